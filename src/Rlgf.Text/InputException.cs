@@ -1,0 +1,17 @@
+namespace Rlgf.Text;
+
+/// <summary>
+/// Input that can't be used: a file, a setting, a combination of them. The message is one line that says what, where (file, line, key) and what to do;
+/// the command line prints it alone, without a stack trace.
+/// </summary>
+public sealed class InputException : Exception
+{
+    /// <summary>Creates the exception with a one-line message.</summary>
+    public InputException(string message) : base(message) { }
+
+    /// <summary>Creates the exception with a one-line message and what caused it.</summary>
+    public InputException(string message, Exception innerException) : base(message, innerException) { }
+
+    /// <summary>Creates the exception without a message.</summary>
+    public InputException() { }
+}

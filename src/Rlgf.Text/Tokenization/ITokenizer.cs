@@ -1,0 +1,50 @@
+namespace Rlgf.Text.Tokenization;
+
+/// <summary>Turns text into token ids and back.</summary>
+/// <remarks>Implementations are immutable and may be used from several threads.</remarks>
+public interface ITokenizer
+{
+    /// <summary>Number of ids, added tokens included; every id is below it.</summary>
+    int VocabularySize { get; }
+
+    /// <summary>Id of the token that begins a text, where the tokenizer has one.</summary>
+    int? BosId { get; }
+
+    /// <summary>Id of the token that ends a text, where the tokenizer has one.</summary>
+    int? EosId { get; }
+
+    /// <summary>Id that fills up batches, where the tokenizer names one. It may equal <see cref="EosId"/>: never decide by id what is padding.</summary>
+    int? PadId { get; }
+
+    /// <summary>Encodes a text.</summary>
+    /// <param name="text">Any text; lone surrogates count as U+FFFD.</param>
+    /// <param name="addSpecialTokens">Whether the tokens that the tokenizer puts around every text (such as BOS) are added.</param>
+    int[] Encode(string text, bool addSpecialTokens = false);
+
+    /// <summary>Encodes a text (no special tokens added) and says which part of it each token covers.</summary>
+    TokenizedText EncodeWithOffsets(string text);
+
+    /// <summary>Decodes ids. Bytes that are not valid UTF-8 become U+FFFD.</summary>
+    string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true);
+
+    /// <summary>
+    /// Whether the text of <paramref name="ids"/> ends between two characters rather than inside one, so that a cut there loses nothing:
+    /// a byte-level token may hold only some of a character's bytes.
+    /// </summary>
+    bool EndsOnCharacter(ReadOnlySpan<int> ids);
+
+    /// <summary>The token as the vocabulary spells it, or null where there is no such id.</summary>
+    string? TokenOf(int id);
+
+    /// <summary>The id of a token as the vocabulary spells it, or null.</summary>
+    int? IdOf(string token);
+
+    /// <summary>Writes the tokenizer's files in the Hugging Face layout into a folder that exists.</summary>
+    void Save(string folder);
+}
+
+/// <summary>A text's tokens.</summary>
+/// <param name="Ids">Token ids.</param>
+/// <param name="Tokens">The tokens as the vocabulary spells them.</param>
+/// <param name="Offsets">For each token, start (inclusive) and end (exclusive) in the text, in UTF-16 units as .NET counts.</param>
+public sealed record TokenizedText(int[] Ids, string[] Tokens, (int Start, int End)[] Offsets);
