@@ -1,0 +1,68 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models;
+
+/// <summary>
+/// A language model as the rest of the project sees it: prompts and responses go in, states, logits and the next token's distribution come out.
+/// How the two are laid out (one sequence for decoder families, encoder and decoder for the others), padding, positions and caches are the model's own business:
+/// this is the seam behind which families are added.
+/// </summary>
+public interface ILanguageModel : IDisposable
+{
+    /// <summary>Sizes that callers need.</summary>
+    LanguageModelShape Shape { get; }
+
+    /// <summary>The module that holds the parameters, under the names of the checkpoint format.</summary>
+    nn.Module Module { get; }
+
+    /// <summary>Where the parameters are.</summary>
+    Device Device { get; }
+
+    /// <summary>
+    /// Runs the model over complete rows and gives, for each response token, the state it is predicted from: the last hidden state, after the final norm.
+    /// Entry [b, t] depends on the prompt and on response tokens before t only.
+    /// </summary>
+    /// <param name="rows">B rows; a row's prompt must hold at least one token for decoder families. A response may be empty.</param>
+    /// <returns>[B, A, D] float32 with A the longest response; finite but meaningless beyond a row's own length.</returns>
+    Tensor ResponseStates(IReadOnlyList<TokenRow> rows);
+
+    /// <summary>Maps states to unnormalised log-probabilities of the next token.</summary>
+    /// <param name="states">[…, D] float32, from <see cref="ResponseStates"/> or any selection of its entries.</param>
+    /// <returns>[…, V] float32.</returns>
+    Tensor Logits(Tensor states);
+
+    /// <summary>Reads the rows once and stands ready to append tokens, with all keys and values cached.</summary>
+    /// <param name="rows">B rows of different lengths; decoding goes on after <see cref="TokenRow.Response"/>.</param>
+    /// <param name="maxNewTokens">The most tokens that will be appended; the cache is allocated for them.</param>
+    IDecoder StartDecoding(IReadOnlyList<TokenRow> rows, int maxNewTokens);
+}
+
+/// <summary>Sizes of a language model.</summary>
+/// <param name="Vocabulary">V: number of ids that have an embedding.</param>
+/// <param name="Width">D: width of a state.</param>
+/// <param name="ContextLength">The most tokens of prompt and response together, or <see cref="int.MaxValue"/> where positions have no limit.</param>
+public sealed record LanguageModelShape(int Vocabulary, int Width, int ContextLength);
+
+/// <summary>One row: a prompt and (the beginning of) a response, as token ids without padding.</summary>
+/// <param name="Prompt">P ids that are given and never trained on.</param>
+/// <param name="Response">A ids written after the prompt; may be empty.</param>
+public readonly record struct TokenRow(int[] Prompt, int[] Response);
+
+/// <summary>Rows that are being written, token by token. Made by <see cref="ILanguageModel.StartDecoding"/>; used by one thread.</summary>
+public interface IDecoder : IDisposable
+{
+    /// <summary>B: number of rows now.</summary>
+    int Rows { get; }
+
+    /// <summary>[B, V] float32: logits of each row's next token. Owned by the decoder, valid until <see cref="Append"/> or <see cref="Select"/>.</summary>
+    Tensor NextLogits { get; }
+
+    /// <summary>Appends one token to each row and computes the next logits.</summary>
+    /// <param name="tokens">B ids.</param>
+    void Append(ReadOnlySpan<int> tokens);
+
+    /// <summary>Keeps the given rows in the given order. A row may be left out (it has finished) or named more than once (several samples of one prompt, beams).</summary>
+    /// <param name="rows">Indices below <see cref="Rows"/>.</param>
+    void Select(ReadOnlySpan<int> rows);
+}

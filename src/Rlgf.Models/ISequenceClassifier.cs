@@ -1,0 +1,21 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models;
+
+/// <summary>A classifier of whole sequences.</summary>
+public interface ISequenceClassifier : IDisposable
+{
+    /// <summary>Names of the C labels, by index.</summary>
+    IReadOnlyList<string> Labels { get; }
+
+    /// <summary>The most tokens it reads.</summary>
+    int ContextLength { get; }
+
+    /// <summary>The module that holds the parameters, under the names of the checkpoint format.</summary>
+    nn.Module Module { get; }
+
+    /// <summary>Classifies rows of token ids of any lengths, each at least 1; padding is the model's own business.</summary>
+    /// <returns>[B, C] float32 logits.</returns>
+    Tensor Logits(IReadOnlyList<int[]> rows);
+}
