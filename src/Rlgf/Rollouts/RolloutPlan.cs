@@ -1,0 +1,39 @@
+namespace Rlgf.Rollouts;
+
+/// <summary>Who writes, or wrote, response tokens.</summary>
+public enum Actor
+{
+    /// <summary>The model being trained, π_θ.</summary>
+    Policy,
+
+    /// <summary>The fixed source of continuations, π_g.</summary>
+    Guide,
+}
+
+/// <summary>How the roll-in's length r is drawn, given what the roll-in actor wrote (L tokens, at most H = the response limit).</summary>
+public enum RollInLengths
+{
+    /// <summary>r uniform in {1, …, L-1}, 0 if L &lt; 2. The default for guide roll-ins, and what the published code uses for both actors.</summary>
+    Inside,
+
+    /// <summary>r = min(u, L), u uniform in {1, …, H} drawn without a look at the text. The default for policy roll-ins: stopping is trained, and a constant error of the critic cancels.</summary>
+    Limit,
+
+    /// <summary>r = u if u ≤ L, else 0, u as in <see cref="Limit"/>; only token r-1 is credited. The paper's equation: one action of the policy, then the guide.</summary>
+    Exact,
+}
+
+/// <summary>
+/// What one iteration does. The five algorithms of the paper (section 4) and our own differ in nothing else; which tokens train what follows from it:
+/// the policy loss falls on the tokens that the policy wrote, the value loss on the tokens of the roll-out, and the critic is that of the roll-out actor.
+/// </summary>
+/// <param name="RollIn">Who writes the first r tokens.</param>
+/// <param name="RollOut">Who writes the rest.</param>
+/// <param name="RollInProbability">β: probability that a row has a roll-in; otherwise r = 0 and the roll-out starts from the prompt.</param>
+/// <param name="Lengths">How r is drawn where there is a roll-in.</param>
+/// <param name="GuideCredit">c: weight of the loss on the guide's tokens; 0 trains nothing on them.</param>
+public readonly record struct RolloutPlan(Actor RollIn, Actor RollOut, double RollInProbability, RollInLengths Lengths, double GuideCredit = 0)
+{
+    /// <summary>Whether the guide may be asked for anything.</summary>
+    public bool NeedsGuide => RollOut == Actor.Guide || (RollIn == Actor.Guide && RollInProbability > 0);
+}
