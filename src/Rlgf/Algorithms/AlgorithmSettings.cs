@@ -1,0 +1,92 @@
+using Rlgf.Rollouts;
+
+namespace Rlgf.Algorithms;
+
+/// <summary>How advantages are estimated.</summary>
+public enum AdvantageEstimator
+{
+    /// <summary>GAE(γ, λ) with the critic of the roll-out actor.</summary>
+    Gae,
+
+    /// <summary>Reward relative to the mean of the prompt's group, divided by the group's standard deviation; no critic. Shao et al. 2024 (arXiv 2402.03300).</summary>
+    Grpo,
+
+    /// <summary>Reward relative to the mean of the group's other responses; no critic. Ahmadian et al. 2024 (arXiv 2402.14740).</summary>
+    Rloo,
+}
+
+/// <summary>How the plan of an iteration is chosen.</summary>
+public enum PlanSchedule
+{
+    /// <summary>Always the first phase.</summary>
+    Constant,
+
+    /// <summary>One coin an iteration: the first phase with probability <see cref="AlgorithmSettings.FirstProbability"/>, else the second (LOLS).</summary>
+    Coin,
+
+    /// <summary>The first phase before iteration <see cref="AlgorithmSettings.SwitchIteration"/>, then the second (D²LOLS).</summary>
+    Switch,
+}
+
+/// <summary>What the weight of a guide-written token's loss is made of.</summary>
+public enum GuideCreditWeight
+{
+    /// <summary>w_t = clip(Â_t / rms(Â over the guide's tokens), 0, 3): tokens that turned out better than expected are imitated.</summary>
+    Advantage,
+
+    /// <summary>w_t = 1: plain imitation, for ablation.</summary>
+    One,
+}
+
+/// <summary>One kind of rollout: who begins, who finishes, how often and how long.</summary>
+/// <param name="RollIn">Who writes the roll-in.</param>
+/// <param name="RollOut">Who writes the rest.</param>
+/// <param name="RollInProbability">β.</param>
+/// <param name="Lengths">How the roll-in's length is drawn.</param>
+public sealed record RolloutPhase(Actor RollIn, Actor RollOut, double RollInProbability, RollInLengths Lengths);
+
+/// <summary>
+/// An algorithm as data on independent axes: the phases (roll-in actor, its length and probability, roll-out actor), the schedule over them, the advantage
+/// estimator, and the loss on the guide's tokens. The loss on the policy's tokens is always the clipped one. <see cref="Presets"/> has the named ones.
+/// </summary>
+public sealed record AlgorithmSettings
+{
+    /// <summary>Name for logs and reports.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The only phase, or the first of two.</summary>
+    public required RolloutPhase First { get; init; }
+
+    /// <summary>The second phase of a <see cref="PlanSchedule.Coin"/> or <see cref="PlanSchedule.Switch"/>; null for <see cref="PlanSchedule.Constant"/>.</summary>
+    public RolloutPhase? Second { get; init; }
+
+    /// <summary>How the phase of an iteration is chosen.</summary>
+    public PlanSchedule Schedule { get; init; }
+
+    /// <summary>For <see cref="PlanSchedule.Coin"/>: probability of the first phase.</summary>
+    public double FirstProbability { get; init; } = 0.8;
+
+    /// <summary>For <see cref="PlanSchedule.Switch"/>: the iteration that is the second phase's first (the paper's α).</summary>
+    public int SwitchIteration { get; init; }
+
+    /// <summary>How advantages are estimated.</summary>
+    public AdvantageEstimator Advantage { get; init; }
+
+    /// <summary>Responses to each prompt; at least 2 for <see cref="AdvantageEstimator.Grpo"/> and <see cref="AdvantageEstimator.Rloo"/>.</summary>
+    public int GroupSize { get; init; } = 1;
+
+    /// <summary>γ: discount a token.</summary>
+    public double Gamma { get; init; } = 1;
+
+    /// <summary>λ of GAE.</summary>
+    public double Lambda { get; init; } = 0.95;
+
+    /// <summary>c: weight of the loss on the guide's tokens; 0 for none.</summary>
+    public double GuideCredit { get; init; }
+
+    /// <summary>What that loss weighs tokens by.</summary>
+    public GuideCreditWeight GuideCreditWeight { get; init; }
+
+    /// <summary>Whether β and c are scaled by the measured gap between guide and policy (adaptive guidance).</summary>
+    public bool ScaleByGap { get; init; }
+}

@@ -1,0 +1,31 @@
+using Rlgf.Rollouts;
+
+namespace Rlgf.Algorithms;
+
+/// <summary>From settings to the plan of one iteration: a pure function of the iteration's number, a coin and the measured gap.</summary>
+public static class Plans
+{
+    /// <summary>The plan of an iteration.</summary>
+    /// <param name="algorithm">The algorithm.</param>
+    /// <param name="iteration">From 0.</param>
+    /// <param name="coin">Uniform in [0, 1), drawn for this iteration.</param>
+    /// <param name="guidance">g in [0, 1] that scales β and c where the algorithm is scaled by the gap; 1 leaves them as they are.</param>
+    public static RolloutPlan Of(AlgorithmSettings algorithm, int iteration, double coin, double guidance = 1)
+    {
+        var isFirst = algorithm.Schedule switch
+        {
+            PlanSchedule.Coin => coin < algorithm.FirstProbability,
+            PlanSchedule.Switch => iteration < algorithm.SwitchIteration,
+            _ => true,
+        };
+        var phase = isFirst ? algorithm.First : algorithm.Second ?? algorithm.First;
+        var scale = algorithm.ScaleByGap ? guidance : 1;
+        return new RolloutPlan(phase.RollIn, phase.RollOut, phase.RollInProbability * scale, phase.Lengths, algorithm.GuideCredit * scale);
+    }
+
+    /// <summary>The roll-out actors that any of the algorithm's plans can have: each needs its own critic.</summary>
+    public static IReadOnlyList<Actor> RollOutActors(AlgorithmSettings algorithm) =>
+        algorithm.Second is { } second && algorithm.Schedule != PlanSchedule.Constant
+            ? [.. new[] { algorithm.First.RollOut, second.RollOut }.Distinct()]
+            : [algorithm.First.RollOut];
+}

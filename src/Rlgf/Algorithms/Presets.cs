@@ -1,0 +1,76 @@
+using Rlgf.Rollouts;
+
+namespace Rlgf.Algorithms;
+
+/// <summary>The named algorithms: the paper's five (arXiv 2306.11816, section 4), adaptive guidance, and two without a critic.</summary>
+public static class Presets
+{
+    /// <summary>Names that <see cref="Named"/> knows.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive", "grpo", "rloo"];
+
+    /// <summary>PPO: the policy writes everything.</summary>
+    public static AlgorithmSettings Ppo() => new() { Name = "ppo", First = PolicyAlone };
+
+    /// <summary>PPO++: the guide rolls in with probability <paramref name="beta"/>, the policy rolls out and learns on what it wrote.</summary>
+    public static AlgorithmSettings PpoPlusPlus(double beta = 0.6) => new() { Name = "ppo_plus_plus", First = GuideRollsIn(beta) };
+
+    /// <summary>AggreVaTeD: the policy rolls in, the guide rolls out; the policy learns on its roll-in how to do better than the guide.</summary>
+    public static AlgorithmSettings AggreVaTeD(double beta = 0.8) => new() { Name = "aggrevated", First = GuideRollsOut(beta) };
+
+    /// <summary>LOLS: one coin an iteration between PPO++ (with probability <paramref name="policyProbability"/>) and AggreVaTeD.</summary>
+    public static AlgorithmSettings Lols(double policyProbability = 0.8, double beta = 0.8) => new()
+    {
+        Name = "lols",
+        First = GuideRollsIn(beta),
+        Second = GuideRollsOut(beta),
+        Schedule = PlanSchedule.Coin,
+        FirstProbability = policyProbability,
+    };
+
+    /// <summary>D²LOLS: AggreVaTeD before <paramref name="switchIteration"/>, then PPO++.</summary>
+    public static AlgorithmSettings D2Lols(int switchIteration, double beta = 0.8) => new()
+    {
+        Name = "d2lols",
+        First = GuideRollsOut(beta),
+        Second = GuideRollsIn(beta),
+        Schedule = PlanSchedule.Switch,
+        SwitchIteration = switchIteration,
+    };
+
+    /// <summary>Adaptive guidance: PPO++ with credit to the guide, both scaled by the measured gap.</summary>
+    public static AlgorithmSettings Adaptive(double beta = 0.5, double credit = 2) => new()
+    {
+        Name = "adaptive",
+        First = GuideRollsIn(beta) with { Lengths = RollInLengths.Limit },
+        GuideCredit = credit,
+        ScaleByGap = true,
+    };
+
+    /// <summary>GRPO: several responses to a prompt, each relative to its group.</summary>
+    public static AlgorithmSettings Grpo(int groupSize = 8) => Ppo() with { Name = "grpo", Advantage = AdvantageEstimator.Grpo, GroupSize = groupSize };
+
+    /// <summary>RLOO: several responses to a prompt, each relative to the others.</summary>
+    public static AlgorithmSettings Rloo(int groupSize = 4) => Ppo() with { Name = "rloo", Advantage = AdvantageEstimator.Rloo, GroupSize = groupSize };
+
+    /// <summary>The preset of a name, with its defaults; null for a name that is none of <see cref="Names"/>.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <param name="switchIteration">For <c>d2lols</c>, which has no sensible default of its own.</param>
+    public static AlgorithmSettings? Named(string name, int switchIteration) => name switch
+    {
+        "ppo" => Ppo(),
+        "ppo_plus_plus" => PpoPlusPlus(),
+        "aggrevated" => AggreVaTeD(),
+        "lols" => Lols(),
+        "d2lols" => D2Lols(switchIteration),
+        "adaptive" => Adaptive(),
+        "grpo" => Grpo(),
+        "rloo" => Rloo(),
+        _ => null,
+    };
+
+    private static RolloutPhase PolicyAlone { get; } = new(Actor.Policy, Actor.Policy, 0, RollInLengths.Inside);
+
+    private static RolloutPhase GuideRollsIn(double beta) => new(Actor.Guide, Actor.Policy, beta, RollInLengths.Inside);
+
+    private static RolloutPhase GuideRollsOut(double beta) => new(Actor.Policy, Actor.Guide, beta, RollInLengths.Limit);
+}
