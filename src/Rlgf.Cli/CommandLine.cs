@@ -1,0 +1,108 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using Rlgf.Text;
+
+namespace Rlgf.Cli;
+
+/// <summary>The `rlgf` command: its commands, and what becomes of their errors.</summary>
+internal static class CommandLine
+{
+    /// <summary>Runs one command line.</summary>
+    /// <param name="args">Arguments, without the program's name.</param>
+    /// <param name="terminal">Where it reads and writes.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static int Run(string[] args, Terminal terminal)
+    {
+        try
+        {
+            var parsed = Create(terminal).Parse(args, new ParserConfiguration { EnablePosixBundling = false });
+            if (WrongUse(parsed) is { } line)
+            {
+                throw new UsageException(line);
+            }
+
+            // Exceptions and signals are handled here, not by the library, so that each error is one line and each kind has its exit code.
+            return parsed.Invoke(new InvocationConfiguration
+            {
+                Output = terminal.Out,
+                Error = terminal.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            });
+        }
+#pragma warning disable CA1031 // The one place where every exception ends: a user sees a line, not a stack trace.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return Failure.Report(exception, terminal);
+        }
+        finally
+        {
+            terminal.Out.Flush();
+        }
+    }
+
+    /// <summary>The root command with all others below it.</summary>
+    public static Command Create(Terminal terminal)
+    {
+        var root = new Command("rlgf", "Tunes text models by reinforcement learning with guided feedback.\n\nExample: rlgf quickstart");
+        foreach (var command in All(terminal))
+        {
+            root.Subcommands.Add(command);
+        }
+
+        root.Options.Add(new HelpOption { Action = new HelpAction { MaxWidth = terminal.OutWidth } });
+        root.Options.Add(new VersionOption());
+        ShowHelpWithoutAction(root);
+        return root;
+    }
+
+    private static IEnumerable<Command> All(Terminal terminal) =>
+    [
+    ];
+
+    /// <summary>A command that only groups others shows its help: there is nothing else that could have been meant.</summary>
+    private static void ShowHelpWithoutAction(Command command)
+    {
+        if (command.Action is null)
+        {
+            command.SetAction(parsed =>
+            {
+                new HelpAction().Invoke(parsed);
+                return ExitCode.WrongUse;
+            });
+        }
+
+        foreach (var child in command.Subcommands)
+        {
+            ShowHelpWithoutAction(child);
+        }
+    }
+
+    /// <summary>One line about what is wrong with a command line, or null if nothing is.</summary>
+    private static string? WrongUse(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        if (parsed.UnmatchedTokens is [var unknown, ..])
+        {
+            var path = PathOf(parsed.CommandResult);
+            if (unknown.StartsWith('-'))
+            {
+                return $"'{path}' has no option '{unknown}'{Hint(unknown, OptionNames(command))}; see '{path} --help'";
+            }
+
+            return command.Subcommands.Count > 0 || parsed.CommandResult.Parent is null
+                ? $"there is no command '{path} {unknown}'{Hint(unknown, command.Subcommands.Select(child => child.Name))}; see '{path} --help'"
+                : $"'{path}' does not expect '{unknown}'; see '{path} --help'";
+        }
+
+        return parsed.Errors is [var first, ..] ? $"{Failure.FirstLine(first.Message).TrimEnd('.')}; see '{PathOf(parsed.CommandResult)} --help'" : null;
+    }
+
+    private static string Hint(string word, IEnumerable<string> names) => Spelling.Nearest(word, names) is { } name ? $" (did you mean '{name}'?)" : "";
+
+    private static IEnumerable<string> OptionNames(Command command) => command.Options.SelectMany(option => option.Aliases.Prepend(option.Name)).Append("--help");
+
+    private static string PathOf(System.CommandLine.Parsing.CommandResult result) =>
+        result.Parent is System.CommandLine.Parsing.CommandResult parent ? $"{PathOf(parent)} {result.Command.Name}" : "rlgf";
+}
