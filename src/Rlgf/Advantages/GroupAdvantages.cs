@@ -1,0 +1,108 @@
+using Rlgf.Losses;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Advantages;
+
+/// <summary>What a response's distance from its group's mean is divided by.</summary>
+public enum GroupScaling
+{
+    /// <summary>The standard deviation within the group, plus ε: GRPO.</summary>
+    GroupDeviation,
+
+    /// <summary>The standard deviation of the whole batch's rewards, plus ε: groups with little spread aren't blown up.</summary>
+    BatchDeviation,
+
+    /// <summary>Nothing: the distance itself, as in "Dr. GRPO" (Liu et al. 2025, arXiv 2503.20783).</summary>
+    None,
+}
+
+/// <summary>Advantages without a critic: several responses to one prompt, each compared with the others of its group.</summary>
+public static class GroupAdvantages
+{
+    /// <summary>(r − group mean) / (deviation + ε): GRPO.</summary>
+    /// <remarks>
+    /// Shao et al. 2024, "DeepSeekMath" (arXiv 2402.03300), section 4.1.2, outcome supervision. ε is added to the deviation, not under the root, as in TRL.
+    /// </remarks>
+    /// <param name="rewards">[B], floating point: one reward per response.</param>
+    /// <param name="groups">B numbers: responses to the same prompt bear the same one, whatever it is and wherever they lie.</param>
+    /// <param name="scaling">What to divide by.</param>
+    /// <param name="unbiased">The deviation divides by n − 1 and not by n.</param>
+    /// <param name="epsilon">ε, 0 or above.</param>
+    /// <returns>[B], constants. A group without spread, a group of one among them, gives exactly 0: it says nothing about which response is better.</returns>
+    public static Tensor Grpo(
+        Tensor rewards, IReadOnlyList<int> groups, GroupScaling scaling = GroupScaling.GroupDeviation, bool unbiased = true, double epsilon = 1e-4)
+    {
+        var reward = Rewards(rewards, groups);
+        var batchDeviation = Deviation(reward, unbiased);
+        var advantages = new double[reward.Length];
+        foreach (var rows in Members(groups))
+        {
+            var group = Array.ConvertAll(rows, row => reward[row]);
+            // Compared, not computed: the deviation of equal numbers may be a rounding error, which dividing by itself would turn into an advantage of 1.
+            if (group.Min() == group.Max()) continue;
+            var mean = group.Average();
+            var divisor = scaling switch
+            {
+                GroupScaling.GroupDeviation => Deviation(group, unbiased) + epsilon,
+                GroupScaling.BatchDeviation => batchDeviation + epsilon,
+                GroupScaling.None => 1,
+                _ => throw new InputException($"Group scaling {scaling} is unknown: use {string.Join(", ", Enum.GetNames<GroupScaling>())}."),
+            };
+            foreach (var row in rows) advantages[row] = (reward[row] - mean) / divisor;
+        }
+        return tensor(advantages, rewards.dtype, rewards.device);
+    }
+
+    /// <summary>r minus the mean of the other responses of its group: REINFORCE with a leave-one-out baseline, which is unbiased.</summary>
+    /// <remarks>Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740), section 3.2; Kool, van Hoof, Welling 2019.</remarks>
+    /// <param name="rewards">[B], floating point: one reward per response.</param>
+    /// <param name="groups">B numbers: responses to the same prompt bear the same one, whatever it is and wherever they lie.</param>
+    /// <returns>[B], constants.</returns>
+    /// <exception cref="InputException">A group of one: there are no others to compare with.</exception>
+    public static Tensor Rloo(Tensor rewards, IReadOnlyList<int> groups)
+    {
+        var reward = Rewards(rewards, groups);
+        var advantages = new double[reward.Length];
+        foreach (var rows in Members(groups))
+        {
+            if (rows.Length < 2)
+                throw new InputException($"rloo compares a response with the others to the same prompt, and group {groups[rows[0]]} has one response: sample at least 2 per prompt.");
+            var total = rows.Sum(row => reward[row]);
+            foreach (var row in rows) advantages[row] = reward[row] - (total - reward[row]) / (rows.Length - 1);
+        }
+        return tensor(advantages, rewards.dtype, rewards.device);
+    }
+
+    /// <summary>Gives every token of a response the response's advantage.</summary>
+    /// <param name="advantages">[B].</param>
+    /// <param name="lengths">[B], integers in 0…A: number of tokens of each response.</param>
+    /// <param name="steps">A.</param>
+    /// <returns>[B, A], 0 beyond a row's length.</returns>
+    public static Tensor OverTokens(Tensor advantages, Tensor lengths, int steps)
+    {
+        Shape.RequireRows(lengths, advantages, nameof(lengths));
+        using var scope = NewDisposeScope();
+        var isInside = arange(steps, ScalarType.Int64, advantages.device).unsqueeze(0) < lengths.to(ScalarType.Int64, advantages.device).unsqueeze(1);
+        return (advantages.detach().unsqueeze(1) * isInside.to(advantages.dtype)).MoveToOuterDisposeScope();
+    }
+
+    // One number per response: plain loops over arrays are as fast as tensors here, and easier to check.
+    private static double[] Rewards(Tensor rewards, IReadOnlyList<int> groups)
+    {
+        if (rewards.dim() != 1 || rewards.size(0) != groups.Count)
+            throw new ArgumentException($"rewards must be [{groups.Count}], one for each entry of groups, it is [{string.Join(", ", rewards.shape)}].", nameof(rewards));
+        using var scope = NewDisposeScope();
+        return rewards.detach().to(ScalarType.Float64).cpu().data<double>().ToArray();
+    }
+
+    private static IEnumerable<int[]> Members(IReadOnlyList<int> groups) => Enumerable.Range(0, groups.Count).GroupBy(row => groups[row], (_, rows) => rows.ToArray());
+
+    private static double Deviation(double[] x, bool unbiased)
+    {
+        if (x.Length < 2) return 0;
+        var mean = x.Average();
+        return Math.Sqrt(x.Sum(v => (v - mean) * (v - mean)) / (unbiased ? x.Length - 1 : x.Length));
+    }
+}

@@ -1,0 +1,75 @@
+using Rlgf.Algorithms;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Losses;
+
+/// <summary>Imitation of what the guide wrote, where it turned out better than the policy's own critic expected: the credit of adaptive guidance.</summary>
+/// <remarks>
+/// L = c · mean over the guide's tokens of w · (−log π), w = clip(Â / rms(Â over the guide's tokens), 0, 3), with Â from the same generalised advantage estimation and the
+/// same V^π as the rest of the row, before any whitening: a shift would change which tokens are worth imitating.
+/// Ours; related to self-imitation learning (Oh et al. 2018, arXiv 1806.05635), which also learns only from what beat the critic, and to advantage-weighted regression
+/// (Peng et al. 2019, arXiv 1910.00177).
+/// </remarks>
+public static class GuideCredit
+{
+    /// <summary>The largest weight: one lucky token must not outweigh the batch.</summary>
+    public const double LargestWeight = 3;
+
+    /// <summary>
+    /// The weights w, constants. Over all rows of an iteration at once: the root mean square is taken over everything given, so that weights made before the split into
+    /// minibatches don't depend on the split.
+    /// </summary>
+    /// <param name="advantages">[B, A]: Â, not whitened.</param>
+    /// <param name="guideMask">[B, A]: true (or not 0) where the guide wrote the token. Nothing outside it is read.</param>
+    /// <param name="weighting">How to weight.</param>
+    /// <returns>[B, A], 0 outside the mask, and everywhere if the advantages are all 0.</returns>
+    public static Tensor Weights(Tensor advantages, Tensor guideMask, GuideCreditWeight weighting)
+    {
+        Shape.RequireMatrix(advantages, nameof(advantages));
+        Shape.RequireSame(guideMask, advantages, nameof(guideMask));
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var included = guideMask.to(ScalarType.Bool);
+        if (weighting == GuideCreditWeight.One) return included.to(advantages.dtype).MoveToOuterDisposeScope();
+        if (weighting != GuideCreditWeight.Advantage)
+            throw new InputException($"The guide credit's weight {weighting} is unknown: use {string.Join(", ", Enum.GetNames<GuideCreditWeight>())}.");
+
+        var advantage = advantages.KeepWhere(included);
+        var rms = (advantage.square().sum() / included.sum().clamp_min(1).to(advantage.dtype)).sqrt();
+        rms = rms.masked_fill(rms == 0, 1); // All advantages 0: the weights are 0, not 0/0.
+        return (advantage / rms).clamp(0, LargestWeight).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The loss of rows whose weights are known.</summary>
+    /// <param name="logProbs">[B, A]: log π of the response's tokens, differentiable.</param>
+    /// <param name="weights">[B, A]: from <see cref="Weights"/>; constants.</param>
+    /// <param name="guideMask">[B, A]: true (or not 0) where the guide wrote the token. Nothing outside it is read.</param>
+    /// <param name="coefficient">c, 0 or above.</param>
+    /// <param name="denominator">For a part of a larger batch: the number of guide-written tokens of the whole, so that the parts' losses sum to the whole's.</param>
+    /// <returns>A scalar; exactly 0 with a gradient of 0 where the guide wrote nothing.</returns>
+    /// <exception cref="InputException">The coefficient is negative or not finite.</exception>
+    public static Tensor Weighted(Tensor logProbs, Tensor weights, Tensor guideMask, double coefficient, double? denominator = null)
+    {
+        Shape.RequireMatrix(logProbs, nameof(logProbs));
+        Shape.RequireSame(weights, logProbs, nameof(weights));
+        if (!(coefficient >= 0 && double.IsFinite(coefficient))) throw new InputException($"The coefficient of the guide's credit is {coefficient}: it must be 0 or above.");
+        using var scope = NewDisposeScope();
+        var loss = coefficient * MaskedReduction.Apply(-logProbs * weights.detach(), guideMask, LossReduction.TokenMean, denominator);
+        return loss.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The loss of a whole batch: <see cref="Weights"/>, then <see cref="Weighted"/>.</summary>
+    /// <param name="logProbs">[B, A]: log π of the response's tokens, differentiable.</param>
+    /// <param name="advantages">[B, A]: Â, not whitened; constants.</param>
+    /// <param name="guideMask">[B, A]: true (or not 0) where the guide wrote the token. Nothing outside it is read.</param>
+    /// <param name="coefficient">c, 0 or above; 2 by default in adaptive guidance.</param>
+    /// <param name="weighting">How to weight.</param>
+    /// <returns>A scalar; exactly 0 with a gradient of 0 where the guide wrote nothing.</returns>
+    public static Tensor Compute(Tensor logProbs, Tensor advantages, Tensor guideMask, double coefficient, GuideCreditWeight weighting = GuideCreditWeight.Advantage)
+    {
+        using var scope = NewDisposeScope();
+        return Weighted(logProbs, Weights(advantages, guideMask, weighting), guideMask, coefficient).MoveToOuterDisposeScope();
+    }
+}

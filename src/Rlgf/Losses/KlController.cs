@@ -1,0 +1,74 @@
+using Rlgf.Text;
+
+namespace Rlgf.Losses;
+
+/// <summary>What a checkpoint keeps of a <see cref="KlController"/>.</summary>
+/// <param name="Coefficient">The coefficient of the KL penalty now.</param>
+public readonly record struct KlControllerState(double Coefficient);
+
+/// <summary>
+/// The coefficient of the KL penalty: fixed, or adapted towards a target divergence. Immutable; <see cref="Update"/> gives the next one.
+/// </summary>
+/// <remarks>
+/// Ziegler et al. 2019, "Fine-Tuning Language Models from Human Preferences" (arXiv 1909.08593), section 2.2:
+/// error = clip(kl / target − 1, −0.2, 0.2); coefficient ← coefficient · (1 + error · steps / horizon). Their K_β is 1 / horizon per step.
+/// </remarks>
+public sealed record KlController
+{
+    private const double LargestError = 0.2;
+
+    private KlController(double coefficient, double? target, double horizon)
+    {
+        Coefficient = coefficient;
+        Target = target;
+        Horizon = horizon;
+    }
+
+    /// <summary>The coefficient now.</summary>
+    public double Coefficient { get; private init; }
+
+    /// <summary>The divergence aimed at, nats, in the unit that <see cref="Update"/> is given (per response in the paper); null if the coefficient is fixed.</summary>
+    public double? Target { get; }
+
+    /// <summary>Number of responses over which a constant error of e multiplies the coefficient by about exp(e); unused if the coefficient is fixed.</summary>
+    public double Horizon { get; }
+
+    /// <summary>What a checkpoint keeps; give it to <see cref="Restore"/>.</summary>
+    public KlControllerState State => new(Coefficient);
+
+    /// <summary>A coefficient that stays as it is.</summary>
+    /// <exception cref="InputException">The coefficient is negative or not finite.</exception>
+    public static KlController Fixed(double coefficient) => new(Checked(coefficient), null, double.PositiveInfinity);
+
+    /// <summary>A coefficient that grows while the divergence is above the target and shrinks while it is below.</summary>
+    /// <param name="initial">The first coefficient, above 0 (0 would stay 0).</param>
+    /// <param name="target">The divergence aimed at, nats, above 0.</param>
+    /// <param name="horizon">Responses, above 0; 10,000 in the paper.</param>
+    /// <exception cref="InputException">A number out of its range.</exception>
+    public static KlController Adaptive(double initial, double target, double horizon)
+    {
+        if (!(Checked(initial) > 0)) throw new InputException("The adaptive KL coefficient starts at 0 and would stay there: give a start above 0, or use a fixed coefficient.");
+        if (!(target > 0 && double.IsFinite(target))) throw new InputException($"The KL target is {target}: it must be above 0.");
+        if (!(horizon > 0 && double.IsFinite(horizon))) throw new InputException($"The KL controller's horizon is {horizon}: it must be above 0, 10000 is usual.");
+        return new(initial, target, horizon);
+    }
+
+    /// <summary>The controller after another batch.</summary>
+    /// <param name="kl">The measured divergence, nats; null where nothing could be measured (no token of the policy): the coefficient stays.</param>
+    /// <param name="steps">Number of responses that it was measured on.</param>
+    public KlController Update(double? kl, int steps)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(steps);
+        if (kl is not { } measured || Target is not { } target) return this;
+        if (double.IsNaN(measured)) throw new ArgumentException("The measured KL is not a number.", nameof(kl));
+        var error = Math.Clamp(measured / target - 1, -LargestError, LargestError);
+        return this with { Coefficient = Coefficient * (1 + error * steps / Horizon) };
+    }
+
+    /// <summary>This controller with the coefficient of a checkpoint; a fixed coefficient stays as it was given.</summary>
+    public KlController Restore(KlControllerState state) => Target is null ? this : this with { Coefficient = Checked(state.Coefficient) };
+
+    private static double Checked(double coefficient) => coefficient >= 0 && double.IsFinite(coefficient)
+        ? coefficient
+        : throw new InputException($"The KL coefficient is {coefficient}: it must be 0 or above.");
+}

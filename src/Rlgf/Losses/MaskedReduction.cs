@@ -1,0 +1,70 @@
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Losses;
+
+/// <summary>How a loss per token [B, A] becomes one number. The three differ in how much a token of a long row weighs.</summary>
+public enum LossReduction
+{
+    /// <summary>Sum over the included tokens, divided by their number in the whole batch: every token weighs the same.</summary>
+    TokenMean,
+
+    /// <summary>Mean over rows of the rows' means; rows without an included token are left out: every row weighs the same.</summary>
+    RowMean,
+
+    /// <summary>Sums of the rows, divided by the number of all rows: the plain policy gradient, an estimate of the gradient of the expected return.</summary>
+    RowSum,
+}
+
+/// <summary>Reductions of a value per token under a mask, exactly zero where nothing is included.</summary>
+public static class MaskedReduction
+{
+    /// <summary>Reduces <paramref name="x"/> over the tokens that <paramref name="mask"/> includes.</summary>
+    /// <param name="x">[B, A], floating point. What lies outside the mask is never read: it may be NaN.</param>
+    /// <param name="mask">[B, A]: true (or not 0) means included.</param>
+    /// <param name="reduction">How to reduce.</param>
+    /// <param name="denominator">
+    /// What to divide by, where the rows are a part of a larger batch: <see cref="Denominator"/> of the larger batch. The parts' results then sum to the
+    /// whole's, and so do the gradients. Left out: that of these rows.
+    /// </param>
+    /// <returns>A scalar; 0 with a gradient of 0 where the mask is empty.</returns>
+    public static Tensor Apply(Tensor x, Tensor mask, LossReduction reduction, double? denominator = null)
+    {
+        Shape.RequireMatrix(x, nameof(x));
+        Shape.RequireSame(mask, x, nameof(mask));
+        if (denominator is { } given && !(given >= 0 && double.IsFinite(given)))
+            throw new ArgumentOutOfRangeException(nameof(denominator), given, "A denominator is a number of tokens or rows: 0 or more.");
+
+        using var scope = NewDisposeScope();
+        var included = mask.to(ScalarType.Bool);
+        var kept = x.KeepWhere(included);
+        var sum = reduction == LossReduction.RowMean
+            ? (kept.sum(1) / included.sum(1).clamp_min(1).to(x.dtype)).sum()
+            : kept.sum();
+        // Nothing included: the sum is 0 already, and 0/0 must not happen.
+        return (sum / Math.Max(denominator ?? Denominator(mask, reduction), 1)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// What <see cref="Apply"/> divides by: the number of included tokens (token mean), of rows with an included token (row mean) or of all rows (row sum).
+    /// Computed once for a minibatch and handed to each of its micro-batches.
+    /// </summary>
+    /// <param name="mask">[B, A]: true (or not 0) means included.</param>
+    /// <param name="reduction">The reduction that the denominator is for.</param>
+    public static double Denominator(Tensor mask, LossReduction reduction)
+    {
+        using var scope = NewDisposeScope();
+        var included = mask.to(ScalarType.Bool);
+        return reduction switch
+        {
+            LossReduction.TokenMean => included.sum().item<long>(),
+            LossReduction.RowMean => included.any(1).sum().item<long>(),
+            LossReduction.RowSum => mask.size(0),
+            _ => throw new InputException($"Reduction {reduction} is unknown: use {string.Join(", ", Enum.GetNames<LossReduction>())}."),
+        };
+    }
+
+    /// <summary>x where included, 0 elsewhere, with a gradient of exactly 0 there, whatever x holds (NaN and infinity too).</summary>
+    internal static Tensor KeepWhere(this Tensor x, Tensor included) => x.masked_fill(included.logical_not(), 0);
+}
