@@ -15,6 +15,11 @@ public sealed class RandomStreamTests
     }
 
     [Fact]
+    public void Draws_never_change_between_versions() =>
+        // From the definition written down a second time, in Python.
+        Assert.Equal([8603668389902784980, 8432477913844837733, 12650693026673559415], new ulong[] { 0, 1, 2 }.Select(counter => RandomStream.Bits(7, 3, counter)));
+
+    [Fact]
     public void Combine_depends_on_order_and_on_count()
     {
         var seen = new HashSet<ulong>

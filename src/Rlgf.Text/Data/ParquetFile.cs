@@ -1,0 +1,149 @@
+using Parquet;
+using Parquet.Data;
+using Parquet.Meta;
+using Parquet.Schema;
+
+namespace Rlgf.Text.Data;
+
+/// <summary>Reads Parquet files: columns of plain values, and lists of them one level deep.</summary>
+internal static class ParquetFile
+{
+    public static IEnumerable<DataRow> Read(string path)
+    {
+        using var file = TextInput.OpenFile(path);
+        var reader = Attempt(path, () => ParquetReader.CreateAsync(file).GetAwaiter().GetResult());
+        var fields = reader.Schema.Fields;
+        var shape = new RowShape(path, [.. fields.Select(field => field.Name)]);
+        var number = 0;
+        for (var group = 0; group < reader.RowGroupCount; group++)
+        {
+            using var rows = reader.OpenRowGroupReader(group);
+            var count = checked((int)rows.RowCount);
+            var columns = fields.Select(field => Attempt(path, () => ReadColumn(rows, field, count))).ToArray();
+            for (var row = 0; row < count; row++)
+            {
+                yield return new DataRow(shape, Array.ConvertAll(columns, column => column[row]), ++number, null);
+            }
+        }
+    }
+
+    private static T Attempt<T>(string path, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (e is not InputException and not OutOfMemoryException)
+        {
+            // The library reports damage by whatever exception its decoders run into.
+            throw new InputException($"{path}: not a Parquet file, or damaged: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    private static object?[] ReadColumn(ParquetRowGroupReader rows, Field field, int count)
+    {
+        var (leaf, listLevel) = field switch
+        {
+            DataField data => (data, data.MaxRepetitionLevel == 0 ? 0 : data.MaxDefinitionLevel),
+            ListField { Item: DataField item } list => (item, list.MaxDefinitionLevel),
+            _ => (null, 0),
+        };
+        if (leaf is null)
+        {
+            return Fill(count, $"a {field.SchemaType.ToString().ToLowerInvariant()}");
+        }
+
+        var type = leaf.ClrType;
+        var column = new Column(rows, leaf, listLevel, count);
+        return type == typeof(ReadOnlyMemory<char>) ? column.Read<ReadOnlyMemory<char>>(text => text.ToString())
+            : type == typeof(bool) ? column.Read<bool>(value => value)
+            : type == typeof(long) ? column.Read<long>(value => value)
+            : type == typeof(int) ? column.Read<int>(value => (long)value)
+            : type == typeof(short) ? column.Read<short>(value => (long)value)
+            : type == typeof(sbyte) ? column.Read<sbyte>(value => (long)value)
+            : type == typeof(byte) ? column.Read<byte>(value => (long)value)
+            : type == typeof(ushort) ? column.Read<ushort>(value => (long)value)
+            : type == typeof(uint) ? column.Read<uint>(value => (long)value)
+            : type == typeof(double) ? column.Read<double>(value => value)
+            : type == typeof(float) ? column.Read<float>(value => (double)value)
+            : Fill(count, $"values of type {type.Name}");
+    }
+
+    private static object?[] Fill(int count, string what)
+    {
+        var column = new object?[count];
+        Array.Fill(column, new Unread(what));
+        return column;
+    }
+
+    /// <summary>A column of one row group.</summary>
+    /// <param name="Rows">The row group.</param>
+    /// <param name="Leaf">The column's values.</param>
+    /// <param name="ListLevel">For lists: the definition level from which on a list has an element; one below is an empty list, lower a null list.</param>
+    /// <param name="Count">Number of rows.</param>
+    private sealed record Column(ParquetRowGroupReader Rows, DataField Leaf, int ListLevel, int Count)
+    {
+        private const string UnreadVersion2 = "lists or booleans in data pages of version 2 (write the file with version 1, the usual one)";
+
+        public object?[] Read<T>(Func<T, object> convert)
+            where T : struct
+        {
+            // Version 2 pages store booleans by run length, which the library reads wrongly (6.1), and it doesn't read lists in them at all.
+            if (typeof(T) == typeof(bool) && Rows.GetMetadata(Leaf)?.MetaData?.Encodings.Contains(Encoding.PLAIN) == false)
+            {
+                return Fill(Count, UnreadVersion2);
+            }
+
+            RawColumnData raw;
+            try
+            {
+                raw = Rows.ReadRawColumnDataBaseAsync(Leaf, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+            }
+            catch (NotImplementedException) when (Leaf.MaxRepetitionLevel > 0)
+            {
+                return Fill(Count, UnreadVersion2);
+            }
+
+            using var column = (RawColumnData<T>)raw;
+            ReadOnlySpan<int> definition = Leaf.MaxDefinitionLevel > 0 ? column.DefinitionLevels : [];
+            return Leaf.MaxRepetitionLevel == 0 ? Plain(column.Values, definition, convert) : Lists(column.Values, definition, column.RepetitionLevels, convert);
+        }
+
+        /// <summary>A value is stored only where its definition level is the highest.</summary>
+        private object?[] Plain<T>(ReadOnlySpan<T> values, ReadOnlySpan<int> definition, Func<T, object> convert)
+        {
+            var column = new object?[Count];
+            for (int row = 0, stored = 0; row < Count; row++)
+            {
+                column[row] = Leaf.MaxDefinitionLevel == 0 || definition[row] == Leaf.MaxDefinitionLevel ? convert(values[stored++]) : null;
+            }
+
+            return column;
+        }
+
+        /// <summary>Repetition level 0 begins a row.</summary>
+        private object?[] Lists<T>(ReadOnlySpan<T> values, ReadOnlySpan<int> definition, ReadOnlySpan<int> repetition, Func<T, object> convert)
+        {
+            var column = new object?[Count];
+            var list = new List<object?>();
+            int stored = 0, row = 0;
+            for (var at = 0; at < definition.Length;)
+            {
+                list.Clear();
+                var isNull = definition[at] < ListLevel - 1;
+                do
+                {
+                    if (definition[at] >= ListLevel)
+                    {
+                        list.Add(definition[at] == Leaf.MaxDefinitionLevel ? convert(values[stored++]) : null);
+                    }
+                }
+                while (++at < definition.Length && repetition[at] > 0);
+
+                column[row++] = isNull ? null : list.ToArray();
+            }
+
+            return row == Count ? column : throw new InvalidDataException($"a list column has {row} rows where the row group has {Count}");
+        }
+    }
+}

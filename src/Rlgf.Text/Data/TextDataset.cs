@@ -1,0 +1,97 @@
+namespace Rlgf.Text.Data;
+
+/// <summary>How a data set is read.</summary>
+public sealed record TextDatasetOptions
+{
+    /// <summary>The format, where the file's name doesn't say it.</summary>
+    public DataFormat? Format { get; init; }
+
+    /// <summary>Which rows to keep, such as <c>label == 1 &amp;&amp; length(text) > 20</c> (see <see cref="RowFilter"/>); null keeps all.</summary>
+    public string? Filter { get; init; }
+
+    /// <summary>The most rows to keep, the file's first that pass the filter; null keeps all.</summary>
+    public int? Limit { get; init; }
+
+    /// <summary>Columns that every row must have: a name that isn't there is found at once rather than in the middle of a run.</summary>
+    public IReadOnlyList<string> Columns { get; init; } = [];
+
+    /// <summary>What separates the elements of a list within a field of a csv or tsv file.</summary>
+    public char ListSeparator { get; init; } = '#';
+}
+
+/// <summary>The rows of a file, in memory and in the file's order.</summary>
+public sealed class TextDataset
+{
+    /// <summary>A data set of rows that are there already.</summary>
+    /// <param name="name">What to call it in messages.</param>
+    /// <param name="rows">The rows.</param>
+    public TextDataset(string name, IReadOnlyList<DataRow> rows)
+    {
+        Name = name;
+        Rows = rows;
+    }
+
+    /// <summary>The file's path, as it was given.</summary>
+    public string Name { get; }
+
+    /// <summary>The rows.</summary>
+    public IReadOnlyList<DataRow> Rows { get; }
+
+    /// <summary>Number of rows.</summary>
+    public int Count => Rows.Count;
+
+    /// <summary>The row at an index from 0.</summary>
+    public DataRow this[int index] => Rows[index];
+
+    /// <summary>Reads a file of JSON lines, csv, tsv (each also compressed with gzip) or Parquet.</summary>
+    /// <exception cref="InputException">The file can't be read, a row is malformed, a column is missing, or no row is left.</exception>
+    public static TextDataset Open(string path, TextDatasetOptions? options = null)
+    {
+        options ??= new TextDatasetOptions();
+        var filter = options.Filter is { } expression ? RowFilter.Parse(expression) : null;
+        var rows = new List<DataRow>();
+        var read = 0;
+        foreach (var row in ReadRows(path, options))
+        {
+            if (rows.Count == options.Limit)
+            {
+                break;
+            }
+
+            read++;
+            foreach (var column in options.Columns)
+            {
+                _ = row[column];
+            }
+
+            if (filter is null || filter.Accepts(row))
+            {
+                rows.Add(row);
+            }
+        }
+
+        return rows.Count > 0 ? new TextDataset(path, rows)
+            : read > 0 && filter is not null ? throw new InputException($"{path}: none of {read} rows passes the filter '{options.Filter}'")
+            : throw new InputException($"{path}: there are no rows");
+    }
+
+    /// <summary>Reads rows one by one, as they are asked for, without filter or limit.</summary>
+    /// <exception cref="InputException">The file can't be read or a row is malformed.</exception>
+    public static IEnumerable<DataRow> ReadRows(string path, TextDatasetOptions? options = null)
+    {
+        options ??= new TextDatasetOptions();
+        if (Directory.Exists(path))
+        {
+            TextInput.OpenFile(path).Dispose();
+        }
+
+        return (options.Format ?? DataFormats.FromFileName(path)) switch
+        {
+            DataFormat.JsonLines => JsonLines.Read(path),
+            DataFormat.Csv => DelimitedText.Read(path, ',', options.ListSeparator),
+            DataFormat.Tsv => DelimitedText.Read(path, '\t', options.ListSeparator),
+            DataFormat.Parquet => ParquetFile.Read(path),
+            var other => throw new InputException($"{path}: there is no format {other}"),
+        };
+    }
+}
