@@ -1,0 +1,102 @@
+using System.Text.Json;
+using Rlgf.Rollouts;
+using Rlgf.Text;
+
+namespace Rlgf.Runs;
+
+/// <summary>Writes what a run sees into its folder. Every row is with the operating system before the next is made, so a kill loses at most the row being written.</summary>
+/// <remarks>The layout is <see cref="RunFolder"/>'s. Not for use from several threads.</remarks>
+public sealed class FolderRunLog : IRunLog, IDisposable
+{
+    private readonly RunFolder _folder;
+    private readonly EventFile _events;
+
+    private FolderRunLog(RunFolder folder, int firstIteration)
+    {
+        _folder = folder;
+        _events = new EventFile(folder.EventsFolder, firstIteration);
+    }
+
+    /// <summary>Begins a new run: writes run.json and environment.json and opens the rest.</summary>
+    /// <exception cref="InputException">The folder holds a run already.</exception>
+    public static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        if (folder.HoldsRun) throw new InputException($"{folder.Path}: holds a run already; go on with --resume, or choose another folder");
+        Directory.CreateDirectory(folder.Path);
+        RunJson.WriteFile(folder.DescriptionPath, description);
+        RunJson.WriteFile(folder.EnvironmentPath, environment);
+        return new FolderRunLog(folder, firstIteration: 0);
+    }
+
+    /// <summary>
+    /// Goes on with a run at an iteration. What a killed run wrote beyond its checkpoint is dropped first, so that nothing is there twice: rows and samples of
+    /// <paramref name="iteration"/> and later, and evaluations after more than that many iterations.
+    /// </summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="iteration">Number of the next iteration, from the checkpoint.</param>
+    /// <exception cref="InputException">A file is malformed.</exception>
+    public static FolderRunLog Resume(RunFolder folder, int iteration)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        Keep(folder.MetricsPath, folder.ReadMetrics(), record => record.Iteration < iteration, MetricRow.Format);
+        Keep(folder.EvaluationPath, folder.ReadEvaluationMeans(), means => means.Iteration <= iteration, MetricRow.Format);
+        foreach (var late in RunFolder.IterationsIn(folder.SamplesFolder).Where(i => i >= iteration)) File.Delete(folder.SamplesPath(late));
+        foreach (var late in RunFolder.IterationsIn(folder.EvaluationsFolder).Where(i => i > iteration)) File.Delete(folder.EvaluationRowsPath(late));
+        return new FolderRunLog(folder, iteration);
+    }
+
+    /// <inheritdoc/>
+    public void Iteration(IterationRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        RowFile.Append(_folder.MetricsPath, MetricRow.Format(record));
+        var plan = new Dictionary<string, double>
+        {
+            ["plan/roll_in_probability"] = record.Plan.RollInProbability,
+            ["plan/guide_credit"] = record.Plan.GuideCredit,
+            ["plan/guide_rolls_out"] = record.Plan.RollOut == Actor.Guide ? 1 : 0,
+        };
+        _events.Scalars(record.Iteration, record.Metrics.Concat(plan));
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>An evaluation of the same iteration replaces the one before: a run resumed at an evaluation makes it again.</remarks>
+    public void Evaluation(EvaluationRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        Evaluation(record, Actor.Policy, _folder.EvaluationRowsPath(record.Iteration));
+        _events.Scalars(record.Iteration, record.Metrics.Select(m => KeyValuePair.Create("evaluation/" + m.Key, m.Value)));
+    }
+
+    /// <summary>The guide's own responses to the held-out prompts, in the same order as the policy's: what the policy is compared with.</summary>
+    public void GuideEvaluation(EvaluationRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        Evaluation(record, Actor.Guide, _folder.GuideEvaluationRowsPath);
+    }
+
+    /// <inheritdoc/>
+    public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => WriteRows(_folder.SamplesPath(iteration), samples);
+
+    /// <inheritdoc/>
+    public void Dispose() => _events.Dispose();
+
+    private void Evaluation(EvaluationRecord record, Actor writer, string rowsPath)
+    {
+        var means = new EvaluationMeans(record.Iteration, writer, record.Metrics);
+        // Rows first: a row of means promises its file.
+        WriteRows(rowsPath, record.Rows);
+        Keep(_folder.EvaluationPath, _folder.ReadEvaluationMeans(), old => old.Writer != writer || old.Iteration != record.Iteration, MetricRow.Format);
+        RowFile.Append(_folder.EvaluationPath, MetricRow.Format(means));
+    }
+
+    private static void WriteRows<T>(string path, IReadOnlyList<T> rows) =>
+        RowFile.Write(path, rows.Select(row => JsonSerializer.Serialize(row, RunJson.Line)));
+
+    /// <summary>Rewrites a file with the rows to keep, and without a line that was cut.</summary>
+    private static void Keep<T>(string path, IReadOnlyList<T> rows, Func<T, bool> keep, Func<T, string> format)
+    {
+        if (File.Exists(path)) RowFile.Write(path, rows.Where(keep).Select(format));
+    }
+}

@@ -1,0 +1,56 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace Rlgf.Runs;
+
+/// <summary>Where a run ran: what may change its numbers or its speed. Holds no name of a machine or person, no path and no environment variable.</summary>
+/// <param name="Rlgf">This project's version, with the commit it was built from where that is known.</param>
+/// <param name="OperatingSystem">For example <c>Debian GNU/Linux 12 (bookworm)</c>.</param>
+/// <param name="Architecture">For example <c>x64</c>.</param>
+/// <param name="Processor">The processor's name; empty if the system does not tell.</param>
+/// <param name="LogicalCores">Cores that this process may use.</param>
+/// <param name="MemoryGibibytes">Memory that this process may use.</param>
+/// <param name="Dotnet">For example <c>.NET 10.0.4</c>.</param>
+/// <param name="TorchSharp">Version of TorchSharp.</param>
+/// <param name="Libtorch">Version of libtorch.</param>
+/// <param name="Threads">Threads that one tensor operation may use.</param>
+/// <param name="MatmulPrecision">libtorch's setting for float32 matrix products: highest or medium.</param>
+/// <param name="Cuda">Whether a CUDA device is there.</param>
+/// <param name="Started">When the run began, UTC.</param>
+public sealed record RunEnvironment(
+    string Rlgf, string OperatingSystem, string Architecture, string Processor, int LogicalCores, double MemoryGibibytes, string Dotnet,
+    string TorchSharp, string Libtorch, int Threads, string MatmulPrecision, bool Cuda, DateTimeOffset Started)
+{
+    /// <summary>This process, now.</summary>
+    /// <param name="matmulPrecision">What this process set; libtorch's own default is <c>highest</c>.</param>
+    public static RunEnvironment Capture(string matmulPrecision = "highest") => new(
+        Version(typeof(RunEnvironment).Assembly),
+        RuntimeInformation.OSDescription is var os && File.Exists("/etc/os-release") ? OsRelease() ?? os : os,
+        RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant(),
+        ProcessorName(),
+        Environment.ProcessorCount,
+        Math.Round(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30), 1),
+        RuntimeInformation.FrameworkDescription,
+        Version(typeof(torch).Assembly),
+        torch.__version__,
+        torch.get_num_threads(),
+        matmulPrecision,
+        torch.cuda.is_available(),
+        DateTimeOffset.UtcNow);
+
+    private static string Version(Assembly assembly) =>
+        assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? assembly.GetName().Version?.ToString() ?? "";
+
+    private static string? OsRelease() => File.ReadLines("/etc/os-release")
+        .FirstOrDefault(line => line.StartsWith("PRETTY_NAME=", StringComparison.Ordinal))?["PRETTY_NAME=".Length..].Trim('"');
+
+    private static string ProcessorName()
+    {
+        if (RuntimeInformation.IsOSPlatform(OSPlatform.Windows)) return Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? "";
+        if (!File.Exists("/proc/cpuinfo")) return "";
+        return File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) is { } line
+            ? line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim()
+            : "";
+    }
+}
