@@ -30,8 +30,8 @@ public sealed class FolderRunLog : IRunLog, IDisposable
     }
 
     /// <summary>
-    /// Goes on with a run at an iteration. What a killed run wrote beyond its checkpoint is dropped first, so that nothing is there twice: rows and samples of
-    /// <paramref name="iteration"/> and later, and evaluations after more than that many iterations.
+    /// Goes on with a run at an iteration. What a killed run wrote beyond its checkpoint is dropped first, so that nothing is there twice: metrics of
+    /// <paramref name="iteration"/> and later, evaluations and samples after more than that many iterations.
     /// </summary>
     /// <param name="folder">The run's folder.</param>
     /// <param name="iteration">Number of the next iteration, from the checkpoint.</param>
@@ -41,7 +41,7 @@ public sealed class FolderRunLog : IRunLog, IDisposable
         ArgumentNullException.ThrowIfNull(folder);
         Keep(folder.MetricsPath, folder.ReadMetrics(), record => record.Iteration < iteration, MetricRow.Format);
         Keep(folder.EvaluationPath, folder.ReadEvaluationMeans(), means => means.Iteration <= iteration, MetricRow.Format);
-        foreach (var late in RunFolder.IterationsIn(folder.SamplesFolder).Where(i => i >= iteration)) File.Delete(folder.SamplesPath(late));
+        foreach (var late in RunFolder.IterationsIn(folder.SamplesFolder).Where(i => i > iteration)) File.Delete(folder.SamplesPath(late));
         foreach (var late in RunFolder.IterationsIn(folder.EvaluationsFolder).Where(i => i > iteration)) File.Delete(folder.EvaluationRowsPath(late));
         return new FolderRunLog(folder, iteration);
     }

@@ -81,7 +81,7 @@ public sealed class FolderRunLogTests : IDisposable
         using (var log = FolderRunLog.Resume(Folder, 2))
         {
             Assert.Equal([0, 1], Folder.ReadMetrics().Select(r => r.Iteration));
-            Assert.Equal([0, 1], Folder.SampleIterations());
+            Assert.Equal([0, 1, 2], Folder.SampleIterations());
             Assert.Equal([0, 2], Folder.ReadEvaluations().Select(e => e.Iteration));
             Assert.False(File.Exists(Folder.EvaluationRowsPath(4)));
             Assert.NotNull(Folder.ReadGuideEvaluation());
