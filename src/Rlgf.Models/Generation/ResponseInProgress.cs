@@ -1,0 +1,51 @@
+namespace Rlgf.Models.Generation;
+
+/// <summary>A response that is being written.</summary>
+internal sealed class ResponseInProgress(GenerationRequest request, SamplingSettings settings)
+{
+    private readonly List<int> _tokens = [.. request.Row.Prompt, .. request.Row.Response];
+    private readonly List<float> _sampledLogProbs = [];
+    private readonly List<float> _rawLogProbs = [];
+
+    /// <summary>What was given.</summary>
+    public TokenRow Row => request.Row;
+
+    /// <summary>Names the row's random numbers.</summary>
+    public ulong Stream => request.Stream;
+
+    /// <summary>The most tokens to write.</summary>
+    public int Limit { get; } = Math.Max(0, Math.Min(request.MaxNewTokens ?? int.MaxValue, settings.MaxNewTokens));
+
+    /// <summary>Number of tokens given: prompt and beginning of the response.</summary>
+    public int BeginningLength => request.Row.Prompt.Length + request.Row.Response.Length;
+
+    /// <summary>Number of tokens of the response so far, given ones included.</summary>
+    public int ResponseLength => request.Row.Response.Length + Written;
+
+    /// <summary>Number of tokens written.</summary>
+    public int Written => _sampledLogProbs.Count;
+
+    /// <summary>The last token of the row.</summary>
+    public int LastToken => _tokens[^1];
+
+    /// <summary>Whether an end token was written.</summary>
+    public bool Ended { get; private set; }
+
+    /// <summary>Whether nothing more is to be written.</summary>
+    public bool IsDone => Ended || Written >= Limit;
+
+    /// <summary>What processors may look at.</summary>
+    public RowHistory History => new(_tokens, ResponseLength);
+
+    /// <summary>Adds a token.</summary>
+    public void Add(int token, float sampledLogProb, float rawLogProb)
+    {
+        _tokens.Add(token);
+        _sampledLogProbs.Add(sampledLogProb);
+        _rawLogProbs.Add(rawLogProb);
+        Ended = settings.EndTokens.Contains(token);
+    }
+
+    /// <summary>The tokens written.</summary>
+    public GeneratedRow ToGeneratedRow() => new([.. _tokens.Skip(BeginningLength)], [.. _sampledLogProbs], [.. _rawLogProbs], Ended);
+}
