@@ -1,0 +1,77 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+
+namespace Rlgf.Text.Tokenization;
+
+/// <summary>Cuts added tokens out of a text: the leftmost match first, the longest of those that begin at one place.</summary>
+internal sealed class AddedTokenSplitter
+{
+    private readonly SearchValues<char> _firstCharacters;
+    private readonly ILookup<char, (string Pattern, AddedToken Token)> _byFirstCharacter;
+
+    /// <summary>Creates a splitter for tokens, each with the text it is found by.</summary>
+    public AddedTokenSplitter(IReadOnlyList<(string Pattern, AddedToken Token)> tokens)
+    {
+        _byFirstCharacter = tokens.Where(entry => entry.Pattern.Length > 0).OrderByDescending(entry => entry.Pattern.Length).ToLookup(entry => entry.Pattern[0]);
+        _firstCharacters = SearchValues.Create([.. _byFirstCharacter.Select(group => group.Key)]);
+    }
+
+    /// <summary>A piece of the text: an added token, or text between such tokens where <paramref name="Token"/> is null.</summary>
+    public readonly record struct Piece(Word Text, AddedToken? Token);
+
+    /// <summary>Appends the pieces of a text in order; none is empty.</summary>
+    public void Split(Word text, List<Piece> into)
+    {
+        var span = text.Span;
+        var done = 0;
+        var at = 0;
+        while (at < span.Length)
+        {
+            var candidate = span[at..].IndexOfAny(_firstCharacters);
+            if (candidate < 0)
+                break;
+            at += candidate;
+            if (MatchAt(span, at) is not { } match)
+            {
+                at++;
+                continue;
+            }
+            var start = at;
+            var end = at + match.Pattern.Length;
+            at = end;
+            if (match.Token.IsSingleWord && (EndsInWord(span[..start]) || BeginsWithWord(span[end..])))
+                continue;
+            if (match.Token.TakesSpaceBefore)
+                start = Math.Max(done, span[..start].TrimEnd().Length);
+            if (match.Token.TakesSpaceAfter)
+                at = end = span.Length - span[end..].TrimStart().Length;
+            if (done < start)
+                into.Add(new Piece(text.Part(done, start), null));
+            into.Add(new Piece(text.Part(start, end), match.Token));
+            done = end;
+        }
+        if (done < span.Length)
+            into.Add(new Piece(text.Part(done, span.Length), null));
+    }
+
+    private (string Pattern, AddedToken Token)? MatchAt(ReadOnlySpan<char> text, int at)
+    {
+        foreach (var entry in _byFirstCharacter[text[at]])
+        {
+            if (text[at..].StartsWith(entry.Pattern, StringComparison.Ordinal))
+                return entry;
+        }
+        return null;
+    }
+
+    private static bool EndsInWord(ReadOnlySpan<char> text) =>
+        Rune.DecodeLastFromUtf16(text, out var rune, out _) == OperationStatus.Done && IsWordCharacter(rune);
+
+    private static bool BeginsWithWord(ReadOnlySpan<char> text) =>
+        Rune.DecodeFromUtf16(text, out var rune, out _) == OperationStatus.Done && IsWordCharacter(rune);
+
+    private static bool IsWordCharacter(Rune rune) =>
+        Rune.IsLetterOrDigit(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.ConnectorPunctuation or UnicodeCategory.NonSpacingMark
+            or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
+}

@@ -1,0 +1,117 @@
+using System.Text;
+
+namespace Rlgf.Text.Tokenization.Normalization;
+
+/// <summary>Unicode's normalization form C (Unicode Standard Annex 15).</summary>
+/// <remarks>
+/// Written out because <see cref="string.Normalize()"/> does nothing where .NET runs without ICU, and because offsets need to know which characters were
+/// put together. Each character counts as the first one of those that it was made from, as the <c>tokenizers</c> library has it.
+/// </remarks>
+internal sealed class NfcNormalizer : INormalizer
+{
+    /// <summary>Below this code point every text is in form C already.</summary>
+    private const char FirstThatMayChange = '\u0300';
+
+    public Word Normalize(Word text)
+    {
+        var span = text.Span;
+        if (span.IndexOfAnyInRange(FirstThatMayChange, '\uFFFF') < 0)
+            return text;
+
+        var parts = Decompose(span);
+        Reorder(parts);
+        Compose(parts);
+        return Rebuild(text, parts);
+    }
+
+    /// <summary>A character of the result.</summary>
+    /// <param name="Rune">The character.</param>
+    /// <param name="Surplus">How many more characters of the result than of the original it makes: 1 if it was added, -n if n others went into it.</param>
+    private readonly record struct Part(Rune Rune, int Surplus);
+
+    private static List<Part> Decompose(ReadOnlySpan<char> text)
+    {
+        var parts = new List<Part>(text.Length);
+        var decomposed = new List<Rune>(4);
+        foreach (var rune in text.EnumerateRunes())
+        {
+            decomposed.Clear();
+            CanonicalComposition.Decompose(rune, decomposed);
+            for (var i = 0; i < decomposed.Count; i++)
+                parts.Add(new Part(decomposed[i], i == 0 ? 0 : 1));
+        }
+        return parts;
+    }
+
+    /// <summary>Sorts each run of combining marks by class; marks of one class keep their order.</summary>
+    private static void Reorder(List<Part> parts)
+    {
+        for (var i = 1; i < parts.Count; i++)
+        {
+            var part = parts[i];
+            var rank = CanonicalComposition.ClassOf(part.Rune);
+            if (rank == 0)
+                continue;
+            var to = i;
+            for (; to > 0 && CanonicalComposition.ClassOf(parts[to - 1].Rune) > rank; to--)
+                parts[to] = parts[to - 1];
+            parts[to] = part;
+        }
+    }
+
+    private static void Compose(List<Part> parts)
+    {
+        var starter = -1;
+        var lastClass = 0;
+        var kept = 0;
+        foreach (var part in parts.ToArray())
+        {
+            var rank = CanonicalComposition.ClassOf(part.Rune);
+            // A mark is blocked from its starter by one of the same or a higher class that stayed between them.
+            var blocked = starter < 0 || (kept > starter + 1 && lastClass >= rank);
+            if (!blocked && CanonicalComposition.TryCompose(parts[starter].Rune, part.Rune) is { } composed)
+            {
+                parts[starter] = new Part(composed, parts[starter].Surplus + part.Surplus - 1);
+                continue;
+            }
+            if (rank == 0)
+                starter = kept;
+            lastClass = rank;
+            parts[kept++] = part;
+        }
+        parts.RemoveRange(kept, parts.Count - kept);
+    }
+
+    private static Word Rebuild(Word original, List<Part> parts)
+    {
+        var text = new StringBuilder(original.End - original.Start);
+        var sources = new List<(int, int)>(original.End - original.Start);
+        var span = original.Span;
+        var at = 0;
+        (int, int) source = default;
+        foreach (var part in parts)
+        {
+            if (part.Surplus <= 0)
+            {
+                var start = at;
+                Skip(span, ref at);
+                source = original.SourceOf(start, at);
+                for (var i = part.Surplus; i < 0; i++)
+                    Skip(span, ref at);
+            }
+            text.Append(part.Rune);
+            for (var i = 0; i < part.Rune.Utf16SequenceLength; i++)
+                sources.Add(source);
+        }
+        return new Word(new NormalizedText(text.ToString(), [.. sources]), 0, text.Length);
+    }
+
+    private static void Skip(ReadOnlySpan<char> text, ref int at)
+    {
+        if (at < text.Length)
+        {
+            Rune.DecodeFromUtf16(text[at..], out _, out var length);
+            at += length;
+        }
+    }
+}

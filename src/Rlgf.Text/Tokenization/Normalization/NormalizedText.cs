@@ -1,0 +1,33 @@
+namespace Rlgf.Text.Tokenization.Normalization;
+
+/// <summary>A text after normalising, which knows where in the original each UTF-16 unit came from.</summary>
+internal sealed class NormalizedText
+{
+    private readonly (int Start, int End)[]? _sources;
+
+    /// <summary>A text that is its own original.</summary>
+    public NormalizedText(string text) => Text = text;
+
+    /// <summary>A text and, for each of its UTF-16 units, the part of the original that it stands for.</summary>
+    public NormalizedText(string text, (int Start, int End)[] sources)
+    {
+        Text = text;
+        _sources = sources;
+    }
+
+    public string Text { get; }
+
+    /// <summary>The part of the original behind units <paramref name="start"/> to <paramref name="end"/> (exclusive, at least one unit).</summary>
+    public (int Start, int End) SourceOf(int start, int end) =>
+        _sources is null ? (start, end) : (_sources[start].Start, _sources[end - 1].End);
+
+    /// <summary>The part from <paramref name="start"/> to <paramref name="end"/>, with a space put before it that stands for the same part of the original as the first unit.</summary>
+    public NormalizedText WithSpaceBefore(int start, int end)
+    {
+        var sources = new (int, int)[end - start + 1];
+        for (var i = start; i < end; i++)
+            sources[i - start + 1] = SourceOf(i, i + 1);
+        sources[0] = sources[1];
+        return new NormalizedText(string.Concat(" ", Text.AsSpan(start, end - start)), sources);
+    }
+}

@@ -1,0 +1,43 @@
+namespace Rlgf.Text.Tokenization.Words;
+
+/// <summary>Cuts text where a pattern's matches begin and end.</summary>
+internal sealed class PatternPreTokenizer(IWordPattern pattern) : IPreTokenizer
+{
+    public void Split(Word text, List<Word> into)
+    {
+        var span = text.Span;
+        for (var start = 0; start < span.Length;)
+        {
+            var end = pattern.EndOfMatch(span, start);
+            into.Add(text.Part(start, end));
+            start = end;
+        }
+    }
+}
+
+/// <summary>Puts a space before text that doesn't begin with one, so that a word at the start of a text is the same token as elsewhere.</summary>
+internal sealed class PrefixSpacePreTokenizer : IPreTokenizer
+{
+    public void Split(Word text, List<Word> into)
+    {
+        if (text.Start == text.End)
+            return;
+        into.Add(text.Span[0] == ' ' ? text : new Word(text.Text.WithSpaceBefore(text.Start, text.End), 0, text.End - text.Start + 1));
+    }
+}
+
+/// <summary>Several pre-tokenizers in a row, each cutting what the one before it left.</summary>
+internal sealed class PreTokenizerSequence(IReadOnlyList<IPreTokenizer> steps) : IPreTokenizer
+{
+    public void Split(Word text, List<Word> into)
+    {
+        var words = new List<Word> { text };
+        for (var i = 0; i < steps.Count; i++)
+        {
+            var next = i == steps.Count - 1 ? into : new List<Word>(words.Count);
+            foreach (var word in words)
+                steps[i].Split(word, next);
+            words = next;
+        }
+    }
+}
