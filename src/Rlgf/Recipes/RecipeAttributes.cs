@@ -1,0 +1,48 @@
+namespace Rlgf.Recipes;
+
+/// <summary>The range of a number in a recipe.</summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
+public sealed class LimitsAttribute : Attribute
+{
+    /// <summary>The least value allowed.</summary>
+    public double AtLeast { get; set; } = double.NegativeInfinity;
+
+    /// <summary>The greatest value allowed.</summary>
+    public double AtMost { get; set; } = double.PositiveInfinity;
+
+    /// <summary>The value must be greater than this.</summary>
+    public double Above { get; set; } = double.NegativeInfinity;
+
+    /// <summary>What a value must be, or null where it is that.</summary>
+    internal string? Broken(double value) =>
+        value < AtLeast ? Invariant($"at least {AtLeast}")
+        : value > AtMost ? Invariant($"at most {AtMost}")
+        : value <= Above && !double.IsNegativeInfinity(Above) ? Invariant($"above {Above}")
+        : null;
+
+    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
+}
+
+/// <summary>A string that names a file or folder to read: a relative one is looked for from the current folder, then from the recipe's.</summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
+public sealed class RecipePathAttribute : Attribute;
+
+/// <summary>On a base record: the value of <c>kind:</c> that stands for one of the records derived from it.</summary>
+/// <param name="name">The value of <c>kind:</c>.</param>
+/// <param name="type">The derived record.</param>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
+public sealed class RecipeKindAttribute(string name, Type type) : Attribute
+{
+    /// <summary>The value of <c>kind:</c>.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>The derived record.</summary>
+    public Type Type { get; } = type;
+}
+
+/// <summary>A section with rules about several keys at once.</summary>
+public interface ICheckedSection
+{
+    /// <summary>What is wrong: the key that it is about, in snake_case, and one line that says what and what to do; empty if nothing is.</summary>
+    IEnumerable<(string Key, string Problem)> Problems();
+}

@@ -1,0 +1,169 @@
+using System.Globalization;
+using Rlgf.Text;
+
+namespace Rlgf.Recipes;
+
+/// <summary>
+/// Makes records from YAML, strictly: a key that the record doesn't have, a value of another type, a missing required key and a number out of range are errors that
+/// name the file, the line and the key. Keys are the properties' names in snake_case; what is left out keeps the record's default.
+/// </summary>
+/// <remarks>
+/// Binds records with init-only properties, positional records, lists (<see cref="IReadOnlyList{T}"/>), strings, truth values, whole and real numbers, enums (by snake_case
+/// name), nullables of these, and base records with <see cref="RecipeKindAttribute"/>, of which <c>kind:</c> chooses one.
+/// </remarks>
+/// <param name="folder">The recipe's folder, for <see cref="RecipePathAttribute"/>; null where there is none.</param>
+internal sealed class RecipeBinder(string? folder)
+{
+    /// <summary>Binds a whole document.</summary>
+    public object Bind(RecipeNode node, Type type) => BindValue(node, new Target(type, "", IsNullable: false, Limits: null, IsPath: false))!;
+
+    private object? BindValue(RecipeNode node, Target target)
+    {
+        if (node is RecipeScalar { IsNull: true })
+        {
+            return target.IsNullable ? null : throw Error(node, target, "has no value");
+        }
+
+        var type = Nullable.GetUnderlyingType(target.Type) ?? target.Type;
+        if (RecipeSchema.ItemType(type) is { } itemType)
+        {
+            return BindList(node, target, itemType);
+        }
+
+        if (type == typeof(string))
+        {
+            var text = node is RecipeScalar scalar ? scalar.Text : throw Expected(node, target, "text");
+            return target.IsPath ? ResolvePath(text) : text;
+        }
+
+        if (type == typeof(bool))
+        {
+            return node is RecipeScalar { IsPlain: true, Text: "true" or "false" } flag ? flag.Text == "true" : throw Expected(node, target, "true or false");
+        }
+
+        if (type.IsEnum)
+        {
+            return BindEnum(node, target, type);
+        }
+
+        if (type.IsPrimitive)
+        {
+            return BindNumber(node, target, type);
+        }
+
+        return node is RecipeSection section ? BindSection(section, target with { Type = type }) : throw Expected(node, target, "a section (keys and values)");
+    }
+
+    private object BindSection(RecipeSection section, Target target)
+    {
+        var kinds = RecipeSchema.KindsOf(target.Type);
+        var type = kinds.Count > 0 ? ChooseKind(section, target, kinds) : target.Type;
+        var members = RecipeSchema.MembersOf(type);
+        var names = members.Select(member => member.Key).ToList();
+        if (kinds.Count > 0)
+        {
+            names.Insert(0, RecipeSchema.KindKey);
+        }
+
+        foreach (var entry in section.Entries)
+        {
+            if (!names.Contains(entry.Key))
+            {
+                throw new InputException($"{entry.Location}: unknown key '{target.Child(entry.Key)}'{Spelling.Suggestion(entry.Key, names)}");
+            }
+        }
+
+        var values = new Dictionary<string, object?>();
+        foreach (var member in members)
+        {
+            if (section[member.Key] is { } value)
+            {
+                values[member.Key] = BindValue(value, new Target(member.Type, target.Child(member.Key), member.IsNullable, member.Limits, member.IsPath));
+            }
+            else if (member.IsRequired)
+            {
+                throw new InputException($"{section.Location}: missing key '{target.Child(member.Key)}'{(type == target.Type ? "" : $" of the kind '{kinds.First(kind => kind.Type == type).Name}'")}");
+            }
+        }
+
+        var record = RecipeSchema.Create(type, values);
+        if (record is ICheckedSection check && check.Problems().FirstOrDefault() is { Problem: { } problem } first)
+        {
+            throw new InputException($"{(section[first.Key] ?? section).Location}: {target.Child(first.Key)}: {problem}");
+        }
+
+        return record;
+    }
+
+    private static Type ChooseKind(RecipeSection section, Target target, IReadOnlyList<RecipeKindAttribute> kinds)
+    {
+        // A derived record was asked for by itself: only its own kind will do.
+        var allowed = target.Type.IsAbstract ? kinds : [.. kinds.Where(kind => kind.Type == target.Type)];
+        var names = allowed.Select(kind => kind.Name).ToArray();
+        if (section[RecipeSchema.KindKey] is not { } node)
+        {
+            throw new InputException($"{section.Location}: missing key '{target.Child(RecipeSchema.KindKey)}', one of: {string.Join(", ", names)}");
+        }
+
+        var name = (node as RecipeScalar)?.Text;
+        return allowed.FirstOrDefault(kind => kind.Name == name)?.Type
+            ?? throw new InputException($"{node.Location}: {target.Child(RecipeSchema.KindKey)}: expected one of: {string.Join(", ", names)}; found {node.What}");
+    }
+
+    private Array BindList(RecipeNode node, Target target, Type itemType)
+    {
+        var items = (node as RecipeList)?.Items ?? throw Expected(node, target, "a list");
+        var list = Array.CreateInstance(itemType, items.Count);
+        for (var i = 0; i < items.Count; i++)
+        {
+            list.SetValue(BindValue(items[i], new Target(itemType, target.Child(i.ToString(CultureInfo.InvariantCulture)), IsNullable: false, target.Limits, target.IsPath)), i);
+        }
+
+        return list;
+    }
+
+    private static object BindEnum(RecipeNode node, Target target, Type type)
+    {
+        var names = Enum.GetNames(type).ToDictionary(RecipeSchema.KeyOf, name => Enum.Parse(type, name));
+        return node is RecipeScalar scalar && names.TryGetValue(scalar.Text, out var value) ? value
+            : throw Expected(node, target, $"one of: {string.Join(", ", names.Keys)}");
+    }
+
+    private static object BindNumber(RecipeNode node, Target target, Type type)
+    {
+        var text = node is RecipeScalar { IsPlain: true } scalar ? scalar.Text : null;
+        var culture = CultureInfo.InvariantCulture;
+        object? number =
+            type == typeof(double) ? double.TryParse(text, NumberStyles.Float, culture, out var real) && double.IsFinite(real) ? real : null
+            : type == typeof(int) ? int.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var whole) ? whole : null
+            : type == typeof(long) ? long.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var wide) ? wide : null
+            : type == typeof(ulong) ? ulong.TryParse(text, NumberStyles.None, culture, out var natural) ? natural : null
+            : throw new NotSupportedException($"recipes have no values of type {type.Name}");
+        if (number is null)
+        {
+            throw Expected(node, target, type == typeof(double) ? "a number" : type == typeof(ulong) ? "a whole number, 0 or more" : "a whole number");
+        }
+
+        return target.Limits?.Broken(Convert.ToDouble(number, culture)) is { } limit ? throw Error(node, target, $"is {text}; it must be {limit}") : number;
+    }
+
+    private string ResolvePath(string path) =>
+        folder is null || Path.IsPathRooted(path) || Path.Exists(path) || !Path.Exists(Path.Combine(folder, path)) ? path : Path.Combine(folder, path);
+
+    private static InputException Expected(RecipeNode node, Target target, string what) => new($"{node.Location}: {target.Name}: expected {what}; found {node.What}");
+
+    private static InputException Error(RecipeNode node, Target target, string problem) => new($"{node.Location}: {target.Name} {problem}");
+
+    /// <summary>What a value is bound to.</summary>
+    /// <param name="Type">Its type.</param>
+    /// <param name="Path">The path of its key, such as "update.epochs"; empty for the document.</param>
+    /// <param name="IsNullable">Whether null is allowed.</param>
+    /// <param name="Limits">The range of a number.</param>
+    /// <param name="IsPath">Whether a string names a file.</param>
+    private sealed record Target(Type Type, string Path, bool IsNullable, LimitsAttribute? Limits, bool IsPath)
+    {
+        public string Name => Path.Length == 0 ? "the recipe" : Path;
+
+        public string Child(string key) => Path.Length == 0 ? key : $"{Path}.{key}";
+    }
+}

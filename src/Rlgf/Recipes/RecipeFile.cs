@@ -1,0 +1,99 @@
+using System.Globalization;
+using Rlgf.Text;
+
+namespace Rlgf.Recipes;
+
+/// <summary>Reads and writes recipes: YAML files that say all of a run.</summary>
+public static class RecipeFile
+{
+    /// <summary>Reads a recipe.</summary>
+    /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
+    /// <param name="path">The file.</param>
+    /// <param name="overrides">Changes of the form <c>update.epochs=2</c>: the path of a key (list items by their number from 0), then a value in YAML.</param>
+    /// <exception cref="InputException">The file can't be read or says something that the record hasn't; names file (or override), line and key.</exception>
+    public static T Load<T>(string path, IEnumerable<string>? overrides = null)
+        where T : class
+    {
+        string text;
+        try
+        {
+            text = File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new InputException($"{path}: there is no such recipe", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: can't be read: {e.Message}", e);
+        }
+
+        return Parse<T>(text, path, overrides);
+    }
+
+    /// <summary>Reads a recipe from text.</summary>
+    /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
+    /// <param name="text">YAML.</param>
+    /// <param name="name">The file's path: for messages, and to find what lies beside it.</param>
+    /// <param name="overrides">Changes, as in <see cref="Load{T}"/>.</param>
+    /// <exception cref="InputException">As in <see cref="Load{T}"/>.</exception>
+    public static T Parse<T>(string text, string name, IEnumerable<string>? overrides = null)
+        where T : class
+    {
+        var root = RecipeNode.Parse(text, line => $"{name}:{line}");
+        foreach (var change in overrides ?? [])
+        {
+            root = Override(root, change);
+        }
+
+        return root is RecipeScalar { IsNull: true }
+            ? throw new InputException($"{name}: the recipe is empty")
+            : (T)new RecipeBinder(Path.GetDirectoryName(name)).Bind(root, typeof(T));
+    }
+
+    /// <summary>A recipe as YAML that reads back to the same values, with every default spelt out.</summary>
+    public static string Write(object recipe) => RecipeWriter.Write(recipe);
+
+    private static RecipeNode Override(RecipeNode root, string change)
+    {
+        var equals = change.IndexOf('=', StringComparison.Ordinal);
+        var keys = equals > 0 ? change[..equals].Trim().Split('.') : [];
+        if (keys.Length == 0 || keys.Any(string.IsNullOrWhiteSpace))
+        {
+            throw new InputException($"--set {change}: expected PATH=VALUE, such as update.epochs=2");
+        }
+
+        var location = $"--set {change}";
+        return Replace(root, keys, RecipeNode.Parse(change[(equals + 1)..], _ => location), location);
+    }
+
+    /// <summary>The node with the value at a path replaced; sections on the way that aren't there are begun, for the binder to judge.</summary>
+    private static RecipeNode Replace(RecipeNode node, ReadOnlySpan<string> keys, RecipeNode value, string location)
+    {
+        if (keys.Length == 0)
+        {
+            return value;
+        }
+
+        var key = keys[0];
+        switch (node)
+        {
+            case RecipeScalar { IsNull: true }:
+                return new RecipeSection(location, [new RecipeEntry(location, key, Replace(node, keys[1..], value, location))]);
+            case RecipeSection section:
+                var changed = new RecipeEntry(location, key, Replace(section[key] ?? new RecipeScalar(location, "", IsPlain: true), keys[1..], value, location));
+                var at = section.Entries.ToList().FindIndex(entry => entry.Key == key);
+                return section with { Entries = at < 0 ? [.. section.Entries, changed] : [.. section.Entries.Take(at), changed, .. section.Entries.Skip(at + 1)] };
+            case RecipeList list:
+                if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var index) || index >= list.Items.Count)
+                {
+                    throw new InputException($"{location}: '{key}' is no item of a list of {list.Items.Count}; items are numbered from 0");
+                }
+
+                var item = Replace(list.Items[index], keys[1..], value, location);
+                return list with { Items = [.. list.Items.Take(index), item, .. list.Items.Skip(index + 1)] };
+            default:
+                throw new InputException($"{location}: there is nothing below the value {node.What}, so '{key}' can't be set");
+        }
+    }
+}

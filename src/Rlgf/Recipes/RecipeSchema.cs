@@ -1,0 +1,68 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+
+namespace Rlgf.Recipes;
+
+/// <summary>What keys a record has in a recipe.</summary>
+internal static class RecipeSchema
+{
+    public const string KindKey = "kind";
+
+    private static readonly NullabilityInfoContext Nullability = new();
+
+    /// <summary>One key of a record.</summary>
+    public sealed record Member(string Key, Type Type, bool IsRequired, bool IsNullable, LimitsAttribute? Limits, bool IsPath, PropertyInfo Property);
+
+    /// <summary>A property's or an enum member's name as a key: RollInLengths is roll_in_lengths.</summary>
+    public static string KeyOf(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
+
+    /// <summary>The kinds of a base record, or those among which a derived record is one; empty for others.</summary>
+    public static IReadOnlyList<RecipeKindAttribute> KindsOf(Type type)
+    {
+        var own = type.GetCustomAttributes<RecipeKindAttribute>(inherit: false).ToArray();
+        return own.Length > 0 || type.BaseType is null ? own : [.. type.BaseType.GetCustomAttributes<RecipeKindAttribute>(inherit: false)];
+    }
+
+    /// <summary>The type of a list's items, or null for what is no list.</summary>
+    public static Type? ItemType(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
+
+    /// <summary>The keys of a record in the order of its source.</summary>
+    public static IReadOnlyList<Member> MembersOf(Type type)
+    {
+        var parameters = ConstructorOf(type).GetParameters().ToDictionary(parameter => parameter.Name!);
+        lock (Nullability)
+        {
+            return [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.SetMethod is { IsPublic: true }).Select(property =>
+            {
+                var parameter = parameters.GetValueOrDefault(property.Name);
+                return new Member(
+                    KeyOf(property.Name),
+                    property.PropertyType,
+                    parameter is { HasDefaultValue: false } || (parameter is null && property.IsDefined(typeof(RequiredMemberAttribute))),
+                    Nullability.Create(property).WriteState == NullabilityState.Nullable,
+                    property.GetCustomAttribute<LimitsAttribute>() ?? parameter?.GetCustomAttribute<LimitsAttribute>(),
+                    property.IsDefined(typeof(RecipePathAttribute)) || parameter?.IsDefined(typeof(RecipePathAttribute)) == true,
+                    property);
+            })];
+        }
+    }
+
+    /// <summary>Makes a record of the values of some keys; the others keep their defaults.</summary>
+    public static object Create(Type type, IReadOnlyDictionary<string, object?> values)
+    {
+        var constructor = ConstructorOf(type);
+        var parameters = constructor.GetParameters();
+        var record = constructor.Invoke([.. parameters.Select(parameter => values.TryGetValue(KeyOf(parameter.Name!), out var value) ? value : parameter.DefaultValue)]);
+        foreach (var member in MembersOf(type).Where(member => values.ContainsKey(member.Key) && !parameters.Any(parameter => parameter.Name == member.Property.Name)))
+        {
+            member.Property.SetValue(record, values[member.Key]);
+        }
+
+        return record;
+    }
+
+    private static ConstructorInfo ConstructorOf(Type type) =>
+        type.GetConstructors().OrderBy(constructor => constructor.GetParameters().Length).FirstOrDefault(constructor => constructor.GetParameters().All(parameter => parameter.ParameterType != type))
+        ?? throw new NotSupportedException($"{type.Name} can't be made from a recipe: it has no public constructor");
+}

@@ -1,0 +1,85 @@
+using System.Collections;
+using System.Globalization;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace Rlgf.Recipes;
+
+/// <summary>Writes records as YAML that loads to the same values, every default spelt out.</summary>
+internal static class RecipeWriter
+{
+    public static string Write(object record)
+    {
+        using var text = new StringWriter(CultureInfo.InvariantCulture) { NewLine = "\n" };
+        var emitter = new Emitter(text, EmitterSettings.Default.WithMaxSimpleKeyLength(1024).WithBestWidth(int.MaxValue));
+        emitter.Emit(new StreamStart());
+        emitter.Emit(new DocumentStart(null, null, isImplicit: true));
+        WriteSection(emitter, record);
+        emitter.Emit(new DocumentEnd(isImplicit: true));
+        emitter.Emit(new StreamEnd());
+        return text.ToString();
+    }
+
+    private static void WriteSection(Emitter emitter, object record)
+    {
+        emitter.Emit(new MappingStart(AnchorName.Empty, TagName.Empty, isImplicit: true, MappingStyle.Block));
+        if (RecipeSchema.KindsOf(record.GetType()).FirstOrDefault(kind => kind.Type == record.GetType()) is { } kind)
+        {
+            WritePlain(emitter, RecipeSchema.KindKey);
+            WritePlain(emitter, kind.Name);
+        }
+
+        foreach (var member in RecipeSchema.MembersOf(record.GetType()))
+        {
+            WritePlain(emitter, member.Key);
+            WriteValue(emitter, member.Property.GetValue(record));
+        }
+
+        emitter.Emit(new MappingEnd());
+    }
+
+    private static void WriteValue(Emitter emitter, object? value)
+    {
+        switch (value)
+        {
+            case null:
+                WritePlain(emitter, "null");
+                break;
+            case string text:
+                WriteText(emitter, text);
+                break;
+            case bool flag:
+                WritePlain(emitter, flag ? "true" : "false");
+                break;
+            case Enum member:
+                WritePlain(emitter, RecipeSchema.KeyOf(member.ToString()));
+                break;
+            case IEnumerable list:
+                emitter.Emit(new SequenceStart(AnchorName.Empty, TagName.Empty, isImplicit: true, SequenceStyle.Block));
+                foreach (var item in list)
+                {
+                    WriteValue(emitter, item);
+                }
+
+                emitter.Emit(new SequenceEnd());
+                break;
+            case IFormattable number when value.GetType().IsPrimitive:
+                WritePlain(emitter, number.ToString(null, CultureInfo.InvariantCulture));
+                break;
+            default:
+                WriteSection(emitter, value);
+                break;
+        }
+    }
+
+    /// <summary>Text in quotes unless it is made of such characters that no reader of YAML takes it for anything else.</summary>
+    private static void WriteText(Emitter emitter, string text)
+    {
+        var plain = text.Length > 0 && char.IsAsciiLetter(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' or '/')
+            && text.ToLowerInvariant() is not ("null" or "true" or "false" or "yes" or "no" or "on" or "off" or "y" or "n");
+        emitter.Emit(new Scalar(AnchorName.Empty, TagName.Empty, text, plain ? ScalarStyle.Plain : ScalarStyle.DoubleQuoted, plain, !plain));
+    }
+
+    private static void WritePlain(Emitter emitter, string text) =>
+        emitter.Emit(new Scalar(AnchorName.Empty, TagName.Empty, text, ScalarStyle.Plain, isPlainImplicit: true, isQuotedImplicit: false));
+}
