@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,6 +20,9 @@ public interface ILanguageModel : IDisposable
     /// <summary>Where the parameters are.</summary>
     Device Device { get; }
 
+    /// <summary>A copy of the model's <c>config.json</c>.</summary>
+    JsonObject Configuration { get; }
+
     /// <summary>
     /// Runs the model over complete rows and gives, for each response token, the state it is predicted from: the last hidden state, after the final norm.
     /// Entry [b, t] depends on the prompt and on response tokens before t only.
@@ -36,6 +40,12 @@ public interface ILanguageModel : IDisposable
     /// <param name="rows">B rows of different lengths; decoding goes on after <see cref="TokenRow.Response"/>.</param>
     /// <param name="maxNewTokens">The most tokens that will be appended; the cache is allocated for them.</param>
     IDecoder StartDecoding(IReadOnlyList<TokenRow> rows, int maxNewTokens);
+
+    /// <summary>Draws fresh weights, as the family does; the seed decides them.</summary>
+    void Initialise(ulong seed);
+
+    /// <summary>A second model with the same weights, parameters of its own, on the same device: a frozen reference, or the trunk of a separate critic.</summary>
+    ILanguageModel Clone();
 }
 
 /// <summary>Sizes of a language model.</summary>

@@ -37,6 +37,12 @@ internal sealed class TabularLanguageModel(int vocabulary, Func<IReadOnlyList<in
         return new Decoder(this, [.. rows.Select(row => row.Prompt.Concat(row.Response).ToList())], maxNewTokens);
     }
 
+    public System.Text.Json.Nodes.JsonObject Configuration => throw new NotSupportedException();
+
+    public void Initialise(ulong seed) => throw new NotSupportedException();
+
+    public ILanguageModel Clone() => throw new NotSupportedException();
+
     public void Dispose() { }
 
     private sealed class Decoder : IDecoder

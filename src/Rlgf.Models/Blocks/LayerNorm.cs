@@ -1,0 +1,35 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Blocks;
+
+/// <summary>Normalises each state to mean 0 and variance 1, then scales and shifts it.</summary>
+internal sealed class LayerNorm : nn.Module
+{
+    private readonly long[] _width;
+    private readonly double _epsilon;
+    private readonly Parameter _weight;
+    private readonly Parameter _bias;
+
+    public LayerNorm(int width, double epsilon, Device device) : base(nameof(LayerNorm))
+    {
+        _width = [width];
+        _epsilon = epsilon;
+        _weight = Weights.Parameter([width], device);
+        _bias = Weights.Parameter([width], device);
+        register_parameter("weight", _weight);
+        register_parameter("bias", _bias);
+    }
+
+    /// <summary>[…, D] → [..., D].</summary>
+    public Tensor Forward(Tensor x) => nn.functional.layer_norm(x, _width, _weight, _bias, _epsilon);
+
+    /// <summary>Scale 1, shift 0.</summary>
+    public void Initialise()
+    {
+        using var gradients = no_grad();
+        _weight.fill_(1);
+        _bias.fill_(0);
+    }
+}

@@ -1,0 +1,111 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Rlgf.Text;
+
+namespace Rlgf.Models.Checkpoints;
+
+/// <summary>A model's <c>config.json</c>, read by key. Keys that nobody asks for are kept and written back.</summary>
+public sealed class ModelConfiguration
+{
+    private readonly JsonObject _json;
+
+    /// <summary>Takes settings that were made here.</summary>
+    /// <param name="json">The settings; copied.</param>
+    /// <param name="source">What messages call them.</param>
+    public ModelConfiguration(JsonObject json, string source)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        _json = (JsonObject)json.DeepClone();
+        Source = source;
+    }
+
+    /// <summary>The file, for messages.</summary>
+    public string Source { get; }
+
+    /// <summary>The family, <c>model_type</c>.</summary>
+    public string ModelType => Text("model_type") ?? throw Fault("model_type", "is missing: it says which family the model belongs to");
+
+    /// <summary>Reads a folder's <c>config.json</c>.</summary>
+    /// <exception cref="InputException">It's absent or not a JSON object.</exception>
+    public static ModelConfiguration Read(string folder)
+    {
+        var path = Path.Combine(folder, "config.json");
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, model.safetensors).");
+        if (!File.Exists(path)) throw new InputException($"{path}: the file is missing; a model's folder holds config.json and model.safetensors.");
+        try
+        {
+            return new ModelConfiguration(JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new JsonException("it is not an object"), path);
+        }
+        catch (Exception failure) when (failure is JsonException or ArgumentException)
+        {
+            throw new InputException($"{path}: it isn't valid JSON: {failure.Message.ReplaceLineEndings(" ")}", failure);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: can't be read: {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>A copy of all settings.</summary>
+    public JsonObject ToJson() => (JsonObject)_json.DeepClone();
+
+    /// <summary>A positive whole number that must be there.</summary>
+    public int Size(string key) => OptionalSize(key) ?? throw Fault(key, "is missing");
+
+    /// <summary>A positive whole number, or null where the key is absent or null.</summary>
+    public int? OptionalSize(string key) => Whole(key) switch
+    {
+        null => null,
+        > 0 and var size => size,
+        var size => throw Fault(key, $"is {size}: it must be positive"),
+    };
+
+    /// <summary>A token id, or null where the key is absent or null.</summary>
+    public int? TokenId(string key) => Whole(key) is { } id ? id >= 0 ? id : throw Fault(key, $"is {id}: a token id can't be negative") : null;
+
+    /// <summary>A positive number, or the format's own default where the key is absent or null.</summary>
+    public double Positive(string key, double formatDefault)
+    {
+        var value = Get<double>(key, "a number") ?? formatDefault;
+        return value > 0 && double.IsFinite(value) ? value : throw Fault(key, $"is {value}: it must be positive");
+    }
+
+    /// <summary>Yes or no, or the format's own default where the key is absent or null.</summary>
+    public bool Flag(string key, bool formatDefault) => Get<bool>(key, "true or false") ?? formatDefault;
+
+    /// <summary>A text, or null where the key is absent or null.</summary>
+    public string? Text(string key) => _json[key] switch
+    {
+        null => null,
+        JsonValue value when value.TryGetValue<string>(out var text) => text,
+        _ => throw Fault(key, "is not a text"),
+    };
+
+    /// <summary>The labels by index, from <c>id2label</c>, or null where there are none.</summary>
+    public IReadOnlyList<string>? Labels()
+    {
+        if (_json["id2label"] is null) return null;
+        if (_json["id2label"] is not JsonObject map) throw Fault("id2label", "is not an object");
+        var labels = new string[map.Count];
+        foreach (var (key, value) in map)
+        {
+            if (!int.TryParse(key, out var index) || index < 0 || index >= labels.Length || labels[index] is not null || value is not JsonValue text || !text.TryGetValue<string>(out var label))
+                throw Fault("id2label", $"must name the labels 0 to {labels.Length - 1}, each once");
+            labels[index] = label;
+        }
+
+        return labels;
+    }
+
+    /// <summary>An error about a key.</summary>
+    public InputException Fault(string key, string what) => new($"{Source}: {key} {what}.");
+
+    private int? Whole(string key) => Get<int>(key, "a whole number");
+
+    private T? Get<T>(string key, string kind) where T : struct => _json[key] switch
+    {
+        null => null,
+        JsonValue value when value.TryGetValue<T>(out var result) => result,
+        _ => throw Fault(key, $"is not {kind}"),
+    };
+}

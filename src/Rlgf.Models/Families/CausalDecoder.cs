@@ -1,0 +1,110 @@
+using Rlgf.Models.Blocks;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Families;
+
+/// <summary>Writes rows with a cache. Rows are padded on the left, with their own positions, so that one column per step serves all.</summary>
+internal sealed class CausalDecoder : IDecoder
+{
+    private readonly ICausalTransformer _transformer;
+    private readonly int _context;
+    private readonly Device _device;
+    private readonly KeyValueCache _cache;
+    private int[] _lengths;
+    private long[] _buffer;
+    private Tensor? _nextLogits;
+
+    public CausalDecoder(ICausalTransformer transformer, LanguageModelShape shape, Device device, IReadOnlyList<TokenRow> rows, int maxNewTokens)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(maxNewTokens);
+        if (rows.Count == 0) throw new ArgumentException("There are no rows.", nameof(rows));
+        foreach (var row in rows) Rows.Check(row, shape.ContextLength);
+        _transformer = transformer;
+        _context = shape.ContextLength;
+        _device = device;
+        _lengths = [.. rows.Select(row => row.Prompt.Length + row.Response.Length)];
+        var columns = _lengths.Max();
+        var (layers, heads, headSize) = transformer.CacheShape;
+        _cache = new KeyValueCache(layers, heads, headSize, columns + maxNewTokens, [.. _lengths.Select(length => columns - length)], device);
+        _buffer = new long[2 * rows.Count * columns];
+
+        var ids = _buffer.AsSpan(0, rows.Count * columns);
+        var positions = _buffer.AsSpan(rows.Count * columns);
+        for (var b = 0; b < rows.Count; b++)
+        {
+            var first = (b + 1) * columns - _lengths[b];
+            Rows.Copy(rows[b].Prompt, ids[first..]);
+            Rows.Copy(rows[b].Response, ids[(first + rows[b].Prompt.Length)..]);
+            for (var t = 0; t < _lengths[b]; t++) positions[first + t] = t;
+        }
+
+        Read(columns);
+        _buffer = new long[2 * rows.Count];
+    }
+
+    int IDecoder.Rows => _lengths.Length;
+
+    public Tensor NextLogits => _nextLogits ?? throw new ObjectDisposedException(nameof(CausalDecoder));
+
+    public void Append(ReadOnlySpan<int> tokens)
+    {
+        if (tokens.Length != _lengths.Length) throw new ArgumentException($"There are {_lengths.Length} rows and {tokens.Length} tokens.", nameof(tokens));
+        for (var b = 0; b < tokens.Length; b++)
+        {
+            if (_lengths[b] >= _context) throw new InputException($"A row has reached the model's context of {_context} tokens: ask for fewer new tokens or shorten the prompts.");
+            _buffer[b] = tokens[b];
+            _buffer[tokens.Length + b] = _lengths[b]++;
+        }
+
+        Read(1);
+    }
+
+    public void Select(ReadOnlySpan<int> rows)
+    {
+        if (rows.Length == 0) throw new ArgumentException("At least one row must stay.", nameof(rows));
+        var lengths = new int[rows.Length];
+        var indices = new long[rows.Length];
+        for (var b = 0; b < rows.Length; b++)
+        {
+            lengths[b] = _lengths[rows[b]];
+            indices[b] = rows[b];
+        }
+
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        var index = tensor(indices).to(_device);
+        _cache.Select(index);
+        Replace(NextLogits.index_select(0, index));
+        _lengths = lengths;
+        _buffer = new long[2 * rows.Length];
+    }
+
+    public void Dispose()
+    {
+        _cache.Dispose();
+        _nextLogits?.Dispose();
+        _nextLogits = null;
+    }
+
+    /// <summary>Reads the ids and positions in the buffer, <paramref name="columns"/> for each row.</summary>
+    private void Read(int columns)
+    {
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        long rows = _lengths.Length;
+        var input = tensor(_buffer, [2, rows * columns]).to(_device);
+        var ids = input[0].view(rows, columns);
+        _cache.Begin(columns);
+        var states = _transformer.States(ids, input[1], _cache);
+        _cache.End();
+        Replace(_transformer.Logits(states.select(1, columns - 1)));
+    }
+
+    private void Replace(Tensor logits)
+    {
+        _nextLogits?.Dispose();
+        _nextLogits = logits.DetachFromDisposeScope();
+    }
+}

@@ -1,0 +1,143 @@
+using System.Text.Json.Nodes;
+using Rlgf.Models.Blocks;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Families;
+
+/// <summary>A decoder-only language model of any family: a row is its prompt and its response one after the other.</summary>
+internal sealed class CausalLanguageModel : ILanguageModel
+{
+    private readonly ICausalTransformer _transformer;
+    private readonly JsonObject _configuration;
+    private readonly Func<ILanguageModel> _another;
+
+    /// <summary>Wraps a transformer.</summary>
+    /// <param name="transformer">The family's layers and head, a module.</param>
+    /// <param name="shape">Its sizes.</param>
+    /// <param name="device">Where its parameters are.</param>
+    /// <param name="configuration">Its config.json.</param>
+    /// <param name="another">Builds a model like it whose parameters have no values yet.</param>
+    public CausalLanguageModel(ICausalTransformer transformer, LanguageModelShape shape, Device device, JsonObject configuration, Func<ILanguageModel> another)
+    {
+        _transformer = transformer;
+        _configuration = configuration;
+        _another = another;
+        Shape = shape;
+        Device = device;
+    }
+
+    public LanguageModelShape Shape { get; }
+
+    public nn.Module Module => (nn.Module)_transformer;
+
+    public Device Device { get; }
+
+    public JsonObject Configuration => (JsonObject)_configuration.DeepClone();
+
+    public Tensor ResponseStates(IReadOnlyList<TokenRow> rows)
+    {
+        using var scope = NewDisposeScope();
+        var batch = ResponseBatch.Of(rows, Shape.ContextLength);
+        var states = _transformer.States(batch.Ids.to(Device), null, CausalAttention.Instance);
+        return batch.Responses(states).MoveToOuterDisposeScope();
+    }
+
+    public Tensor Logits(Tensor states) => _transformer.Logits(states);
+
+    public IDecoder StartDecoding(IReadOnlyList<TokenRow> rows, int maxNewTokens) => new CausalDecoder(_transformer, Shape, Device, rows, maxNewTokens);
+
+    public void Initialise(ulong seed)
+    {
+        using var random = new Generator(seed, Device);
+        _transformer.Initialise(random);
+    }
+
+    public ILanguageModel Clone()
+    {
+        var clone = _another();
+        Checkpoints.ModuleWeights.Copy(Module, clone.Module);
+        return clone;
+    }
+
+    public void Dispose() => Module.Dispose();
+
+    /// <summary>Rows side by side, padded on the right. The last response token is left out: nothing is predicted from it.</summary>
+    private readonly struct ResponseBatch
+    {
+        private readonly int _responseLength;
+        private readonly int _commonPrompt;
+        private readonly long[]? _places;
+
+        private ResponseBatch(Tensor ids, int responseLength, int commonPrompt, long[]? places)
+        {
+            Ids = ids;
+            _responseLength = responseLength;
+            _commonPrompt = commonPrompt;
+            _places = places;
+        }
+
+        /// <summary>[B, T] int64 on the CPU.</summary>
+        public Tensor Ids { get; }
+
+        public static ResponseBatch Of(IReadOnlyList<TokenRow> rows, int context)
+        {
+            if (rows.Count == 0) throw new ArgumentException("There are no rows.", nameof(rows));
+            var responseLength = rows.Max(row => row.Response.Length);
+            var columns = 1;
+            var samePrompt = true;
+            foreach (var row in rows)
+            {
+                Rows.Check(row, context);
+                columns = Math.Max(columns, row.Prompt.Length + Math.Max(0, row.Response.Length - 1));
+                samePrompt &= row.Prompt.Length == rows[0].Prompt.Length;
+            }
+
+            var ids = new long[rows.Count * columns];
+            for (var b = 0; b < rows.Count; b++)
+            {
+                var (prompt, response) = rows[b];
+                Rows.Copy(prompt, ids.AsSpan(b * columns));
+                Rows.Copy(response.AsSpan(0, Math.Max(0, response.Length - 1)), ids.AsSpan(b * columns + prompt.Length));
+            }
+
+            var tensorOfIds = tensor(ids, [rows.Count, columns]);
+            if (samePrompt) return new ResponseBatch(tensorOfIds, responseLength, rows[0].Prompt.Length, null);
+
+            // Response token t of a row is predicted from column P − 1 + t; beyond a row's own end any column will do.
+            var places = new long[rows.Count * responseLength];
+            for (var b = 0; b < rows.Count; b++)
+            {
+                for (var t = 0; t < responseLength; t++)
+                    places[b * responseLength + t] = (long)b * columns + Math.Min(rows[b].Prompt.Length - 1 + t, columns - 1);
+            }
+
+            return new ResponseBatch(tensorOfIds, responseLength, 0, places);
+        }
+
+        /// <summary>[B, T, D] → [B, A, D].</summary>
+        public Tensor Responses(Tensor states)
+        {
+            if (_places is null) return states.narrow(1, _commonPrompt - 1, _responseLength);
+            long width = states.size(2);
+            return states.reshape(-1, width).index_select(0, tensor(_places).to(states.device)).view(states.size(0), _responseLength, width);
+        }
+    }
+}
+
+/// <summary>Checks and copies of token rows.</summary>
+internal static class Rows
+{
+    public static void Check(TokenRow row, int context)
+    {
+        if (row.Prompt.Length == 0) throw new InputException("A prompt holds no token: this model needs at least one, such as its BOS or EOS token.");
+        var length = row.Prompt.Length + row.Response.Length;
+        if (length > context) throw new InputException($"A row has {length} tokens (prompt {row.Prompt.Length}, response {row.Response.Length}) and the model's context is {context}: shorten it.");
+    }
+
+    public static void Copy(ReadOnlySpan<int> from, Span<long> to)
+    {
+        for (var i = 0; i < from.Length; i++) to[i] = from[i];
+    }
+}

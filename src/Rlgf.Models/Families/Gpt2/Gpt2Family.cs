@@ -1,0 +1,40 @@
+using System.Text.RegularExpressions;
+using Rlgf.Models.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Families.Gpt2;
+
+/// <summary>GPT-2 (Radford et al. 2019) and all models of its architecture.</summary>
+internal sealed partial class Gpt2Family : IModelFamily
+{
+    public const string Type = "gpt2";
+
+    public string ModelType => Type;
+
+    public ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device)
+    {
+        var settings = Gpt2Settings.Read(configuration);
+        return new CausalLanguageModel(
+            new Gpt2LanguageModule(settings, device),
+            new LanguageModelShape(settings.Vocabulary, settings.Width, settings.Context),
+            device,
+            configuration.ToJson(),
+            () => CreateLanguageModel(configuration, device));
+    }
+
+    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device) => throw new NotImplementedException();
+
+    public string? NameInModule(string nameInFile, ModelConfiguration configuration)
+    {
+        // Old files hold the causal mask as a buffer; some a copy of the tied head; the published gpt2 has no prefix.
+        if (MaskBuffer().IsMatch(nameInFile)) return null;
+        if (nameInFile == "lm_head.weight") return configuration.Flag("tie_word_embeddings", formatDefault: true) ? null : nameInFile;
+        return TrunkName().IsMatch(nameInFile) ? $"transformer.{nameInFile}" : nameInFile;
+    }
+
+    [GeneratedRegex(@"^(transformer\.)?h\.\d+\.attn\.(masked_)?bias$")]
+    private static partial Regex MaskBuffer();
+
+    [GeneratedRegex(@"^(wte|wpe|h|ln_f)\.")]
+    private static partial Regex TrunkName();
+}

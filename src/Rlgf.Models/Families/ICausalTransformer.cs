@@ -1,0 +1,27 @@
+using Rlgf.Models.Blocks;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Families;
+
+/// <summary>
+/// What a decoder-only family brings: its layers and its head. Padding, positions by row, caches, decoding and the reading of responses are the same for all of them (<see cref="CausalLanguageModel"/>).
+/// </summary>
+internal interface ICausalTransformer
+{
+    /// <summary>Sizes of one cache: layers, heads that have keys and values, numbers per head.</summary>
+    (int Layers, int KeyValueHeads, int HeadSize) CacheShape { get; }
+
+    /// <summary>Runs the layers.</summary>
+    /// <param name="ids">[B, T] int64.</param>
+    /// <param name="positions">[B·T] int64: position of each token in its row; null for 0, 1, 2 … in every row.</param>
+    /// <param name="attention">Who sees whom.</param>
+    /// <returns>[B, T, D] float32, after the final norm.</returns>
+    Tensor States(Tensor ids, Tensor? positions, IAttention attention);
+
+    /// <summary>[…, D] → […, V] float32. Not for transformers that were built without a head.</summary>
+    Tensor Logits(Tensor states);
+
+    /// <summary>Draws fresh weights as the family does.</summary>
+    void Initialise(Generator random);
+}

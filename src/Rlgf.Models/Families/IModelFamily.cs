@@ -1,0 +1,39 @@
+using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families.Gpt2;
+using Rlgf.Text;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Families;
+
+/// <summary>
+/// A family of models: it reads its <c>config.json</c>, builds modules whose parameters have the names of the checkpoint format, and knows which other names files use for them.
+/// To add a family, write one of these and name it in <see cref="ModelFamilies"/>.
+/// </summary>
+internal interface IModelFamily
+{
+    /// <summary>The <c>model_type</c> that it reads.</summary>
+    string ModelType { get; }
+
+    /// <summary>Builds a language model whose parameters have no values yet.</summary>
+    ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device);
+
+    /// <summary>Builds a sequence classifier whose parameters have no values yet.</summary>
+    ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device);
+
+    /// <summary>What the modules call a tensor of a file; null for one to be ignored (buffers, copies of tied weights).</summary>
+    string? NameInModule(string nameInFile, ModelConfiguration configuration);
+}
+
+/// <summary>The families that can be read.</summary>
+internal static class ModelFamilies
+{
+    private static readonly Dictionary<string, IModelFamily> ByType =
+        new IModelFamily[] { new Gpt2Family() }.ToDictionary(family => family.ModelType, StringComparer.Ordinal);
+
+    /// <summary>The family of a configuration.</summary>
+    /// <exception cref="InputException">There is none.</exception>
+    public static IModelFamily Of(ModelConfiguration configuration) =>
+        ByType.TryGetValue(configuration.ModelType, out var family)
+            ? family
+            : throw configuration.Fault("model_type", $"is '{configuration.ModelType}': known families are {string.Join(", ", ByType.Keys.Order(StringComparer.Ordinal))}");
+}

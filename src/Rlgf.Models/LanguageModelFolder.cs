@@ -1,0 +1,85 @@
+using System.Text.Json.Nodes;
+using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models;
+
+/// <summary>
+/// Language models in the folder layout of Hugging Face: <c>config.json</c>, <c>generation_config.json</c> and <c>model.safetensors</c> (or shards).
+/// The tokenizer's files lie in the same folder and are left alone.
+/// </summary>
+public static class LanguageModelFolder
+{
+    /// <summary>Builds a model with fresh weights.</summary>
+    /// <param name="configuration">Family and sizes, as from <see cref="Families.Gpt2.Gpt2Configuration.ToModelConfiguration"/>.</param>
+    /// <param name="seed">Decides the weights.</param>
+    /// <param name="device">Where; the CPU by default.</param>
+    /// <exception cref="InputException">A setting is missing or impossible.</exception>
+    public static ILanguageModel Create(ModelConfiguration configuration, ulong seed, Device? device = null)
+    {
+        TorchRuntime.Load();
+        var model = ModelFamilies.Of(configuration).CreateLanguageModel(configuration, device ?? CPU);
+        model.Initialise(seed);
+        return model;
+    }
+
+    /// <summary>Loads a model; weights are float32 in memory whatever the file holds.</summary>
+    /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
+    public static ILanguageModel Load(string folder, Device? device = null)
+    {
+        TorchRuntime.Load();
+        var configuration = ModelConfiguration.Read(folder);
+        var family = ModelFamilies.Of(configuration);
+        using var checkpoint = Checkpoint.Open(folder);
+        var model = family.CreateLanguageModel(configuration, device ?? CPU);
+        try
+        {
+            ModuleWeights.Load(model.Module, checkpoint, name => family.NameInModule(name, configuration));
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes a model into a folder, which is made where there is none. Other files in it (a tokenizer) stay.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="folder">The folder.</param>
+    /// <param name="type">Type of the stored numbers: float32, or float16 for half the size at a loss of accuracy.</param>
+    /// <param name="shardBytes">The most bytes of weights in one file.</param>
+    /// <exception cref="IOException">A file can\'t be written; what was there before is untouched.</exception>
+    public static void Save(ILanguageModel model, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000)
+    {
+        ModelFolder.Save(model.Module, model.Configuration, folder, type, shardBytes);
+        var generation = new JsonObject { ["_from_model_config"] = true };
+        foreach (var key in (string[])["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"])
+        {
+            if (model.Configuration[key] is { } id) generation[key] = id.DeepClone();
+        }
+
+        AtomicFile.WriteText(Path.Combine(folder, "generation_config.json"), generation.ToJsonString(JsonFormat.Indented));
+    }
+}
+
+/// <summary>What folders of language models and of classifiers have in common.</summary>
+internal static class ModelFolder
+{
+    /// <summary>Writes configuration and weights.</summary>
+    public static void Save(nn.Module module, JsonObject configuration, string folder, ScalarType type, long shardBytes)
+    {
+        if (type is not (ScalarType.Float32 or ScalarType.Float16)) throw new ArgumentException($"Weights are stored as float32 or float16, not {type}.", nameof(type));
+        Directory.CreateDirectory(folder);
+        configuration.Remove("torch_dtype");
+        configuration["dtype"] = type == ScalarType.Float16 ? "float16" : "float32";
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        var weights = ModuleWeights.Named(module).Select(pair => new KeyValuePair<string, Tensor>(pair.Key, pair.Value.to(type)));
+        Checkpoint.Save(folder, weights, shardBytes);
+        AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
+    }
+}
