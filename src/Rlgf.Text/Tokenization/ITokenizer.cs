@@ -21,15 +21,22 @@ public interface ITokenizer
     /// <param name="addSpecialTokens">Whether the tokens that the tokenizer puts around every text (such as BOS) are added.</param>
     int[] Encode(string text, bool addSpecialTokens = false);
 
+    /// <summary>
+    /// Encodes text that goes on from tokens which are there already: nothing is put before it, and a special token's text in it is ordinary text, so that what
+    /// somebody else wrote can't bring in an end of text. <see cref="Encode"/> does as well for tokenizers without special tokens and prefix space.
+    /// </summary>
+    int[] EncodeContinuation(string text) => Encode(text);
+
     /// <summary>Encodes a text (no special tokens added) and says which part of it each token covers.</summary>
     TokenizedText EncodeWithOffsets(string text);
 
-    /// <summary>Decodes ids. Bytes that are not valid UTF-8 become U+FFFD.</summary>
+    /// <summary>Decodes ids. Bytes that are not valid UTF-8 become U+FFFD; ids without a token, which models with a rounded-up vocabulary have, write nothing.</summary>
     string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true);
 
     /// <summary>
-    /// Whether the text of <paramref name="ids"/> ends between two characters rather than inside one, so that a cut there loses nothing:
-    /// a byte-level token may hold only some of a character's bytes.
+    /// Whether the text of <paramref name="ids"/> ends between two characters (Unicode code points) rather than inside one, so that a cut there loses nothing:
+    /// a byte-level token may hold only some of a character's bytes. Special tokens write nothing and are looked past; bytes that can't become a character
+    /// leave none unfinished.
     /// </summary>
     bool EndsOnCharacter(ReadOnlySpan<int> ids);
 

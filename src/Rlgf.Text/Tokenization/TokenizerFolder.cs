@@ -52,14 +52,14 @@ public static class TokenizerFolder
                     added.Add(new AddedToken(id.AsId(), token, IsSpecial: false, IsNormalized: true));
             }
         }
-        var steps = new List<IPreTokenizer>();
-        if (configuration.AddsPrefixSpace == true)
-            steps.Add(new PrefixSpacePreTokenizer());
-        steps.Add(new PatternPreTokenizer(new Gpt2Pattern()));
-
         AddMissingRoles(added, vocabulary, configuration);
         var parts = WithRoles(
-            new TokenizerParts { AddedTokens = added, PreTokenizer = new PreTokenizerSequence(steps), Model = new ByteLevelBpe(vocabulary, merges, unknownId: null, ignoreMerges: false) },
+            new TokenizerParts
+            {
+                AddedTokens = added,
+                PreTokenizer = new PatternPreTokenizer(new Gpt2Pattern()),
+                Model = new ByteLevelBpe(vocabulary, merges, unknownId: null, ignoreMerges: false),
+            },
             configuration,
             Gpt2EndOfText);
         return configuration.AddsBos && parts.BosId is { } bos ? parts with { Prefix = [bos] } : parts;
@@ -82,6 +82,8 @@ public static class TokenizerFolder
     {
         return parts with
         {
+            // The configuration is asked last by the transformers library too.
+            AddsPrefixSpace = configuration.AddsPrefixSpace ?? parts.AddsPrefixSpace,
             BosId = configuration.IdOf("bos_token", IdOf, defaultToken),
             EosId = configuration.IdOf("eos_token", IdOf, defaultToken),
             PadId = configuration.IdOf("pad_token", IdOf),

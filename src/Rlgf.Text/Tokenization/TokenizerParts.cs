@@ -13,6 +13,9 @@ internal sealed record TokenizerParts
     /// <summary>Rewrites the text between added tokens, if anything does.</summary>
     public INormalizer? Normalizer { get; init; }
 
+    /// <summary>Whether text that doesn't begin with a space gets one before it, so that a word at the start of a text is the same token as elsewhere.</summary>
+    public bool AddsPrefixSpace { get; init; }
+
     /// <summary>Cuts text into words.</summary>
     public required IPreTokenizer PreTokenizer { get; init; }
 

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using Rlgf.Text.Tokenization.Normalization;
 using Rlgf.Text.Tokenization.Subwords;
 
 namespace Rlgf.Text.Tokenization;
@@ -10,8 +9,8 @@ internal sealed class TokenizerPipeline : ITokenizer
 {
     private readonly TokenizerParts _parts;
     private readonly TokenizerFiles _files;
-    private readonly AddedTokenSplitter _inOriginal;
-    private readonly AddedTokenSplitter? _inNormalized;
+    private readonly AddedTokenCutter _addedTokens;
+    private readonly AddedTokenCutter _addedTokensButSpecial;
     private readonly Dictionary<string, int> _ids;
     private readonly string?[] _tokens;
     private readonly byte[]?[] _bytes;
@@ -21,9 +20,8 @@ internal sealed class TokenizerPipeline : ITokenizer
     {
         _parts = parts;
         _files = files;
-        _inOriginal = new AddedTokenSplitter([.. parts.AddedTokens.Where(token => !token.IsNormalized).Select(token => (token.Content, token))]);
-        if (parts.AddedTokens.Any(token => token.IsNormalized))
-            _inNormalized = new AddedTokenSplitter([.. parts.AddedTokens.Where(token => token.IsNormalized).Select(token => (Normalize(token.Content), token))]);
+        _addedTokens = new AddedTokenCutter(parts.AddedTokens, parts.Normalizer);
+        _addedTokensButSpecial = new AddedTokenCutter([.. parts.AddedTokens.Where(token => !token.IsSpecial)], parts.Normalizer);
 
         _ids = new Dictionary<string, int>(parts.Model.Vocabulary, StringComparer.Ordinal);
         foreach (var added in parts.AddedTokens)
@@ -55,24 +53,17 @@ internal sealed class TokenizerPipeline : ITokenizer
         var ids = new List<int>(text.Length / 3 + 8);
         if (addSpecialTokens)
             ids.AddRange(_parts.Prefix);
-        var words = new List<Word>();
-        foreach (var piece in Pieces(text))
-        {
-            if (piece.Token is not null)
-            {
-                ids.Add(piece.Token.Id);
-                continue;
-            }
-            words.Clear();
-            _parts.PreTokenizer.Split(piece.Text, words);
-            foreach (var word in words)
-            {
-                foreach (var token in _parts.Model.Tokenize(word.Span))
-                    ids.Add(token.Id);
-            }
-        }
+        AddIds(_addedTokens.Split(text), _parts.AddsPrefixSpace, ids);
         if (addSpecialTokens)
             ids.AddRange(_parts.Suffix);
+        return [.. ids];
+    }
+
+    public int[] EncodeContinuation(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>(text.Length / 3 + 8);
+        AddIds(_addedTokensButSpecial.Split(text), addsPrefixSpace: false, ids);
         return [.. ids];
     }
 
@@ -83,7 +74,7 @@ internal sealed class TokenizerPipeline : ITokenizer
         var tokens = new List<string>();
         var offsets = new List<(int Start, int End)>();
         var words = new List<Word>();
-        foreach (var piece in Pieces(text))
+        foreach (var piece in _addedTokens.Split(text))
         {
             if (piece.Token is not null)
             {
@@ -91,7 +82,7 @@ internal sealed class TokenizerPipeline : ITokenizer
                 continue;
             }
             words.Clear();
-            _parts.PreTokenizer.Split(piece.Text, words);
+            _parts.PreTokenizer.Split(_parts.AddsPrefixSpace ? piece.Text.WithSpaceBefore() : piece.Text, words);
             foreach (var word in words)
             {
                 foreach (var token in _parts.Model.Tokenize(word.Span))
@@ -130,6 +121,26 @@ internal sealed class TokenizerPipeline : ITokenizer
 
     public void Save(string folder) => _files.Save(folder);
 
+    private void AddIds(List<AddedTokenCutter.Piece> pieces, bool addsPrefixSpace, List<int> ids)
+    {
+        var words = new List<Word>();
+        foreach (var piece in pieces)
+        {
+            if (piece.Token is not null)
+            {
+                ids.Add(piece.Token.Id);
+                continue;
+            }
+            words.Clear();
+            _parts.PreTokenizer.Split(addsPrefixSpace ? piece.Text.WithSpaceBefore() : piece.Text, words);
+            foreach (var word in words)
+            {
+                foreach (var token in _parts.Model.Tokenize(word.Span))
+                    ids.Add(token.Id);
+            }
+        }
+    }
+
     private bool Writes(int id) => id >= 0 && id < _bytes.Length && !_isSpecial[id] && _bytes[id] is { Length: > 0 };
 
     private List<byte> BytesOf(ReadOnlySpan<int> ids, bool skipSpecialTokens)
@@ -143,31 +154,4 @@ internal sealed class TokenizerPipeline : ITokenizer
         }
         return bytes;
     }
-
-    private List<AddedTokenSplitter.Piece> Pieces(string text)
-    {
-        var pieces = new List<AddedTokenSplitter.Piece>();
-        _inOriginal.Split(new Word(new NormalizedText(text), 0, text.Length), pieces);
-        if (_parts.Normalizer is null && _inNormalized is null)
-            return pieces;
-
-        var normalized = new List<AddedTokenSplitter.Piece>(pieces.Count);
-        foreach (var piece in pieces)
-        {
-            if (piece.Token is not null)
-            {
-                normalized.Add(piece);
-                continue;
-            }
-            var rewritten = _parts.Normalizer?.Normalize(piece.Text) ?? piece.Text;
-            if (_inNormalized is not null)
-                _inNormalized.Split(rewritten, normalized);
-            else
-                normalized.Add(new AddedTokenSplitter.Piece(rewritten, null));
-        }
-        return normalized;
-    }
-
-    private string Normalize(string text) =>
-        _parts.Normalizer is { } normalizer ? normalizer.Normalize(new Word(new NormalizedText(text), 0, text.Length)).Span.ToString() : text;
 }

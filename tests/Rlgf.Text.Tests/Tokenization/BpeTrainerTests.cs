@@ -1,4 +1,6 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using Rlgf.Text.Data;
 using Rlgf.Text.Tests.Data;
 using Rlgf.Text.Tokenization;
 using Rlgf.Text.Tokenization.Training;
@@ -48,6 +50,22 @@ public sealed class BpeTrainerTests
             var options = new BpeTrainerOptions { VocabularySize = 290, MinFrequency = 1 };
             Assert.Equal(NaiveMerges(texts, options), MergesOf(BpeTrainer.Train(texts, options)));
         }
+    }
+
+    [Fact]
+    public void On_the_texts_of_the_gpt2_fixture_the_tokenizers_library_learned_the_same_merges_and_ids()
+    {
+        var reviews = TextDataset.ReadRows(SharedData.Require("data", "imdb", "train.jsonl.gz")).Take(2500).Select(row => row.GetString("text"));
+        var others = JsonSerializer.Deserialize<string[]>(File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf(""), "training_extra_text.json")))!;
+        var texts = reviews.Concat(Enumerable.Repeat(others, 40).SelectMany(lines => lines));
+        var expected = JsonNode.Parse(File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf("gpt2"), "tokenizer.json")))!["model"]!;
+
+        using var folder = new TemporaryFolder();
+        BpeTrainer.Train(texts, new BpeTrainerOptions { VocabularySize = 1200, MinFrequency = 1 }).Save(folder.Path);
+        var trained = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.Path, "tokenizer.json")))!["model"]!;
+        Assert.Equal(943, trained["merges"]!.AsArray().Count);
+        Assert.True(JsonNode.DeepEquals(expected["merges"], trained["merges"]));
+        Assert.True(JsonNode.DeepEquals(expected["vocab"], trained["vocab"]));
     }
 
     [Fact]

@@ -94,4 +94,18 @@ public sealed class HuggingFaceParityTests
         var cases = TokenizerFixtures.Cases(name).Cases;
         Parallel.For(0, 400, i => Assert.Equal(cases[i % cases.Length].Ids, tokenizer.Encode(cases[i % cases.Length].Text)));
     }
+
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("gpt2_reward")]
+    [InlineData("gpt_neox")]
+    [InlineData("opt")]
+    [InlineData("llama3_rope")]
+    [InlineData("qwen2")]
+    public void The_tokenizers_of_the_shared_models_load_and_give_texts_back(string name)
+    {
+        var tokenizer = TokenizerFolder.Load(SharedData.Require("fixtures", "models", name));
+        foreach (var text in TokenizerFixtures.Cases("gpt2").Cases.Select(expected => expected.Text).Where(text => !text.Contains('\u0301', StringComparison.Ordinal) && !text.Contains('\u030A', StringComparison.Ordinal)))
+            Assert.Equal(text, tokenizer.Decode(tokenizer.EncodeContinuation(text), skipSpecialTokens: false));
+    }
 }

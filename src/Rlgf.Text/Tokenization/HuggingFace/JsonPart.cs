@@ -50,7 +50,7 @@ internal readonly struct JsonPart
 
     /// <summary>The value as a token id.</summary>
     public int AsId() =>
-        _element.ValueKind == JsonValueKind.Number && _element.TryGetInt32(out var id) && id is >= 0 and < 1 << 28 ? id : throw Error("must be a token id");
+        _element.ValueKind == JsonValueKind.Number && _element.TryGetInt32(out var id) && id is >= 0 and < 1 << 24 ? id : throw Error("must be a token id");
 
     /// <summary>The value as true or false.</summary>
     public bool AsFlag() => _element.ValueKind switch

@@ -12,12 +12,14 @@ internal static class TokenizerJson
     {
         RequireByteLevelDecoder(root);
         var model = ReadModel(root.Required("model"));
+        var (preTokenizer, addsPrefixSpace) = ReadPreTokenizer(root.Required("pre_tokenizer"));
         var parts = new TokenizerParts
         {
             Model = model,
             AddedTokens = root.Optional("added_tokens")?.Items().Select(token => ReadAddedToken(token)).ToList() ?? [],
             Normalizer = root.Optional("normalizer") is { } normalizer ? ReadNormalizer(normalizer) : null,
-            PreTokenizer = ReadPreTokenizer(root.Required("pre_tokenizer")),
+            AddsPrefixSpace = addsPrefixSpace,
+            PreTokenizer = preTokenizer,
         };
         return root.Optional("post_processor") is { } processor ? ReadPostProcessor(processor, parts) : parts;
     }
@@ -95,12 +97,15 @@ internal static class TokenizerJson
         }
     }
 
-    private static PreTokenizerSequence ReadPreTokenizer(JsonPart preTokenizer)
+    private static (PreTokenizerSequence Steps, bool AddsPrefixSpace) ReadPreTokenizer(JsonPart preTokenizer)
     {
         var steps = new List<IPreTokenizer>();
+        var addsPrefixSpace = false;
         var isByteLevel = false;
         AddSteps(preTokenizer);
-        return isByteLevel ? new PreTokenizerSequence(steps) : throw preTokenizer.Error("has no \"ByteLevel\" step; only byte-level tokenizers are supported");
+        return isByteLevel
+            ? (new PreTokenizerSequence(steps), addsPrefixSpace)
+            : throw preTokenizer.Error("has no \"ByteLevel\" step; only byte-level tokenizers are supported");
 
         void AddSteps(JsonPart step)
         {
@@ -112,8 +117,9 @@ internal static class TokenizerJson
                     break;
                 case "ByteLevel":
                     isByteLevel = true;
-                    if (step.Flag("add_prefix_space", otherwise: true))
-                        steps.Add(new PrefixSpacePreTokenizer());
+                    addsPrefixSpace = step.Flag("add_prefix_space", otherwise: true);
+                    if (addsPrefixSpace && steps.Count > 0)
+                        throw step.Required("add_prefix_space").Error("isn't supported after another step, where it would be for every word");
                     if (step.Flag("use_regex", otherwise: true))
                         steps.Add(new PatternPreTokenizer(new Gpt2Pattern()));
                     break;

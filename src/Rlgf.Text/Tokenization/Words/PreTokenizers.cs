@@ -15,17 +15,6 @@ internal sealed class PatternPreTokenizer(IWordPattern pattern) : IPreTokenizer
     }
 }
 
-/// <summary>Puts a space before text that doesn't begin with one, so that a word at the start of a text is the same token as elsewhere.</summary>
-internal sealed class PrefixSpacePreTokenizer : IPreTokenizer
-{
-    public void Split(Word text, List<Word> into)
-    {
-        if (text.Start == text.End)
-            return;
-        into.Add(text.Span[0] == ' ' ? text : new Word(text.Text.WithSpaceBefore(text.Start, text.End), 0, text.End - text.Start + 1));
-    }
-}
-
 /// <summary>Several pre-tokenizers in a row, each cutting what the one before it left.</summary>
 internal sealed class PreTokenizerSequence(IReadOnlyList<IPreTokenizer> steps) : IPreTokenizer
 {

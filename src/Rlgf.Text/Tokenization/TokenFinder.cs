@@ -4,24 +4,21 @@ using System.Text;
 
 namespace Rlgf.Text.Tokenization;
 
-/// <summary>Cuts added tokens out of a text: the leftmost match first, the longest of those that begin at one place.</summary>
-internal sealed class AddedTokenSplitter
+/// <summary>Finds tokens in a text: the leftmost match first, the longest of those that begin at one place.</summary>
+internal sealed class TokenFinder
 {
     private readonly SearchValues<char> _firstCharacters;
     private readonly ILookup<char, (string Pattern, AddedToken Token)> _byFirstCharacter;
 
-    /// <summary>Creates a splitter for tokens, each with the text it is found by.</summary>
-    public AddedTokenSplitter(IReadOnlyList<(string Pattern, AddedToken Token)> tokens)
+    /// <summary>Creates a finder of tokens, each with the text it is found by.</summary>
+    public TokenFinder(IReadOnlyList<(string Pattern, AddedToken Token)> tokens)
     {
         _byFirstCharacter = tokens.Where(entry => entry.Pattern.Length > 0).OrderByDescending(entry => entry.Pattern.Length).ToLookup(entry => entry.Pattern[0]);
         _firstCharacters = SearchValues.Create([.. _byFirstCharacter.Select(group => group.Key)]);
     }
 
-    /// <summary>A piece of the text: an added token, or text between such tokens where <paramref name="Token"/> is null.</summary>
-    public readonly record struct Piece(Word Text, AddedToken? Token);
-
     /// <summary>Appends the pieces of a text in order; none is empty.</summary>
-    public void Split(Word text, List<Piece> into)
+    public void Split(Word text, List<AddedTokenCutter.Piece> into)
     {
         var span = text.Span;
         var done = 0;
@@ -47,12 +44,12 @@ internal sealed class AddedTokenSplitter
             if (match.Token.TakesSpaceAfter)
                 at = end = span.Length - span[end..].TrimStart().Length;
             if (done < start)
-                into.Add(new Piece(text.Part(done, start), null));
-            into.Add(new Piece(text.Part(start, end), match.Token));
+                into.Add(new AddedTokenCutter.Piece(text.Part(done, start), null));
+            into.Add(new AddedTokenCutter.Piece(text.Part(start, end), match.Token));
             done = end;
         }
         if (done < span.Length)
-            into.Add(new Piece(text.Part(done, span.Length), null));
+            into.Add(new AddedTokenCutter.Piece(text.Part(done, span.Length), null));
     }
 
     private (string Pattern, AddedToken Token)? MatchAt(ReadOnlySpan<char> text, int at)

@@ -1,0 +1,118 @@
+using System.Text.Json.Nodes;
+using Rlgf.Text.Tests.Data;
+using Rlgf.Text.Tokenization;
+
+namespace Rlgf.Text.Tests.Tokenization;
+
+public sealed class MalformedTokenizerTests
+{
+    private const string Vocabulary = """{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}""";
+
+    [Fact]
+    public void A_folder_that_is_not_there_is_named()
+        => Refuses(Path.Combine(AppContext.BaseDirectory, "nowhere"), "nowhere: no such folder");
+
+    [Theory]
+    [InlineData(null, null, "vocab.json: no such file; a tokenizer needs tokenizer.json, or vocab.json with merges.txt")]
+    [InlineData(Vocabulary, null, "merges.txt: no such file")]
+    [InlineData("""{"a": 0, "b": """, "a b\n", "vocab.json: not valid JSON (line 1)")]
+    [InlineData("""{"a": 0, "b": "one"}""", "a b\n", "vocab.json: b must be a token id")]
+    [InlineData("""{"a": 0, "b": -1}""", "a b\n", "vocab.json: b must be a token id")]
+    [InlineData("{}", "", "vocab.json: has no tokens")]
+    [InlineData("[]", "", "vocab.json: must be a JSON object")]
+    [InlineData(Vocabulary, "#version: 0.2\na b\na c\n", "merges.txt: line 3 merges \"a\" and \"c\", but \"c\" isn't in the vocabulary")]
+    [InlineData(Vocabulary, "#version: 0.2\nb a\n", "merges.txt: line 2 merges \"b\" and \"a\", but \"ba\" isn't in the vocabulary")]
+    [InlineData(Vocabulary, "a b c\n", "merges.txt: line 1 must be two tokens with a space between them")]
+    public void Broken_vocabularies_and_merges_are_refused_by_file_and_place(string? vocabulary, string? merges, string message)
+    {
+        using var folder = new TemporaryFolder();
+        if (vocabulary is not null)
+            folder.Write("vocab.json", vocabulary);
+        if (merges is not null)
+            folder.Write("merges.txt", merges);
+        Refuses(folder.Path, message);
+    }
+
+    [Theory]
+    [InlineData("model.type", "\"Unigram\"", "model is of type \"Unigram\", which isn't supported")]
+    [InlineData("model.type", "\"WordPiece\"", "model is of type \"WordPiece\", which isn't supported")]
+    [InlineData("model.vocab", "null", "model lacks \"vocab\"")]
+    [InlineData("model.merges", "null", "model lacks \"merges\"")]
+    [InlineData("model.merges", "[[\"a\", \"nope\"]]", "model.merges[0] merges \"a\" and \"nope\", but \"nope\" isn't in the vocabulary")]
+    [InlineData("model.merges", "[[\"a\"]]", "model.merges[0] must be a pair of tokens")]
+    [InlineData("model.unk_token", "\"<nope>\"", "model.unk_token names \"<nope>\", which isn't in the vocabulary")]
+    [InlineData("model.byte_fallback", "true", "model.byte_fallback isn't supported")]
+    [InlineData("model.end_of_word_suffix", "\"</w>\"", "model.end_of_word_suffix isn't supported")]
+    [InlineData("model.dropout", "0.1", "model.dropout isn't supported")]
+    [InlineData("pre_tokenizer", "{\"type\": \"Metaspace\"}", "pre_tokenizer is of type \"Metaspace\", which isn't supported")]
+    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x+\"}, \"behavior\": \"Isolated\"}", "pre_tokenizer.pattern.Regex isn't supported")]
+    [InlineData("pre_tokenizer", "null", "lacks \"pre_tokenizer\"")]
+    [InlineData("normalizer", "{\"type\": \"Lowercase\"}", "normalizer is of type \"Lowercase\", which isn't supported")]
+    [InlineData("post_processor", "{\"type\": \"Magic\"}", "post_processor is of type \"Magic\", which isn't supported")]
+    [InlineData("decoder", "{\"type\": \"WordPiece\"}", "decoder is of type \"WordPiece\", which isn't supported")]
+    [InlineData("added_tokens", "[{\"id\": 3}]", "added_tokens[0] lacks \"content\"")]
+    public void What_tokenizer_json_can_not_say_is_refused_by_key(string key, string value, string message)
+    {
+        using var folder = new TemporaryFolder();
+        var json = JsonNode.Parse(File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf("gpt2"), "tokenizer.json")))!;
+        var keys = key.Split('.');
+        var parent = keys.Length == 1 ? json : json[keys[0]]!;
+        parent[keys[^1]] = JsonNode.Parse(value);
+        folder.Write("tokenizer.json", json.ToJsonString());
+        Refuses(folder.Path, "tokenizer.json: " + message);
+    }
+
+    [Theory]
+    [InlineData("t5", "model is of type \"Unigram\"")]
+    [InlineData("llama2", "model.byte_fallback isn't supported|decoder is of type")]
+    [InlineData("llama2_metaspace", "model.byte_fallback isn't supported|decoder is of type")]
+    [InlineData("bert_uncased", "model is of type \"WordPiece\"")]
+    [InlineData("bert_cased", "decoder is of type \"WordPiece\"")]
+    public void Tokenizers_of_other_kinds_are_refused_by_name(string name, string messages)
+    {
+        var error = Assert.Throws<InputException>(() => TokenizerFolder.Load(SharedData.Require("fixtures", "tokenizers", name)));
+        Assert.Contains(messages.Split('|'), message => error.Message.Contains(message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_truncated_tokenizer_json_is_refused_with_the_line()
+    {
+        using var folder = new TemporaryFolder();
+        var text = File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf("gpt2"), "tokenizer.json"));
+        folder.Write("tokenizer.json", text[..(text.Length / 2)]);
+        Refuses(folder.Path, "tokenizer.json: not valid JSON (line ");
+    }
+
+    [Fact]
+    public void A_role_given_to_a_token_that_is_not_there_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("tokenizer.json", File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf("gpt2"), "tokenizer.json")));
+        folder.Write("tokenizer_config.json", """{"eos_token": {"content": "</s>"}}""");
+        Refuses(folder.Path, "tokenizer_config.json: eos_token names \"</s>\", which isn't in the vocabulary");
+    }
+
+    [Fact]
+    public void Another_class_without_tokenizer_json_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("vocab.json", Vocabulary);
+        folder.Write("merges.txt", "a b\n");
+        folder.Write("tokenizer_config.json", """{"tokenizer_class": "Qwen2TokenizerFast"}""");
+        Refuses(folder.Path, "tokenizer_class \"Qwen2Tokenizer\" can't be read without tokenizer.json");
+    }
+
+    [Fact]
+    public void Saving_into_a_folder_that_is_not_there_is_refused()
+    {
+        var error = Assert.Throws<InputException>(() => TokenizerFixtures.Load("gpt2").Save(Path.Combine(AppContext.BaseDirectory, "nowhere")));
+        Assert.Contains("no such folder", error.Message, StringComparison.Ordinal);
+    }
+
+    private static void Refuses(string folder, string message)
+    {
+        var error = Assert.Throws<InputException>(() => TokenizerFolder.Load(folder));
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+}
