@@ -1,0 +1,65 @@
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Text.Tokenization;
+
+namespace Rlgf.Guides;
+
+/// <summary>A language model on this machine as guide. Its weights are its own: it never shares the policy's.</summary>
+public sealed class LocalModelGuide : IGuide
+{
+    private readonly ILanguageModel _model;
+    private readonly ITokenizer _tokenizer;
+    private readonly SamplingSettings _sampling;
+
+    /// <summary>Makes a guide of a model.</summary>
+    /// <param name="name">Name for logs and reports.</param>
+    /// <param name="model">The guide's model, frozen.</param>
+    /// <param name="tokenizer">The guide's tokenizer.</param>
+    /// <param name="policyTokenizer">The policy's: where the two have the same vocabulary, tokens are exchanged as they are; otherwise text.</param>
+    /// <param name="sampling">
+    /// How the guide samples. The maximum and minimum count the whole response, in the guide's own tokens; allow it enough that the policy's limit can be reached.
+    /// </param>
+    public LocalModelGuide(string name, ILanguageModel model, ITokenizer tokenizer, ITokenizer policyTokenizer, SamplingSettings sampling)
+    {
+        (Name, _model, _tokenizer, _sampling) = (name, model, tokenizer, sampling);
+        UsesPolicyTokens = HaveSameVocabulary(tokenizer, policyTokenizer);
+    }
+
+    /// <inheritdoc/>
+    public string Name { get; }
+
+    /// <inheritdoc/>
+    public bool CanRollOut => true;
+
+    /// <inheritdoc/>
+    public bool UsesPolicyTokens { get; }
+
+    /// <summary>The guide's model.</summary>
+    public ILanguageModel Model => _model;
+
+    /// <summary>How it samples.</summary>
+    public SamplingSettings Sampling => _sampling;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<GuideContinuation> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken)
+    {
+        var rows = requests.Select(request =>
+        {
+            var row = UsesPolicyTokens
+                ? new TokenRow(request.PromptTokens, request.ResponseTokens)
+                : new TokenRow(_tokenizer.Encode(request.Prompt), _tokenizer.Encode(request.ResponseSoFar));
+            var left = Math.Max(0, _sampling.MaxNewTokens - row.Response.Length);
+            return new GenerationRequest(row, request.Stream, UsesPolicyTokens ? Math.Min(left, request.MaxTokens) : left);
+        });
+        // The requests' streams hold the run's seed already.
+        var written = TextGenerator.Generate(_model, [.. rows], _sampling, seed: 0, cancellationToken);
+        return [.. written.Select(row => new GuideContinuation(
+            _tokenizer.Decode(row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens), row.Ended, UsesPolicyTokens ? row.Tokens : null))];
+    }
+
+    /// <summary>Whether every id stands for the same token in both.</summary>
+    public static bool HaveSameVocabulary(ITokenizer one, ITokenizer other) =>
+        ReferenceEquals(one, other)
+        || (one.VocabularySize == other.VocabularySize && one.EosId == other.EosId
+            && Enumerable.Range(0, one.VocabularySize).All(id => one.TokenOf(id) == other.TokenOf(id)));
+}

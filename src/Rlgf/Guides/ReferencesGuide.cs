@@ -1,0 +1,26 @@
+using Rlgf.Text;
+
+namespace Rlgf.Guides;
+
+/// <summary>
+/// Reference responses of the data as guide: prefixes of a text that somebody wrote are the states to start from. It can't go on from what the policy wrote, so it
+/// can't roll out.
+/// </summary>
+public sealed class ReferencesGuide : IGuide
+{
+    /// <inheritdoc/>
+    public string Name => "references";
+
+    /// <inheritdoc/>
+    public bool CanRollOut => false;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<GuideContinuation> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken) => [.. requests.Select(request =>
+    {
+        if (request.ResponseTokens.Length > 0)
+            throw new InputException("The guide 'references' was asked to go on from a response that it did not begin: references can roll in only. Use ppo_plus_plus or adaptive, or a guide that writes.");
+        return request.Reference is { } reference
+            ? new GuideContinuation(reference, Ended: true)
+            : throw new InputException($"{request.Row?.Location ?? $"the prompt '{request.Prompt}'"}: there is no reference response, which the guide 'references' needs.");
+    })];
+}

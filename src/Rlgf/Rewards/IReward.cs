@@ -1,0 +1,34 @@
+using Rlgf.Text.Data;
+
+namespace Rlgf.Rewards;
+
+/// <summary>Scores finished responses.</summary>
+/// <remarks>Called with whole batches from one thread; a reward that waits for a network parallelises inside.</remarks>
+public interface IReward
+{
+    /// <summary>Name for logs and reports.</summary>
+    string Name { get; }
+
+    /// <summary>Scores each response.</summary>
+    IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken);
+}
+
+/// <summary>A finished response.</summary>
+/// <param name="Prompt">The prompt as text.</param>
+/// <param name="Text">The response as text.</param>
+/// <param name="Tokens">The response in the policy's tokens, end token included where it ended.</param>
+/// <param name="Ended">Whether it ended by itself; false if it was cut at the limit.</param>
+/// <param name="Row">The data row of the prompt, where it came from data.</param>
+public sealed record Response(string Prompt, string Text, int[] Tokens, bool Ended, DataRow? Row = null);
+
+/// <summary>A score.</summary>
+/// <param name="Total">The reward; falls on the response's last token.</param>
+/// <param name="Parts">What it was made of, by name, each before its weight; empty for a reward that is one thing.</param>
+/// <param name="PerToken">Rewards of single tokens (dense reward), A of them, on top of <see cref="Total"/>; null for none.</param>
+public sealed record RewardScore(double Total, IReadOnlyDictionary<string, double> Parts, float[]? PerToken = null)
+{
+    /// <summary>A score that is one thing.</summary>
+    public RewardScore(double total) : this(total, EmptyParts) { }
+
+    private static readonly Dictionary<string, double> EmptyParts = [];
+}

@@ -1,0 +1,95 @@
+using System.Text.RegularExpressions;
+using Rlgf.Text;
+
+namespace Rlgf.Rewards;
+
+/// <summary>A C# function as reward.</summary>
+/// <param name="name">Name for logs and reports.</param>
+/// <param name="score">Scores one response.</param>
+public sealed class FunctionReward(string name, Func<Response, double> score) : IReward
+{
+    /// <inheritdoc/>
+    public string Name { get; } = name;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
+        [.. responses.Select(response => new RewardScore(score(response)))];
+}
+
+/// <summary>1 where a regular expression matches the response, 0 elsewhere.</summary>
+public sealed class RegexReward : IReward
+{
+    private readonly Regex _pattern;
+    private readonly bool _includePrompt;
+
+    /// <summary>Makes a reward of a .NET regular expression.</summary>
+    /// <exception cref="InputException">The pattern is malformed.</exception>
+    public RegexReward(string name, string pattern, bool includePrompt = false)
+    {
+        (Name, _includePrompt) = (name, includePrompt);
+        try
+        {
+            _pattern = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+        }
+        catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
+        {
+            throw new InputException($"The pattern of the reward '{name}' is not a regular expression that can be used: {exception.Message.ReplaceLineEndings(" ")}", exception);
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Name { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
+        [.. responses.Select(response => new RewardScore(_pattern.IsMatch(_includePrompt ? response.Prompt + response.Text : response.Text) ? 1 : 0))];
+}
+
+/// <summary>How near the response's length is to a target: 1 − |length − target| / target, at least −1; tokens, the end token not counted.</summary>
+public sealed class LengthReward : IReward
+{
+    private readonly int _target;
+
+    /// <summary>Makes the reward.</summary>
+    /// <exception cref="InputException">The target is not positive.</exception>
+    public LengthReward(string name, int targetTokens)
+    {
+        if (targetTokens <= 0) throw new InputException($"The target of the reward '{name}' is {targetTokens} tokens: it must be above 0.");
+        (Name, _target) = (name, targetTokens);
+    }
+
+    /// <inheritdoc/>
+    public string Name { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
+        [.. responses.Select(response => new RewardScore(Math.Max(-1, 1 - Math.Abs(response.Tokens.Length - (response.Ended ? 1 : 0) - _target) / (double)_target)))];
+}
+
+/// <summary>A weighted sum of rewards; each part is logged by its name, before its weight.</summary>
+/// <param name="parts">Rewards and weights; names must differ.</param>
+public sealed class WeightedReward(IReadOnlyList<(IReward Reward, double Weight)> parts) : IReward
+{
+    /// <inheritdoc/>
+    public string Name { get; } = string.Join(" + ", parts.Select(part => FormattableString.Invariant($"{part.Weight} {part.Reward.Name}")));
+
+    /// <inheritdoc/>
+    public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
+    {
+        var scores = parts.Select(part => (part.Reward.Name, part.Weight, Scores: part.Reward.Score(responses, cancellationToken))).ToArray();
+        return [.. responses.Select((response, row) => new RewardScore(
+            scores.Sum(part => part.Weight * part.Scores[row].Total),
+            scores.ToDictionary(part => part.Name, part => part.Scores[row].Total),
+            PerToken(response, row)))];
+
+        float[]? PerToken(Response response, int row)
+        {
+            if (scores.All(part => part.Scores[row].PerToken is null)) return null;
+            var sum = new float[response.Tokens.Length];
+            foreach (var part in scores)
+                if (part.Scores[row].PerToken is { } dense)
+                    for (var t = 0; t < sum.Length; t++) sum[t] += (float)part.Weight * dense[t];
+            return sum;
+        }
+    }
+}

@@ -1,0 +1,177 @@
+using Rlgf.Guides;
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Text;
+using Rlgf.Text.Tokenization;
+
+namespace Rlgf.Rollouts;
+
+/// <summary>What a roll-in left: where the roll-out starts.</summary>
+/// <param name="Tokens">The r ids that are kept.</param>
+/// <param name="Ended">Whether the response ended within them.</param>
+/// <param name="LogProbs">[r]: log π_θ of the raw model; NaN where the guide wrote.</param>
+/// <param name="SampledLogProbs">[r]: under the distribution that was sampled; NaN where the guide wrote.</param>
+/// <param name="WholeGuideResponse">The guide's response before it was cut to r tokens, where the guide rolled in; null otherwise.</param>
+public sealed record RollInResult(int[] Tokens, bool Ended, float[] LogProbs, float[] SampledLogProbs, Written? WholeGuideResponse)
+{
+    /// <summary>No roll-in: r = 0.</summary>
+    public static RollInResult None { get; } = new([], false, [], [], null);
+}
+
+/// <summary>Response tokens as somebody wrote them.</summary>
+/// <param name="Tokens">Ids of the policy's tokenizer, end token included where it ended.</param>
+/// <param name="Ended">Whether the response ended by itself.</param>
+public sealed record Written(int[] Tokens, bool Ended);
+
+/// <summary>Lets policy and guide write responses, as a plan says.</summary>
+/// <param name="policy">π_θ.</param>
+/// <param name="tokenizer">The policy's tokenizer.</param>
+/// <param name="guide">π_g; null where no plan needs one.</param>
+/// <param name="sampling">How the policy samples; <see cref="SamplingSettings.MaxNewTokens"/> is H, the response limit, and the minimum counts the whole response.</param>
+/// <param name="seed">The run's seed. Draws depend on it, on the iteration and on the row, on nothing else.</param>
+public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, IGuide? guide, SamplingSettings sampling, ulong seed)
+{
+    /// <summary>What a row's random numbers are for; part of their stream.</summary>
+    private enum Draw : ulong { RollInCoin = 1, RollInLength, RollInText, RollOutText }
+
+    private readonly int _limit = sampling.MaxNewTokens;
+
+    /// <summary>Step 3: with probability β a row gets the first r tokens of what the roll-in actor writes.</summary>
+    /// <param name="plan">The iteration's plan.</param>
+    /// <param name="prompts">B prompts.</param>
+    /// <param name="iteration">From 0.</param>
+    /// <param name="cancellationToken">Stops between tokens.</param>
+    /// <returns>B results, in the order of the prompts.</returns>
+    public RollInResult[] RollIn(RolloutPlan plan, IReadOnlyList<Prompt> prompts, int iteration, CancellationToken cancellationToken)
+    {
+        var results = new RollInResult[prompts.Count];
+        Array.Fill(results, RollInResult.None);
+        var rows = Enumerable.Range(0, prompts.Count).Where(row => Uniform(Draw.RollInCoin, iteration, row) < plan.RollInProbability).ToArray();
+        if (rows.Length == 0) return results;
+
+        var lengthDraws = Array.ConvertAll(rows, row => Uniform(Draw.RollInLength, iteration, row));
+        var starts = Array.ConvertAll(rows, row => (Prompt: prompts[row], Row: new TokenRow(prompts[row].Tokens, []), Stream: Stream(Draw.RollInText, iteration, row)));
+        if (plan.RollIn == Actor.Guide)
+        {
+            // Whole responses, also where only r tokens are kept: a guide counts tokens its own way, and what it would have reached measures the gap.
+            var texts = AskGuide([.. starts], cancellationToken);
+            for (var i = 0; i < rows.Length; i++)
+            {
+                var r = RollInLengthDraw.Length(plan.Lengths, lengthDraws[i], _limit, texts[i].Tokens.Length);
+                if (r < texts[i].Tokens.Length) r = Boundary(texts[i].Tokens, r);
+                results[rows[i]] = new(texts[i].Tokens[..r], texts[i].Ended && r == texts[i].Tokens.Length, Unknown(r), Unknown(r), texts[i]);
+            }
+            return results;
+        }
+
+        var requests = rows.Select((_, i) => new GenerationRequest(starts[i].Row, starts[i].Stream, RollInLengthDraw.TokensNeeded(plan.Lengths, lengthDraws[i], _limit)));
+        var written = TextGenerator.Generate(policy, [.. requests], sampling, seed, cancellationToken);
+        for (var i = 0; i < rows.Length; i++)
+        {
+            var row = written[i];
+            var r = RollInLengthDraw.Length(plan.Lengths, lengthDraws[i], _limit, row.Tokens.Length);
+            if (plan.RollOut == Actor.Guide && !(row.Ended && r == row.Tokens.Length)) r = Boundary(row.Tokens, r);
+            results[rows[i]] = new(row.Tokens[..r], row.Ended && r == row.Tokens.Length, row.RawLogProbs[..r], row.SampledLogProbs[..r], null);
+        }
+        return results;
+    }
+
+    /// <summary>Step 4: the roll-out actor goes on from s_r to the end. Rows that are finished already stay as they are.</summary>
+    /// <param name="plan">The iteration's plan.</param>
+    /// <param name="prompts">B prompts.</param>
+    /// <param name="rollIns">B roll-ins of the same prompts.</param>
+    /// <param name="iteration">From 0.</param>
+    /// <param name="cancellationToken">Stops between tokens.</param>
+    /// <returns>B finished rows, in the order of the prompts.</returns>
+    public Rollout[] RollOut(RolloutPlan plan, IReadOnlyList<Prompt> prompts, IReadOnlyList<RollInResult> rollIns, int iteration, CancellationToken cancellationToken)
+    {
+        var open = Enumerable.Range(0, prompts.Count).Where(row => !rollIns[row].Ended && rollIns[row].Tokens.Length < _limit).ToArray();
+        var starts = Array.ConvertAll(open, row => (Prompt: prompts[row], Row: new TokenRow(prompts[row].Tokens, rollIns[row].Tokens), Stream: Stream(Draw.RollOutText, iteration, row)));
+        var written = new (int[] Tokens, bool Ended, float[] LogProbs, float[] Sampled)[prompts.Count];
+        Array.Fill(written, ([], false, [], []));
+        if (plan.RollOut == Actor.Guide)
+        {
+            var texts = AskGuide([.. starts], cancellationToken);
+            for (var i = 0; i < open.Length; i++) written[open[i]] = (texts[i].Tokens, texts[i].Ended, Unknown(texts[i].Tokens.Length), Unknown(texts[i].Tokens.Length));
+        }
+        else
+        {
+            var requests = starts.Select(start => new GenerationRequest(start.Row, start.Stream, _limit - start.Row.Response.Length));
+            var rows = TextGenerator.Generate(policy, [.. requests], sampling, seed, cancellationToken);
+            for (var i = 0; i < open.Length; i++) written[open[i]] = (rows[i].Tokens, rows[i].Ended, rows[i].RawLogProbs, rows[i].SampledLogProbs);
+        }
+
+        return [.. prompts.Select((prompt, row) =>
+        {
+            var (rollIn, rollOut) = (rollIns[row], written[row]);
+            int[] tokens = [.. rollIn.Tokens, .. rollOut.Tokens];
+            return new Rollout
+            {
+                Prompt = prompt,
+                Tokens = tokens,
+                Text = TextOf(tokens, rollIn.Ended || rollOut.Ended),
+                RollInLength = rollIn.Tokens.Length,
+                RollIn = plan.RollIn,
+                RollOut = plan.RollOut,
+                Ended = rollIn.Ended || rollOut.Ended,
+                LogProbs = [.. rollIn.LogProbs, .. rollOut.LogProbs],
+                SampledLogProbs = [.. rollIn.SampledLogProbs, .. rollOut.Sampled],
+            };
+        })];
+    }
+
+    /// <summary>The text of response tokens, without the end token.</summary>
+    public string TextOf(ReadOnlySpan<int> tokens, bool ended) => tokenizer.Decode(ended ? tokens[..^1] : tokens);
+
+    /// <summary>Asks the guide and brings what it wrote into the policy's tokens, within the response limit.</summary>
+    private Written[] AskGuide((Prompt Prompt, TokenRow Row, ulong Stream)[] starts, CancellationToken cancellationToken)
+    {
+        if (guide is null) throw new InvalidOperationException("The plan needs a guide and there is none.");
+        if (starts.Length == 0) return [];
+        var requests = Array.ConvertAll(starts, start => new GuideRequest
+        {
+            Prompt = start.Prompt.Text,
+            ResponseSoFar = tokenizer.Decode(start.Row.Response),
+            PromptTokens = start.Prompt.Tokens,
+            ResponseTokens = start.Row.Response,
+            MaxTokens = _limit - start.Row.Response.Length,
+            Stream = RandomStream.Combine(seed, start.Stream),
+            Reference = start.Prompt.Reference,
+            Row = start.Prompt.Row,
+        });
+        var continuations = guide.Continue(requests, cancellationToken);
+        if (continuations.Count != requests.Length)
+            throw new InputException($"The guide '{guide.Name}' answered {continuations.Count} of {requests.Length} requests: it must answer each, in their order.");
+        return [.. continuations.Select((continuation, i) => InPolicyTokens(continuation, requests[i].MaxTokens))];
+    }
+
+    /// <summary>
+    /// A guide's text in the policy's tokens. The text is encoded by itself, so that no token before it changes, and cut where a character ends.
+    /// </summary>
+    private Written InPolicyTokens(GuideContinuation continuation, int maxTokens)
+    {
+        if (continuation.Tokens is { } own) return own.Length <= maxTokens ? new(own, continuation.Ended) : new(own[..maxTokens], false);
+        var tokens = tokenizer.Encode(continuation.Text);
+        if (continuation.Ended && sampling.EndTokens.Count > 0) tokens = [.. tokens, sampling.EndTokens[0]];
+        return tokens.Length <= maxTokens ? new(tokens, continuation.Ended && sampling.EndTokens.Count > 0) : new(tokens[..Boundary(tokens, maxTokens)], false);
+    }
+
+    /// <summary>The largest length up to <paramref name="length"/> at which no character is cut: a text-level guide can't go on from half a character.</summary>
+    private int Boundary(int[] tokens, int length)
+    {
+        if (guide is { UsesPolicyTokens: true }) return length;
+        while (length > 0 && !tokenizer.EndsOnCharacter(tokens.AsSpan(0, length))) length--;
+        return length;
+    }
+
+    private double Uniform(Draw draw, int iteration, int row) => RandomStream.Uniform(seed, Stream(draw, iteration, row), 0);
+
+    private static ulong Stream(Draw draw, int iteration, int row) => RandomStream.Combine((ulong)draw, (ulong)iteration, (ulong)row);
+
+    private static float[] Unknown(int count)
+    {
+        var values = new float[count];
+        Array.Fill(values, float.NaN);
+        return values;
+    }
+}

@@ -1,0 +1,42 @@
+using Rlgf.Advantages;
+using Rlgf.Algorithms;
+using Rlgf.Rollouts;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Training;
+
+/// <summary>Advantages of an iteration's rows, by the algorithm's estimator.</summary>
+/// <param name="Advantages">[B, A] float32: Â_t, 0 beyond a row's length.</param>
+/// <param name="Returns">[B, A] float32: targets of the critic; null without one.</param>
+public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns)
+{
+    /// <summary>Estimates them.</summary>
+    /// <param name="algorithm">Says how.</param>
+    /// <param name="batch">B rows.</param>
+    /// <param name="rewards">[B, A] float32: shaped.</param>
+    /// <param name="values">[B, A] float32, or [B, A + 1] with the value after a row's last token where cut rows bootstrap; null for estimators without a critic.</param>
+    public static EstimatedAdvantages Of(AlgorithmSettings algorithm, RolloutBatch batch, Tensor rewards, Tensor? values)
+    {
+        using var scope = NewDisposeScope();
+        if (algorithm.Advantage == AdvantageEstimator.Gae)
+        {
+            if (values is null) throw new ArgumentNullException(nameof(values), "GAE needs a critic.");
+            var steps = rewards.size(1);
+            Tensor? after = null, ended = null;
+            if (values.size(1) > steps)
+            {
+                after = values.gather(1, batch.Lengths.unsqueeze(1)).squeeze(1);
+                ended = tensor(batch.Rollouts.Select(rollout => rollout.Ended).ToArray());
+            }
+            var estimate = GeneralizedAdvantage.Estimate(values.narrow(1, 0, steps), rewards, batch.Lengths, algorithm.Gamma, algorithm.Lambda, after, ended);
+            return new(estimate.Advantages.MoveToOuterDisposeScope(), estimate.Returns.MoveToOuterDisposeScope());
+        }
+
+        // Rows of one prompt follow each other. The group is what was asked of one prompt, whatever the guide's part in it.
+        var groups = Enumerable.Range(0, batch.Rollouts.Count).Select(row => row / algorithm.GroupSize).ToArray();
+        var totals = rewards.sum(1);
+        var perRow = algorithm.Advantage == AdvantageEstimator.Grpo ? GroupAdvantages.Grpo(totals, groups) : GroupAdvantages.Rloo(totals, groups);
+        return new(GroupAdvantages.OverTokens(perRow, batch.Lengths, (int)rewards.size(1)).to(rewards.dtype).MoveToOuterDisposeScope(), null);
+    }
+}

@@ -1,0 +1,119 @@
+using Rlgf.Algorithms;
+using Rlgf.Losses;
+using Rlgf.Rewards;
+using Rlgf.Rollouts;
+using Rlgf.Runs;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Training;
+
+/// <summary>What an iteration leaves: the state for the next one, and what to log.</summary>
+/// <param name="State">For the next iteration.</param>
+/// <param name="Record">Metrics by name (docs/metrics.md says what each is).</param>
+/// <param name="Samples">The first rows, token by token.</param>
+public sealed record IterationResult(TrainingState State, IterationRecord Record, IReadOnlyList<SampleRecord> Samples)
+{
+    private const int SampleRows = 8;
+
+    /// <summary>Puts an iteration's numbers together.</summary>
+    internal static IterationResult From(
+        TrainingState state, RolloutPlan plan, TrainingSetup setup, RollInResult[] rollIns, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
+        Tensor referenceLogProbs, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
+    {
+        var rollouts = batch.Rollouts;
+        var (log, reference, advantage) = (Rows(batch.LogProbs), Rows(referenceLogProbs), Rows(estimated.Advantages));
+        var value = values is null ? null : Rows(values);
+        var kl = rollouts.Select((rollout, row) => Indices(rollout, Actor.Policy).Sum(t => (double)(log[row][t] - reference[row][t]))).ToArray();
+        var rowsOfPolicy = rollouts.Count(rollout => Indices(rollout, Actor.Policy).Any());
+        var policyAdvantages = rollouts.SelectMany((rollout, row) => Indices(rollout, Actor.Policy).Select(t => (double)advantage[row][t])).ToArray();
+        var sampledGap = rollouts.SelectMany(rollout => Indices(rollout, Actor.Policy).Select(t => (double)Math.Abs(rollout.SampledLogProbs[t] - rollout.LogProbs[t]))).DefaultIfEmpty(0).Average();
+        var totals = scores.Select(score => score.Total).ToArray();
+        // What a roll-in discarded was generated too; what the guide wrote of it is known.
+        var guideTokens = rollouts.Sum(rollout => Indices(rollout, Actor.Guide).Count())
+            + rollIns.Sum(rollIn => rollIn.WholeGuideResponse is { } whole ? whole.Tokens.Length - rollIn.Tokens.Length : 0);
+        var next = state with
+        {
+            Iteration = state.Iteration + 1,
+            Kl = state.Kl.Update(rowsOfPolicy == 0 ? null : kl.Sum() / rowsOfPolicy, rollouts.Count),
+            Gap = gap,
+            PolicyTokens = state.PolicyTokens + batch.PolicyTokens,
+            GuideTokens = state.GuideTokens + guideTokens,
+        };
+
+        var metrics = new Dictionary<string, double>
+        {
+            ["reward/mean"] = totals.Average(),
+            ["reward/deviation"] = Deviation(totals),
+            ["kl/start"] = rowsOfPolicy == 0 ? double.NaN : kl.Sum() / rowsOfPolicy,
+            ["kl/coefficient"] = state.Kl.Coefficient,
+            ["response/length"] = rollouts.Average(rollout => rollout.Tokens.Length),
+            ["response/ended"] = rollouts.Average(rollout => rollout.Ended ? 1.0 : 0),
+            ["roll_in/share"] = rollouts.Average(rollout => rollout.RollInLength > 0 ? 1.0 : 0),
+            ["roll_in/length"] = rollouts.Average(rollout => rollout.RollInLength),
+            ["roll_in/probability"] = plan.RollInProbability,
+            ["tokens/policy"] = next.PolicyTokens,
+            ["tokens/guide"] = next.GuideTokens,
+            ["advantage/mean"] = policyAdvantages.DefaultIfEmpty(0).Average(),
+            ["advantage/deviation"] = Deviation(policyAdvantages),
+            ["loss/policy"] = update.PolicyLoss,
+            ["loss/value"] = update.ValueLoss,
+            ["policy/clip_fraction"] = update.Policy.ClipFraction,
+            ["policy/kl_to_old"] = update.Policy.ApproxKlK3,
+            ["policy/gradient_norm"] = update.PolicyGradientNorm,
+            ["critic/gradient_norm"] = update.CriticGradientNorm,
+            ["critic/explained_variance"] = value is null ? double.NaN : ExplainedVariance(rollouts, value, Rows(estimated.Returns!)),
+            ["learning_rate"] = update.LearningRate,
+            ["log_probs/sampled_minus_raw"] = sampledGap,
+        };
+        foreach (var part in scores[0].Parts.Keys) metrics[$"reward/part/{part}"] = scores.Average(score => score.Parts[part]);
+        if (setup.Algorithm.GuideCredit > 0)
+        {
+            metrics["loss/guide"] = update.GuideLoss;
+            metrics["guide/credit"] = plan.GuideCredit;
+        }
+        if (setup.Algorithm.ScaleByGap)
+        {
+            metrics["gap/smoothed"] = gap.Smoothed ?? double.NaN;
+            metrics["gap/factor"] = gap.Factor;
+        }
+        foreach (var (phase, time) in seconds) metrics[$"seconds/{phase}"] = time;
+        metrics["seconds/total"] = seconds.Values.Sum();
+
+        var samples = rollouts.Take(SampleRows).Select((rollout, row) => new SampleRecord(
+            rollout.Prompt.Text, rollout.RollInLength, scores[row].Total, scores[row].Parts,
+            [.. rollout.Tokens.Select((token, t) =>
+            {
+                var isPolicy = rollout.AuthorOf(t) == Actor.Policy;
+                return new SampleToken(
+                    setup.Tokenizer.Decode([token], skipSpecialTokens: false), rollout.AuthorOf(t), advantage[row][t], value?[row][t] ?? double.NaN,
+                    isPolicy ? log[row][t] - reference[row][t] : double.NaN, isPolicy ? log[row][t] : double.NaN);
+            })]));
+        return new(next, new(state.Iteration, plan, metrics), [.. samples]);
+    }
+
+    private static IEnumerable<int> Indices(Rollout rollout, Actor author) => Enumerable.Range(0, rollout.Tokens.Length).Where(t => rollout.AuthorOf(t) == author);
+
+    private static float[][] Rows(Tensor matrix)
+    {
+        using var cpu = matrix.cpu();
+        var values = cpu.data<float>().ToArray();
+        return [.. values.Chunk((int)matrix.size(1))];
+    }
+
+    private static double Deviation(double[] x)
+    {
+        if (x.Length < 2) return 0;
+        var mean = x.Average();
+        return Math.Sqrt(x.Sum(v => (v - mean) * (v - mean)) / (x.Length - 1));
+    }
+
+    /// <summary>1 − Var(R − V) / Var(R) over the tokens of the roll-outs; NaN without spread.</summary>
+    private static double ExplainedVariance(IReadOnlyList<Rollout> rollouts, float[][] values, float[][] returns)
+    {
+        var tokens = rollouts.SelectMany((rollout, row) => Enumerable.Range(rollout.RollInLength, rollout.Tokens.Length - rollout.RollInLength).Select(t => (row, t))).ToArray();
+        var target = Deviation([.. tokens.Select(at => (double)returns[at.row][at.t])]);
+        var error = Deviation([.. tokens.Select(at => (double)returns[at.row][at.t] - values[at.row][at.t])]);
+        return target == 0 ? double.NaN : 1 - error * error / (target * target);
+    }
+}

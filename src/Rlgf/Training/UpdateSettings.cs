@@ -1,0 +1,71 @@
+using Rlgf.Losses;
+
+namespace Rlgf.Training;
+
+/// <summary>How the learning rate goes over the iterations.</summary>
+public enum LearningRateSchedule
+{
+    /// <summary>The same throughout.</summary>
+    Constant,
+
+    /// <summary>Falls in a straight line to 0 after the last iteration.</summary>
+    Linear,
+}
+
+/// <summary>The update of one iteration: several epochs of clipped PPO on minibatches (arXiv 1707.06347).</summary>
+public sealed record UpdateSettings
+{
+    /// <summary>How often each row is used.</summary>
+    public int Epochs { get; init; } = 4;
+
+    /// <summary>Rows of one optimiser step.</summary>
+    public int RowsPerMinibatch { get; init; } = 32;
+
+    /// <summary>Rows that are in memory at once; a minibatch is split into such parts and their gradients are added up. 0: the whole minibatch.</summary>
+    public int RowsPerMicroBatch { get; init; }
+
+    /// <summary>Learning rate of the policy.</summary>
+    public double LearningRate { get; init; } = 1e-5;
+
+    /// <summary>Learning rate of the critics' own parameters.</summary>
+    public double CriticLearningRate { get; init; } = 1e-4;
+
+    /// <summary>How the learning rates go over the iterations.</summary>
+    public LearningRateSchedule Schedule { get; init; }
+
+    /// <summary>Iterations over which the learning rates rise from 0.</summary>
+    public int WarmUpIterations { get; init; }
+
+    /// <summary>Clip range of the policy's ratio.</summary>
+    public double ClipRange { get; init; } = 0.2;
+
+    /// <summary>Clip range of the values, in units of the reward; null leaves them unclipped.</summary>
+    public double? ValueClipRange { get; init; }
+
+    /// <summary>Weight of the value loss.</summary>
+    public double ValueCoefficient { get; init; } = 0.5;
+
+    /// <summary>Gradients of the policy, and those of the critics' own parameters, are scaled down to this norm.</summary>
+    public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Decoupled weight decay, on matrices.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>ε of AdamW.</summary>
+    public double AdamEpsilon { get; init; } = 1e-5;
+
+    /// <summary>From a loss per token to one number.</summary>
+    public LossReduction Reduction { get; init; }
+
+    /// <summary>Whether the advantages of the tokens that train the policy are brought to mean 0 and variance 1 over the iteration.</summary>
+    public bool WhitenAdvantages { get; init; }
+
+    /// <summary>Factor on both learning rates at an iteration.</summary>
+    /// <param name="iteration">From 0.</param>
+    /// <param name="iterations">Of the whole run.</param>
+    public double LearningRateFactor(int iteration, int iterations)
+    {
+        var warm = WarmUpIterations > 0 ? Math.Min(1, (iteration + 1.0) / WarmUpIterations) : 1;
+        return Schedule == LearningRateSchedule.Linear ? warm * Math.Max(0, 1 - (double)iteration / iterations) : warm;
+    }
+}
