@@ -1,0 +1,119 @@
+using System.Globalization;
+using System.Text;
+
+namespace Rlgf.Cli.Report;
+
+/// <summary>A point of a curve with the band around it; NaN where there is none.</summary>
+internal readonly record struct ChartPoint(double X, double Y, double Low = double.NaN, double High = double.NaN);
+
+/// <summary>A curve.</summary>
+/// <param name="Label">Whose curve it is.</param>
+/// <param name="Colour">Number of its colour, the same in every chart of a report.</param>
+/// <param name="Points">In the order to join them; a NaN interrupts the line.</param>
+internal sealed record ChartSeries(string Label, int Colour, IReadOnlyList<ChartPoint> Points);
+
+/// <summary>A dashed horizontal line, such as the guide's reward.</summary>
+internal sealed record ChartLevel(string Label, double Y);
+
+/// <summary>
+/// A chart of curves as SVG. Colours and fonts come from the page's style sheet by class (<c>s0</c>, <c>s1</c>, …), so that the same picture does for light and dark
+/// and a curve can be switched off; <see cref="ToPicture"/> brings its own style sheet.
+/// </summary>
+internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<ChartSeries> Series, IReadOnlyList<ChartLevel> Levels)
+{
+    private const double Width = 440, Height = 280, Left = 46, Right = 12, Top = 10, Bottom = 38;
+    private const int MostMarkers = 30;
+
+    /// <summary>Whether there is a number to show.</summary>
+    public bool HasData => Series.Any(s => s.Points.Any(IsDrawn));
+
+    /// <summary>To be put into a page of <see cref="HtmlReport"/>.</summary>
+    public string ToSvg()
+    {
+        var svg = new StringBuilder();
+        svg.Append(Invariant($"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{HtmlText.Escape(Title)}\">"));
+        Draw(svg);
+        return svg.Append("</svg>").ToString();
+    }
+
+    /// <summary>A file of its own: with title, legend and style.</summary>
+    public string ToPicture()
+    {
+        const double head = 34, row = 20, column = 145;
+        var columns = (int)((Width - Left) / column);
+        var legendRows = (Series.Count + columns - 1) / columns;
+        var height = head + Height + legendRows * row + 8;
+        var svg = new StringBuilder();
+        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {height}\" width=\"{Width * 1.5}\" height=\"{height * 1.5}\" role=\"img\" aria-label=\"{HtmlText.Escape(Title)}\">"));
+        svg.Append("<style>").Append(Styles.Colours.Replace(":root", "svg", StringComparison.Ordinal)).Append(Styles.Chart).Append(Styles.Series(Series.Count)).Append("</style>");
+        svg.Append("<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>");
+        svg.Append(Invariant($"<text class=\"head\" x=\"{Left}\" y=\"22\">{HtmlText.Escape(Title)}</text>"));
+        svg.Append(Invariant($"<g transform=\"translate(0,{head})\">"));
+        Draw(svg);
+        svg.Append("</g>");
+        for (var i = 0; i < Series.Count; i++)
+        {
+            var (x, y) = (Left + i % columns * column, head + Height + i / columns * row + 10);
+            svg.Append(Invariant($"<g class=\"series s{Series[i].Colour}\"><path class=\"line\" d=\"M{x} {y}h18\"/><text x=\"{x + 24}\" y=\"{y + 4}\">{HtmlText.Escape(Series[i].Label)}</text></g>"));
+        }
+        return svg.Append("</svg>\n").ToString();
+    }
+
+    private static bool IsDrawn(ChartPoint p) => double.IsFinite(p.X) && double.IsFinite(p.Y);
+
+    private void Draw(StringBuilder svg)
+    {
+        var points = Series.SelectMany(s => s.Points).Where(IsDrawn).ToArray();
+        var x = Axis.Over(points.Select(p => p.X), Left, Width - Right);
+        var y = Axis.Over(points.SelectMany(p => new[] { p.Y, p.Low, p.High }).Concat(Levels.Select(l => l.Y)).Where(double.IsFinite), Height - Bottom, Top);
+        foreach (var tick in y.Ticks)
+        {
+            var at = y.Of(tick);
+            svg.Append(Invariant($"<path class=\"grid\" d=\"M{Left} {at:0.#}H{Width - Right}\"/><text class=\"tick\" text-anchor=\"end\" x=\"{Left - 6}\" y=\"{at + 4:0.#}\">{y.Label(tick)}</text>"));
+        }
+        foreach (var tick in x.Ticks)
+        {
+            svg.Append(Invariant($"<text class=\"tick\" text-anchor=\"middle\" x=\"{x.Of(tick):0.#}\" y=\"{Height - Bottom + 16}\">{x.Label(tick)}</text>"));
+        }
+        svg.Append(Invariant($"<text class=\"label\" text-anchor=\"middle\" x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 5}\">{HtmlText.Escape(XLabel)}</text>"));
+        foreach (var level in Levels.Where(l => double.IsFinite(l.Y)))
+        {
+            var at = y.Of(level.Y);
+            svg.Append(Invariant($"<path class=\"level\" d=\"M{Left} {at:0.#}H{Width - Right}\"/><text class=\"tick\" text-anchor=\"end\" x=\"{Width - Right}\" y=\"{at - 4:0.#}\">{HtmlText.Escape(level.Label)}</text>"));
+        }
+        foreach (var series in Series) Draw(svg, series, x, y);
+    }
+
+    private void Draw(StringBuilder svg, ChartSeries series, Axis x, Axis y)
+    {
+        svg.Append(Invariant($"<g class=\"series s{series.Colour}\">"));
+        var banded = series.Points.Where(p => IsDrawn(p) && double.IsFinite(p.Low) && double.IsFinite(p.High)).ToArray();
+        if (banded.Length > 1)
+        {
+            var up = banded.Select(p => At(x.Of(p.X), y.Of(p.High)));
+            var back = banded.Reverse().Select(p => At(x.Of(p.X), y.Of(p.Low)));
+            svg.Append("<path class=\"band\" d=\"M").AppendJoin('L', up.Concat(back)).Append("Z\"/>");
+        }
+        var line = new StringBuilder();
+        var isOn = false;
+        foreach (var p in series.Points)
+        {
+            if (IsDrawn(p)) line.Append(isOn ? 'L' : 'M').Append(At(x.Of(p.X), y.Of(p.Y)));
+            isOn = IsDrawn(p);
+        }
+        svg.Append("<path class=\"line\" d=\"").Append(line).Append("\"/>");
+        var drawn = series.Points.Where(IsDrawn).ToArray();
+        if (drawn.Length <= MostMarkers)
+        {
+            foreach (var p in drawn)
+            {
+                svg.Append(Invariant($"<circle cx=\"{x.Of(p.X):0.#}\" cy=\"{y.Of(p.Y):0.#}\" r=\"2.6\"><title>{HtmlText.Escape(series.Label)}: {Number.Short(p.Y)} at {HtmlText.Escape(XLabel)} {Number.Short(p.X)}</title></circle>"));
+            }
+        }
+        svg.Append("</g>");
+    }
+
+    private static string At(double x, double y) => Invariant($"{x:0.#} {y:0.#}");
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,125 @@
+using Rlgf.Cli.Report;
+using Rlgf.Runs;
+using Rlgf.Text;
+
+namespace Rlgf.Cli.Tests.Report;
+
+public sealed class ResultsTableTests
+{
+    // Student's t of 2 degrees of freedom at 0.975.
+    private const double T2 = 4.302653;
+
+    [Fact]
+    public void Seeds_are_averaged_prompt_by_prompt_before_the_interval_is_taken()
+    {
+        // Means over the seeds: 0.2, 0.4, 0.9; mean 0.5, s² = (0.09 + 0.01 + 0.16) / 2 = 0.13, so ± t √(0.13 / 3).
+        var row = Assert.Single(Table(Run("ppo", 1, [0.1, 0.5, 0.8]), Run("ppo", 2, [0.3, 0.3, 1.0])).Algorithms);
+        Assert.Equal(2, row.Seeds);
+        Assert.Equal(0.5, row.Reward.Mean, 9);
+        Assert.Equal(T2 * Math.Sqrt(0.13 / 3), row.Reward.HalfWidth, 5);
+        // Means of the seeds: 1.4/3 and 1.6/3, apart by 0.2/3, so the deviation is that over √2.
+        Assert.Equal(0.2 / 3 / Math.Sqrt(2), row.RewardOverSeeds, 9);
+    }
+
+    [Fact]
+    public void Differences_are_paired_over_prompts()
+    {
+        // Differences 0.1, 0.2, 0.3: mean 0.2, s = 0.1. The prompts' own spread, much larger, falls out.
+        var table = Table(Run("ppo", 1, [0.1, 0.5, 0.9]), Run("adaptive", 1, [0.2, 0.7, 1.2]));
+        var difference = table.Algorithms[1].Over(table.Algorithms[1].Ppo)!;
+        Assert.Equal("Adaptive", table.Algorithms[1].Name);
+        Assert.Equal(0.2, difference.Mean, 9);
+        Assert.Equal(T2 * 0.1 / Math.Sqrt(3), difference.HalfWidth, 5);
+        Assert.Null(table.Algorithms[0].Ppo);
+    }
+
+    [Fact]
+    public void The_table_has_a_row_for_the_start_the_guide_and_each_algorithm_in_a_fixed_order()
+    {
+        var table = ResultsTable.Of(RunGroup.Of([.. SyntheticRuns.All(2).Reverse()]));
+        Assert.Equal(["starting model", "guide", "PPO", "PPO++", "AggreVaTeD", "LOLS", "D²LOLS", "Adaptive"], table.Rows.Select(row => row.Name));
+        Assert.All(table.Rows, row => Assert.Equal(2, row.Seeds));
+        Assert.All(table.Algorithms, row => Assert.Equal("guide", row.Guide?.Name));
+    }
+
+    [Fact]
+    public void Runs_with_different_guides_are_told_apart_and_compared_with_their_own()
+    {
+        var table = Table(Run("ppo", 1, [0.1, 0.2, 0.3], guide: "weak", guideReward: 0.3), Run("adaptive", 1, [0.1, 0.2, 0.3], guide: "weak", guideReward: 0.3),
+            Run("adaptive", 1, [0.4, 0.5, 0.6], guide: "strong", guideReward: 0.8));
+        Assert.Equal(["starting model", "guide: weak", "guide: strong", "PPO", "Adaptive, weak", "Adaptive, strong"], table.Rows.Select(row => row.Name));
+        Assert.Equal(0.8, table.Algorithms[2].Guide!.Reward.Mean, 9);
+        Assert.Equal(0.3, table.Algorithms[2].Over(table.Algorithms[2].Ppo)!.Mean, 9);
+    }
+
+    [Fact]
+    public void Evaluations_of_other_prompts_are_an_error()
+    {
+        var other = Run("adaptive", 1, [0.1, 0.2, 0.3]);
+        other = other with { Evaluations = [other.Evaluations[0] with { Rows = [.. other.Evaluations[0].Rows.Reverse()] }] };
+        var error = Assert.Throws<InputException>(() => Table(Run("ppo", 1, [0.1, 0.2, 0.3]), other));
+        Assert.Contains("other prompts", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_same_seed_twice_is_an_error()
+    {
+        var error = Assert.Throws<InputException>(() => Table(Run("ppo", 1, [0.1, 0.2, 0.3]), Run("ppo", 1, [0.1, 0.2, 0.3])));
+        Assert.Contains("seed 1", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Columns_that_say_nothing_are_left_out()
+    {
+        var headers = ResultsColumn.For(Table(Run("ppo", 1, [0.1, 0.2, 0.3], guide: null))).Select(column => column.Header).ToArray();
+        Assert.Contains("reward", headers);
+        Assert.DoesNotContain("judge", headers);
+        Assert.DoesNotContain("to PPO", headers);
+        Assert.DoesNotContain("over seeds", headers);
+    }
+
+    [Fact]
+    public void The_terminal_shows_each_row_on_one_line_and_Markdown_as_many_cells_in_each_row()
+    {
+        var table = ResultsTable.Of(RunGroup.Of(SyntheticRuns.All(2)));
+        var output = new StringWriter();
+        ResultsText.Print(output, table, width: 80);
+        var lines = output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.All(table.Rows, row => Assert.Single(lines, line => line.TrimStart().StartsWith(row.Name + " ", StringComparison.Ordinal)));
+        Assert.DoesNotContain('\u001B', output.ToString());
+
+        var markdown = ResultsText.Markdown(table).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(table.Rows.Count + 2, markdown.Length);
+        Assert.Single(markdown.Select(line => line.Count(c => c == '|')).Distinct());
+    }
+
+    [Theory]
+    [InlineData(new[] { 0.5, 0.6, 0.7 }, "PPO raised the held-out reward from 0.200 to 0.600 in 5 iterations (+0.400 ± ")]
+    [InlineData(new[] { 0.1, 0.3, 0.2 }, "PPO did not clearly change the held-out reward, 0.200 before and 0.200 after in 5 iterations (+0.000 ± ")]
+    public void The_sentence_says_no_more_than_the_interval(double[] rewards, string start)
+    {
+        var run = Run("ppo", 1, rewards, guide: null);
+        var before = Run("ppo", 1, [0.1, 0.2, 0.3], guide: null).Evaluations[0] with { Iteration = 0 };
+        Assert.StartsWith(start, ResultSentence.Of(Table(run with { Evaluations = [before, run.Evaluations[^1]] })), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_lead_that_is_not_clear_is_called_so()
+    {
+        var table = Table(Run("ppo", 1, [0.1, 0.5, 0.9]), Run("adaptive", 1, [0.3, 0.4, 0.9]));
+        Assert.Contains("though not clearly ahead of PPO", ResultSentence.Of(table), StringComparison.Ordinal);
+    }
+
+    private static ResultsTable Table(params ReportRun[] runs) => ResultsTable.Of(RunGroup.Of(runs));
+
+    private static ReportRun Run(string algorithm, ulong seed, double[] rewards, string? guide = "guide", double guideReward = 0.5) => new()
+    {
+        Description = new RunDescription("r", algorithm, seed, guide),
+        Iterations = [],
+        Evaluations = guide == null ? [Evaluation(5, rewards)] : [Evaluation(0, rewards), Evaluation(5, rewards)],
+        Guide = guide is null ? null : Evaluation(0, [guideReward, guideReward, guideReward]),
+    };
+
+    private static EvaluationRecord Evaluation(int iteration, double[] rewards) => new(iteration, new Dictionary<string, double>(),
+        [.. rewards.Select((reward, i) => new EvaluationRow($"prompt {i}", "text", 3, false, reward, new Dictionary<string, double>(), double.NaN, 1, -3))]);
+}
