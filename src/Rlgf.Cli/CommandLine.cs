@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Rlgf.Cli.Commands;
 using Rlgf.Text;
 
 namespace Rlgf.Cli;
@@ -51,31 +52,34 @@ internal static class CommandLine
             root.Subcommands.Add(command);
         }
 
-        root.Options.Add(new HelpOption { Action = new HelpAction { MaxWidth = terminal.OutWidth } });
+        root.Options.Add(new HelpOption { Action = new HelpWithShortList(terminal.OutWidth) });
         root.Options.Add(new VersionOption());
-        ShowHelpWithoutAction(root);
+        ShowHelpWithoutAction(root, terminal);
         return root;
     }
 
     private static IEnumerable<Command> All(Terminal terminal) =>
     [
+        new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
+        GenerateCommand.Create(terminal),
+        TokenizeCommand.Create(terminal),
     ];
 
     /// <summary>A command that only groups others shows its help: there is nothing else that could have been meant.</summary>
-    private static void ShowHelpWithoutAction(Command command)
+    private static void ShowHelpWithoutAction(Command command, Terminal terminal)
     {
         if (command.Action is null)
         {
             command.SetAction(parsed =>
             {
-                new HelpAction().Invoke(parsed);
+                new HelpWithShortList(terminal.OutWidth).Invoke(parsed);
                 return ExitCode.WrongUse;
             });
         }
 
         foreach (var child in command.Subcommands)
         {
-            ShowHelpWithoutAction(child);
+            ShowHelpWithoutAction(child, terminal);
         }
     }
 

@@ -24,8 +24,19 @@ public static class JsonLines
     /// <exception cref="InputException">The file can't be read, or a line isn't a JSON object; names the file and the line.</exception>
     public static IEnumerable<DataRow> Read(string path)
     {
-        var source = TextInput.NameOf(path);
         using var reader = TextInput.OpenText(path);
+        foreach (var row in Read(reader, TextInput.NameOf(path)))
+        {
+            yield return row;
+        }
+    }
+
+    /// <summary>Reads rows one by one from text that is open already.</summary>
+    /// <param name="reader">The text; stays open.</param>
+    /// <param name="source">What messages call it.</param>
+    /// <exception cref="InputException">The text can't be read, or a line isn't a JSON object.</exception>
+    public static IEnumerable<DataRow> Read(TextReader reader, string source)
+    {
         RowShape? shape = null;
         var line = 0;
         var number = 0;
@@ -64,7 +75,7 @@ public static class JsonLines
         }
     }
 
-    private static string? NextLine(StreamReader reader, string source, int line)
+    private static string? NextLine(TextReader reader, string source, int line)
     {
         try
         {

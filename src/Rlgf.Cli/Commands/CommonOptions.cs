@@ -1,0 +1,20 @@
+using System.CommandLine;
+
+namespace Rlgf.Cli.Commands;
+
+/// <summary>Options that several commands have, so that they are spelt and explained once.</summary>
+internal static class CommonOptions
+{
+    /// <summary>A required text.</summary>
+    public static Option<string> Required(string name, string valueName, string description) => new(name) { HelpName = valueName, Description = description, Required = true };
+
+    /// <summary>A number with a default.</summary>
+    public static Option<T> Number<T>(string name, T value, string description) where T : struct =>
+        new(name) { HelpName = typeof(T) == typeof(double) ? "F" : "N", Description = description, DefaultValueFactory = _ => value };
+
+    /// <summary>The file that rows are written to.</summary>
+    public static Option<string> Output(string rows) => Required("--output", "FILE", $"Where rows {rows} go, as JSON lines; - is standard output.");
+
+    /// <summary>Description of a command, with an example.</summary>
+    public static string Describe(string what, string example) => $"{what}\n\nExample: {example}";
+}

@@ -1,0 +1,142 @@
+using System.CommandLine;
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Text;
+using Rlgf.Text.Data;
+
+namespace Rlgf.Cli.Commands;
+
+/// <summary><c>rlgf generate</c>: continues prompts.</summary>
+internal static class GenerateCommand
+{
+    private const int DefaultMaxNewTokens = 64;
+
+    /// <summary>Rows that are handed to the engine at once: some batches, so that it can put rows of like length together.</summary>
+    private const int BatchesAtOnce = 4;
+
+    /// <summary>The command.</summary>
+    public static Command Create(Terminal terminal)
+    {
+        var model = CommonOptions.Required("--model", "DIR", "Folder of a language model with its tokenizer, in the Hugging Face format.");
+        var prompts = CommonOptions.Required("--prompts", "FILE", "Rows {\"prompt\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input.");
+        var output = CommonOptions.Output("{\"prompt\", \"response\", \"response_ids\", \"log_probs\"}");
+        var greedy = new Option<bool>("--greedy") { Description = "Always take the most likely token; temperature, top-k and top-p are then not used." };
+        var maximum = new Option<int?>("--max-new-tokens")
+        {
+            HelpName = "N", Description = $"The most tokens written for a prompt. Without it, {DefaultMaxNewTokens} or as many as the model's context has room for.",
+        };
+        var minimum = CommonOptions.Number("--min-new-tokens", 0, "The end token is impossible before this many.");
+        var temperature = CommonOptions.Number("--temperature", 1.0, "Logits are divided by it.");
+        var topK = CommonOptions.Number("--top-k", 0, "Only the k most likely tokens can be drawn; 0 is no limit.");
+        var topP = CommonOptions.Number("--top-p", 1.0, "Only the most likely tokens that together reach this probability can be drawn.");
+        var penalty = CommonOptions.Number("--repetition-penalty", 1.0, "Makes tokens that the row already holds less likely; 1 is none.");
+        var seed = CommonOptions.Number("--seed", 0UL, "Seed of the random numbers. What a row gets depends on the seed and the row's number only.");
+        var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
+        var command = new Command("generate", CommonOptions.Describe(
+            "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
+            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the tokenizer's begin token.",
+            "rlgf generate --model assets/policy --prompts prompts.jsonl --output out.jsonl --max-new-tokens 32 --top-p 0.95 --seed 1"))
+        {
+            model, prompts, output, greedy, maximum, minimum, temperature, topK, topP, penalty, seed, batch,
+        };
+        command.SetAction(parsed =>
+        {
+            var settings = new SamplingSettings
+            {
+                MaxNewTokens = parsed.GetValue(maximum) ?? DefaultMaxNewTokens,
+                MinNewTokens = parsed.GetValue(minimum),
+                Greedy = parsed.GetValue(greedy),
+                Temperature = parsed.GetValue(temperature),
+                TopK = parsed.GetValue(topK),
+                TopP = parsed.GetValue(topP),
+                RepetitionPenalty = parsed.GetValue(penalty),
+                BatchRows = parsed.GetValue(batch),
+            };
+            CheckOptions(settings);
+            return Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(prompts), parsed.GetRequiredValue(output), settings,
+                fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), terminal);
+        });
+        return command;
+    }
+
+    private static void CheckOptions(SamplingSettings settings)
+    {
+        try
+        {
+            settings.Validate(int.MaxValue);
+        }
+        catch (InputException outOfRange)
+        {
+            throw new UsageException(outOfRange.Message);
+        }
+
+        if (settings.MinNewTokens > settings.MaxNewTokens)
+        {
+            throw new UsageException($"--min-new-tokens {settings.MinNewTokens} is more than --max-new-tokens {settings.MaxNewTokens}");
+        }
+    }
+
+    private static int Run(string folder, string promptsPath, string output, SamplingSettings settings, bool fitsMaximum, ulong seed, Terminal terminal)
+    {
+        using var model = TextModel.Load(folder);
+        settings = settings with { EndTokens = model.EndTokens };
+        settings.Validate(model.Model.Shape.Vocabulary);
+        var rows = RowInput.ReadAll(promptsPath, terminal);
+        var prompts = new string[rows.Count];
+        var requests = new GenerationRequest[rows.Count];
+        for (var i = 0; i < rows.Count; i++)
+        {
+            prompts[i] = rows[i].GetString("prompt");
+            var ids = PromptTokens.Of(model, prompts[i], rows[i]);
+            var room = Room(ids.Length, model.Model.Shape.ContextLength, settings, fitsMaximum, rows[i]);
+            requests[i] = new GenerationRequest(new TokenRow(ids, []), Stream: (ulong)i, MaxNewTokens: Math.Min(room, settings.MaxNewTokens));
+        }
+
+        using var writer = new RowOutput(output, terminal);
+        using var progress = new ProgressLine(terminal, "generate", "rows", requests.Length);
+        var tokens = 0L;
+        foreach (var chunk in requests.Chunk(settings.BatchRows * BatchesAtOnce))
+        {
+            IReadOnlyList<GeneratedRow> written;
+            try
+            {
+                written = TextGenerator.Generate(model.Model, chunk, settings, seed, terminal.Stop);
+            }
+            catch (OperationCanceledException)
+            {
+                throw new StoppedException($"stopped after {writer.Count} of {requests.Length} rows; they are in {writer.Unfinished}");
+            }
+
+            foreach (var row in written)
+            {
+                var text = model.Tokenizer.Decode(row.Tokens);
+                writer.Write(new Row(prompts[writer.Count], text, row.Tokens, row.RawLogProbs));
+                tokens += row.Tokens.Length;
+            }
+
+            writer.Flush();
+            progress.Report(writer.Count, FormattableString.Invariant($"{tokens:#,0} tokens"));
+        }
+
+        writer.Complete();
+        progress.Done();
+        return ExitCode.Ok;
+    }
+
+    /// <summary>How many tokens the context has room for after a prompt.</summary>
+    private static int Room(int prompt, int context, SamplingSettings settings, bool fitsMaximum, DataRow row)
+    {
+        var room = context - prompt;
+        if (room < 1)
+        {
+            throw new InputException($"{row.Location}: the prompt of {prompt} tokens leaves no room in the model's context of {context}; shorten it");
+        }
+
+        var wanted = fitsMaximum ? settings.MinNewTokens : settings.MaxNewTokens;
+        return room >= wanted
+            ? room
+            : throw new InputException($"{row.Location}: the prompt of {prompt} tokens and {wanted} new ones do not fit the model's context of {context}; shorten the prompt or write at most {room}");
+    }
+
+    private sealed record Row(string Prompt, string Response, int[] ResponseIds, float[] LogProbs);
+}

@@ -1,0 +1,74 @@
+using System.Text.Json.Nodes;
+using Rlgf.Models.Checkpoints;
+using Rlgf.Text;
+using Rlgf.Text.Tokenization;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models;
+
+/// <summary>A language model with its tokenizer, from one folder.</summary>
+/// <param name="Folder">The folder.</param>
+/// <param name="Model">The model.</param>
+/// <param name="Tokenizer">The tokenizer; all its ids have an embedding in the model.</param>
+/// <param name="EndTokens">Ids that end a text: those of <c>generation_config.json</c>, or the tokenizer's EOS where that file names none.</param>
+public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer Tokenizer, IReadOnlyList<int> EndTokens) : IDisposable
+{
+    /// <summary>Loads both from a Hugging Face folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="tokenizerFolder">Where the tokenizer is, if it is not in the same folder.</param>
+    /// <param name="device">Where the model goes; the CPU by default.</param>
+    /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
+    public static TextModel Load(string folder, string? tokenizerFolder = null, Device? device = null)
+    {
+        // The tokenizer first: it is read in no time, the weights of a large model are not.
+        _ = ModelConfiguration.Read(folder);
+        var tokenizer = TokenizerFolder.Load(tokenizerFolder ?? folder);
+        var model = LanguageModelFolder.Load(folder, device);
+        try
+        {
+            RequireFit(tokenizer, tokenizerFolder ?? folder, model.Shape.Vocabulary, folder);
+            return new TextModel(folder, model, tokenizer, ReadEndTokens(folder, tokenizer));
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes sure that every id of a tokenizer has an embedding. A model may have more: many are padded to a round number.</summary>
+    /// <exception cref="InputException">The tokenizer has ids beyond the embedding.</exception>
+    public static void RequireFit(ITokenizer tokenizer, string tokenizerFolder, int vocabulary, string modelFolder)
+    {
+        if (tokenizer.VocabularySize > vocabulary)
+        {
+            throw new InputException(
+                $"{tokenizerFolder}: the tokenizer has {tokenizer.VocabularySize} ids but the model in {modelFolder} has embeddings for {vocabulary}; use the tokenizer that the model was trained with");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Model.Dispose();
+
+    private static IReadOnlyList<int> ReadEndTokens(string folder, ITokenizer tokenizer)
+    {
+        var path = Path.Combine(folder, "generation_config.json");
+        if (File.Exists(path))
+        {
+            try
+            {
+                switch ((JsonNode.Parse(File.ReadAllText(path)) as JsonObject)?["eos_token_id"])
+                {
+                    case JsonArray several: return [.. several.Select(id => id!.GetValue<int>())];
+                    case { } one: return [one.GetValue<int>()];
+                }
+            }
+            catch (Exception failure) when (failure is System.Text.Json.JsonException or InvalidOperationException or FormatException or NullReferenceException)
+            {
+                throw new InputException($"{path}: eos_token_id can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
+            }
+        }
+
+        return tokenizer.EosId is { } end ? [end] : [];
+    }
+}
