@@ -60,7 +60,7 @@ public static class PromptCutter
 
         if (settings.Tokens is { } wanted)
         {
-            var cut = LastWholeCharacter(tokenizer, ids, wanted);
+            var cut = TokenJoin.KeepAtMost(tokenizer, ids, wanted);
             if (cut == 0)
             {
                 return null;
@@ -81,17 +81,6 @@ public static class PromptCutter
             LongPrompts.KeepEnd => KeepEnd(tokenizer, text, tokens, most),
             _ => throw row.Invalid(column, $"{ids.Length} tokens where a prompt may have {most}; raise the limit, or choose to keep the end or to skip such rows"),
         };
-    }
-
-    /// <summary>The most tokens, at most <paramref name="most"/>, after which a character ends; 0 if the first character is longer than that.</summary>
-    private static int LastWholeCharacter(ITokenizer tokenizer, int[] ids, int most)
-    {
-        while (most > 0 && !tokenizer.EndsOnCharacter(ids.AsSpan(0, most)))
-        {
-            most--;
-        }
-
-        return most;
     }
 
     private static CutPrompt KeepEnd(ITokenizer tokenizer, string text, TokenizedText tokens, int most)

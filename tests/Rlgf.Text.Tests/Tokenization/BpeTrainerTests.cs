@@ -111,6 +111,21 @@ public sealed class BpeTrainerTests
         Assert.Equal("a", tokenizer.Decode(tokenizer.Encode("a|||")));
     }
 
+    [Theory]
+    [InlineData("a𝕏b", 1)] // letters beyond the basic plane
+    [InlineData("𠀀𞤀", 1)]
+    [InlineData("1𝟙2", 1)] // digits there
+    [InlineData("a😀b", 3)] // neither
+    [InlineData("a𝟙", 2)]
+    [InlineData(" 𝕏", 1)]
+    [InlineData("😀\u0301!", 1)]
+    public void Characters_beyond_the_basic_plane_make_words_like_others(string text, int words)
+    {
+        // Enough merges to make every word one token.
+        var tokenizer = BpeTrainer.Train(Enumerable.Repeat(text, 5), new BpeTrainerOptions { VocabularySize = 300 });
+        Assert.Equal(words, tokenizer.Encode(text).Length);
+    }
+
     [Fact]
     public void Training_ends_early_where_no_pair_is_frequent_enough()
     {
