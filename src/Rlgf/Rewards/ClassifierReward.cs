@@ -31,6 +31,9 @@ public sealed class ClassifierReward : IReward
     /// <inheritdoc/>
     public string Name { get; }
 
+    /// <summary>The classifier.</summary>
+    public ISequenceClassifier Classifier => _classifier;
+
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
     {

@@ -70,13 +70,16 @@ public sealed class LengthReward : IReward
 /// <param name="parts">Rewards and weights; names must differ.</param>
 public sealed class WeightedReward(IReadOnlyList<(IReward Reward, double Weight)> parts) : IReward
 {
+    /// <summary>The rewards and their weights.</summary>
+    public IReadOnlyList<(IReward Reward, double Weight)> Parts { get; } = parts;
+
     /// <inheritdoc/>
     public string Name { get; } = string.Join(" + ", parts.Select(part => FormattableString.Invariant($"{part.Weight} {part.Reward.Name}")));
 
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
     {
-        var scores = parts.Select(part => (part.Reward.Name, part.Weight, Scores: part.Reward.Score(responses, cancellationToken))).ToArray();
+        var scores = Parts.Select(part => (part.Reward.Name, part.Weight, Scores: part.Reward.Score(responses, cancellationToken))).ToArray();
         return [.. responses.Select((response, row) => new RewardScore(
             scores.Sum(part => part.Weight * part.Scores[row].Total),
             scores.ToDictionary(part => part.Name, part => part.Scores[row].Total),

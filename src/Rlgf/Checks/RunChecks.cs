@@ -1,0 +1,188 @@
+using System.Globalization;
+using Rlgf.Algorithms;
+using Rlgf.Guides;
+using Rlgf.Losses;
+using Rlgf.Models;
+using Rlgf.Rewards;
+using Rlgf.Rollouts;
+using Rlgf.Text;
+using Rlgf.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Checks;
+
+/// <summary>
+/// Looks at a run before it begins for what would not stop it but spoil it: mistakes that published code and configurations were found to have. Each function is one question;
+/// it gives null where all is well.
+/// </summary>
+public static class RunChecks
+{
+    /// <summary>All checks that need no generated text. What makes a run impossible comes first.</summary>
+    /// <param name="setup">The run.</param>
+    /// <param name="judge">The score for evaluation that training must not see; null for none.</param>
+    public static IReadOnlyList<Finding> Before(TrainingSetup setup, IReward? judge = null) =>
+    [
+        .. new[]
+        {
+            Impossible(setup),
+            GuideIsPolicy(setup),
+            ReferenceIsPolicy(setup),
+            NoKlPenalty(setup.Kl),
+            NoRoomForRollIns(setup),
+            PhaseThatNeverRuns(setup.Algorithm, setup.Iterations),
+            CreditToNobody(setup.Algorithm),
+            GapThatIsNeverMeasured(setup.Algorithm),
+            GuideWritesLess(setup),
+            ReferencesMissing(setup),
+            PaddingIsEnd(setup),
+            JudgeIsReward(setup.Reward, judge),
+        }.OfType<Finding>(),
+    ];
+
+    /// <summary>What the run itself refuses to begin with, as a finding.</summary>
+    public static Finding? Impossible(TrainingSetup setup)
+    {
+        try
+        {
+            TrainingChecks.ThrowIfImpossible(setup);
+            return null;
+        }
+        catch (InputException impossible)
+        {
+            return Error(impossible.Message);
+        }
+    }
+
+    /// <summary>A guide with the policy's weights changes with training, so that guided algorithms quietly become something else.</summary>
+    public static Finding? GuideIsPolicy(TrainingSetup setup) => setup.Guide is LocalModelGuide guide && ShareWeights(guide.Model.Module, setup.Policy.Module)
+        ? Error($"the guide '{guide.Name}' is the policy itself: it would change with every update; load it as a model of its own, even from the same folder")
+        : null;
+
+    /// <summary>A reference with the policy's weights makes every KL zero.</summary>
+    public static Finding? ReferenceIsPolicy(TrainingSetup setup) => ShareWeights(setup.Reference.Module, setup.Policy.Module)
+        ? Error("the reference is the policy itself: the KL to it is always 0; load it as a model of its own")
+        : null;
+
+    /// <summary>Settings under which the KL penalty does nothing.</summary>
+    public static Finding? NoKlPenalty(KlSettings kl) => kl switch
+    {
+        { Coefficient: <= 0, Target: not null } => Error("the KL coefficient is adaptive and begins at 0, where it stays: it is only ever multiplied; begin above 0, such as 0.05"),
+        { Coefficient: 0 } => Warning("the KL coefficient is 0: nothing keeps the policy near its start, and rewards get exploited; 0.05 is usual"),
+        { Coefficient: < 0 } => Error(Invariant($"the KL coefficient is {kl.Coefficient}: a negative one rewards drifting away; use one above 0")),
+        { Placement: KlPlacement.Loss, Estimator: KlEstimator.K1 } =>
+            Error("the KL is a term of the loss with the estimator k1, whose expected gradient is 0, so it does nothing; use k2 or k3, or put the KL into the reward"),
+        _ => null,
+    };
+
+    /// <summary>Responses so short that there is never a roll-in, or always nothing after it.</summary>
+    public static Finding? NoRoomForRollIns(TrainingSetup setup) => setup.Sampling.MaxNewTokens < 2 && Phases(setup.Algorithm).Any(phase => phase.RollInProbability > 0)
+        ? Error($"responses of {setup.Sampling.MaxNewTokens} token have no room for a roll-in and a roll-out: one of the two losses falls on nothing; allow at least 2")
+        : null;
+
+    /// <summary>A schedule that always chooses the same of its two phases.</summary>
+    public static Finding? PhaseThatNeverRuns(AlgorithmSettings algorithm, int iterations) => algorithm.Schedule switch
+    {
+        PlanSchedule.Switch when algorithm.SwitchIteration >= iterations =>
+            Warning($"'{algorithm.Name}' switches at iteration {algorithm.SwitchIteration} of {iterations}: its second phase never runs; switch earlier"),
+        PlanSchedule.Switch when algorithm.SwitchIteration <= 0 => Warning($"'{algorithm.Name}' switches at iteration {algorithm.SwitchIteration}: its first phase never runs; switch later"),
+        PlanSchedule.Coin when algorithm.FirstProbability is <= 0 or >= 1 =>
+            Warning(Invariant($"'{algorithm.Name}' takes its first phase with probability {algorithm.FirstProbability}: only one of its phases ever runs; use one between 0 and 1")),
+        _ => null,
+    };
+
+    /// <summary>A loss on the guide's tokens where the guide writes none.</summary>
+    public static Finding? CreditToNobody(AlgorithmSettings algorithm) => algorithm.GuideCredit > 0 && !Phases(algorithm).Any(AsksGuide)
+        ? Warning($"'{algorithm.Name}' gives the guide credit but never asks it: the credit falls on nothing; set a roll-in by the guide or a credit of 0")
+        : null;
+
+    /// <summary>A gap between guide and policy that needs responses which the policy writes alone, where there are none.</summary>
+    public static Finding? GapThatIsNeverMeasured(AlgorithmSettings algorithm) => algorithm.ScaleByGap && Phases(algorithm).All(phase => phase.RollInProbability >= 1)
+        ? Error($"'{algorithm.Name}' is scaled by the gap between guide and policy, but every response has a roll-in, so the gap is never measured; use a roll-in probability below 1")
+        : null;
+
+    /// <summary>A guide that may write fewer tokens than the policy, so that its responses end where the policy's would go on.</summary>
+    public static Finding? GuideWritesLess(TrainingSetup setup)
+    {
+        if (setup.Guide is not LocalModelGuide guide || !Phases(setup.Algorithm).Any(AsksGuide)) return null;
+        var (most, least) = (setup.Sampling.MaxNewTokens, setup.Sampling.MinNewTokens);
+        if (guide.Sampling.MaxNewTokens < most)
+            return Error($"the guide '{guide.Name}' may write {guide.Sampling.MaxNewTokens} tokens and the policy {most}: the guide's responses would be cut short; let it write at least {most}");
+        if (guide.Sampling.MinNewTokens < least)
+            return Warning($"the guide '{guide.Name}' may end after {guide.Sampling.MinNewTokens} tokens and the policy after {least}: the two are compared on unlike responses; use the same minimum");
+        return guide.Model.Shape.ContextLength < setup.Policy.Shape.ContextLength && setup.Prompts.Count > 0
+            && setup.Prompts.Max(prompt => prompt.Tokens.Length) + guide.Sampling.MaxNewTokens > guide.Model.Shape.ContextLength
+            ? Error($"the guide '{guide.Name}' reads {guide.Model.Shape.ContextLength} tokens, which the longest prompt and response do not fit; shorten the prompts or the responses")
+            : null;
+    }
+
+    /// <summary>Reference texts as guide, and prompts without one.</summary>
+    public static Finding? ReferencesMissing(TrainingSetup setup)
+    {
+        if (setup.Guide is not ReferencesGuide || !Phases(setup.Algorithm).Any(AsksGuide)) return null;
+        var without = setup.Prompts.Where(prompt => string.IsNullOrEmpty(prompt.Reference)).ToArray();
+        return without.Length > 0
+            ? Error($"{without.Length} of {setup.Prompts.Count} prompts have no reference response, which the guide '{setup.Guide.Name}' needs{(without[0].Row is { } row ? $", {row.Location} first" : "")}; filter them out")
+            : null;
+    }
+
+    /// <summary>One token for padding and for the end.</summary>
+    public static Finding? PaddingIsEnd(TrainingSetup setup) => setup.Tokenizer.PadId is { } pad && (pad == setup.Tokenizer.EosId || setup.Sampling.EndTokens.Contains(pad))
+        ? Warning($"padding and end are one token ({setup.Tokenizer.TokenOf(pad) ?? Invariant($"{pad}")}): here lengths decide what is padding, but a tool that masks by id will not see where responses end; a padding token of its own is safer")
+        : null;
+
+    /// <summary>A judge that is the reward, or has its weights, says nothing that the reward does not say.</summary>
+    public static Finding? JudgeIsReward(IReward reward, IReward? judge)
+    {
+        if (judge is null) return null;
+        var same = Parts(reward).Any(part => Parts(judge).Any(other => ReferenceEquals(part, other)
+            || (part is ClassifierReward one && other is ClassifierReward two && HaveSameWeights(one.Classifier.Module, two.Classifier.Module))));
+        return same
+            ? Error($"the judge '{judge.Name}' is the reward '{reward.Name}', which training sees: it can't show whether the reward was exploited; judge by a classifier trained on other data, or by none")
+            : null;
+    }
+
+    /// <summary>A reward that is the same for every response: no advantage, nothing to learn. Or one that is not a number.</summary>
+    /// <param name="scores">Scores of a batch of responses by the starting policy, to different prompts.</param>
+    public static Finding? ConstantReward(IReadOnlyList<RewardScore> scores)
+    {
+        if (scores.FirstOrDefault(score => !double.IsFinite(score.Total)) is { } notFinite)
+            return Error(Invariant($"the reward of a response is {notFinite.Total}: it must be a finite number"));
+        if (scores.Count < 2 || scores.Any(score => score.PerToken is not null)) return null;
+        return scores.Max(score => score.Total) - scores.Min(score => score.Total) <= 1e-9
+            ? Warning(Invariant($"the reward is {scores[0].Total} for each of the first {scores.Count} responses: without differences there is nothing to learn; look at what it reads, or let a guide reach better responses"))
+            : null;
+    }
+
+    /// <summary>Whether some parameter of one module lies in the same memory as one of the other: an update of one then changes both.</summary>
+    public static bool ShareWeights(nn.Module one, nn.Module other)
+    {
+        if (ReferenceEquals(one, other)) return true;
+        var addresses = one.parameters().Where(parameter => parameter.numel() > 0).Select(Address).ToHashSet();
+        return other.parameters().Any(parameter => parameter.numel() > 0 && addresses.Contains(Address(parameter)));
+    }
+
+    private static IntPtr Address(Tensor tensor) => tensor.storage<float>().data_ptr();
+
+    private static bool HaveSameWeights(nn.Module one, nn.Module other)
+    {
+        if (ReferenceEquals(one, other)) return true;
+        var first = one.named_parameters().ToDictionary(named => named.name, named => named.parameter);
+        var second = other.named_parameters().ToDictionary(named => named.name, named => named.parameter);
+        return first.Count > 0 && first.Count == second.Count
+            && first.All(named => second.TryGetValue(named.Key, out var parameter) && parameter.shape.SequenceEqual(named.Value.shape) && parameter.equal(named.Value).item<bool>());
+    }
+
+    private static IEnumerable<IReward> Parts(IReward reward) => reward is WeightedReward sum ? sum.Parts.SelectMany(part => Parts(part.Reward)) : [reward];
+
+    private static IEnumerable<RolloutPhase> Phases(AlgorithmSettings algorithm) =>
+        algorithm.Second is { } second && algorithm.Schedule != PlanSchedule.Constant ? [algorithm.First, second] : [algorithm.First];
+
+    private static bool AsksGuide(RolloutPhase phase) => phase.RollOut == Actor.Guide || (phase.RollIn == Actor.Guide && phase.RollInProbability > 0);
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private static Finding Error(string message) => new(Severity.Error, message);
+
+    private static Finding Warning(string message) => new(Severity.Warning, message);
+}

@@ -1,0 +1,184 @@
+using Rlgf.Algorithms;
+using Rlgf.Checks;
+using Rlgf.Guides;
+using Rlgf.Losses;
+using Rlgf.Models.Generation;
+using Rlgf.Rewards;
+using Rlgf.Rollouts;
+using Rlgf.Tests.Toys;
+using Rlgf.Text.Data;
+using Rlgf.Text.Tokenization;
+using Rlgf.Training;
+
+namespace Rlgf.Tests.Checks;
+
+public sealed class RunChecksTests
+{
+    private const int Horizon = 3;
+
+    [Theory]
+    [InlineData("ppo")]
+    [InlineData("ppo_plus_plus")]
+    [InlineData("aggrevated")]
+    [InlineData("lols")]
+    [InlineData("d2lols")]
+    [InlineData("adaptive")]
+    [InlineData("grpo")]
+    [InlineData("rloo")]
+    public void A_sound_run_of_every_algorithm_has_no_findings(string algorithm) => Assert.Empty(RunChecks.Before(Sound(Presets.Named(algorithm, switchIteration: 5)!), Judge));
+
+    [Fact]
+    public void A_guide_that_is_the_policy_object_is_an_error()
+    {
+        var setup = Sound(Presets.PpoPlusPlus());
+        Finds(Severity.Error, "the policy itself", setup with { Guide = Guide(setup.Policy) });
+    }
+
+    [Fact]
+    public void A_guide_with_a_copy_of_the_weights_is_fine()
+    {
+        var setup = Sound(Presets.PpoPlusPlus());
+        Assert.Empty(RunChecks.Before(setup with { Guide = Guide(setup.Policy.Clone()) }));
+    }
+
+    [Fact]
+    public void Weights_that_two_modules_share_are_seen_and_equal_ones_are_not_shared()
+    {
+        using var one = TorchSharp.torch.nn.Linear(3, 2);
+        using var two = TorchSharp.torch.nn.Linear(3, 2);
+        two.load_state_dict(one.state_dict());
+        Assert.False(RunChecks.ShareWeights(one, two));
+        two.weight = one.weight;
+        Assert.True(RunChecks.ShareWeights(one, two));
+    }
+
+    [Fact]
+    public void A_reference_that_is_the_policy_object_is_an_error()
+    {
+        var setup = Sound(Presets.Ppo());
+        Finds(Severity.Error, "the KL to it is always 0", setup with { Reference = setup.Policy });
+    }
+
+    [Fact]
+    public void No_penalty_is_a_warning_and_penalties_that_do_nothing_are_errors()
+    {
+        var setup = Sound(Presets.Ppo());
+        Finds(Severity.Warning, "coefficient is 0", setup with { Kl = new KlSettings { Coefficient = 0 } });
+        Finds(Severity.Error, "begins at 0", setup with { Kl = new KlSettings { Coefficient = 0, Target = 6 } });
+        Finds(Severity.Error, "-0.1", setup with { Kl = new KlSettings { Coefficient = -0.1 } });
+        Finds(Severity.Error, "k1", setup with { Kl = new KlSettings { Placement = KlPlacement.Loss, Estimator = KlEstimator.K1 } });
+    }
+
+    [Fact]
+    public void A_plan_in_which_the_policy_writes_nothing_is_an_error()
+    {
+        var guideAlone = Presets.Ppo() with { First = new RolloutPhase(Actor.Guide, Actor.Guide, 0.5, RollInLengths.Inside) };
+        Finds(Severity.Error, "the policy writes", Sound(guideAlone));
+        Finds(Severity.Error, "the policy writes", Sound(Presets.AggreVaTeD(beta: 0)));
+    }
+
+    [Fact]
+    public void Responses_without_room_for_a_roll_in_are_an_error()
+    {
+        var setup = Sound(Presets.PpoPlusPlus());
+        Finds(Severity.Error, "no room for a roll-in", setup with { Sampling = setup.Sampling with { MaxNewTokens = 1 } });
+    }
+
+    [Fact]
+    public void A_phase_that_never_runs_is_a_warning()
+    {
+        Finds(Severity.Warning, "second phase never runs", Sound(Presets.D2Lols(switchIteration: 10)));
+        Finds(Severity.Warning, "first phase never runs", Sound(Presets.D2Lols(switchIteration: 0)));
+        Finds(Severity.Warning, "only one of its phases", Sound(Presets.Lols(policyProbability: 1)));
+    }
+
+    [Fact]
+    public void Credit_that_falls_on_nothing_is_a_warning() => Finds(Severity.Warning, "falls on nothing", Sound(Presets.Ppo() with { GuideCredit = 2 }));
+
+    [Fact]
+    public void A_gap_that_can_not_be_measured_is_an_error() => Finds(Severity.Error, "never measured", Sound(Presets.Adaptive(beta: 1)));
+
+    [Fact]
+    public void A_guide_that_may_write_less_than_the_policy_is_found()
+    {
+        var setup = Sound(Presets.AggreVaTeD());
+        Finds(Severity.Error, "may write 2 tokens and the policy 3", setup with { Guide = Guide(setup.Policy.Clone(), most: 2) });
+        Finds(Severity.Warning, "may end after 0 tokens and the policy after 2", setup with { Sampling = setup.Sampling with { MinNewTokens = 2 } });
+    }
+
+    [Fact]
+    public void References_that_are_asked_to_roll_out_or_are_missing_are_errors()
+    {
+        Finds(Severity.Error, "can only begin them", Sound(Presets.AggreVaTeD()) with { Guide = new ReferencesGuide() });
+        var rows = new[] { new Prompt("", [], "012"), new Prompt("", [], null, DataRow.Create("p.jsonl", 2, ("text", ""))) };
+        Finds(Severity.Error, "1 of 2 prompts have no reference response, which the guide 'references' needs, p.jsonl, row 2 first",
+            Sound(Presets.PpoPlusPlus()) with { Guide = new ReferencesGuide(), Prompts = rows });
+    }
+
+    [Fact]
+    public void Padding_that_is_the_end_token_is_a_warning()
+    {
+        var setup = Sound(Presets.Ppo());
+        Finds(Severity.Warning, "padding and end are one token", setup with { Tokenizer = new PaddedByEnd(setup.Tokenizer) });
+    }
+
+    [Fact]
+    public void A_judge_that_is_the_reward_or_a_part_of_it_is_an_error()
+    {
+        var setup = Sound(Presets.Ppo());
+        Assert.Contains(RunChecks.Before(setup, setup.Reward), finding => finding.Severity == Severity.Error && finding.Message.Contains("the judge", StringComparison.Ordinal));
+        var sum = new WeightedReward([(setup.Reward, 1), (new LengthReward("length", 2), 0.1)]);
+        Assert.NotNull(RunChecks.JudgeIsReward(sum, setup.Reward));
+        Assert.Null(RunChecks.JudgeIsReward(sum, Judge));
+        Assert.Null(RunChecks.JudgeIsReward(setup.Reward, judge: null));
+    }
+
+    [Fact]
+    public void A_reward_without_differences_is_a_warning_and_one_that_is_no_number_an_error()
+    {
+        Assert.Null(RunChecks.ConstantReward([new(0), new(0), new(1)]));
+        Assert.Null(RunChecks.ConstantReward([new(0.5)]));
+        var constant = RunChecks.ConstantReward([new(0.25), new(0.25), new(0.25)])!;
+        Assert.Equal(Severity.Warning, constant.Severity);
+        Assert.Contains("0.25 for each of the first 3", constant.Message, StringComparison.Ordinal);
+        Assert.Equal(Severity.Error, RunChecks.ConstantReward([new(0), new(double.NaN)])!.Severity);
+        // Dense rewards may differ where the totals do not.
+        Assert.Null(RunChecks.ConstantReward([new(0, new Dictionary<string, double>(), [1f]), new(0, new Dictionary<string, double>(), [0f])]));
+    }
+
+    private static IReward Judge { get; } = new FunctionReward("judge", response => response.Tokens.Length);
+
+    private static void Finds(Severity severity, string part, TrainingSetup setup)
+    {
+        var findings = RunChecks.Before(setup, Judge);
+        Assert.Contains(findings, finding => finding.Severity == severity && finding.Message.Contains(part, StringComparison.Ordinal));
+        Assert.All(findings, finding => Assert.DoesNotContain('\n', finding.Message));
+    }
+
+    private static TrainingSetup Sound(AlgorithmSettings algorithm)
+    {
+        var policy = new TabularModel(3, Horizon, end: 2);
+        return ToyRun.Setup(policy, algorithm, Guide(policy.Clone()), response => response.Length) with { Kl = new KlSettings { Coefficient = 0.05 } };
+    }
+
+    private static LocalModelGuide Guide(Rlgf.Models.ILanguageModel model, int most = Horizon)
+    {
+        var tokenizer = new DigitTokenizer(3, 2);
+        return new LocalModelGuide("toy guide", model, tokenizer, tokenizer, new SamplingSettings { MaxNewTokens = most, EndTokens = [2] });
+    }
+
+    private sealed class PaddedByEnd(ITokenizer inner) : ITokenizer
+    {
+        public int VocabularySize => inner.VocabularySize;
+        public int? BosId => inner.BosId;
+        public int? EosId => inner.EosId;
+        public int? PadId => inner.EosId;
+        public int[] Encode(string text, bool addSpecialTokens = false) => inner.Encode(text, addSpecialTokens);
+        public TokenizedText EncodeWithOffsets(string text) => inner.EncodeWithOffsets(text);
+        public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true) => inner.Decode(ids, skipSpecialTokens);
+        public bool EndsOnCharacter(ReadOnlySpan<int> ids) => inner.EndsOnCharacter(ids);
+        public string? TokenOf(int id) => inner.TokenOf(id);
+        public int? IdOf(string token) => inner.IdOf(token);
+        public void Save(string folder) => inner.Save(folder);
+    }
+}
