@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -15,7 +16,13 @@ public interface ISequenceClassifier : IDisposable
     /// <summary>The module that holds the parameters, under the names of the checkpoint format.</summary>
     nn.Module Module { get; }
 
+    /// <summary>A copy of the model's <c>config.json</c>.</summary>
+    JsonObject Configuration { get; }
+
     /// <summary>Classifies rows of token ids of any lengths, each at least 1; padding is the model's own business.</summary>
     /// <returns>[B, C] float32 logits.</returns>
     Tensor Logits(IReadOnlyList<int[]> rows);
+
+    /// <summary>Draws fresh weights, as the family does; the seed decides them.</summary>
+    void Initialise(ulong seed);
 }

@@ -32,12 +32,10 @@ public static class LanguageModelFolder
     {
         TorchRuntime.Load();
         var configuration = ModelConfiguration.Read(folder);
-        var family = ModelFamilies.Of(configuration);
-        using var checkpoint = Checkpoint.Open(folder);
-        var model = family.CreateLanguageModel(configuration, device ?? CPU);
+        var model = ModelFamilies.Of(configuration).CreateLanguageModel(configuration, device ?? CPU);
         try
         {
-            ModuleWeights.Load(model.Module, checkpoint, name => family.NameInModule(name, configuration));
+            ModelFolder.LoadWeights(model.Module, configuration, folder);
             return model;
         }
         catch
@@ -46,6 +44,10 @@ public static class LanguageModelFolder
             throw;
         }
     }
+
+    /// <summary>Loads a folder's weights into a model that exists, so that its optimisers go on working.</summary>
+    /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the model.</exception>
+    public static void LoadWeights(ILanguageModel model, string folder) => ModelFolder.LoadWeights(model.Module, ModelConfiguration.Read(folder), folder);
 
     /// <summary>Writes a model into a folder, which is made where there is none. Other files in it (a tokenizer) stay.</summary>
     /// <param name="model">The model.</param>
@@ -69,6 +71,14 @@ public static class LanguageModelFolder
 /// <summary>What folders of language models and of classifiers have in common.</summary>
 internal static class ModelFolder
 {
+    /// <summary>Fills a module's parameters from a folder.</summary>
+    public static void LoadWeights(nn.Module module, ModelConfiguration configuration, string folder)
+    {
+        var family = ModelFamilies.Of(configuration);
+        using var checkpoint = Checkpoint.Open(folder);
+        ModuleWeights.Load(module, checkpoint, name => family.NameInModule(name, configuration));
+    }
+
     /// <summary>Writes configuration and weights.</summary>
     public static void Save(nn.Module module, JsonObject configuration, string folder, ScalarType type, long shardBytes)
     {

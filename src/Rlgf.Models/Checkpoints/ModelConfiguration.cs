@@ -25,6 +25,9 @@ public sealed class ModelConfiguration
     /// <summary>The family, <c>model_type</c>.</summary>
     public string ModelType => Text("model_type") ?? throw Fault("model_type", "is missing: it says which family the model belongs to");
 
+    /// <summary>The first of <c>architectures</c>: which head the weights have; null where it isn't said.</summary>
+    public string? Architecture => _json["architectures"] is JsonArray { Count: > 0 } names && names[0] is JsonValue name && name.TryGetValue<string>(out var text) ? text : null;
+
     /// <summary>Reads a folder's <c>config.json</c>.</summary>
     /// <exception cref="InputException">It's absent or not a JSON object.</exception>
     public static ModelConfiguration Read(string folder)

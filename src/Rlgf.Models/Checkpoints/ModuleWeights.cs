@@ -34,12 +34,15 @@ internal static class ModuleWeights
         if (faults.Count > 0) throw new InputException($"{checkpoint.Folder}: the weights don't fit config.json: {string.Join("; ", faults)}.");
     }
 
-    /// <summary>Copies the parameters of one module into another of the same structure.</summary>
+    /// <summary>Copies the parameters of one module into those of the same name of another; those that only one of them has stay.</summary>
     public static void Copy(nn.Module from, nn.Module to)
     {
         using var gradients = no_grad();
         var source = Named(from).ToDictionary(StringComparer.Ordinal);
-        foreach (var (name, parameter) in Named(to)) parameter.copy_(source[name]);
+        foreach (var (name, parameter) in Named(to))
+        {
+            if (source.TryGetValue(name, out var value)) parameter.copy_(value);
+        }
     }
 
     /// <summary>Parameters by name, each once.</summary>

@@ -19,7 +19,7 @@ internal interface ICausalTransformer
     /// <returns>[B, T, D] float32, after the final norm.</returns>
     Tensor States(Tensor ids, Tensor? positions, IAttention attention);
 
-    /// <summary>[…, D] → […, V] float32. Not for transformers that were built without a head.</summary>
+    /// <summary>The head: […, D] → […, V] float32, or […, C] where it scores labels.</summary>
     Tensor Logits(Tensor states);
 
     /// <summary>Draws fresh weights as the family does.</summary>

@@ -14,6 +14,9 @@ internal interface IModelFamily
     /// <summary>The <c>model_type</c> that it reads.</summary>
     string ModelType { get; }
 
+    /// <summary>What <c>architectures</c> calls its sequence classifier.</summary>
+    string ClassifierArchitecture { get; }
+
     /// <summary>Builds a language model whose parameters have no values yet.</summary>
     ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device);
 

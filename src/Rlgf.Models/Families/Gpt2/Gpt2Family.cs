@@ -11,6 +11,8 @@ internal sealed partial class Gpt2Family : IModelFamily
 
     public string ModelType => Type;
 
+    public string ClassifierArchitecture => "GPT2ForSequenceClassification";
+
     public ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device)
     {
         var settings = Gpt2Settings.Read(configuration);
@@ -22,10 +24,18 @@ internal sealed partial class Gpt2Family : IModelFamily
             () => CreateLanguageModel(configuration, device));
     }
 
-    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device) => throw new NotImplementedException();
+    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device)
+    {
+        var settings = Gpt2Settings.Read(configuration);
+        var labels = configuration.Labels() ?? throw configuration.Fault("id2label", "is missing: it names the labels");
+        return new CausalSequenceClassifier(new Gpt2ClassifierModule(settings, labels.Count, device), labels, settings.Context, configuration.TokenId("pad_token_id"), device, configuration.ToJson());
+    }
 
     public string? NameInModule(string nameInFile, ModelConfiguration configuration)
     {
+        // A classifier that was made from a language model may still hold its head.
+        if (nameInFile == "lm_head.weight" && configuration.Architecture == ClassifierArchitecture) return null;
+
         // Old files hold the causal mask as a buffer; some a copy of the tied head; the published gpt2 has no prefix.
         if (MaskBuffer().IsMatch(nameInFile)) return null;
         if (nameInFile == "lm_head.weight") return configuration.Flag("tie_word_embeddings", formatDefault: true) ? null : nameInFile;

@@ -37,6 +37,35 @@ internal sealed class Gpt2LanguageModule : nn.Module, ICausalTransformer
     }
 }
 
+/// <summary>GPT-2 with a score for each label, <c>GPT2ForSequenceClassification</c>; the "logits" here are the C scores of a state.</summary>
+internal sealed class Gpt2ClassifierModule : nn.Module, ICausalTransformer
+{
+    private readonly Gpt2Settings _settings;
+    private readonly Gpt2Trunk _transformer;
+    private readonly Embedding _score;
+
+    public Gpt2ClassifierModule(Gpt2Settings settings, int labels, Device device) : base("GPT2ForSequenceClassification")
+    {
+        _settings = settings;
+        _transformer = new Gpt2Trunk(settings, device);
+        _score = new Embedding(labels, settings.Width, device);
+        register_module("transformer", _transformer);
+        register_module("score", _score);
+    }
+
+    public (int Layers, int KeyValueHeads, int HeadSize) CacheShape => (_settings.Layers, _settings.Heads, _settings.Width / _settings.Heads);
+
+    public Tensor States(Tensor ids, Tensor? positions, IAttention attention) => _transformer.Forward(ids, positions, attention);
+
+    public Tensor Logits(Tensor states) => nn.functional.linear(states, _score.Weight);
+
+    public void Initialise(Generator random)
+    {
+        _transformer.Initialise(random);
+        _score.Initialise(_settings.InitialDeviation, random);
+    }
+}
+
 /// <summary>Embeddings, blocks and the final norm, <c>GPT2Model</c>.</summary>
 internal sealed class Gpt2Trunk : nn.Module
 {

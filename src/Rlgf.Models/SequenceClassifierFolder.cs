@@ -1,0 +1,74 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models;
+
+/// <summary>Sequence classifiers in the folder layout of Hugging Face: <c>config.json</c>, which names the labels, and <c>model.safetensors</c> (or shards).</summary>
+public static class SequenceClassifierFolder
+{
+    /// <summary>Loads a classifier; weights are float32 in memory whatever the file holds.</summary>
+    /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
+    public static ISequenceClassifier Load(string folder, Device? device = null)
+    {
+        TorchRuntime.Load();
+        var configuration = ModelConfiguration.Read(folder);
+        var classifier = ModelFamilies.Of(configuration).CreateClassifier(configuration, device ?? CPU);
+        try
+        {
+            ModelFolder.LoadWeights(classifier.Module, configuration, folder);
+            return classifier;
+        }
+        catch
+        {
+            classifier.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Loads a folder's weights into a classifier that exists, so that its optimisers go on working.</summary>
+    /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the classifier.</exception>
+    public static void LoadWeights(ISequenceClassifier classifier, string folder) => ModelFolder.LoadWeights(classifier.Module, ModelConfiguration.Read(folder), folder);
+
+    /// <summary>Makes a classifier on a copy of a language model's trunk, with a fresh head.</summary>
+    /// <param name="model">The language model; unchanged.</param>
+    /// <param name="labels">Names of the C labels, by index.</param>
+    /// <param name="padId">Id that is passed over at the end of a row (transformers, which reads the folder too, needs one for batches); null for none.</param>
+    /// <param name="seed">Decides the head.</param>
+    public static ISequenceClassifier FromLanguageModel(ILanguageModel model, IReadOnlyList<string> labels, int? padId, ulong seed)
+    {
+        if (labels.Count == 0 || labels.Distinct(StringComparer.Ordinal).Count() < labels.Count) throw new InputException("A classifier needs labels with different names.");
+        var configuration = new ModelConfiguration(model.Configuration, "the language model's configuration");
+        var family = ModelFamilies.Of(configuration);
+        var json = configuration.ToJson();
+        var names = new JsonObject();
+        var indices = new JsonObject();
+        for (var label = 0; label < labels.Count; label++)
+        {
+            names[label.ToString(CultureInfo.InvariantCulture)] = labels[label];
+            indices[labels[label]] = label;
+        }
+
+        json["architectures"] = new JsonArray(family.ClassifierArchitecture);
+        json["id2label"] = names;
+        json["label2id"] = indices;
+        json["pad_token_id"] = padId;
+        var classifier = family.CreateClassifier(new ModelConfiguration(json, "the new classifier's configuration"), model.Device);
+        classifier.Initialise(seed);
+        ModuleWeights.Copy(model.Module, classifier.Module);
+        return classifier;
+    }
+
+    /// <summary>Writes a classifier into a folder, which is made where there is none. Other files in it (a tokenizer) stay.</summary>
+    /// <param name="classifier">The classifier.</param>
+    /// <param name="folder">The folder.</param>
+    /// <param name="type">Type of the stored numbers: float32, or float16 for half the size at a loss of accuracy.</param>
+    /// <param name="shardBytes">The most bytes of weights in one file.</param>
+    /// <exception cref="IOException">A file can't be written; what was there before is untouched.</exception>
+    public static void Save(ISequenceClassifier classifier, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000) =>
+        ModelFolder.Save(classifier.Module, classifier.Configuration, folder, type, shardBytes);
+}

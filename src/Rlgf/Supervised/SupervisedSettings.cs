@@ -1,0 +1,95 @@
+namespace Rlgf.Supervised;
+
+/// <summary>How the learning rate falls after the warm-up.</summary>
+public enum LearningRateDecay
+{
+    /// <summary>Not at all.</summary>
+    Constant,
+
+    /// <summary>In a straight line.</summary>
+    Linear,
+
+    /// <summary>Along half a cosine.</summary>
+    Cosine,
+}
+
+/// <summary>Supervised training, of language models and of classifiers.</summary>
+public sealed record SupervisedSettings
+{
+    /// <summary>How often each example is used; a part of an epoch is allowed.</summary>
+    public double Epochs { get; init; } = 1;
+
+    /// <summary>Ends earlier, after this many steps; null for no limit.</summary>
+    public int? MaxSteps { get; init; }
+
+    /// <summary>Examples of one optimiser step.</summary>
+    public int RowsPerStep { get; init; } = 32;
+
+    /// <summary>Examples that are in memory at once; a step is split into such parts and their gradients are added up. 0: the whole step.</summary>
+    public int RowsPerMicroBatch { get; init; }
+
+    /// <summary>The highest learning rate, reached after the warm-up.</summary>
+    public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>Steps over which the learning rate rises from 0 in a straight line.</summary>
+    public int WarmUpSteps { get; init; } = 100;
+
+    /// <summary>How it falls afterwards.</summary>
+    public LearningRateDecay Decay { get; init; } = LearningRateDecay.Cosine;
+
+    /// <summary>What is left of the learning rate at the end, as a share of the highest.</summary>
+    public double FinalLearningRateShare { get; init; } = 0.1;
+
+    /// <summary>Decoupled weight decay, on matrices.</summary>
+    public double WeightDecay { get; init; } = 0.1;
+
+    /// <summary>β₂ of AdamW.</summary>
+    public double Beta2 { get; init; } = 0.99;
+
+    /// <summary>Gradients are scaled down to this norm.</summary>
+    public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Steps between two evaluations on the held-out examples; the last step is always followed by one.</summary>
+    public int EvaluateEvery { get; init; } = 500;
+
+    /// <summary>Steps between two checkpoints to resume from; 0 for none but at a stop.</summary>
+    public int CheckpointEvery { get; init; } = 500;
+
+    /// <summary>Decides the order of the examples and all draws.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>The learning rate of a step.</summary>
+    /// <param name="step">From 0.</param>
+    /// <param name="steps">Of the whole training.</param>
+    public double LearningRateAt(int step, int steps)
+    {
+        if (step < WarmUpSteps) return LearningRate * (step + 1) / WarmUpSteps;
+        var share = steps > WarmUpSteps ? (double)(step - WarmUpSteps) / (steps - WarmUpSteps) : 1;
+        var left = Decay switch
+        {
+            LearningRateDecay.Linear => 1 - share,
+            LearningRateDecay.Cosine => (1 + Math.Cos(Math.PI * share)) / 2,
+            _ => 1,
+        };
+        return LearningRate * (FinalLearningRateShare + (1 - FinalLearningRateShare) * left);
+    }
+}
+
+/// <summary>How far a training is.</summary>
+/// <param name="Step">Steps done.</param>
+/// <param name="Steps">Steps of the whole training.</param>
+/// <param name="Loss">Loss of the last step, a mean over what it falls on; NaN before the first.</param>
+/// <param name="LearningRate">Learning rate of the last step.</param>
+/// <param name="GradientNorm">Norm of the last gradient before it was scaled down.</param>
+/// <param name="TokensPerSecond">Tokens read for training in a second, evaluations and checkpoints left out.</param>
+/// <param name="Remaining">Time left, evaluations included.</param>
+/// <param name="HeldOut">Metrics on the held-out examples, if they were just measured; <c>loss</c> is among them.</param>
+public sealed record SupervisedProgress(
+    int Step, int Steps, double Loss, double LearningRate, double GradientNorm, double TokensPerSecond, TimeSpan Remaining, IReadOnlyDictionary<string, double>? HeldOut);
+
+/// <summary>How a training ended.</summary>
+/// <param name="Steps">Steps done.</param>
+/// <param name="BestStep">Steps after which the held-out loss was lowest: the model that the folder holds.</param>
+/// <param name="BestHeldOut">Its metrics.</param>
+/// <param name="LastHeldOut">Metrics after the last step.</param>
+public sealed record SupervisedResult(int Steps, int BestStep, IReadOnlyDictionary<string, double> BestHeldOut, IReadOnlyDictionary<string, double> LastHeldOut);

@@ -1,0 +1,120 @@
+using Rlgf.Models;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Supervised;
+
+/// <summary>Supervised training of a language model: the mean negative log-likelihood of response tokens.</summary>
+public static class SupervisedTraining
+{
+    /// <summary>Joins texts into one stream, each followed by a separator, and cuts it into blocks of equal length; what doesn't fill the last block is left out.</summary>
+    /// <param name="texts">Token ids of each text.</param>
+    /// <param name="separator">Id between two texts, the EOS token.</param>
+    /// <param name="blockLength">Tokens of a block, at least 2; all but its first are predicted.</param>
+    /// <returns>Rows whose prompt is the block's first token and whose response is the rest.</returns>
+    public static IReadOnlyList<TokenRow> Pack(IEnumerable<int[]> texts, int separator, int blockLength)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(blockLength, 2);
+        var blocks = new List<TokenRow>();
+        var block = new List<int>(blockLength);
+        foreach (var text in texts)
+        {
+            foreach (var id in (IEnumerable<int>)[.. text, separator])
+            {
+                block.Add(id);
+                if (block.Count < blockLength) continue;
+                blocks.Add(new TokenRow([block[0]], [.. block.Skip(1)]));
+                block.Clear();
+            }
+        }
+
+        return blocks;
+    }
+
+    /// <summary>Trains a model. The folder then holds the one with the lowest held-out loss; the model itself ends with the weights of the last step.</summary>
+    /// <param name="model">The model, trained in place.</param>
+    /// <param name="training">Rows to learn, from <see cref="Pack"/> or prompts with their responses. The loss falls on response tokens only.</param>
+    /// <param name="heldOut">Rows to evaluate on.</param>
+    /// <param name="settings">How to train.</param>
+    /// <param name="folder">Where the best model and the checkpoints go.</param>
+    /// <param name="resume">Go on from the folder's newest checkpoint.</param>
+    /// <param name="progress">Told after each step.</param>
+    /// <param name="cancellation">Stops after the step at hand and a checkpoint.</param>
+    /// <exception cref="InputException">Impossible settings or data, a checkpoint that doesn't fit, or training diverged.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; a checkpoint was written.</exception>
+    public static SupervisedResult Run(
+        ILanguageModel model,
+        IReadOnlyList<TokenRow> training,
+        IReadOnlyList<TokenRow> heldOut,
+        SupervisedSettings settings,
+        string folder,
+        bool resume = false,
+        IProgress<SupervisedProgress>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        if (heldOut.Count == 0) throw new InputException("There is no held-out example: the best model is chosen by the held-out loss.");
+        return SupervisedLoop.Run(new Task(model, training, heldOut, settings), settings, folder, resume, progress, cancellation);
+    }
+
+    /// <summary>Mean negative log-likelihood of the response tokens of all rows, in nats a token.</summary>
+    public static double MeanLoss(ILanguageModel model, IReadOnlyList<TokenRow> rows, int rowsPerBatch = 32, CancellationToken cancellation = default)
+    {
+        using var gradients = no_grad();
+        double sum = 0;
+        foreach (var batch in rows.OrderBy(row => row.Prompt.Length + row.Response.Length).Chunk(rowsPerBatch))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var loss = LossSum(model, batch);
+            sum += loss.item<float>();
+        }
+
+        return sum / Math.Max(1, rows.Sum(row => (long)row.Response.Length));
+    }
+
+    /// <summary>Sum over rows and response tokens of −log π(token | what is before it): [] float32.</summary>
+    private static Tensor LossSum(ILanguageModel model, TokenRow[] rows)
+    {
+        using var scope = NewDisposeScope();
+        var states = model.ResponseStates(rows);
+        long length = states.size(1);
+        states = states.reshape(-1, states.size(2));
+        if (rows.Any(row => row.Response.Length < length))
+        {
+            // Logits are the dearest part of a small model: only where there is a token to predict.
+            var places = rows.SelectMany((row, b) => Enumerable.Range(0, row.Response.Length).Select(t => b * length + t)).ToArray();
+            states = states.index_select(0, tensor(places).to(states.device));
+        }
+
+        var targets = tensor(rows.SelectMany(row => row.Response).Select(id => (long)id).ToArray()).to(states.device);
+        return nn.functional.cross_entropy(model.Logits(states), targets, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+    }
+
+    private sealed class Task(ILanguageModel model, IReadOnlyList<TokenRow> training, IReadOnlyList<TokenRow> heldOut, SupervisedSettings settings) : ISupervisedTask
+    {
+        public nn.Module Module => model.Module;
+
+        public int Examples => training.Count;
+
+        public int Length(int example) => training[example].Prompt.Length + training[example].Response.Length;
+
+        public int Terms(int example) => training[example].Response.Length;
+
+        public Tensor LossSum(ReadOnlySpan<int> examples, int epoch)
+        {
+            var rows = new TokenRow[examples.Length];
+            for (var b = 0; b < rows.Length; b++) rows[b] = training[examples[b]];
+            return SupervisedTraining.LossSum(model, rows);
+        }
+
+        public IReadOnlyDictionary<string, double> Evaluate()
+        {
+            var loss = MeanLoss(model, heldOut, settings.RowsPerMicroBatch > 0 ? settings.RowsPerMicroBatch : settings.RowsPerStep);
+            return new Dictionary<string, double> { ["loss"] = loss, ["perplexity"] = Math.Exp(loss) };
+        }
+
+        public void Save(string folder) => LanguageModelFolder.Save(model, folder);
+
+        public void Load(string folder) => LanguageModelFolder.LoadWeights(model, folder);
+    }
+}

@@ -1,0 +1,164 @@
+using Rlgf.Models;
+using Rlgf.Supervised;
+using Rlgf.Text;
+using TorchSharp;
+
+namespace Rlgf.Tests.Supervised;
+
+public sealed class SupervisedTrainingTests
+{
+    private static readonly SupervisedSettings Settings = new() { Epochs = 2, RowsPerStep = 8, LearningRate = 0.02, WarmUpSteps = 5, EvaluateEvery = 10, CheckpointEvery = 15, Seed = 3 };
+
+    private readonly IReadOnlyList<TokenRow> _training = SupervisedTraining.Pack(TinyModels.Texts(400, 1), TinyModels.Eos, 12);
+    private readonly IReadOnlyList<TokenRow> _heldOut = SupervisedTraining.Pack(TinyModels.Texts(40, 2), TinyModels.Eos, 12);
+
+    [Fact]
+    public void Packing_joins_texts_with_the_separator_between_and_leaves_out_an_incomplete_block()
+    {
+        var blocks = SupervisedTraining.Pack([[1, 2], [3], [4, 5, 6]], 0, 4);
+        Assert.Equal(2, blocks.Count);
+        Assert.Equal([1], blocks[0].Prompt);
+        Assert.Equal([2, 0, 3], blocks[0].Response);
+        Assert.Equal([0], blocks[1].Prompt);
+        Assert.Equal([4, 5, 6], blocks[1].Response);
+    }
+
+    [Fact]
+    public void A_fresh_model_has_about_the_loss_of_a_uniform_guess()
+    {
+        using var model = TinyModels.LanguageModel();
+        Assert.Equal(Math.Log(11), SupervisedTraining.MeanLoss(model, _heldOut), 0.05);
+    }
+
+    [Fact]
+    public void The_loss_falls_to_what_can_be_known_and_the_folder_holds_the_best_model()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.LanguageModel();
+        var reports = new List<SupervisedProgress>();
+        var result = SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, progress: new Told<SupervisedProgress>(reports.Add));
+
+        // A text's length (ln 6) and its first number (ln 10) can't be known: (1.79 + 2.30) / 6.5 tokens = 0.63 nats a token, a little more for blocks that begin inside a text.
+        // Guessing costs ln 11 = 2.40.
+        Assert.InRange(result.LastHeldOut["loss"], 0.6, 1);
+        using var best = LanguageModelFolder.Load(folder.Path);
+        Assert.Equal(result.BestHeldOut["loss"], SupervisedTraining.MeanLoss(best, _heldOut), 1e-6);
+        Assert.False(Directory.Exists(Path.Combine(folder.Path, "resume")));
+        Assert.Equal(result.Steps, reports[^1].Step);
+        Assert.Equal(result.Steps + 1, reports.Count);
+        Assert.All(reports.Skip(1), report => Assert.True(double.IsFinite(report.Loss)));
+    }
+
+    [Fact]
+    public void A_training_that_was_stopped_and_resumed_gives_the_same_weights_bit_for_bit()
+    {
+        using var throughFolder = new TemporaryFolder();
+        using var stoppedFolder = new TemporaryFolder();
+        using var through = TinyModels.LanguageModel();
+        using var stopped = TinyModels.LanguageModel();
+        using var other = TinyModels.LanguageModel(seed: 99);
+        var uninterrupted = SupervisedTraining.Run(through, _training, _heldOut, Settings, throughFolder.Path);
+
+        using var stop = new CancellationTokenSource();
+        var progress = new Told<SupervisedProgress>(report => { if (report.Step == 23) stop.Cancel(); });
+        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(stopped, _training, _heldOut, Settings, stoppedFolder.Path, progress: progress, cancellation: stop.Token));
+        // The checkpoint must bring everything: the model that goes on begins with other weights.
+        var resumed = SupervisedTraining.Run(other, _training, _heldOut, Settings, stoppedFolder.Path, resume: true);
+
+        Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(other.Module));
+        Assert.Equal(uninterrupted.BestStep, resumed.BestStep);
+        Assert.Equal(uninterrupted.BestHeldOut["loss"], resumed.BestHeldOut["loss"]);
+    }
+
+    [Fact]
+    public void A_killed_training_goes_on_from_its_last_checkpoint_bit_for_bit()
+    {
+        using var folder = new TemporaryFolder();
+        using var through = TinyModels.LanguageModel();
+        using (var throughFolder = new TemporaryFolder()) SupervisedTraining.Run(through, _training, _heldOut, Settings, throughFolder.Path);
+        using var killed = TinyModels.LanguageModel();
+        var progress = new Told<SupervisedProgress>(report => { if (report.Step == 37) throw new InvalidOperationException("killed"); });
+        Assert.Throws<InvalidOperationException>(() => SupervisedTraining.Run(killed, _training, _heldOut, Settings, folder.Path, progress: progress));
+        Assert.Equal("step-0000030", Path.GetFileName(Directory.GetDirectories(Path.Combine(folder.Path, "resume")).Single()));
+        using var resumed = TinyModels.LanguageModel(seed: 99);
+        SupervisedTraining.Run(resumed, _training, _heldOut, Settings, folder.Path, resume: true);
+        Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(resumed.Module));
+    }
+
+    [Fact]
+    public void Parts_of_a_step_add_up_to_the_whole_and_padding_changes_nothing()
+    {
+        // Rows of different lengths, prompts too: one part pads what another doesn't.
+        TokenRow[] rows = [.. TinyModels.Texts(16, 5).Select((text, i) => new TokenRow(text[..(1 + i % 2)], [.. text[(1 + i % 2)..], TinyModels.Eos]))];
+        var settings = Settings with { RowsPerStep = 16, MaxSteps = 1, Epochs = 1, WarmUpSteps = 0, MaxGradientNorm = 1e9 };
+        var losses = new List<(double Loss, double Norm)>();
+        foreach (var size in (int[])[0, 1, 5])
+        {
+            using var folder = new TemporaryFolder();
+            using var model = TinyModels.LanguageModel();
+            SupervisedTraining.Run(model, rows, rows, settings with { RowsPerMicroBatch = size }, folder.Path, progress: new Told<SupervisedProgress>(report => { if (report.Step == 1) losses.Add((report.Loss, report.GradientNorm)); }));
+        }
+
+        Assert.All(losses, pair => Assert.Equal(losses[0].Loss, pair.Loss, 1e-5));
+        Assert.All(losses, pair => Assert.Equal(losses[0].Norm, pair.Norm, 1e-5));
+    }
+
+    [Fact]
+    public void Every_epoch_uses_each_example_once_and_in_another_order()
+    {
+        var order = new BatchOrder(50, example => example % 7, 8, seed: 4);
+        var epochs = Enumerable.Range(0, 2).Select(epoch => Enumerable.Range(0, 7).SelectMany(step => order.Batch(epoch * 7 + step).Examples).ToArray()).ToArray();
+        Assert.All(epochs, epoch => Assert.Equal(Enumerable.Range(0, 50), epoch.Order()));
+        Assert.NotEqual(epochs[0], epochs[1]);
+        Assert.Equal(epochs[1][8..16], new BatchOrder(50, example => example % 7, 8, seed: 4).Batch(8).Examples);
+    }
+
+    [Theory]
+    [InlineData(LearningRateDecay.Constant, 60, 1.0)]
+    [InlineData(LearningRateDecay.Linear, 60, 0.55)]
+    [InlineData(LearningRateDecay.Cosine, 60, 0.55)]
+    [InlineData(LearningRateDecay.Cosine, 110, 0.1)]
+    [InlineData(LearningRateDecay.Linear, 0, 0.1)]
+    public void The_learning_rate_rises_in_a_line_and_falls_as_asked(LearningRateDecay decay, int step, double expected)
+    {
+        // 10 steps of warm-up, then from 1 to 0.1 over 100: half-way there, at step 60, both shapes are at 0.55.
+        var settings = new SupervisedSettings { LearningRate = 1, WarmUpSteps = 10, FinalLearningRateShare = 0.1, Decay = decay };
+        Assert.Equal(expected, settings.LearningRateAt(step, 110), 1e-12);
+    }
+
+    [Fact]
+    public void A_second_training_in_a_stopped_one_is_refused_and_so_is_a_resume_with_other_settings_or_without_a_checkpoint()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.LanguageModel();
+        Assert.Contains("no checkpoint", Refused(Settings, resume: true), StringComparison.Ordinal);
+        using var stop = new CancellationTokenSource();
+        stop.Cancel();
+        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, cancellation: stop.Token));
+        Assert.Contains("Resume it, or remove", Refused(Settings, resume: false), StringComparison.Ordinal);
+        Assert.Contains("other settings", Refused(Settings with { RowsPerStep = 4 }, resume: true), StringComparison.Ordinal);
+
+        string Refused(SupervisedSettings settings, bool resume) =>
+            Assert.Throws<InputException>(() => SupervisedTraining.Run(model, _training, _heldOut, settings, folder.Path, resume)).Message;
+    }
+
+    [Fact]
+    public void A_training_that_diverges_says_so()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.LanguageModel();
+        using (torch.no_grad()) model.Module.parameters().First().fill_(float.NaN);
+        var fault = Assert.Throws<InputException>(() => SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path));
+        Assert.Contains("diverged at step 1", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Steps_leave_no_tensors_behind()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.LanguageModel();
+        var counts = new List<long>();
+        SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, progress: new Told<SupervisedProgress>(_ => counts.Add(torch.Tensor.TotalCount)));
+        Assert.Single(counts.Skip(2).Distinct());
+    }
+}
