@@ -209,5 +209,5 @@ internal sealed class HtmlReport
 
     private int ColourOf(ResultsRow row) => _groups.Select((group, i) => (group, i)).First(g => g.group.Label == row.Name).i;
 
-    private static string Dot(int colour) => colour < 0 ? "<span class=\"dot\"></span>" : string.Create(CultureInfo.InvariantCulture, $"<span class=\"dot s{colour}\"></span>");
+    private static string Dot(int colour) => colour < 0 ? "<span class=\"dot neutral\"></span>" : string.Create(CultureInfo.InvariantCulture, $"<span class=\"dot s{colour}\"></span>");
 }

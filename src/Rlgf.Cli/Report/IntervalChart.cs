@@ -10,7 +10,7 @@ internal sealed record IntervalLine(string Label, Interval Value, int Colour);
 /// <summary>Means with their intervals below each other: the table's most important column as a picture.</summary>
 internal sealed record IntervalChart(string Title, IReadOnlyList<IntervalLine> Lines)
 {
-    private const double Width = 440, Left = 118, Right = 16, RowHeight = 26, Bottom = 24;
+    private const double Width = 420, Left = 118, Right = 16, RowHeight = 26, Bottom = 24;
 
     /// <summary>To be put into a page of <see cref="HtmlReport"/>.</summary>
     public string ToSvg()

@@ -21,7 +21,7 @@ internal sealed record ChartLevel(string Label, double Y);
 /// </summary>
 internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<ChartSeries> Series, IReadOnlyList<ChartLevel> Levels)
 {
-    private const double Width = 440, Height = 280, Left = 46, Right = 12, Top = 10, Bottom = 38;
+    private const double Width = 360, Height = 240, Left = 44, Right = 12, Top = 10, Bottom = 36;
     private const int MostMarkers = 30;
 
     /// <summary>Whether there is a number to show.</summary>
@@ -39,14 +39,14 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Char
     /// <summary>A file of its own: with title, legend and style.</summary>
     public string ToPicture()
     {
-        const double head = 34, row = 20, column = 145;
+        const double head = 34, row = 20, column = 105;
         var columns = (int)((Width - Left) / column);
         var legendRows = (Series.Count + columns - 1) / columns;
         var height = head + Height + legendRows * row + 8;
         var svg = new StringBuilder();
-        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {height}\" width=\"{Width * 1.5}\" height=\"{height * 1.5}\" role=\"img\" aria-label=\"{HtmlText.Escape(Title)}\">"));
+        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {height}\" width=\"{Width * 2}\" height=\"{height * 2}\" role=\"img\" aria-label=\"{HtmlText.Escape(Title)}\">"));
         svg.Append("<style>").Append(Styles.Colours.Replace(":root", "svg", StringComparison.Ordinal)).Append(Styles.Chart).Append(Styles.Series(Series.Count)).Append("</style>");
-        svg.Append("<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>");
+        svg.Append("<rect width=\"100%\" height=\"100%\" fill=\"var(--card)\"/>");
         svg.Append(Invariant($"<text class=\"head\" x=\"{Left}\" y=\"22\">{HtmlText.Escape(Title)}</text>"));
         svg.Append(Invariant($"<g transform=\"translate(0,{head})\">"));
         Draw(svg);
@@ -76,12 +76,12 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Char
             svg.Append(Invariant($"<text class=\"tick\" text-anchor=\"middle\" x=\"{x.Of(tick):0.#}\" y=\"{Height - Bottom + 16}\">{x.Label(tick)}</text>"));
         }
         svg.Append(Invariant($"<text class=\"label\" text-anchor=\"middle\" x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 5}\">{HtmlText.Escape(XLabel)}</text>"));
+        foreach (var series in Series) Draw(svg, series, x, y);
         foreach (var level in Levels.Where(l => double.IsFinite(l.Y)))
         {
             var at = y.Of(level.Y);
-            svg.Append(Invariant($"<path class=\"level\" d=\"M{Left} {at:0.#}H{Width - Right}\"/><text class=\"tick\" text-anchor=\"end\" x=\"{Width - Right}\" y=\"{at - 4:0.#}\">{HtmlText.Escape(level.Label)}</text>"));
+            svg.Append(Invariant($"<path class=\"level\" d=\"M{Left} {at:0.#}H{Width - Right}\"/><text class=\"over\" text-anchor=\"end\" x=\"{Width - Right}\" y=\"{at - 4:0.#}\">{HtmlText.Escape(level.Label, 24)}</text>"));
         }
-        foreach (var series in Series) Draw(svg, series, x, y);
     }
 
     private void Draw(StringBuilder svg, ChartSeries series, Axis x, Axis y)

@@ -33,15 +33,16 @@ internal static class ResultSentence
         var apart = best.Over(ranked[1])!;
         var text = $"{best.Name} ends with the highest held-out reward, {Mean(best.Reward)}";
         text += Clear(apart) > 0 ? $", ahead of {ranked[1].Name} by {Difference(apart)}" : $", though not clearly ahead of {ranked[1].Name} ({Difference(apart)})";
+        text += Guide(best);
         if (best.Ppo is { } ppo && ppo.Name != ranked[1].Name) text += $"; over PPO it is {Difference(best.Over(ppo)!)}";
         if (best.Start is { } start) text += $"; the starting model has {Number.Fixed(start.Reward.Mean, 3)}";
-        return text + Guide(best) + Judge(best) + ".";
+        return text + Judge(best) + ".";
     }
 
     private static string Guide(ResultsRow row) => row.Over(row.Guide) is not { } over ? "" : Clear(over) switch
     {
-        > 0 => $", above its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
-        < 0 => $", below its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
+        > 0 => $" and above its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
+        < 0 => $" but below its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
         _ => $", not clearly apart from its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
     };
 

@@ -25,15 +25,18 @@ internal sealed record ResultsColumn(string Header, string Meaning, Func<Results
         new("length", "mean length of a response, tokens", row => new(Number.Fixed(row.Length, 1))),
         new("to PPO", "reward minus PPO's on the same prompts, and its 95 % interval", row => Difference(row.Over(row.Ppo))),
         new("to the guide", "reward minus the guide's on the same prompts, and its 95 % interval", row => Difference(row.Over(row.Guide))),
+        new("seconds", "time of training, without evaluation", row => new(Number.Fixed(row.Seconds, 0))),
         new("judge to PPO", "judge's score minus PPO's on the same prompts, and its 95 % interval", row => Difference(row.JudgeOver(row.Ppo)), IsNarrow: false),
         new("judge to the guide", "judge's score minus the guide's on the same prompts, and its 95 % interval", row => Difference(row.JudgeOver(row.Guide)), IsNarrow: false),
-        new("iterations", "iterations of training", row => new(row.Iterations is { } n ? Number.Fixed(n, 0) : Number.None), IsNarrow: false),
-        new("seconds", "time of training, without evaluation", row => new(Number.Fixed(row.Seconds, 0))),
+        new(Iterations, "iterations of training", row => new(row.Iterations is { } n ? Number.Fixed(n, 0) : Number.None), IsNarrow: false),
     ];
 
     /// <summary>The columns that say anything about this table.</summary>
     public static IReadOnlyList<ResultsColumn> For(ResultsTable table) =>
-        [.. All.Where(column => table.Rows.Any(row => column.Cell(row).Text != Number.None))];
+        [.. All.Where(column => table.Rows.Any(row => column.Cell(row).Text != Number.None))
+            .Where(column => column.Header != Iterations || table.Algorithms.Select(row => row.Iterations).Distinct().Count() > 1)];
+
+    private const string Iterations = "iterations";
 
     private static ResultsCell Mean(Interval mean) => new(WithInterval(Number.Fixed(mean.Mean, 3), mean));
 

@@ -33,6 +33,7 @@ internal static class Styles
         svg text.name { fill: var(--ink); }
         svg .grid { stroke: var(--line); stroke-width: 1; fill: none; }
         svg .level { stroke: var(--soft); stroke-width: 1.2; stroke-dasharray: 5 4; fill: none; }
+        svg text.over { paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
         svg .series .line { stroke: var(--c); stroke-width: 1.9; stroke-linejoin: round; stroke-linecap: round; fill: none; }
         svg .series .band { fill: var(--c); fill-opacity: .14; stroke: none; }
         svg .series circle { fill: var(--c); }
@@ -45,7 +46,7 @@ internal static class Styles
         html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
         body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.55; overflow-x: clip;
           font: 16px/1.55 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-        main, header { max-width: 1120px; margin: 0 auto; padding: 0 20px; }
+        main, header { max-width: 1240px; margin: 0 auto; padding: 0 20px; }
         header { padding-top: 44px; }
         h1 { font-size: clamp(1.6rem, 4vw, 2.2rem); line-height: 1.15; letter-spacing: -.015em; margin: 0 0 .5em; text-wrap: balance; }
         h2 { font-size: 1.35rem; letter-spacing: -.01em; margin: 2.6em 0 .3em; padding-top: .4em; border-top: 1px solid var(--line); }
@@ -57,9 +58,9 @@ internal static class Styles
         nav { display: flex; flex-wrap: wrap; gap: .2em 1.2em; margin: 1em 0 0; font-size: .95rem; }
         a { color: var(--accent); text-underline-offset: 2px; }
         .scroll { overflow-x: auto; margin: 0 -20px; padding: 0 20px; }
-        table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+        table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
         .results { min-width: 100%; }
-        th, td { text-align: right; padding: .45em .7em; border-bottom: 1px solid var(--line); white-space: nowrap; }
+        th, td { text-align: right; padding: .45em .6em; border-bottom: 1px solid var(--line); white-space: nowrap; }
         thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; border-bottom-color: var(--soft); }
         th:first-child, td:first-child { text-align: left; padding-left: 0; }
         .results th:first-child { position: sticky; left: 0; background: var(--paper); font-weight: 600; padding-right: 1em; }
@@ -77,8 +78,8 @@ internal static class Styles
         .legend label { display: inline-flex; align-items: center; font-size: .92rem; padding: .15em .6em; border-radius: 999px; cursor: pointer; user-select: none; }
         .legend label:hover { background: var(--card); }
         .legend input { position: absolute; opacity: 0; width: 1px; height: 1px; }
-        .legend label:has(:not(:checked)) { color: var(--soft); text-decoration: line-through; }
-        .legend label:has(:not(:checked)) .dot { background: none; box-shadow: inset 0 0 0 2px var(--c); }
+        .legend label:has(input:not(:checked)) { color: var(--soft); text-decoration: line-through; }
+        .legend label:has(input:not(:checked)) .dot { background: none; box-shadow: inset 0 0 0 2px var(--c); }
         .legend label:has(:focus-visible) { outline: 2px solid var(--accent); }
         .card { background: var(--card); border-radius: 10px; padding: 14px 16px; margin: 0 0 14px; }
         .text { unicode-bidi: isolate; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -96,12 +97,12 @@ internal static class Styles
         .tokens i:hover::after { content: attr(data-t); position: absolute; left: 0; right: 0; bottom: 0; padding: .5em 16px; border-radius: 0 0 10px 10px;
           background: var(--ink); color: var(--paper); font-size: .85rem; line-height: 1.4; font-variant-numeric: tabular-nums; white-space: normal; }
         .tokens::before { content: "Point at a token for its numbers."; position: absolute; left: 16px; bottom: .6em; color: var(--soft); font-size: .82rem; }
-        .key i { padding: .1em .4em; margin-right: .6em; }
+        .key i { padding: .1em .4em; margin-right: .6em; } .key i.p3, .key i.n3 { background: none; }
         .p1 { border-color: color-mix(in srgb, var(--up) 35%, transparent) !important; } .p2 { border-color: color-mix(in srgb, var(--up) 70%, transparent) !important; } .p3 { border-color: var(--up) !important; }
         .n1 { border-color: color-mix(in srgb, var(--down) 35%, transparent) !important; } .n2 { border-color: color-mix(in srgb, var(--down) 70%, transparent) !important; } .n3 { border-color: var(--down) !important; }
         pre { background: var(--card); border-radius: 10px; padding: 14px 16px; overflow-x: auto; font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; tab-size: 2; }
         .facts td { white-space: normal; text-align: left; } .facts th { text-align: left; font-weight: 500; color: var(--soft); }
-        footer { max-width: 1120px; margin: 3em auto 2em; padding: 0 20px; color: var(--soft); font-size: .85rem; }
+        footer { max-width: 1240px; margin: 3em auto 2em; padding: 0 20px; color: var(--soft); font-size: .85rem; }
         @media (max-width: 560px) {
           body { font-size: 15px; } header { padding-top: 24px; }
           .answers { grid-template-columns: 1fr; gap: .1em; } .answers dd { margin-bottom: .7em; } .answers dt small { display: inline; padding-left: .4em; }
