@@ -63,6 +63,7 @@ internal static class CommandLine
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
         GenerateCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
+        CompareCommand.Create(terminal),
     ];
 
     /// <summary>A command that only groups others shows its help: there is nothing else that could have been meant.</summary>

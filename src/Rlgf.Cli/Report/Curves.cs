@@ -3,7 +3,11 @@ using Rlgf.Runs;
 namespace Rlgf.Cli.Report;
 
 /// <summary>A set of charts under one heading.</summary>
-internal sealed record ChartSet(string Title, string Explanation, IReadOnlyList<LineChart> Charts);
+/// <param name="Key">Short name for files.</param>
+/// <param name="Title">Its heading.</param>
+/// <param name="Explanation">What is measured.</param>
+/// <param name="Charts">The charts.</param>
+internal sealed record ChartSet(string Key, string Title, string Explanation, IReadOnlyList<LineChart> Charts);
 
 /// <summary>The curves of groups of runs. Over several seeds a curve is their mean, its band one standard deviation to either side.</summary>
 internal static class Curves
@@ -19,7 +23,7 @@ internal static class Curves
         IReadOnlyList<ChartLevel> judges = [.. table.Guides.Select(guide => new ChartLevel(guide.Name, guide.Judge.Mean)).Where(level => double.IsFinite(level.Y))];
         ChartSet[] sets =
         [
-            new("On held-out prompts", "The same prompts and random numbers at each evaluation.",
+            new("held-out", "On held-out prompts", "The same prompts and random numbers at each evaluation.",
             [
                 Evaluated("Reward", "iteration", groups, Iteration, "reward/mean", rewards),
                 Evaluated("Judge's score", "iteration", groups, Iteration, "judge/mean", judges),
@@ -31,7 +35,7 @@ internal static class Curves
                 Evaluated("distinct-2", "iteration", groups, Iteration, "distinct/2"),
                 Evaluated("Length of a response, tokens", "iteration", groups, Iteration, "response/length"),
             ]),
-            new("In training", "Measured on each iteration's own rows, whoever wrote them.",
+            new("training", "In training", "Measured on each iteration's own rows, whoever wrote them.",
             [
                 Trained("Reward", groups, Metric("reward/mean")),
                 Trained("KL to the start, nats a response", groups, Metric("kl/start")),
@@ -50,6 +54,17 @@ internal static class Curves
             ]),
         ];
         return [.. sets.Select(set => set with { Charts = [.. set.Charts.Where(chart => chart.HasData)] }).Where(set => set.Charts.Count > 0)];
+    }
+
+    /// <summary>The table's means with their intervals: reward, and the judge's score where there is one.</summary>
+    public static IReadOnlyList<IntervalChart> Intervals(ResultsTable table)
+    {
+        IntervalChart[] charts =
+        [
+            new("Reward on held-out prompts", [.. table.Rows.Select(row => new IntervalLine(row.Name, row.Reward, row.Group))]),
+            new("Score of the judge that training never saw", [.. table.Rows.Select(row => new IntervalLine(row.Name, row.Judge, row.Group))]),
+        ];
+        return [.. charts.Where(chart => chart.Lines.Any(line => double.IsFinite(line.Value.Mean)))];
     }
 
     private static double Iteration(ReportRun run, EvaluationRecord evaluation) => evaluation.Iteration;

@@ -53,8 +53,8 @@ internal sealed class HtmlReport
         _html.Append("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
         _html.Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
         _html.Append("<title>").Append(title).Append("</title>\n<style>\n");
-        _html.Append(Styles.Colours).Append(Styles.Chart).Append(Styles.Page).Append(Styles.Series(_groups.Count));
-        _html.Append(".neutral { --c: var(--soft); }\n</style>\n</head>\n<body>\n<header>\n<h1>").Append(title).Append("</h1>\n");
+        _html.Append(Styles.Colours).Append(Styles.Chart).Append(Styles.Page);
+        _html.Append(Styles.SeriesColours(_groups.Count)).Append(Styles.SeriesSwitches(_groups.Count)).Append("</style>\n</head>\n<body>\n<header>\n<h1>").Append(title).Append("</h1>\n");
         _html.Append("<p class=\"result\">").Append(HtmlText.Escape(ResultSentence.Of(_table))).Append("</p>\n");
         if (_data.Note is { } note) _html.Append("<p class=\"note\">").Append(HtmlText.Escape(note)).Append("</p>\n");
         _html.Append("<p class=\"meta\">").Append(HtmlText.Escape(string.Join(" · ", Facts()))).Append("</p>\n<nav>");
@@ -80,20 +80,17 @@ internal sealed class HtmlReport
     {
         if (_table.Rows.Count == 0) return;
         _html.Append("<h2 id=\"results\">Results</h2>\n");
-        var lines = _table.Rows.Select(row => (row, Colour: _table.Algorithms.Contains(row) ? ColourOf(row) : -1)).ToArray();
         _html.Append("<div class=\"two\">");
-        Figure("Reward on held-out prompts", new IntervalChart("Reward", [.. lines.Select(l => new IntervalLine(l.row.Name, l.row.Reward, l.Colour))]).ToSvg());
-        if (_table.Rows.Any(row => double.IsFinite(row.Judge.Mean)))
-            Figure("Score of the judge that training never saw", new IntervalChart("Judge", [.. lines.Select(l => new IntervalLine(l.row.Name, l.row.Judge, l.Colour))]).ToSvg());
+        foreach (var chart in Curves.Intervals(_table)) Figure(chart.Title, chart.ToSvg());
         _html.Append("</div>\n");
 
         var columns = ResultsColumn.For(_table);
         _html.Append("<div class=\"scroll\"><table class=\"results\"><thead><tr><th></th>");
         foreach (var column in columns) _html.Append("<th><dfn title=\"").Append(HtmlText.Escape(column.Meaning)).Append("\">").Append(HtmlText.Escape(column.Header)).Append("</dfn></th>");
         _html.Append("</tr></thead><tbody>\n");
-        foreach (var (row, colour) in lines)
+        foreach (var row in _table.Rows)
         {
-            _html.Append(colour < 0 ? "<tr class=\"muted\"><th>" : "<tr><th>").Append(Dot(colour)).Append(HtmlText.Escape(row.Name)).Append("</th>");
+            _html.Append(row.Group < 0 ? "<tr class=\"muted\"><th>" : "<tr><th>").Append(Dot(row.Group)).Append(HtmlText.Escape(row.Name)).Append("</th>");
             foreach (var column in columns)
             {
                 var cell = column.Cell(row);
@@ -206,8 +203,6 @@ internal sealed class HtmlReport
     private void Fact(string name, string value) => _html.Append("<tr><th>").Append(name).Append("</th><td>").Append(HtmlText.Escape(value)).Append("</td></tr>\n");
 
     private void Figure(string title, string svg) => _html.Append("<figure><figcaption>").Append(HtmlText.Escape(title)).Append("</figcaption>").Append(svg).Append("</figure>\n");
-
-    private int ColourOf(ResultsRow row) => _groups.Select((group, i) => (group, i)).First(g => g.group.Label == row.Name).i;
 
     private static string Dot(int colour) => colour < 0 ? "<span class=\"dot neutral\"></span>" : string.Create(CultureInfo.InvariantCulture, $"<span class=\"dot s{colour}\"></span>");
 }

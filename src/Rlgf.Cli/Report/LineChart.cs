@@ -39,24 +39,9 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Char
     /// <summary>A file of its own: with title, legend and style.</summary>
     public string ToPicture()
     {
-        const double head = 34, row = 20, column = 105;
-        var columns = (int)((Width - Left) / column);
-        var legendRows = (Series.Count + columns - 1) / columns;
-        var height = head + Height + legendRows * row + 8;
-        var svg = new StringBuilder();
-        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {height}\" width=\"{Width * 2}\" height=\"{height * 2}\" role=\"img\" aria-label=\"{HtmlText.Escape(Title)}\">"));
-        svg.Append("<style>").Append(Styles.Colours.Replace(":root", "svg", StringComparison.Ordinal)).Append(Styles.Chart).Append(Styles.Series(Series.Count)).Append("</style>");
-        svg.Append("<rect width=\"100%\" height=\"100%\" fill=\"var(--card)\"/>");
-        svg.Append(Invariant($"<text class=\"head\" x=\"{Left}\" y=\"22\">{HtmlText.Escape(Title)}</text>"));
-        svg.Append(Invariant($"<g transform=\"translate(0,{head})\">"));
-        Draw(svg);
-        svg.Append("</g>");
-        for (var i = 0; i < Series.Count; i++)
-        {
-            var (x, y) = (Left + i % columns * column, head + Height + i / columns * row + 10);
-            svg.Append(Invariant($"<g class=\"series s{Series[i].Colour}\"><path class=\"line\" d=\"M{x} {y}h18\"/><text x=\"{x + 24}\" y=\"{y + 4}\">{HtmlText.Escape(Series[i].Label)}</text></g>"));
-        }
-        return svg.Append("</svg>\n").ToString();
+        var body = new StringBuilder();
+        Draw(body);
+        return SvgPicture.Of(Title, Width, Height, body.ToString(), Series.Count, [.. Series.Select(s => (s.Label, s.Colour))]);
     }
 
     private static bool IsDrawn(ChartPoint p) => double.IsFinite(p.X) && double.IsFinite(p.Y);

@@ -13,6 +13,9 @@ internal sealed record ResultsRow
     /// <summary>Seeds that were averaged.</summary>
     public required int Seeds { get; init; }
 
+    /// <summary>Number of its group; −1 for what was not trained here.</summary>
+    public int Group { get; init; } = -1;
+
     /// <summary>Iterations of training before the evaluation; null for what was not trained here.</summary>
     public int? Iterations { get; init; }
 
@@ -93,6 +96,7 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
             byGuide.Length == 1 ? "guide" : "guide: " + group.Key, [.. FirstOfEachSeed(group).Select(run => run.Guide!)]) with { Start = start });
         var rows = evaluated.Select(group => (group, Row: Row(group.Label, [.. group.Runs.Select(run => run.Last!)]) with
         {
+            Group = groups.TakeWhile(other => other.Label != group.Label).Count(),
             Iterations = group.Runs[0].Last!.Iteration,
             Seconds = group.Runs.Average(run => run.Seconds),
             Start = start,

@@ -112,7 +112,11 @@ internal static class Styles
 
         """;
 
-    /// <summary>One colour for each series, in turn, and switches for the curves of a page.</summary>
-    public static string Series(int count) => string.Concat(Enumerable.Range(0, count).Select(i => string.Create(CultureInfo.InvariantCulture,
-        $".s{i} {{ --c: var(--c{i % Palette}); }} body:has(#on{i}:not(:checked)) .series.s{i} {{ display: none; }}\n")));
+    /// <summary>One colour for each series, in turn.</summary>
+    public static string SeriesColours(int count) => string.Concat(Enumerable.Range(0, count).Select(i => string.Create(CultureInfo.InvariantCulture,
+        $".s{i} {{ --c: var(--c{i % Palette}); }}\n"))) + ".neutral { --c: var(--soft); }\n";
+
+    /// <summary>Lets a page's checkboxes <c>on0</c>, <c>on1</c>, … switch the curves of a series off.</summary>
+    public static string SeriesSwitches(int count) => string.Concat(Enumerable.Range(0, count).Select(i => string.Create(CultureInfo.InvariantCulture,
+        $"body:has(#on{i}:not(:checked)) .series.s{i} {{ display: none; }}\n")));
 }

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Rlgf.Models;
 using TorchSharp;
 
 namespace Rlgf.Runs;
@@ -22,27 +23,30 @@ public sealed record RunEnvironment(
     string Rlgf, string OperatingSystem, string Architecture, string Processor, int LogicalCores, double MemoryGibibytes, string Dotnet,
     string TorchSharp, string Libtorch, int Threads, string MatmulPrecision, bool Cuda, DateTimeOffset Started)
 {
-    /// <summary>This process, now.</summary>
-    /// <param name="matmulPrecision">What this process set; libtorch's own default is <c>highest</c>.</param>
-    public static RunEnvironment Capture(string matmulPrecision = "highest") => new(
-        Version(typeof(RunEnvironment).Assembly),
-        RuntimeInformation.OSDescription is var os && File.Exists("/etc/os-release") ? OsRelease() ?? os : os,
-        RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant(),
-        ProcessorName(),
-        Environment.ProcessorCount,
-        Math.Round(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30), 1),
-        RuntimeInformation.FrameworkDescription,
-        Version(typeof(torch).Assembly),
-        torch.__version__,
-        torch.get_num_threads(),
-        matmulPrecision,
-        torch.cuda.is_available(),
-        DateTimeOffset.UtcNow);
+    /// <summary>This process, now; loads libtorch if that has not been done.</summary>
+    public static RunEnvironment Capture()
+    {
+        var torchFacts = TorchRuntime.Load();
+        return new(
+            Version(typeof(RunEnvironment).Assembly),
+            OsRelease() ?? RuntimeInformation.OSDescription,
+            RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant(),
+            ProcessorName(),
+            Environment.ProcessorCount,
+            Math.Round(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30), 1),
+            RuntimeInformation.FrameworkDescription,
+            Version(typeof(torch).Assembly),
+            torchFacts.LibtorchVersion,
+            torchFacts.Threads,
+            torchFacts.FastFloat32Products ? "medium" : "highest",
+            torch.cuda.is_available(),
+            DateTimeOffset.UtcNow);
+    }
 
     private static string Version(Assembly assembly) =>
         assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? assembly.GetName().Version?.ToString() ?? "";
 
-    private static string? OsRelease() => File.ReadLines("/etc/os-release")
+    private static string? OsRelease() => !File.Exists("/etc/os-release") ? null : File.ReadLines("/etc/os-release")
         .FirstOrDefault(line => line.StartsWith("PRETTY_NAME=", StringComparison.Ordinal))?["PRETTY_NAME=".Length..].Trim('"');
 
     private static string ProcessorName()
