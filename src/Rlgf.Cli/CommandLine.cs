@@ -62,6 +62,7 @@ internal static class CommandLine
     [
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
         GenerateCommand.Create(terminal),
+        ScoreCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         CompareCommand.Create(terminal),
     ];

@@ -77,6 +77,18 @@ public sealed class GenerateTests
     }
 
     [Fact]
+    public void An_empty_prompt_is_the_begin_token()
+    {
+        using var scratch = new Scratch();
+        var input = scratch.Write("prompts.jsonl", """{"prompt": ""}""");
+        Assert.Equal(ExitCode.Ok, Cli.Run("generate", "--model", Fixtures.Model("gpt2"), "--prompts", input, "--output", scratch["out.jsonl"], "--max-new-tokens", "4", "--greedy").Code);
+        var written = Fixtures.Rows(scratch["out.jsonl"])[0];
+        scratch.Write("ids.jsonl", $$"""{"prompt_ids": [419], "response_ids": {{written["response_ids"]!.ToJsonString()}}}""");
+        Assert.Equal(ExitCode.Ok, Cli.Run("score", "--model", Fixtures.Model("gpt2"), "--input", scratch["ids.jsonl"], "--output", scratch["scores.jsonl"]).Code);
+        ScoreTests.AssertNear(Fixtures.Numbers(written["log_probs"]), Fixtures.Numbers(Fixtures.Rows(scratch["scores.jsonl"])[0]["log_probs"]));
+    }
+
+    [Fact]
     public void Stopping_says_what_is_kept_and_leaves_an_earlier_output_alone()
     {
         using var scratch = new Scratch();

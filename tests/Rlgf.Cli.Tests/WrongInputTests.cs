@@ -118,6 +118,14 @@ public sealed class WrongInputTests
         Assert.Contains("context of 128", line, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Ids_that_the_model_does_not_have_are_named()
+    {
+        using var scratch = new Scratch();
+        var input = scratch.Write("in.jsonl", """{"prompt_ids": [1], "response_ids": [420]}""");
+        Assert.Contains("no token 420", Cli.Run("score", "--model", Fixtures.Model("gpt2"), "--input", input, "--output", scratch["out.jsonl"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("--temprature", "0.5", "did you mean '--temperature'")]
     [InlineData("--top-k", "many", "'many'")]

@@ -1,0 +1,28 @@
+using Rlgf.Models.Checkpoints;
+using Rlgf.Text;
+using Rlgf.Text.Tokenization;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models;
+
+/// <summary>A sequence classifier with its tokenizer, from one folder.</summary>
+/// <param name="Folder">The folder.</param>
+/// <param name="Model">The classifier.</param>
+/// <param name="Tokenizer">The tokenizer; all its ids have an embedding in the classifier.</param>
+public sealed record TextClassifier(string Folder, ISequenceClassifier Model, ITokenizer Tokenizer) : IDisposable
+{
+    /// <summary>Loads both from a Hugging Face folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="device">Where the model goes; the CPU by default.</param>
+    /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
+    public static TextClassifier Load(string folder, Device? device = null)
+    {
+        var vocabulary = ModelConfiguration.Read(folder).Size("vocab_size");
+        var tokenizer = TokenizerFolder.Load(folder);
+        TextModel.RequireFit(tokenizer, folder, vocabulary, folder);
+        return new TextClassifier(folder, SequenceClassifierFolder.Load(folder, device), tokenizer);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Model.Dispose();
+}
