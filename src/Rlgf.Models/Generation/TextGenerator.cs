@@ -202,8 +202,8 @@ public static class TextGenerator
     /// <summary>For each row, the log-probability of a token under the softmax of [B, V] logits.</summary>
     private static float[] LogProbs(Tensor logits, int[] tokens)
     {
-        var entries = tensor(Array.ConvertAll(tokens, token => (long)Math.Max(token, 0)), tokens.Length, 1, device: logits.device);
-        var logProbs = logits.gather(1, entries) - logits.logsumexp(1, keepdim: true);
+        var chosen = tensor(Array.ConvertAll(tokens, token => (long)Math.Max(token, 0)), device: logits.device);
+        var logProbs = -nn.functional.cross_entropy(logits, chosen, reduction: nn.Reduction.None);
         return MemoryMarshal.Cast<byte, float>(logProbs.cpu().bytes).ToArray();
     }
 }

@@ -1,18 +1,17 @@
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Generation;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests.Generation;
 
 /// <summary>What transformers' processors make of given logits (fixtures/processors).</summary>
-internal sealed class ProcessorFixture
+internal sealed class ProcessorFixture : IDisposable
 {
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "fixtures", "processors");
 
-    private readonly Dictionary<string, (float[] Values, long[] Shape)> _tensors = ReadTensors(Path.Combine(Folder, "expected.safetensors"));
+    private readonly SafetensorsFile _tensors = SafetensorsFile.Open(Path.Combine(Folder, "expected.safetensors"));
 
     public JsonNode Expected { get; } = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, "expected.json")))!;
 
@@ -28,7 +27,9 @@ internal sealed class ProcessorFixture
         }
     }
 
-    public Tensor Tensor(string name) => tensor(_tensors[name].Values, _tensors[name].Shape);
+    public Tensor Tensor(string name) => _tensors.Read(name);
+
+    public void Dispose() => _tensors.Dispose();
 
     /// <summary>Settings of a case, or null where it uses something that is not there yet, or beams.</summary>
     public SamplingSettings? Settings(JsonNode @case)
@@ -53,17 +54,5 @@ internal sealed class ProcessorFixture
         }
 
         return settings;
-    }
-
-    private static Dictionary<string, (float[] Values, long[] Shape)> ReadTensors(string path)
-    {
-        var bytes = File.ReadAllBytes(path);
-        var headerLength = (int)BitConverter.ToUInt64(bytes);
-        var data = bytes.AsMemory(8 + headerLength);
-        return JsonNode.Parse(bytes.AsSpan(8, headerLength))!.AsObject().Where(entry => entry.Key != "__metadata__").ToDictionary(entry => entry.Key, entry =>
-        {
-            var offsets = entry.Value!["data_offsets"].Deserialize<int[]>()!;
-            return (MemoryMarshal.Cast<byte, float>(data.Span[offsets[0]..offsets[1]]).ToArray(), entry.Value["shape"].Deserialize<long[]>()!);
-        });
     }
 }

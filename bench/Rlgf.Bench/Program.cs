@@ -1,0 +1,113 @@
+using System.Globalization;
+using Rlgf.Algorithms;
+using Rlgf.Bench;
+using Rlgf.Models;
+using Rlgf.Runs;
+using Rlgf.Text;
+
+const string usage = """
+    Measures generation, supervised steps and whole iterations on models with random weights, beside the machine's own matrix products.
+
+    dotnet run -c Release --project bench/Rlgf.Bench -- [options]
+
+      --shape NAME        S, gpt2-28, gpt2-112, or gpt2 for both; several separated by commas (default: all)
+      --algorithms NAMES  separated by commas, or none (default: the paper's five, adaptive, rloo)
+      --repeats N         of generation and of supervised steps; medians are given (default: 3)
+      --threads N         of one operation (default: all cores)
+      --output FILE       figures as JSON
+
+    """;
+
+try
+{
+    var options = Options.Parse(args);
+    if (options is null)
+    {
+        Console.Write(usage);
+        return 0;
+    }
+
+    var facts = TorchRuntime.Load(options.Threads);
+    var environment = RunEnvironment.Capture(facts.FastFloat32Products ? "medium" : "highest");
+    Console.WriteLine($"{environment.Processor}, {environment.LogicalCores} cores, {environment.Threads} threads, libtorch {environment.Libtorch}, products {environment.MatmulPrecision}");
+    var figures = new List<WorkloadFigures>();
+    foreach (var workload in options.Workloads)
+    {
+        figures.Add(Benchmarks.Run(workload, options));
+        Console.Write(BenchmarkReport.ToText(figures[^1]));
+        // Written after each workload, so that a run which is stopped leaves what it has.
+        if (options.Output is { } path) File.WriteAllText(path, new BenchmarkReport(environment, figures).ToJson());
+    }
+
+    return 0;
+}
+catch (InputException exception)
+{
+    Console.Error.WriteLine(exception.Message);
+    return 2;
+}
+
+namespace Rlgf.Bench
+{
+    /// <summary>What was asked for.</summary>
+    internal sealed record Options(IReadOnlyList<Workload> Workloads, IReadOnlyList<string> Algorithms, int Repeats, int? Threads, string? Output)
+    {
+        private static readonly string[] Defaults = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive", "rloo"];
+
+        /// <summary>Reads the arguments; null where help is asked for.</summary>
+        public static Options? Parse(string[] arguments)
+        {
+            var options = new Options(Workload.All, Defaults, 3, null, null);
+            for (var i = 0; i < arguments.Length; i += 2)
+            {
+                if (arguments[i] is "--help" or "-h") return null;
+                var value = i + 1 < arguments.Length ? arguments[i + 1] : throw new InputException($"{arguments[i]} needs a value; see --help.");
+                options = arguments[i] switch
+                {
+                    "--shape" => options with { Workloads = [.. value.Split(',').SelectMany(WorkloadsNamed)] },
+                    "--algorithms" => options with { Algorithms = value == "none" ? [] : [.. value.Split(',').Select(Known)] },
+                    "--repeats" => options with { Repeats = Count(arguments[i], value) },
+                    "--threads" => options with { Threads = Count(arguments[i], value) },
+                    "--output" => options with { Output = value },
+                    _ => throw new InputException($"There is no option {arguments[i]}; see --help."),
+                };
+            }
+
+            return options;
+        }
+
+        private static IReadOnlyList<Workload> WorkloadsNamed(string name) =>
+            Workload.Named(name) is { Count: > 0 } found ? found : throw new InputException($"There is no shape '{name}': there are {string.Join(", ", Workload.All.Select(workload => workload.Name))}.");
+
+        private static string Known(string name) =>
+            Presets.Names.Contains(name) ? name : throw new InputException($"There is no algorithm '{name}': there are {string.Join(", ", Presets.Names)}.");
+
+        private static int Count(string option, string value) =>
+            int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0 ? count : throw new InputException($"{option} is '{value}': it must be a whole number above 0.");
+    }
+
+    internal static class Benchmarks
+    {
+        /// <summary>Runs all benchmarks of a workload.</summary>
+        public static WorkloadFigures Run(Workload workload, Options options)
+        {
+            var minibatchTokens = (long)workload.MinibatchRows * (workload.PromptTokens + workload.ResponseTokens);
+            var rates = new ProductRates(
+                MatrixProducts.Rate(1024, 1024, 1024),
+                MatrixProducts.Rate(minibatchTokens, workload.Width, 4 * workload.Width),
+                MatrixProducts.Rate(workload.Rows, workload.Width, 4 * workload.Width));
+            using var policy = workload.NewModel(seed: 1);
+            GenerationFigures[] generation =
+            [
+                GenerationBenchmark.Run(workload, policy, "plain", settings => settings, options.Repeats),
+                GenerationBenchmark.Run(workload, policy, "top-k 50", settings => settings with { TopK = 50 }, options.Repeats),
+                GenerationBenchmark.Run(workload, policy, "greedy", settings => settings with { Greedy = true }, options.Repeats),
+            ];
+            var supervised = SupervisedBenchmark.Run(workload, policy, rates.Training, options.Repeats);
+            using var reference = policy.Clone();
+            using var guide = workload.NewModel(seed: 2);
+            var iterations = options.Algorithms.Select(algorithm => IterationBenchmark.Run(workload, policy, reference, guide, algorithm, rates.Training)).ToArray();
+            return new WorkloadFigures(workload, rates, generation, supervised, iterations);
+        }
+    }
+}

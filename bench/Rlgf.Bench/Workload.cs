@@ -1,0 +1,40 @@
+using Rlgf.Models;
+using Rlgf.Models.Families.Gpt2;
+
+namespace Rlgf.Bench;
+
+/// <summary>What is measured: a GPT-2 of a given shape with random weights, and the size of its batches.</summary>
+/// <param name="Name">Name for tables and files.</param>
+/// <param name="Layers">L.</param>
+/// <param name="Width">D.</param>
+/// <param name="Heads">H.</param>
+/// <param name="Vocabulary">V.</param>
+/// <param name="Rows">B: rows that are written at once and rows of an iteration.</param>
+/// <param name="PromptTokens">P.</param>
+/// <param name="ResponseTokens">A.</param>
+/// <param name="MinibatchRows">Rows of an optimiser step.</param>
+public sealed record Workload(string Name, int Layers, int Width, int Heads, int Vocabulary, int Rows, int PromptTokens, int ResponseTokens, int MinibatchRows)
+{
+    /// <summary>All workloads.</summary>
+    public static IReadOnlyList<Workload> All { get; } =
+    [
+        new("S", Layers: 6, Width: 256, Heads: 4, Vocabulary: 8192, Rows: 64, PromptTokens: 32, ResponseTokens: 32, MinibatchRows: 32),
+        new("gpt2-28", Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Rows: 28, PromptTokens: 64, ResponseTokens: 48, MinibatchRows: 28),
+        new("gpt2-112", Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Rows: 112, PromptTokens: 64, ResponseTokens: 48, MinibatchRows: 28),
+    ];
+
+    /// <summary>The workloads that a name stands for: one, or all whose name begins with it.</summary>
+    public static IReadOnlyList<Workload> Named(string name) =>
+        [.. All.Where(workload => workload.Name.StartsWith(name, StringComparison.OrdinalIgnoreCase))];
+
+    /// <summary>
+    /// Floating-point operations of the products with weights in one forward pass, a multiply-add counted as two: 24·L·D² for each token that the layers read and
+    /// 2·V·D for each position that logits are computed at. Attention's own products are left out. A backward pass costs twice as much again.
+    /// </summary>
+    public double ForwardOperations(double tokensRead, double tokensScored) => (24.0 * Layers * Width * Width * tokensRead) + (2.0 * Vocabulary * Width * tokensScored);
+
+    /// <summary>A model of this shape.</summary>
+    public ILanguageModel NewModel(ulong seed) => LanguageModelFolder.Create(
+        new Gpt2Configuration { Vocabulary = Vocabulary, ContextLength = PromptTokens + ResponseTokens, Width = Width, Layers = Layers, Heads = Heads }.ToModelConfiguration(),
+        seed);
+}
