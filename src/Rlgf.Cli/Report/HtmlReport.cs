@@ -95,7 +95,7 @@ internal sealed class HtmlReport
             {
                 var cell = column.Cell(row);
                 var shade = !cell.IsClear ? "" : cell.Text.StartsWith('+') ? " class=\"up\"" : " class=\"down\"";
-                _html.Append("<td").Append(shade).Append('>').Append(HtmlText.Escape(cell.Text)).Append("</td>");
+                _html.Append("<td").Append(shade).Append('>').Append(WithSmallInterval(cell.Text)).Append("</td>");
             }
             _html.Append("</tr>\n");
         }
@@ -203,6 +203,9 @@ internal sealed class HtmlReport
     private void Fact(string name, string value) => _html.Append("<tr><th>").Append(name).Append("</th><td>").Append(HtmlText.Escape(value)).Append("</td></tr>\n");
 
     private void Figure(string title, string svg) => _html.Append("<figure><figcaption>").Append(HtmlText.Escape(title)).Append("</figcaption>").Append(svg).Append("</figure>\n");
+
+    private static string WithSmallInterval(string cell) =>
+        cell.Split(" ± ") is [var mean, var half] ? $"{HtmlText.Escape(mean)}<small> ± {HtmlText.Escape(half)}</small>" : HtmlText.Escape(cell);
 
     private static string Dot(int colour) => colour < 0 ? "<span class=\"dot neutral\"></span>" : string.Create(CultureInfo.InvariantCulture, $"<span class=\"dot s{colour}\"></span>");
 }

@@ -23,7 +23,7 @@ internal static class ResultSentence
                 < 0 => $"{row.Name} lowered the held-out reward from {Number.Fixed(row.Start!.Reward.Mean, 3)} to {Number.Fixed(row.Reward.Mean, 3)}",
                 _ => $"{row.Name} did not clearly change the held-out reward, {Number.Fixed(row.Start!.Reward.Mean, 3)} before and {Number.Fixed(row.Reward.Mean, 3)} after",
             }) + $" in {row.Iterations} iterations ({Difference(gain)})";
-        return text + Guide(row) + Judge(row) + ".";
+        return text + (row.Guide is null ? "" : ", " + Guide(row)) + Judge(row) + ".";
     }
 
     private static string OfMany(ResultsTable table)
@@ -33,7 +33,7 @@ internal static class ResultSentence
         var apart = best.Over(ranked[1])!;
         var text = $"{best.Name} ends with the highest held-out reward, {Mean(best.Reward)}";
         text += Clear(apart) > 0 ? $", ahead of {ranked[1].Name} by {Difference(apart)}" : $", though not clearly ahead of {ranked[1].Name} ({Difference(apart)})";
-        text += Guide(best);
+        if (best.Guide is not null) text += (Clear(apart) > 0 ? " and " : ", ") + Guide(best);
         if (best.Ppo is { } ppo && ppo.Name != ranked[1].Name) text += $"; over PPO it is {Difference(best.Over(ppo)!)}";
         if (best.Start is { } start) text += $"; the starting model has {Number.Fixed(start.Reward.Mean, 3)}";
         return text + Judge(best) + ".";
@@ -41,9 +41,9 @@ internal static class ResultSentence
 
     private static string Guide(ResultsRow row) => row.Over(row.Guide) is not { } over ? "" : Clear(over) switch
     {
-        > 0 => $" and above its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
-        < 0 => $" but below its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
-        _ => $", not clearly apart from its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
+        > 0 => $"above its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
+        < 0 => $"below its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
+        _ => $"not clearly apart from its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
     };
 
     private static string Judge(ResultsRow row)

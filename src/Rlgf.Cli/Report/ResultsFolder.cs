@@ -38,5 +38,5 @@ internal static class ResultsFolder
     }
 
     private static string Slug(string title) =>
-        string.Join('-', new string([.. title.ToLowerInvariant().Select(c => char.IsAsciiLetterOrDigit(c) ? c : ' ')]).Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        string.Join('-', new string([.. title.ToLowerInvariant().Where(c => c != '\'').Select(c => char.IsAsciiLetterOrDigit(c) ? c : ' ')]).Split(' ', StringSplitOptions.RemoveEmptyEntries));
 }

@@ -59,7 +59,7 @@ internal static class Styles
         a { color: var(--accent); text-underline-offset: 2px; }
         .scroll { overflow-x: auto; margin: 0 -20px; padding: 0 20px; }
         table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-        .results { min-width: 100%; }
+        .results { min-width: 100%; } .results small { font-size: .84em; font-weight: 400; color: var(--soft); }
         th, td { text-align: right; padding: .45em .6em; border-bottom: 1px solid var(--line); white-space: nowrap; }
         thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; border-bottom-color: var(--soft); }
         th:first-child, td:first-child { text-align: left; padding-left: 0; }

@@ -1,0 +1,40 @@
+using System.Text.RegularExpressions;
+using Rlgf.Algorithms;
+using Rlgf.Evaluation;
+using Rlgf.Runs;
+using Rlgf.Tests.Toys;
+
+namespace Rlgf.Tests.Runs;
+
+public sealed partial class MetricsDocumentTests
+{
+    [Fact]
+    public void Every_metric_is_in_the_document_and_the_document_names_no_other()
+    {
+        var policy = new TabularModel(vocabulary: 3, horizon: 3);
+        var setup = ToyRun.Setup(policy, Presets.Adaptive(), ToyRun.Guide(3, null, _ => [0.2, 0.3, 0.5]), response => response.Contains('2') ? 1 : 0, iterations: 1);
+        var record = Assert.Single(ToyRun.Run(setup));
+        var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1);
+        var written = record.Metrics.Keys.Concat(Evaluator.Means([row]).Keys).ToHashSet();
+
+        var sections = File.ReadAllText(DocumentPath()).Split("\n## ").Where(section => section.StartsWith("Metrics of", StringComparison.Ordinal));
+        var documented = sections.SelectMany(section => section.Split('\n')).Where(line => line.StartsWith("| `", StringComparison.Ordinal))
+            .SelectMany(line => Name().Matches(line.Split('|')[1]).Select(match => match.Groups[1].Value)).ToHashSet();
+
+        Assert.Empty(written.Except(documented));
+        Assert.Empty(documented.Except(written));
+    }
+
+    private static string DocumentPath()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var path = Path.Combine(folder.FullName, "docs", "metrics.md");
+            if (File.Exists(path)) return path;
+        }
+        throw new FileNotFoundException("docs/metrics.md is not above the tests");
+    }
+
+    [GeneratedRegex("`([^`]+)`")]
+    private static partial Regex Name();
+}
