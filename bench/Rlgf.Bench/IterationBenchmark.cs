@@ -23,12 +23,16 @@ public sealed record IterationFigures(
     string Algorithm, IReadOnlyDictionary<string, double> Seconds, long PolicyTokens, double UpdateOperationsPerSecond, double UpdateShareOfProductRate,
     double PeakMebibytes, long LiveTensorsBefore, long LiveTensorsAfter);
 
+/// <summary>The models of an iteration, all of one shape.</summary>
+internal sealed record IterationModels(ILanguageModel Policy, ILanguageModel Reference, ILanguageModel Guide, ISequenceClassifier Reward);
+
 internal static class IterationBenchmark
 {
     private const int Epochs = 5;
 
-    public static IterationFigures Run(Workload workload, ILanguageModel policy, ILanguageModel reference, ILanguageModel guide, string algorithm, double productRate)
+    public static IterationFigures Run(Workload workload, IterationModels models, string algorithm, double productRate)
     {
+        var (policy, reference, guide, classifier) = models;
         var tokenizer = new NumberTokenizer(workload.Vocabulary);
         var random = new Random(1);
         var prompts = Enumerable.Range(0, workload.Rows)
@@ -42,7 +46,7 @@ internal static class IterationBenchmark
             Reference = reference,
             Tokenizer = tokenizer,
             Guide = new LocalModelGuide("guide", guide, tokenizer, tokenizer, sampling),
-            Reward = new FunctionReward("even", response => response.Tokens.Count(token => token % 2 == 0)),
+            Reward = new ClassifierReward("classifier", classifier, tokenizer, "good", includePrompt: true),
             Prompts = prompts,
             Sampling = sampling,
             // The switch comes after both iterations: AggreVaTeD's half of D²LOLS, PPO++ being its other half.

@@ -27,8 +27,8 @@ try
         return 0;
     }
 
-    var facts = TorchRuntime.Load(options.Threads);
-    var environment = RunEnvironment.Capture(facts.FastFloat32Products ? "medium" : "highest");
+    TorchRuntime.Load(options.Threads);
+    var environment = RunEnvironment.Capture();
     Console.WriteLine($"{environment.Processor}, {environment.LogicalCores} cores, {environment.Threads} threads, libtorch {environment.Libtorch}, products {environment.MatmulPrecision}");
     var figures = new List<WorkloadFigures>();
     foreach (var workload in options.Workloads)
@@ -106,7 +106,9 @@ namespace Rlgf.Bench
             var supervised = SupervisedBenchmark.Run(workload, policy, rates.Training, options.Repeats);
             using var reference = policy.Clone();
             using var guide = workload.NewModel(seed: 2);
-            var iterations = options.Algorithms.Select(algorithm => IterationBenchmark.Run(workload, policy, reference, guide, algorithm, rates.Training)).ToArray();
+            using var classifier = SequenceClassifierFolder.FromLanguageModel(guide, ["bad", "good"], padId: null, seed: 3);
+            var models = new IterationModels(policy, reference, guide, classifier);
+            var iterations = options.Algorithms.Select(algorithm => IterationBenchmark.Run(workload, models, algorithm, rates.Training)).ToArray();
             return new WorkloadFigures(workload, rates, generation, supervised, iterations);
         }
     }
