@@ -34,7 +34,7 @@ internal static class CompareCommand
         var table = ResultsTable.Of(RunGroup.Of(data.Runs));
         if (table.Algorithms.Count == 0) throw new InputException("none of these runs has been evaluated: set evaluation prompts in their recipes");
 
-        ResultsText.Print(terminal.Out, table, terminal.OutWidth);
+        ResultsText.Print(terminal.Out, table);
         terminal.Out.WriteLine(ResultSentence.Of(table));
         terminal.Out.WriteLine(ResultsText.Explanation(table));
         if (output is not null)

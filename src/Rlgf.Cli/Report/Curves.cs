@@ -15,6 +15,8 @@ internal static class Curves
     /// <summary>A curve has at most so many points; longer runs are averaged in stretches, so that a report stays small.</summary>
     public const int MostPoints = 150;
 
+    private const string RewardPart = "reward/part/";
+
     /// <summary>All charts that have data.</summary>
     public static IReadOnlyList<ChartSet> Of(IReadOnlyList<RunGroup> groups)
     {
@@ -38,6 +40,7 @@ internal static class Curves
             new("training", "In training", "Measured on each iteration's own rows, whoever wrote them.",
             [
                 Trained("Reward", groups, Metric("reward/mean")),
+                .. Parts(groups).Select(part => Trained($"Reward: {part[RewardPart.Length..]}", groups, Metric(part))),
                 Trained("KL to the start, nats a response", groups, Metric("kl/start")),
                 Trained("Policy loss", groups, Metric("loss/policy")),
                 Trained("Value loss", groups, Metric("loss/value")),
@@ -65,6 +68,14 @@ internal static class Curves
             new("Score of the judge that training never saw", [.. table.Rows.Select(row => new IntervalLine(row.Name, row.Judge, row.Group))]),
         ];
         return [.. charts.Where(chart => chart.Lines.Any(line => double.IsFinite(line.Value.Mean)))];
+    }
+
+    /// <summary>Names of the reward's parts; none for a reward that is one thing.</summary>
+    private static string[] Parts(IReadOnlyList<RunGroup> groups)
+    {
+        string[] parts = [.. groups.SelectMany(group => group.Runs).SelectMany(run => run.Iterations.Take(1)).SelectMany(record => record.Metrics.Keys)
+            .Where(name => name.StartsWith(RewardPart, StringComparison.Ordinal)).Distinct()];
+        return parts.Length > 1 ? parts : [];
     }
 
     private static double Iteration(ReportRun run, EvaluationRecord evaluation) => evaluation.Iteration;

@@ -40,7 +40,7 @@ internal sealed class HtmlReport
         _html.Append("<main>\n");
         Results();
         Charts();
-        Answers();
+        WrittenAnswers();
         Tokens();
         Settings();
         _html.Append("</main>\n<footer>Made by rlgf. This page is one file, loads nothing and runs no script.</footer>\n</body>\n</html>\n");
@@ -122,45 +122,22 @@ internal sealed class HtmlReport
         }
     }
 
-    private void Answers()
+    private void WrittenAnswers()
     {
-        var writers = new List<(string Name, int Colour, IReadOnlyList<EvaluationRow> Rows)>();
-        var runs = _groups.SelectMany(group => group.Runs).ToArray();
-        if (runs.FirstOrDefault(run => run.Start is not null) is { } started) writers.Add(("starting model", -1, started.Start!.Rows));
-        foreach (var guided in runs.Where(run => run.Guide is not null).DistinctBy(run => run.Description.Guide))
-            writers.Add((_table.Guides.Count == 1 ? "guide" : $"guide: {guided.Description.Guide}", -1, guided.Guide!.Rows));
-        // A run that was only evaluated at its start has nothing of its own yet.
-        for (var i = 0; i < _groups.Count; i++)
-        {
-            if (_groups[i].Runs.FirstOrDefault(run => run.Last is { Iteration: > 0 }) is { } run) writers.Add((_groups[i].Label, i, run.Last!.Rows));
-        }
-        if (writers.Count == 0) return;
-
+        var drawn = Answers.Drawn(_groups, PromptsShown);
+        if (drawn.Count == 0) return;
         _html.Append("<h2 id=\"answers\">What each model writes</h2>\n<p class=\"hint\">Held-out prompts drawn at random, not picked. The numbers are the reward and, where there is one, the judge's score");
         _html.Append(_groups.Any(group => group.Runs.Count > 1) ? "; of several seeds the first.</p>\n" : ".</p>\n");
-        foreach (var prompt in DrawnPrompts(writers[0].Rows.Count))
+        foreach (var answers in drawn)
         {
-            _html.Append("<article class=\"card\"><div class=\"text prompt\">").Append(HtmlText.Escape(writers[0].Rows[prompt].Prompt, MostCharacters)).Append("</div><dl class=\"answers\">");
-            foreach (var (name, colour, rows) in writers)
+            _html.Append("<article class=\"card\"><div class=\"text prompt\">").Append(HtmlText.Escape(answers.Prompt, MostCharacters)).Append("</div><dl class=\"answers\">");
+            foreach (var (writer, group, row) in answers.Of)
             {
-                var row = rows[prompt];
-                _html.Append("<dt>").Append(Dot(colour)).Append(HtmlText.Escape(name)).Append("<small>").Append(Number.Fixed(row.Reward, 3));
+                _html.Append("<dt>").Append(Dot(group)).Append(HtmlText.Escape(writer)).Append("<small>").Append(Number.Fixed(row.Reward, 3));
                 if (double.IsFinite(row.Judge)) _html.Append(" / ").Append(Number.Fixed(row.Judge, 3));
                 _html.Append("</small></dt><dd class=\"text\">").Append(HtmlText.Escape(row.Response, MostCharacters)).Append("</dd>");
             }
             _html.Append("</dl></article>\n");
-        }
-    }
-
-    private static IEnumerable<int> DrawnPrompts(int count)
-    {
-        var random = new RandomStream(seed: 6);
-        var left = Enumerable.Range(0, count).ToList();
-        for (var shown = 0; shown < PromptsShown && left.Count > 0; shown++)
-        {
-            var at = random.NextInt32(left.Count);
-            yield return left[at];
-            left.RemoveAt(at);
         }
     }
 

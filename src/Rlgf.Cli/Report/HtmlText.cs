@@ -18,13 +18,16 @@ internal static class HtmlText
         return Escape(text[..length]) + " …";
     }
 
+    /// <summary>Embeddings, overrides and isolates: one without its end would turn around the text of the page after it.</summary>
+    private static bool TurnsDirection(char c) => c is (>= '\u202A' and <= '\u202E') or (>= '\u2066' and <= '\u2069');
+
     private static string ShowControls(string text)
     {
         StringBuilder? shown = null;
         for (var i = 0; i < text.Length; i++)
         {
             var c = text[i];
-            if (c is '\n' or '\t' || !char.IsControl(c)) continue;
+            if (c is '\n' or '\t' || (!char.IsControl(c) && !TurnsDirection(c))) continue;
             shown ??= new StringBuilder(text);
             shown[i] = c switch { < ' ' => (char)('\u2400' + c), '\u007F' => '\u2421', _ => '\uFFFD' };
         }

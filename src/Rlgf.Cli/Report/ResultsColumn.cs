@@ -17,7 +17,7 @@ internal sealed record ResultsColumn(string Header, string Meaning, Func<Results
     private static readonly ResultsColumn[] All =
     [
         new("reward", "mean training reward of the responses to the held-out prompts, without KL, and its 95 % interval", row => Mean(row.Reward)),
-        new("over seeds", "standard deviation of the mean reward over the seeds", row => new(Number.Fixed(row.RewardOverSeeds, 3)), IsNarrow: false),
+        new("over seeds", "standard deviation of the mean reward over the seeds", row => new(Number.Fixed(row.RewardOverSeeds, 3))),
         new("judge", "mean score of a judge that training never saw, and its 95 % interval", row => Mean(row.Judge)),
         new("KL", "KL to the starting model, nats a response", row => new(Number.Fixed(row.Kl, 1))),
         new("perplexity", "perplexity of the responses under the starting model", row => new(Number.Fixed(row.Perplexity, 1))),

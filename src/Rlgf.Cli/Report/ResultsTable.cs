@@ -74,6 +74,12 @@ internal sealed record ResultsRow
 /// <param name="Algorithms">Each group whose runs were evaluated, in the order of the groups.</param>
 internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow> Guides, IReadOnlyList<ResultsRow> Algorithms)
 {
+    /// <summary>What the starting model is called.</summary>
+    public const string StartName = "starting model";
+
+    /// <summary>What a guide is called where there are so many.</summary>
+    public static string GuideName(string? guide, int guides) => guides == 1 ? "guide" : $"guide: {guide}";
+
     /// <summary>All rows in the order to show them.</summary>
     public IReadOnlyList<ResultsRow> Rows => [.. Start is null ? [] : new[] { Start }, .. Guides, .. Algorithms];
 
@@ -90,10 +96,10 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
         var runs = evaluated.SelectMany(group => group.Runs).ToArray();
         // The starting model and a guide are the same in every run, but their responses are drawn anew for each seed.
         var start = FirstOfEachSeed(runs.Where(run => run.Start is not null)) is { Count: > 0 } starts
-            ? Row("starting model", [.. starts.Select(run => run.Start!)]) : null;
+            ? Row(StartName, [.. starts.Select(run => run.Start!)]) : null;
         var byGuide = runs.Where(run => run.Guide is not null).GroupBy(run => run.Description.Guide ?? "").ToArray();
         var guides = byGuide.ToDictionary(group => group.Key, group => Row(
-            byGuide.Length == 1 ? "guide" : "guide: " + group.Key, [.. FirstOfEachSeed(group).Select(run => run.Guide!)]) with { Start = start });
+            GuideName(group.Key, byGuide.Length), [.. FirstOfEachSeed(group).Select(run => run.Guide!)]) with { Start = start });
         var rows = evaluated.Select(group => (group, Row: Row(group.Label, [.. group.Runs.Select(run => run.Last!)]) with
         {
             Group = groups.TakeWhile(other => other.Label != group.Label).Count(),

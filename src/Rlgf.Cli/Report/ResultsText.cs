@@ -15,23 +15,37 @@ internal static class ResultsText
             (seeds > 1 ? "with these trained models; how far training runs lie apart is the column \"over seeds\"." : "with these trained models, not what other seeds could have.");
     }
 
-    /// <summary>Prints the table, aligned, without colours.</summary>
-    /// <param name="output">Where to.</param>
-    /// <param name="table">What.</param>
-    /// <param name="width">Columns of the output.</param>
-    public static void Print(TextWriter output, ResultsTable table, int width)
+    /// <summary>Prints the table, aligned, without colours. It is as wide as it is: wider than the terminal is better than numbers cut in two.</summary>
+    public static void Print(TextWriter output, ResultsTable table)
     {
         var columns = ResultsColumn.For(table).Where(column => column.IsNarrow).ToArray();
-        var grid = new Table { Border = TableBorder.Simple, UseSafeBorder = true };
-        grid.AddColumn(new TableColumn("") { NoWrap = true });
-        foreach (var column in columns) grid.AddColumn(new TableColumn(new Spectre.Console.Text(column.Header)) { Alignment = Justify.Right, NoWrap = true });
+        var grid = new Table { Border = TableBorder.Simple };
+        grid.AddColumn(new TableColumn("") { NoWrap = true, Padding = new Padding(0, 0, 2, 0) });
+        foreach (var column in columns)
+            grid.AddColumn(new TableColumn(new Spectre.Console.Text(column.Header)) { Alignment = Justify.Right, NoWrap = true, Padding = new Padding(0, 0, 2, 0) });
         foreach (var row in table.Rows)
             grid.AddRow([new Spectre.Console.Text(row.Name), .. columns.Select(column => new Spectre.Console.Text(column.Cell(row).Text))]);
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Interactive = InteractionSupport.No, Out = new AnsiConsoleOutput(output) });
-        // Wider than the terminal is better than numbers cut in two.
-        console.Profile.Width = Math.Max(width, 200);
+
+        var text = new StringWriter();
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Interactive = InteractionSupport.No, Out = new AnsiConsoleOutput(text) });
+        console.Profile.Width = 400;
         console.Write(grid);
+        foreach (var line in text.ToString().Split('\n').Select(line => line.TrimEnd()).Where(line => line.Length > 0)) output.WriteLine(line);
     }
+
+    /// <summary>Prints prompts with what each model wrote, one line each: line breaks of a text show as ↵.</summary>
+    public static void PrintAnswers(TextWriter output, IReadOnlyList<Answers> drawn)
+    {
+        foreach (var answers in drawn)
+        {
+            output.WriteLine($"\n> {OneLine(answers.Prompt)}");
+            var width = answers.Of.Max(answer => answer.Writer.Length);
+            foreach (var (writer, _, row) in answers.Of) output.WriteLine($"  {writer.PadRight(width)}  {Number.Fixed(row.Reward, 3)}  {OneLine(row.Response)}");
+        }
+        output.WriteLine();
+    }
+
+    private static string OneLine(string text) => string.Concat(text.Trim().Select(c => c == '\n' ? '↵' : char.IsControl(c) ? ' ' : c));
 
     /// <summary>The table in Markdown; a difference whose interval leaves out 0 is bold.</summary>
     public static string Markdown(ResultsTable table)

@@ -22,6 +22,7 @@ public sealed class CompareCommandTests : IDisposable
         var result = Cli.Run("compare", Path.Combine(_folder, "runs"), "--output", output, "--title", "Three & more");
 
         Assert.Equal(ExitCode.Ok, result.Code);
+        File.WriteAllText(Path.Combine(output, "terminal.txt"), result.Output);
         Assert.Contains("D²LOLS", result.Output, StringComparison.Ordinal);
         Assert.Contains("Adaptive ends with the highest held-out reward", result.Output, StringComparison.Ordinal);
         Assert.Contains("<h1>Three &amp; more</h1>", File.ReadAllText(Path.Combine(output, ResultsFolder.ReportName)), StringComparison.Ordinal);

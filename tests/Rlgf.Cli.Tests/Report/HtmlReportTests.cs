@@ -27,6 +27,7 @@ public sealed class HtmlReportTests
         Assert.DoesNotContain("<img", page, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("<script", page, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("<!--", page, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u202E', page);
         Assert.Contains("&lt;img src=x onerror=alert(1)&gt;", page, StringComparison.Ordinal);
         // Only the elements that reports are made of, and no attribute that runs anything.
         var elements = Parse(page).Descendants().ToArray();

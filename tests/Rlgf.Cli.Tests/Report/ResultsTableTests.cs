@@ -83,7 +83,7 @@ public sealed class ResultsTableTests
     {
         var table = ResultsTable.Of(RunGroup.Of(SyntheticRuns.All(2)));
         var output = new StringWriter();
-        ResultsText.Print(output, table, width: 80);
+        ResultsText.Print(output, table);
         var lines = output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.All(table.Rows, row => Assert.Single(lines, line => line.TrimStart().StartsWith(row.Name + " ", StringComparison.Ordinal)));
         Assert.DoesNotContain('\u001B', output.ToString());
@@ -91,6 +91,21 @@ public sealed class ResultsTableTests
         var markdown = ResultsText.Markdown(table).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(table.Rows.Count + 2, markdown.Length);
         Assert.Single(markdown.Select(line => line.Count(c => c == '|')).Distinct());
+    }
+
+    [Fact]
+    public void Answers_are_the_same_prompts_for_all_and_one_line_each_on_the_terminal()
+    {
+        var groups = RunGroup.Of(SyntheticRuns.All(2));
+        var drawn = Answers.Drawn(groups, 6);
+        Assert.Equal(6, drawn.Select(answers => answers.Prompt).Distinct().Count());
+        Assert.All(drawn, answers => Assert.All(answers.Of, answer => Assert.Equal(answers.Prompt, answer.Row.Prompt)));
+        Assert.All(drawn, answers => Assert.Equal(8, answers.Of.Count));
+
+        var output = new StringWriter { NewLine = "\n" };
+        var broken = drawn[0].Of[0] with { Row = drawn[0].Of[0].Row with { Response = "two\nlines\u001B[2J" } };
+        ResultsText.PrintAnswers(output, [new Answers("p", [broken])]);
+        Assert.Contains("two↵lines [2J\n", output.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
