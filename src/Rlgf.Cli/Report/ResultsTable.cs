@@ -94,12 +94,10 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
         RequireSamePrompts(evaluated);
 
         var runs = evaluated.SelectMany(group => group.Runs).ToArray();
-        // The starting model and a guide are the same in every run, but their responses are drawn anew for each seed.
-        var start = FirstOfEachSeed(runs.Where(run => run.Start is not null)) is { Count: > 0 } starts
-            ? Row(StartName, [.. starts.Select(run => run.Start!)]) : null;
+        var start = Different(runs.Select(run => run.Start)) is { Count: > 0 } starts ? Row(StartName, starts) : null;
         var byGuide = runs.Where(run => run.Guide is not null).GroupBy(run => run.Description.Guide ?? "").ToArray();
         var guides = byGuide.ToDictionary(group => group.Key, group => Row(
-            GuideName(group.Key, byGuide.Length), [.. FirstOfEachSeed(group).Select(run => run.Guide!)]) with { Start = start });
+            GuideName(group.Key, byGuide.Length), Different(group.Select(run => run.Guide))) with { Start = start });
         var rows = evaluated.Select(group => (group, Row: Row(group.Label, [.. group.Runs.Select(run => run.Last!)]) with
         {
             Group = groups.TakeWhile(other => other.Label != group.Label).Count(),
@@ -117,9 +115,19 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
             [.. rows.Select(row => row.group.Algorithm == "ppo" ? row.Row : row.Row with { Ppo = PpoFor(row.group.Guide) })]);
     }
 
-    private static List<ReportRun> FirstOfEachSeed(IEnumerable<ReportRun> runs) => [.. runs.DistinctBy(run => run.Description.Seed)];
+    /// <summary>The starting model and a guide are the same in every run; where runs drew other responses from them, that is as good as seeds.</summary>
+    private static List<EvaluationRecord> Different(IEnumerable<EvaluationRecord?> evaluations)
+    {
+        var different = new List<EvaluationRecord>();
+        foreach (var evaluation in evaluations.OfType<EvaluationRecord>())
+        {
+            var responses = evaluation.Rows.Select(row => row.Response);
+            if (!different.Any(other => other.Rows.Select(row => row.Response).SequenceEqual(responses))) different.Add(evaluation);
+        }
+        return different;
+    }
 
-    private static ResultsRow Row(string name, IReadOnlyList<EvaluationRecord> seeds)
+    private static ResultsRow Row(string name, List<EvaluationRecord> seeds)
     {
         double Mean(string metric) => seeds.Average(e => e.Metrics.TryGetValue(metric, out var value) ? value : double.NaN);
         double[] PerPrompt(Func<EvaluationRow, double> value) => [.. Enumerable.Range(0, seeds[0].Rows.Count).Select(i => seeds.Average(e => value(e.Rows[i])))];

@@ -63,7 +63,8 @@ public sealed class GuidedTraining : IDisposable
         var saved = state.Iteration;
         try
         {
-            if (state.Iteration == 0) Evaluate(0, cancellationToken);
+            // A run that was stopped or killed after its checkpoint and before the evaluation of it makes that evaluation now; made twice, it is the same.
+            if (IsEvaluated(state.Iteration)) Evaluate(state.Iteration, cancellationToken);
             while (state.Iteration < _setup.Iterations)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -78,7 +79,7 @@ public sealed class GuidedTraining : IDisposable
                     store?.Save(state);
                     saved = state.Iteration;
                 }
-                if (isLast || IsDue(_schedule.EvaluateEvery, state.Iteration)) Evaluate(state.Iteration, cancellationToken);
+                if (IsEvaluated(state.Iteration)) Evaluate(state.Iteration, cancellationToken);
             }
             return new(state, Finished: true);
         }
@@ -97,6 +98,8 @@ public sealed class GuidedTraining : IDisposable
         Learner.Dispose();
         Critics.Dispose();
     }
+
+    private bool IsEvaluated(int iteration) => iteration == 0 || iteration == _setup.Iterations || IsDue(_schedule.EvaluateEvery, iteration);
 
     private static bool IsDue(int every, int iteration) => every > 0 && iteration % every == 0;
 

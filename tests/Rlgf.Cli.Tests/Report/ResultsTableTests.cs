@@ -38,8 +38,17 @@ public sealed class ResultsTableTests
     {
         var table = ResultsTable.Of(RunGroup.Of([.. SyntheticRuns.All(2).Reverse()]));
         Assert.Equal(["starting model", "guide", "PPO", "PPO++", "AggreVaTeD", "LOLS", "D²LOLS", "Adaptive"], table.Rows.Select(row => row.Name));
-        Assert.All(table.Rows, row => Assert.Equal(2, row.Seeds));
+        Assert.All(table.Algorithms, row => Assert.Equal(2, row.Seeds));
         Assert.All(table.Algorithms, row => Assert.Equal("guide", row.Guide?.Name));
+    }
+
+    [Fact]
+    public void The_starting_model_counts_once_where_all_runs_drew_the_same_of_it()
+    {
+        var table = Table(Run("ppo", 1, [0.1, 0.5, 0.9]), Run("ppo", 2, [0.1, 0.5, 0.9]));
+        Assert.Equal(1, table.Start!.Seeds);
+        Assert.True(double.IsNaN(table.Start.RewardOverSeeds));
+        Assert.Equal(2, table.Algorithms[0].Seeds);
     }
 
     [Fact]
