@@ -25,5 +25,5 @@ internal sealed class DigitTokenizer(int vocabulary, int? end = null) : ITokeniz
 
     public int? IdOf(string token) => int.TryParse(token, CultureInfo.InvariantCulture, out var id) && id < vocabulary ? id : null;
 
-    public void Save(string folder) => throw new NotSupportedException();
+    public void Save(string folder) { }
 }

@@ -1,0 +1,100 @@
+using Rlgf.Algorithms;
+using Rlgf.Guides;
+using Rlgf.Losses;
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Rewards;
+using Rlgf.Rollouts;
+using Rlgf.Runs;
+using Rlgf.Tests.Toys;
+using Rlgf.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Tests.Training;
+
+/// <summary>A run that is stopped and goes on ends where it would have ended, bit for bit.</summary>
+public sealed class ResumeTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("rlgf").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(CriticSharing.SharedTrunk)]
+    [InlineData(CriticSharing.Separate)]
+    public void A_resumed_run_ends_with_the_same_weights_bit_for_bit(CriticSharing sharing)
+    {
+        foreach (var algorithm in new[] { Presets.Lols(0.5, 0.8), Presets.Adaptive() })
+        {
+            var whole = Run(Path.Combine(_folder, "whole" + algorithm.Name + sharing), algorithm, sharing, stopDuring: null, resume: false);
+            var folder = Path.Combine(_folder, "stopped" + algorithm.Name + sharing);
+            Assert.Null(Run(folder, algorithm, sharing, stopDuring: 3, resume: false));
+            Assert.Equal(whole, Run(folder, algorithm, sharing, stopDuring: null, resume: true));
+        }
+    }
+
+    [Fact]
+    public void A_stop_while_text_is_written_saves_the_iterations_that_are_done()
+    {
+        var folder = Path.Combine(_folder, "saved");
+        Run(folder, Presets.Ppo(), CriticSharing.SharedTrunk, stopDuring: 3, resume: false);
+        Assert.Equal(["iteration-00003"], Directory.GetDirectories(folder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void An_unfinished_checkpoint_is_not_taken_for_a_whole_one()
+    {
+        var folder = Path.Combine(_folder, "killed");
+        Run(folder, Presets.Ppo(), CriticSharing.SharedTrunk, stopDuring: 3, resume: false);
+        Directory.CreateDirectory(Path.Combine(folder, "iteration-00004.unfinished"));
+        Assert.NotNull(Run(folder, Presets.Ppo(), CriticSharing.SharedTrunk, stopDuring: null, resume: true));
+    }
+
+    /// <summary>Six iterations on a tiny GPT-2. Stopped: the reward of that iteration cancels, in the middle of it.</summary>
+    /// <returns>All final weights, or null if it was stopped.</returns>
+    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume)
+    {
+        using var cancellation = new CancellationTokenSource();
+        using var policy = TinyGpt2.Create(seed: 3);
+        using var reference = policy.Clone();
+        using var guideModel = TinyGpt2.Create(seed: 4);
+        var tokenizer = new DigitTokenizer(TinyGpt2.Vocabulary, TinyGpt2.End);
+        var sampling = new SamplingSettings { MaxNewTokens = 6, EndTokens = [TinyGpt2.End] };
+        var calls = 0;
+        var reward = new FunctionReward("sevens", response => response.Text.Count(c => c == '1'));
+        var setup = new TrainingSetup
+        {
+            Policy = policy,
+            Reference = reference,
+            Tokenizer = tokenizer,
+            Guide = new LocalModelGuide("other", guideModel, tokenizer, tokenizer, sampling),
+            Reward = new Stopping(reward, () => { if (stopDuring is { } n && calls++ == n) cancellation.Cancel(); }),
+            Prompts = [.. Enumerable.Range(0, 7).Select(i => new Prompt(i.ToString(System.Globalization.CultureInfo.InvariantCulture), [i]))],
+            Sampling = sampling,
+            Algorithm = algorithm,
+            CriticSharing = sharing,
+            Kl = new KlSettings { Coefficient = 0.1, Target = 1, Horizon = 100 },
+            Update = new UpdateSettings { Epochs = 2, RowsPerMinibatch = 4, LearningRate = 1e-3, Schedule = LearningRateSchedule.Linear, Reduction = LossReduction.TokenMean },
+            Iterations = 6,
+            RowsPerIteration = 8,
+            Seed = 11,
+        };
+        using var training = new GuidedTraining(setup, new TrainingSchedule { CheckpointEvery = 2 }, new MemoryLog());
+        var outcome = training.Run(new CheckpointFolder(folder, setup, training.Critics, training.Learner, keep: 1), resume, null, cancellation.Token);
+        Assert.Equal(stopDuring is null, outcome.Finished);
+        return outcome.Finished ? [.. policy.Module.parameters().Concat(training.Critics.NamedParameters().Select(named => named.Parameter)).SelectMany(p => p.data<float>().ToArray())] : null;
+    }
+
+    private sealed class Stopping(IReward inner, Action before) : IReward
+    {
+        public string Name => inner.Name;
+
+        public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
+        {
+            before();
+            cancellationToken.ThrowIfCancellationRequested();
+            return inner.Score(responses, cancellationToken);
+        }
+    }
+}
