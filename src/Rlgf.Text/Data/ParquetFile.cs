@@ -19,7 +19,7 @@ internal static class ParquetFile
         {
             using var rows = reader.OpenRowGroupReader(group);
             var count = checked((int)rows.RowCount);
-            var columns = fields.Select(field => Attempt(path, () => ReadColumn(rows, field, count))).ToArray();
+            var columns = fields.Select(field => Attempt(path, () => ReadColumn(file, rows, field, count))).ToArray();
             for (var row = 0; row < count; row++)
             {
                 yield return new DataRow(shape, Array.ConvertAll(columns, column => column[row]), ++number, null);
@@ -40,7 +40,7 @@ internal static class ParquetFile
         }
     }
 
-    private static object?[] ReadColumn(ParquetRowGroupReader rows, Field field, int count)
+    private static object?[] ReadColumn(FileStream file, ParquetRowGroupReader rows, Field field, int count)
     {
         var (leaf, listLevel) = field switch
         {
@@ -54,7 +54,7 @@ internal static class ParquetFile
         }
 
         var type = leaf.ClrType;
-        var column = new Column(rows, leaf, listLevel, count);
+        var column = new Column(file, rows, leaf, listLevel, count);
         return type == typeof(ReadOnlyMemory<char>) ? column.Read<ReadOnlyMemory<char>>(text => text.ToString())
             : type == typeof(bool) ? column.Read<bool>(value => value)
             : type == typeof(long) ? column.Read<long>(value => value)
@@ -77,21 +77,21 @@ internal static class ParquetFile
     }
 
     /// <summary>A column of one row group.</summary>
+    /// <param name="File">The file.</param>
     /// <param name="Rows">The row group.</param>
     /// <param name="Leaf">The column's values.</param>
     /// <param name="ListLevel">For lists: the definition level from which on a list has an element; one below is an empty list, lower a null list.</param>
     /// <param name="Count">Number of rows.</param>
-    private sealed record Column(ParquetRowGroupReader Rows, DataField Leaf, int ListLevel, int Count)
+    private sealed record Column(FileStream File, ParquetRowGroupReader Rows, DataField Leaf, int ListLevel, int Count)
     {
-        private const string UnreadVersion2 = "lists or booleans in data pages of version 2 (write the file with version 1, the usual one)";
-
         public object?[] Read<T>(Func<T, object> convert)
             where T : struct
         {
-            // Version 2 pages store booleans by run length, which the library reads wrongly (6.1), and it doesn't read lists in them at all.
-            if (typeof(T) == typeof(bool) && Rows.GetMetadata(Leaf)?.MetaData?.Encodings.Contains(Encoding.PLAIN) == false)
+            // Version 2 pages store booleans by run length, which the library reads wrongly (6.1): a column without plain values is one of those.
+            var chunk = Rows.GetMetadata(Leaf)?.MetaData ?? throw new InvalidDataException($"the footer doesn't describe the column {Leaf.Path}");
+            if (typeof(T) == typeof(bool) && !chunk.Encodings.Contains(Encoding.PLAIN))
             {
-                return Fill(Count, UnreadVersion2);
+                return ReadVersion2(chunk);
             }
 
             RawColumnData raw;
@@ -101,12 +101,18 @@ internal static class ParquetFile
             }
             catch (NotImplementedException) when (Leaf.MaxRepetitionLevel > 0)
             {
-                return Fill(Count, UnreadVersion2);
+                return ReadVersion2(chunk);
             }
 
             using var column = (RawColumnData<T>)raw;
             ReadOnlySpan<int> definition = Leaf.MaxDefinitionLevel > 0 ? column.DefinitionLevels : [];
             return Leaf.MaxRepetitionLevel == 0 ? Plain(column.Values, definition, convert) : Lists(column.Values, definition, column.RepetitionLevels, convert);
+        }
+
+        private object?[] ReadVersion2(ColumnMetaData chunk)
+        {
+            var (values, definition, repetition) = ParquetVersion2Pages.Read(File, chunk, Leaf);
+            return Leaf.MaxRepetitionLevel == 0 ? Plain<object>(values, definition, value => value) : Lists<object>(values, definition, repetition, value => value);
         }
 
         /// <summary>A value is stored only where its definition level is the highest.</summary>
