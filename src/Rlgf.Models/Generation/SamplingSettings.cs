@@ -7,27 +7,33 @@ namespace Rlgf.Models.Generation;
 public sealed record SamplingSettings
 {
     /// <summary>The most tokens written in a row; the row ends there if no end token came.</summary>
+    [Limits(AtLeast = 1)]
     public required int MaxNewTokens { get; init; }
 
     /// <summary>
     /// End tokens are impossible before a response holds this many tokens. Tokens that <see cref="TokenRow.Response"/> already holds count,
     /// so that a response which is written in two goes has the same distribution as one written in one.
     /// </summary>
+    [Limits(AtLeast = 0)]
     public int MinNewTokens { get; init; }
 
     /// <summary>Take the most likely token instead of sampling; temperature, top-k and top-p are then not used.</summary>
     public bool Greedy { get; init; }
 
     /// <summary>Logits are divided by it; above 0.</summary>
+    [Limits(Above = 0)]
     public double Temperature { get; init; } = 1;
 
     /// <summary>Only the k most likely tokens (and those tied with the last) can be drawn; 0 is no limit.</summary>
+    [Limits(AtLeast = 0)]
     public int TopK { get; init; }
 
     /// <summary>Only the most likely tokens that together reach this probability can be drawn, at least one; above 0, and 1 is no limit.</summary>
+    [Limits(Above = 0, AtMost = 1)]
     public double TopP { get; init; } = 1;
 
     /// <summary>Divides positive and multiplies negative logits of tokens that the row already holds, its prompt included; above 0, and 1 is none.</summary>
+    [Limits(Above = 0)]
     public double RepetitionPenalty { get; init; } = 1;
 
     /// <summary>Ids that end a row.</summary>

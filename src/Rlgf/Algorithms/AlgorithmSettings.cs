@@ -1,4 +1,5 @@
 using Rlgf.Rollouts;
+using Rlgf.Text;
 
 namespace Rlgf.Algorithms;
 
@@ -43,7 +44,7 @@ public enum GuideCreditWeight
 /// <param name="RollOut">Who writes the rest.</param>
 /// <param name="RollInProbability">β.</param>
 /// <param name="Lengths">How the roll-in's length is drawn.</param>
-public sealed record RolloutPhase(Actor RollIn, Actor RollOut, double RollInProbability, RollInLengths Lengths);
+public sealed record RolloutPhase(Actor RollIn, Actor RollOut, [Limits(AtLeast = 0, AtMost = 1)] double RollInProbability, RollInLengths Lengths);
 
 /// <summary>
 /// An algorithm as data on independent axes: the phases (roll-in actor, its length and probability, roll-out actor), the schedule over them, the advantage

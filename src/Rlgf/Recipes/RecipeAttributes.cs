@@ -1,28 +1,5 @@
 namespace Rlgf.Recipes;
 
-/// <summary>The range of a number in a recipe.</summary>
-[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
-public sealed class LimitsAttribute : Attribute
-{
-    /// <summary>The least value allowed.</summary>
-    public double AtLeast { get; set; } = double.NegativeInfinity;
-
-    /// <summary>The greatest value allowed.</summary>
-    public double AtMost { get; set; } = double.PositiveInfinity;
-
-    /// <summary>The value must be greater than this.</summary>
-    public double Above { get; set; } = double.NegativeInfinity;
-
-    /// <summary>What a value must be, or null where it is that.</summary>
-    internal string? Broken(double value) =>
-        value < AtLeast ? Invariant($"at least {AtLeast}")
-        : value > AtMost ? Invariant($"at most {AtMost}")
-        : value <= Above && !double.IsNegativeInfinity(Above) ? Invariant($"above {Above}")
-        : null;
-
-    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
-}
-
 /// <summary>A string that names a file or folder to read: a relative one is looked for from the current folder, then from the recipe's.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed class RecipePathAttribute : Attribute;

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Rlgf.Text;
 
 namespace Rlgf.Recipes;
 
@@ -27,13 +28,14 @@ internal static class RecipeSchema
     /// <summary>The type of a list's items, or null for what is no list.</summary>
     public static Type? ItemType(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
 
-    /// <summary>The keys of a record in the order of its source.</summary>
+    /// <summary>The keys of a record in the order of its source, those of its base first.</summary>
     public static IReadOnlyList<Member> MembersOf(Type type)
     {
         var parameters = ConstructorOf(type).GetParameters().ToDictionary(parameter => parameter.Name!);
         lock (Nullability)
         {
-            return [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.SetMethod is { IsPublic: true }).Select(property =>
+            return [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.SetMethod is { IsPublic: true })
+                .OrderBy(property => property.DeclaringType == type).ThenBy(property => property.MetadataToken).Select(property =>
             {
                 var parameter = parameters.GetValueOrDefault(property.Name);
                 return new Member(

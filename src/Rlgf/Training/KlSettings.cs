@@ -1,4 +1,6 @@
 using Rlgf.Losses;
+using Rlgf.Recipes;
+using Rlgf.Text;
 
 namespace Rlgf.Training;
 
@@ -13,9 +15,10 @@ public enum KlPlacement
 }
 
 /// <summary>The penalty for drifting from the reference π_0; the same for every algorithm.</summary>
-public sealed record KlSettings
+public sealed record KlSettings : ICheckedSection
 {
     /// <summary>Coefficient, or where an adaptive one begins. 0 is no penalty.</summary>
+    [Limits(AtLeast = 0)]
     public double Coefficient { get; init; } = 0.05;
 
     /// <summary>Where it goes.</summary>
@@ -25,11 +28,22 @@ public sealed record KlSettings
     public KlEstimator Estimator { get; init; }
 
     /// <summary>For an adaptive coefficient (Ziegler et al. 2019): the wanted KL, nats a response. Null: fixed.</summary>
+    [Limits(Above = 0)]
     public double? Target { get; init; }
 
     /// <summary>For an adaptive coefficient: rows over which it reacts.</summary>
+    [Limits(Above = 0)]
     public double Horizon { get; init; } = 10_000;
 
     /// <summary>The controller at the start of a run.</summary>
     public KlController NewController() => Target is { } target ? KlController.Adaptive(Coefficient, target, Horizon) : KlController.Fixed(Coefficient);
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Coefficient > 0 && Placement == KlPlacement.Loss && Estimator == KlEstimator.K1)
+            yield return ("estimator", "k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3");
+        if (Target is not null && Coefficient == 0)
+            yield return ("coefficient", "an adaptive coefficient that starts at 0 stays there; start above 0, or leave target out");
+    }
 }

@@ -1,4 +1,5 @@
 using Rlgf.Losses;
+using Rlgf.Text;
 
 namespace Rlgf.Training;
 
@@ -16,42 +17,54 @@ public enum LearningRateSchedule
 public sealed record UpdateSettings
 {
     /// <summary>How often each row is used.</summary>
+    [Limits(AtLeast = 1)]
     public int Epochs { get; init; } = 4;
 
     /// <summary>Rows of one optimiser step.</summary>
+    [Limits(AtLeast = 1)]
     public int RowsPerMinibatch { get; init; } = 32;
 
     /// <summary>Rows that are in memory at once; a minibatch is split into such parts and their gradients are added up. 0: the whole minibatch.</summary>
+    [Limits(AtLeast = 0)]
     public int RowsPerMicroBatch { get; init; }
 
     /// <summary>Learning rate of the policy.</summary>
+    [Limits(Above = 0)]
     public double LearningRate { get; init; } = 1e-5;
 
     /// <summary>Learning rate of the critics' own parameters.</summary>
+    [Limits(Above = 0)]
     public double CriticLearningRate { get; init; } = 1e-4;
 
     /// <summary>How the learning rates go over the iterations.</summary>
     public LearningRateSchedule Schedule { get; init; }
 
     /// <summary>Iterations over which the learning rates rise from 0.</summary>
+    [Limits(AtLeast = 0)]
     public int WarmUpIterations { get; init; }
 
     /// <summary>Clip range of the policy's ratio.</summary>
+    [Limits(Above = 0)]
     public double ClipRange { get; init; } = 0.2;
 
     /// <summary>Clip range of the values, in units of the reward; null leaves them unclipped.</summary>
+    [Limits(Above = 0)]
     public double? ValueClipRange { get; init; }
 
     /// <summary>Weight of the value loss.</summary>
+    [Limits(AtLeast = 0)]
     public double ValueCoefficient { get; init; } = 0.5;
 
     /// <summary>Gradients of the policy, and those of the critics' own parameters, are scaled down to this norm.</summary>
+    [Limits(Above = 0)]
     public double MaxGradientNorm { get; init; } = 1;
 
     /// <summary>Decoupled weight decay, on matrices.</summary>
+    [Limits(AtLeast = 0)]
     public double WeightDecay { get; init; }
 
     /// <summary>ε of AdamW.</summary>
+    [Limits(Above = 0)]
     public double AdamEpsilon { get; init; } = 1e-5;
 
     /// <summary>From a loss per token to one number.</summary>

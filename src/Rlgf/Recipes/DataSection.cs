@@ -1,0 +1,81 @@
+using Rlgf.Text;
+using Rlgf.Text.Data;
+
+namespace Rlgf.Recipes;
+
+/// <summary>Where prompts come from and how they are cut.</summary>
+public sealed record DataSection : ICheckedSection
+{
+    /// <summary>The training file: JSON lines, csv, tsv (each also .gz) or Parquet.</summary>
+    [RecipePath]
+    public required string Path { get; init; }
+
+    /// <summary>The file of held-out prompts, cut in the same way; null evaluates nothing.</summary>
+    [RecipePath]
+    public string? EvaluationPath { get; init; }
+
+    /// <summary>The format, where the file's name doesn't say it.</summary>
+    public DataFormat? Format { get; init; }
+
+    /// <summary>The column that holds the text.</summary>
+    public string Column { get; init; } = "text";
+
+    /// <summary>The column that holds a reference response (a text, or a list of texts of which the first is taken); null: what follows the prompt in its text, if anything does.</summary>
+    public string? ReferenceColumn { get; init; }
+
+    /// <summary>Which rows to use in both files, such as <c>label == 1 &amp;&amp; length(text) > 20</c>; null for all.</summary>
+    public string? Filter { get; init; }
+
+    /// <summary>The most rows to use of the training file, its first ones that pass the filter; null for all.</summary>
+    [Limits(AtLeast = 1)]
+    public int? Limit { get; init; }
+
+    /// <summary>The prompt is this many of the text's first tokens; shorter texts are left out. Null: the whole text is the prompt.</summary>
+    [Limits(AtLeast = 1)]
+    public int? PromptTokens { get; init; }
+
+    /// <summary>Texts with fewer tokens are left out.</summary>
+    [Limits(AtLeast = 1)]
+    public int MinTextTokens { get; init; } = 1;
+
+    /// <summary>For whole texts: the most tokens of a prompt; null for no limit but the model's.</summary>
+    [Limits(AtLeast = 1)]
+    public int? MaxPromptTokens { get; init; }
+
+    /// <summary>For whole texts: what happens to longer ones.</summary>
+    public LongPrompts TooLong { get; init; }
+
+    /// <summary>How the rows are read.</summary>
+    public TextDatasetOptions ReadOptions(bool evaluation) => new()
+    {
+        Format = Format,
+        Filter = Filter,
+        Limit = evaluation ? null : Limit,
+        Columns = ReferenceColumn is { } reference ? [Column, reference] : [Column],
+    };
+
+    /// <summary>How the prompts are cut.</summary>
+    public PromptSettings PromptSettings => new() { Tokens = PromptTokens, MinTextTokens = MinTextTokens, MaxTokens = MaxPromptTokens, TooLong = TooLong };
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (PromptTokens is not null && MaxPromptTokens is not null)
+            yield return ("max_prompt_tokens", "belongs to whole texts, and prompt_tokens is set; use one of them");
+        var problem = FilterProblem();
+        if (problem is not null) yield return ("filter", problem);
+    }
+
+    private string? FilterProblem()
+    {
+        try
+        {
+            _ = Filter is null ? null : RowFilter.Parse(Filter);
+            return null;
+        }
+        catch (InputException e)
+        {
+            return e.Message;
+        }
+    }
+}

@@ -1,0 +1,42 @@
+using Rlgf.Models.Generation;
+using Rlgf.Text;
+using Rlgf.Training;
+
+namespace Rlgf.Recipes;
+
+/// <summary>The value functions.</summary>
+public sealed record CriticSection
+{
+    /// <summary>What they are made of.</summary>
+    public CriticSharing Sharing { get; init; }
+
+    /// <summary>Whether a response that was cut at the limit is worth its critic's value there, rather than nothing.</summary>
+    public bool BootstrapCutRows { get; init; }
+}
+
+/// <summary>Evaluation on held-out prompts (<c>data.evaluation_path</c>) during a run, also before the first iteration and after the last.</summary>
+public sealed record EvaluationSection
+{
+    /// <summary>Iterations from one evaluation to the next.</summary>
+    [Limits(AtLeast = 1)]
+    public int Every { get; init; } = 10;
+
+    /// <summary>The most prompts, the file's first ones.</summary>
+    [Limits(AtLeast = 1)]
+    public int Prompts { get; init; } = 200;
+
+    /// <summary>How responses are drawn; null: as in training.</summary>
+    public SamplingSettings? Decoding { get; init; }
+}
+
+/// <summary>What is kept for going on after a stop.</summary>
+public sealed record CheckpointsSection
+{
+    /// <summary>Iterations from one checkpoint to the next.</summary>
+    [Limits(AtLeast = 1)]
+    public int Every { get; init; } = 10;
+
+    /// <summary>How many of the newest are kept.</summary>
+    [Limits(AtLeast = 1)]
+    public int Keep { get; init; } = 2;
+}

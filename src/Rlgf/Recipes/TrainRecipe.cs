@@ -1,0 +1,74 @@
+using Rlgf.Models.Generation;
+using Rlgf.Text;
+using Rlgf.Training;
+
+namespace Rlgf.Recipes;
+
+/// <summary>Reinforcement learning with or without a guide: <c>rlgf train</c>.</summary>
+public sealed record TrainRecipe : RunRecipe, ICheckedSection
+{
+    /// <summary>The starting policy, which is the reference of the KL penalty too.</summary>
+    public required ModelSection Model { get; init; }
+
+    /// <summary>Where prompts come from.</summary>
+    public required DataSection Data { get; init; }
+
+    /// <summary>How the policy samples; <c>max_new_tokens</c> is the response limit.</summary>
+    public required SamplingSettings Generation { get; init; }
+
+    /// <summary>The source of continuations that guides the policy; null for algorithms without one.</summary>
+    public GuideSection? Guide { get; init; }
+
+    /// <summary>What scores responses.</summary>
+    public required RewardSection Reward { get; init; }
+
+    /// <summary>A score that training never sees, for evaluation; null for none.</summary>
+    public RewardSection? Judge { get; init; }
+
+    /// <summary>The algorithm.</summary>
+    public required AlgorithmSection Algorithm { get; init; }
+
+    /// <summary>The value functions.</summary>
+    public CriticSection Critic { get; init; } = new();
+
+    /// <summary>The penalty for drifting from the start.</summary>
+    public KlSettings Kl { get; init; } = new();
+
+    /// <summary>The update of an iteration.</summary>
+    public UpdateSettings Update { get; init; } = new();
+
+    /// <summary>Iterations of the run.</summary>
+    [Limits(AtLeast = 1)]
+    public required int Iterations { get; init; }
+
+    /// <summary>Rows of an iteration, all responses to a prompt counted.</summary>
+    [Limits(AtLeast = 1)]
+    public required int RowsPerIteration { get; init; }
+
+    /// <summary>Evaluation on held-out prompts during the run.</summary>
+    public EvaluationSection Evaluation { get; init; } = new();
+
+    /// <summary>What is kept for going on after a stop.</summary>
+    public CheckpointsSection Checkpoints { get; init; } = new();
+
+    /// <inheritdoc/>
+    public override RunRecipe Resolved() => (TrainRecipe)base.Resolved() with
+    {
+        Model = Model.Resolved(),
+        Algorithm = Algorithm.Resolved(),
+        Guide = Guide is ModelGuideSection guide ? guide with { Sampling = guide.Sampling ?? Generation, Tokenizer = guide.Tokenizer ?? guide.Path } : Guide,
+        Evaluation = Evaluation with { Decoding = Evaluation.Decoding ?? Generation },
+    };
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        var algorithm = Algorithm.ToSettings();
+        if (Algorithm.NeedsGuide && Guide is null)
+            yield return ("guide", $"the algorithm '{algorithm.Name}' needs a guide and there is none; set one, or use ppo");
+        if (Guide is ReferencesGuideSection && Data is { PromptTokens: null, ReferenceColumn: null })
+            yield return ("guide", "references need a text to follow the prompt: set data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
+        if (RowsPerIteration % algorithm.GroupSize != 0)
+            yield return ("rows_per_iteration", $"{RowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");
+    }
+}

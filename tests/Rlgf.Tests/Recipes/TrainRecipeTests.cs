@@ -1,0 +1,108 @@
+using Rlgf.Algorithms;
+using Rlgf.Recipes;
+using Rlgf.Rollouts;
+using Rlgf.Text;
+
+namespace Rlgf.Tests.Recipes;
+
+public sealed class TrainRecipeTests
+{
+    private const string Least = """
+        kind: train
+        name: demo
+        model: {path: m}
+        data: {path: d.jsonl, prompt_tokens: 4}
+        generation: {max_new_tokens: 8}
+        guide: {kind: model, path: g}
+        reward: {kind: length, target_tokens: 5}
+        algorithm: {name: ppo_plus_plus}
+        iterations: 3
+        rows_per_iteration: 8
+        """;
+
+    [Theory]
+    [InlineData("ppo")]
+    [InlineData("ppo_plus_plus")]
+    [InlineData("aggrevated")]
+    [InlineData("lols")]
+    [InlineData("d2lols")]
+    [InlineData("adaptive")]
+    [InlineData("grpo")]
+    [InlineData("rloo")]
+    public void A_name_alone_is_the_preset_also_when_resolved_and_written(string name)
+    {
+        string[] changes = name == "d2lols" ? [$"algorithm.name={name}", "algorithm.switch_iteration=2"] : [$"algorithm.name={name}"];
+        var recipe = Load(changes);
+        Assert.Equal(Presets.Named(name, 2), recipe.Algorithm.ToSettings());
+        var again = RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(recipe.Resolved()), "again.yaml");
+        Assert.Equal(Presets.Named(name, 2), again.Algorithm.ToSettings());
+    }
+
+    [Fact]
+    public void Keys_change_the_preset_on_their_own_axis()
+    {
+        var settings = Load("algorithm={name: lols, roll_in_probability: 0.3, roll_in_lengths: exact, policy_probability: 0.5, advantage: rloo, group_size: 4, gamma: 0.9, lambda: 0, "
+            + "guide_credit: {coefficient: 1.5, weight: one, gap: measured}}").Algorithm.ToSettings();
+        Assert.Equal(
+            Presets.Lols(0.5, 0.3) with
+            {
+                First = new RolloutPhase(Actor.Guide, Actor.Policy, 0.3, RollInLengths.Exact),
+                Second = new RolloutPhase(Actor.Policy, Actor.Guide, 0.3, RollInLengths.Exact),
+                Advantage = AdvantageEstimator.Rloo,
+                GroupSize = 4,
+                Gamma = 0.9,
+                Lambda = 0,
+                GuideCredit = 1.5,
+                GuideCreditWeight = GuideCreditWeight.One,
+                ScaleByGap = true,
+            },
+            settings);
+    }
+
+    [Fact]
+    public void A_custom_algorithm_is_its_phases()
+    {
+        var settings = Load("algorithm={name: custom, schedule: switch, switch_iteration: 5, first: {roll_in: guide, roll_out: policy, roll_in_probability: 1, lengths: limit}, "
+            + "second: {roll_in: policy, roll_out: policy, roll_in_probability: 0, lengths: inside}}").Algorithm.ToSettings();
+        Assert.Equal(
+            new AlgorithmSettings
+            {
+                Name = "custom",
+                First = new RolloutPhase(Actor.Guide, Actor.Policy, 1, RollInLengths.Limit),
+                Second = new RolloutPhase(Actor.Policy, Actor.Policy, 0, RollInLengths.Inside),
+                Schedule = PlanSchedule.Switch,
+                SwitchIteration = 5,
+            },
+            settings);
+    }
+
+    [Fact]
+    public void What_depends_on_other_keys_is_filled_in_when_resolved()
+    {
+        var resolved = (TrainRecipe)Load("generation.top_k=50").Resolved();
+        Assert.Equal("runs/demo", resolved.Output);
+        Assert.Equal("m", resolved.Model.Tokenizer);
+        Assert.Equal(50, ((ModelGuideSection)resolved.Guide!).Sampling!.TopK);
+        Assert.Equal(50, resolved.Evaluation.Decoding!.TopK);
+        Assert.Equal(0.6, resolved.Algorithm.RollInProbability);
+    }
+
+    [Theory]
+    [InlineData("guide=null", "--set guide=null: guide: the algorithm 'ppo_plus_plus' needs a guide and there is none; set one, or use ppo")]
+    [InlineData("algorithm.name=d2lols", "r.yaml:8: algorithm.switch_iteration: 'd2lols' must have it: the first iteration of the second phase")]
+    [InlineData("algorithm.switch_iteration=2", "--set algorithm.switch_iteration=2: algorithm.switch_iteration: 'ppo_plus_plus' doesn't switch; that is d2lols")]
+    [InlineData("algorithm.policy_probability=0.5", "--set algorithm.policy_probability=0.5: algorithm.policy_probability: 'ppo_plus_plus' throws no coin between phases; that is lols")]
+    [InlineData("algorithm={name: ppo, roll_in_probability: 0.5}", "--set algorithm={name: ppo, roll_in_probability: 0.5}: algorithm.roll_in_probability: 'ppo' has no roll-ins")]
+    [InlineData("algorithm.roll_in_probability=1.5", "--set algorithm.roll_in_probability=1.5: algorithm.roll_in_probability is 1.5; it must be at most 1")]
+    [InlineData("algorithm.advantage=grpo", "r.yaml:8: algorithm.group_size: grpo and rloo compare the responses to one prompt: at least 2")]
+    [InlineData("algorithm={name: grpo, group_size: 3}", "r.yaml:10: rows_per_iteration: 8 rows can't be shared out in groups of algorithm.group_size 3")]
+    [InlineData("algorithm.name=custom", "r.yaml:8: algorithm.first: a custom algorithm must have a phase: {roll_in: guide, roll_out: policy, roll_in_probability: 0.5, lengths: inside}")]
+    [InlineData("algorithm.roll_in_lenghts=exact", "--set algorithm.roll_in_lenghts=exact: unknown key 'algorithm.roll_in_lenghts'; did you mean 'roll_in_lengths'?")]
+    [InlineData("kl.placement=loss", "--set kl.placement=loss: kl.estimator: k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3")]
+    [InlineData("data.filter=label = 1", "--set data.filter=label = 1: data.filter: filter 'label = 1', column 7: found '='; equality is ==")]
+    [InlineData("reward={kind: regex, pattern: '(a'}", "--set reward={kind: regex, pattern: '(a'}: reward.pattern: Invalid pattern '(a' at offset 2. Not enough )'s.")]
+    [InlineData("reward={kind: sum, parts: []}", "--set reward={kind: sum, parts: []}: reward.parts: a sum needs one part at least")]
+    public void A_combination_that_cannot_run_names_its_key(string change, string message) => Assert.Equal(message, Assert.Throws<InputException>(() => Load(change)).Message);
+
+    private static TrainRecipe Load(params string[] changes) => RecipeFile.Parse<TrainRecipe>(Least, "r.yaml", changes);
+}
