@@ -60,11 +60,16 @@ internal static class CommandLine
 
     private static IEnumerable<Command> All(Terminal terminal) =>
     [
+        TrainCommand.Create(terminal),
+        CheckCommand.Create(terminal),
+        EvaluateCommand.Create(terminal),
+        CompareCommand.Create(terminal),
+        SupervisedCommands.CreateSft(terminal),
+        new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal) },
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
-        CompareCommand.Create(terminal),
     ];
 
     /// <summary>A command that only groups others shows its help: there is nothing else that could have been meant.</summary>

@@ -136,7 +136,8 @@ public static class RunChecks
     {
         if (judge is null) return null;
         var same = Parts(reward).Any(part => Parts(judge).Any(other => ReferenceEquals(part, other)
-            || (part is ClassifierReward one && other is ClassifierReward two && HaveSameWeights(one.Classifier.Module, two.Classifier.Module))));
+            || (part is ClassifierReward one && other is ClassifierReward two && HaveSameWeights(one.Classifier.Module, two.Classifier.Module))
+            || (part is RegexReward first && other is RegexReward second && first.Pattern == second.Pattern)));
         return same
             ? Error($"the judge '{judge.Name}' is the reward '{reward.Name}', which training sees: it can't show whether the reward was exploited; judge by a classifier trained on other data, or by none")
             : null;

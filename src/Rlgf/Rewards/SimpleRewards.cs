@@ -40,6 +40,9 @@ public sealed class RegexReward : IReward
     /// <inheritdoc/>
     public string Name { get; }
 
+    /// <summary>The expression.</summary>
+    public string Pattern => _pattern.ToString();
+
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
         [.. responses.Select(response => new RewardScore(_pattern.IsMatch(_includePrompt ? response.Prompt + response.Text : response.Text) ? 1 : 0))];

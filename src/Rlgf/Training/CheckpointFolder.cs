@@ -26,11 +26,32 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
     /// <summary>The policy's folder in the newest whole checkpoint, or null.</summary>
     public string? NewestPolicy => Newest() is { } newest ? Path.Combine(newest, "policy") : null;
 
+    /// <summary>Iterations done at the newest whole checkpoint, or null where there is none.</summary>
+    public int? NewestIteration => Newest() is { } newest ? int.Parse(Path.GetFileName(newest)[Prefix.Length..], CultureInfo.InvariantCulture) : null;
+
     /// <inheritdoc/>
     public void Save(TrainingState state)
     {
         var name = Path.Combine(folder, Prefix + state.Iteration.ToString("D5", CultureInfo.InvariantCulture));
         var unfinished = name + Unfinished;
+        try
+        {
+            Write(state, unfinished);
+        }
+        catch
+        {
+            // On a full disk, what can't be finished must not keep the rest of the run from being written.
+            if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
+            throw;
+        }
+
+        if (Directory.Exists(name)) Directory.Delete(name, recursive: true);
+        Directory.Move(unfinished, name);
+        foreach (var old in Whole().SkipLast(Math.Max(1, keep))) Directory.Delete(old, recursive: true);
+    }
+
+    private void Write(TrainingState state, string unfinished)
+    {
         if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
         Directory.CreateDirectory(unfinished);
         var policy = Path.Combine(unfinished, "policy");
@@ -41,9 +62,6 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         learner.CriticOptimizer.Save(Path.Combine(unfinished, "critic_optimizer.safetensors"));
         File.WriteAllText(Path.Combine(unfinished, "state.json"), JsonSerializer.Serialize(
             new SavedState(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens), Json));
-        if (Directory.Exists(name)) Directory.Delete(name, recursive: true);
-        Directory.Move(unfinished, name);
-        foreach (var old in Whole().SkipLast(Math.Max(1, keep))) Directory.Delete(old, recursive: true);
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,119 @@
+using Rlgf.Guides;
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Rewards;
+using Rlgf.Rollouts;
+using Rlgf.Text;
+using Rlgf.Text.Data;
+using Rlgf.Text.Tokenization;
+
+namespace Rlgf.Recipes;
+
+/// <summary>From the sections of a recipe to the objects they describe. Owns the models that it loads.</summary>
+public sealed class RecipeParts : IDisposable
+{
+    private readonly List<IDisposable> _loaded = [];
+
+    /// <summary>Loads a language model with its tokenizer.</summary>
+    /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
+    public TextModel Model(ModelSection section) => Own(TextModel.Load(section.Path, section.Tokenizer));
+
+    /// <summary>Reads prompts, in the file's order.</summary>
+    /// <param name="section">Where they come from and how they are cut.</param>
+    /// <param name="tokenizer">The policy's tokenizer.</param>
+    /// <param name="heldOut">Whether to read the held-out file rather than the one to train on.</param>
+    /// <param name="most">The most prompts; null for all.</param>
+    /// <exception cref="InputException">The file can't be read, or no row of it gives a prompt.</exception>
+    public static IReadOnlyList<Prompt> Prompts(DataSection section, ITokenizer tokenizer, bool heldOut, int? most = null)
+    {
+        var path = heldOut ? section.EvaluationPath! : section.Path;
+        var data = TextDataset.Open(path, section.ReadOptions(heldOut));
+        var prompts = new List<Prompt>();
+        foreach (var row in data.Rows)
+        {
+            if (prompts.Count == most) break;
+            if (PromptCutter.Cut(tokenizer, row, section.Column, section.PromptSettings) is not { } cut) continue;
+            prompts.Add(new Prompt(cut.Prompt, cut.PromptIds, Reference(row, cut, section), row));
+        }
+
+        return prompts.Count > 0
+            ? prompts
+            : throw new InputException($"{path}: none of {data.Count} rows gives a prompt: all are shorter than the recipe's data section asks; lower prompt_tokens or min_text_tokens");
+    }
+
+    /// <summary>Makes a reward.</summary>
+    /// <param name="section">What it is.</param>
+    /// <param name="name">Name for logs and reports.</param>
+    /// <exception cref="InputException">A classifier can't be loaded or has no such label.</exception>
+    public IReward Reward(RewardSection section, string name)
+    {
+        switch (section)
+        {
+            case ClassifierRewardSection classifier:
+                var loaded = Own(TextClassifier.Load(classifier.Path, classifier.Tokenizer));
+                return new ClassifierReward(name, loaded.Model, loaded.Tokenizer, classifier.Label, classifier.IncludePrompt);
+            case RegexRewardSection regex:
+                return new RegexReward(name, regex.Pattern, regex.IncludePrompt);
+            case LengthRewardSection length:
+                return new LengthReward(name, length.TargetTokens);
+            case SumRewardSection sum:
+                return new WeightedReward([.. sum.Parts.Select(part => (Reward(part.Reward, part.Name), part.Weight))]);
+            default:
+                throw new ArgumentException($"There is no reward of the kind {section.GetType().Name}.", nameof(section));
+        }
+    }
+
+    /// <summary>Makes a guide.</summary>
+    /// <param name="section">What it is.</param>
+    /// <param name="policy">The policy: its tokenizer decides whether tokens or text are exchanged.</param>
+    /// <param name="sampling">How the policy samples, for a guide that has no settings of its own.</param>
+    /// <exception cref="InputException">The guide's model can't be loaded.</exception>
+    public IGuide Guide(GuideSection section, TextModel policy, SamplingSettings sampling)
+    {
+        switch (section)
+        {
+            case ModelGuideSection guide:
+                var model = Own(TextModel.Load(guide.Path, guide.Tokenizer));
+                return new LocalModelGuide(NameOf(guide.Path), model.Model, model.Tokenizer, policy.Tokenizer, EndingAsModel(guide.Sampling ?? sampling, model));
+            case ReferencesGuideSection:
+                return new ReferencesGuide();
+            default:
+                throw new ArgumentException($"There is no guide of the kind {section.GetType().Name}.", nameof(section));
+        }
+    }
+
+    /// <summary>Settings with the model's own end tokens, where a recipe names none.</summary>
+    public static SamplingSettings EndingAsModel(SamplingSettings settings, TextModel model) => settings.EndTokens.Count > 0 ? settings : settings with { EndTokens = model.EndTokens };
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var loaded in _loaded) loaded.Dispose();
+        _loaded.Clear();
+    }
+
+    /// <summary>The reference: a column of its own, or what follows the prompt in its text.</summary>
+    private static string? Reference(DataRow row, CutPrompt cut, DataSection section)
+    {
+        if (section.ReferenceColumn is not { } column) return cut.Rest.Length > 0 ? cut.Rest : null;
+        return row[column] switch
+        {
+            null => null,
+            string text => text,
+            _ => row.GetStrings(column) is [var first, ..] ? first : null,
+        };
+    }
+
+    /// <summary>The last two folders of a path, such as <c>assets/guide</c>: enough to know a model by.</summary>
+    private static string NameOf(string path)
+    {
+        var folder = new DirectoryInfo(Path.GetFullPath(path));
+        return folder.Parent is { Parent: not null } parent ? $"{parent.Name}/{folder.Name}" : folder.Name;
+    }
+
+    private T Own<T>(T loaded) where T : IDisposable
+    {
+        _loaded.Add(loaded);
+        return loaded;
+    }
+}

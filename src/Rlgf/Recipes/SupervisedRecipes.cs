@@ -1,0 +1,64 @@
+using Rlgf.Supervised;
+using Rlgf.Text;
+
+namespace Rlgf.Recipes;
+
+/// <summary>Supervised training of a language model: <c>rlgf sft</c>.</summary>
+public sealed record SftRecipe : RunRecipe, ICheckedSection
+{
+    /// <summary>What it starts from.</summary>
+    public required StartSection Model { get; init; }
+
+    /// <summary>What it learns.</summary>
+    public required TextsSection Data { get; init; }
+
+    /// <summary>Plain texts are joined into a stream, with the end token between them, and cut into blocks of this many tokens; null: as many as the context.</summary>
+    [Limits(AtLeast = 2)]
+    public int? BlockTokens { get; init; }
+
+    /// <summary>How it learns; its seed is the recipe's.</summary>
+    public SupervisedSettings Training { get; init; } = new();
+
+    /// <inheritdoc/>
+    public override RunRecipe Resolved() => (SftRecipe)base.Resolved() with { Training = Training with { Seed = Seed } };
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Data.LabelColumn is not null) yield return ("data", "label_column is for classifiers");
+        if (Data.PromptColumn is not null && BlockTokens is not null) yield return ("block_tokens", "belongs to plain texts, and data.prompt_column is set; use one of them");
+        if (Training.Seed != 0 && Training.Seed != Seed) yield return ("training", "training.seed differs from seed; set seed only");
+    }
+}
+
+/// <summary>Training of a sequence classifier, for a reward or a judge: <c>rlgf classifier train</c>.</summary>
+public sealed record ClassifierRecipe : RunRecipe, ICheckedSection
+{
+    /// <summary>The language model whose trunk it starts from.</summary>
+    public required StartSection Model { get; init; }
+
+    /// <summary>What it learns.</summary>
+    public required TextsSection Data { get; init; }
+
+    /// <summary>Names of the labels; the numbers in the data count them from 0.</summary>
+    public required IReadOnlyList<string> Labels { get; init; }
+
+    /// <summary>The part of a text that it reads; null: its beginning, as much as the context holds. A reward for short responses should be trained on parts as short.</summary>
+    public WindowSection? Window { get; init; }
+
+    /// <summary>How it learns; its seed is the recipe's.</summary>
+    public SupervisedSettings Training { get; init; } = new();
+
+    /// <inheritdoc/>
+    public override RunRecipe Resolved() => (ClassifierRecipe)base.Resolved() with { Training = Training with { Seed = Seed } };
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Data.LabelColumn is null) yield return ("data", "a classifier needs label_column");
+        if (Data.PromptColumn is not null) yield return ("data", "prompt_column is for language models");
+        if (Labels.Count < 2) yield return ("labels", "a classifier needs two labels at least");
+        if (Labels.Distinct(StringComparer.Ordinal).Count() < Labels.Count) yield return ("labels", "two labels have the same name");
+        if (Training.Seed != 0 && Training.Seed != Seed) yield return ("training", "training.seed differs from seed; set seed only");
+    }
+}

@@ -1,0 +1,117 @@
+using Rlgf.Text;
+using Rlgf.Text.Data;
+
+namespace Rlgf.Recipes;
+
+/// <summary>What a supervised training starts from.</summary>
+[RecipeKind("folder", typeof(FolderStartSection))]
+[RecipeKind("gpt2", typeof(Gpt2StartSection))]
+public abstract record StartSection;
+
+/// <summary>A language model that exists.</summary>
+public sealed record FolderStartSection : StartSection
+{
+    /// <summary>The model's folder.</summary>
+    [RecipePath]
+    public required string Path { get; init; }
+
+    /// <summary>The tokenizer's folder; null for the model's.</summary>
+    [RecipePath]
+    public string? Tokenizer { get; init; }
+}
+
+/// <summary>A new GPT-2 with fresh weights.</summary>
+public sealed record Gpt2StartSection : StartSection, ICheckedSection
+{
+    /// <summary>The tokenizer's folder; it decides the size of the vocabulary.</summary>
+    [RecipePath]
+    public required string Tokenizer { get; init; }
+
+    /// <summary>L.</summary>
+    [Limits(AtLeast = 1)]
+    public required int Layers { get; init; }
+
+    /// <summary>D; a multiple of <see cref="Heads"/>.</summary>
+    [Limits(AtLeast = 1)]
+    public required int Width { get; init; }
+
+    /// <summary>H.</summary>
+    [Limits(AtLeast = 1)]
+    public required int Heads { get; init; }
+
+    /// <summary>The most tokens of a row.</summary>
+    [Limits(AtLeast = 2)]
+    public required int Context { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Width % Heads != 0) yield return ("width", $"{Width} is no multiple of heads, {Heads}");
+    }
+}
+
+/// <summary>Texts to learn from.</summary>
+public sealed record TextsSection : ICheckedSection
+{
+    /// <summary>The training file: JSON lines, csv, tsv (each also .gz) or Parquet.</summary>
+    [RecipePath]
+    public required string Path { get; init; }
+
+    /// <summary>The held-out file; null: the last <see cref="HeldOutRows"/> rows of the training file.</summary>
+    [RecipePath]
+    public string? EvaluationPath { get; init; }
+
+    /// <summary>The most rows of the held-out file, or how many of the training file's last rows are held out instead of learned.</summary>
+    [Limits(AtLeast = 1)]
+    public int HeldOutRows { get; init; } = 500;
+
+    /// <summary>The column that holds the text, or what is to be written after <see cref="PromptColumn"/>.</summary>
+    public string Column { get; init; } = "text";
+
+    /// <summary>For a language model: the column with what the text answers, which is read but not learned; null for plain texts.</summary>
+    public string? PromptColumn { get; init; }
+
+    /// <summary>For a classifier: the column with the label, its name or its number.</summary>
+    public string? LabelColumn { get; init; }
+
+    /// <summary>Which rows to use, such as <c>label == 1</c>; null for all.</summary>
+    public string? Filter { get; init; }
+
+    /// <summary>The most rows to use of the training file, its first ones that pass the filter; null for all.</summary>
+    [Limits(AtLeast = 1)]
+    public int? Limit { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        string? problem = null;
+        try
+        {
+            _ = Filter is null ? null : RowFilter.Parse(Filter);
+        }
+        catch (InputException e)
+        {
+            problem = e.Message;
+        }
+
+        if (problem is not null) yield return ("filter", problem);
+    }
+}
+
+/// <summary>The part of a text that a classifier reads, drawn anew in each epoch.</summary>
+public sealed record WindowSection : ICheckedSection
+{
+    /// <summary>The fewest tokens.</summary>
+    [Limits(AtLeast = 1)]
+    public required int MinTokens { get; init; }
+
+    /// <summary>The most tokens.</summary>
+    [Limits(AtLeast = 1)]
+    public required int MaxTokens { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (MaxTokens < MinTokens) yield return ("max_tokens", $"{MaxTokens} is less than min_tokens, {MinTokens}");
+    }
+}

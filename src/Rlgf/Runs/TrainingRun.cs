@@ -1,0 +1,195 @@
+using Rlgf.Checks;
+using Rlgf.Evaluation;
+using Rlgf.Guides;
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Recipes;
+using Rlgf.Rewards;
+using Rlgf.Text;
+using Rlgf.Training;
+using static TorchSharp.torch;
+
+namespace Rlgf.Runs;
+
+/// <summary>A training run as its recipe says it: everything loaded, checked, trained, and written into the run's folder.</summary>
+public sealed class TrainingRun : IDisposable
+{
+    /// <summary>Seed of evaluations: the same for all runs, so that runs of several seeds are compared on the same draws.</summary>
+    private const ulong EvaluationSeed = 0;
+
+    /// <summary>Responses that the check of the reward looks at; more say no more.</summary>
+    private const int RowsToCheck = 32;
+
+    private readonly RecipeParts _parts = new();
+
+    /// <summary>Loads models and data.</summary>
+    /// <param name="recipe">The recipe; keys whose default depends on others are filled in.</param>
+    /// <exception cref="InputException">Something can't be loaded.</exception>
+    public TrainingRun(TrainRecipe recipe)
+    {
+        Recipe = (TrainRecipe)recipe.Resolved();
+        Folder = new RunFolder(Recipe.Output!);
+        try
+        {
+            Policy = _parts.Model(Recipe.Model);
+            var reference = Policy.Model.Clone();
+            Setup = NewSetup(reference);
+            Judge = Recipe.Judge is { } judge ? _parts.Reward(judge, "judge") : null;
+            Evaluator = NewEvaluator(reference);
+        }
+        catch
+        {
+            _parts.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The recipe, resolved.</summary>
+    public TrainRecipe Recipe { get; }
+
+    /// <summary>The run's folder.</summary>
+    public RunFolder Folder { get; }
+
+    /// <summary>The policy with its tokenizer.</summary>
+    public TextModel Policy { get; }
+
+    /// <summary>What the loop is given.</summary>
+    public TrainingSetup Setup { get; }
+
+    /// <summary>The score that training never sees; null without one.</summary>
+    public IReward? Judge { get; }
+
+    /// <summary>Evaluates on held-out prompts; null for a recipe without them.</summary>
+    public Evaluator? Evaluator { get; }
+
+    /// <summary>Looks for what goes wrong silently; see <see cref="RunChecks"/>. Writes some responses with the policy, to see what the reward makes of them.</summary>
+    public IReadOnlyList<Finding> Check(CancellationToken cancellationToken)
+    {
+        var findings = RunChecks.Before(Setup, Judge);
+        // What can't be trained can't always be sampled either.
+        if (RunChecks.Impossible(Setup) is not null) return findings;
+        return RunChecks.ConstantReward(FirstScores(cancellationToken)) is { } constant ? [.. findings, constant] : findings;
+    }
+
+    /// <summary>Trains, and writes what happens into the run's folder.</summary>
+    /// <param name="resume">Go on from the folder's newest checkpoint; a run that has none begins anew.</param>
+    /// <param name="iterated">Told after each iteration.</param>
+    /// <param name="evaluated">Told after each evaluation of the policy.</param>
+    /// <param name="cancellationToken">Stops where nothing is lost.</param>
+    /// <exception cref="InputException">The folder holds another run, or a file can't be read or written.</exception>
+    public TrainingOutcome Train(bool resume, Action<IterationRecord>? iterated, Action<EvaluationRecord>? evaluated, CancellationToken cancellationToken)
+    {
+        var isNew = !(resume && Folder.HoldsRun);
+        if (!isNew) RequireSameRecipe();
+        // Checked before the critics are made: what is impossible has a clearer message here.
+        TrainingChecks.ThrowIfImpossible(Setup);
+        var schedule = new TrainingSchedule { EvaluateEvery = Recipe.Evaluation.Every, SamplesEvery = Recipe.Evaluation.Every, CheckpointEvery = Recipe.Checkpoints.Every };
+        using var log = new Log(evaluated);
+        using var training = new GuidedTraining(Setup, schedule, log, Evaluator);
+        var store = new CheckpointFolder(Folder.CheckpointsFolder, Setup, training.Critics, training.Learner, Recipe.Checkpoints.Keep);
+        log.File = isNew ? Begin() : FolderRunLog.Resume(Folder, store.NewestIteration ?? 0);
+        if (Setup.Guide is { } guide && Evaluator is { } evaluator && !File.Exists(Folder.GuideEvaluationRowsPath)) log.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
+        return training.Run(store, resume, iterated is null ? null : new Direct(iterated), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Setup.Reference.Dispose();
+        _parts.Dispose();
+    }
+
+    private TrainingSetup NewSetup(ILanguageModel reference)
+    {
+        var sampling = RecipeParts.EndingAsModel(Recipe.Generation, Policy);
+        return new TrainingSetup
+        {
+            Policy = Policy.Model,
+            Reference = reference,
+            Tokenizer = Policy.Tokenizer,
+            Guide = Recipe.Guide is { } guide ? _parts.Guide(guide, Policy, Recipe.Generation) : null,
+            Reward = _parts.Reward(Recipe.Reward, "reward"),
+            Prompts = RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: false),
+            Sampling = sampling,
+            Algorithm = Recipe.Algorithm.ToSettings(),
+            CriticSharing = Recipe.Critic.Sharing,
+            BootstrapCutRows = Recipe.Critic.BootstrapCutRows,
+            Kl = Recipe.Kl,
+            Update = Recipe.Update,
+            Iterations = Recipe.Iterations,
+            RowsPerIteration = Recipe.RowsPerIteration,
+            Seed = Recipe.Seed,
+        };
+    }
+
+    private Evaluator? NewEvaluator(ILanguageModel reference) => Recipe.Data.EvaluationPath is null ? null : new Evaluator
+    {
+        Prompts = RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: true, Recipe.Evaluation.Prompts),
+        Sampling = RecipeParts.EndingAsModel(Recipe.Evaluation.Decoding!, Policy),
+        Reward = Setup.Reward,
+        Judge = Judge,
+        Reference = reference,
+        Tokenizer = Policy.Tokenizer,
+        Seed = EvaluationSeed,
+    };
+
+    private FolderRunLog Begin()
+    {
+        var log = FolderRunLog.Begin(Folder, new RunDescription(Recipe.Name, Setup.Algorithm.Name, Recipe.Seed, Setup.Guide?.Name), RunEnvironment.Capture());
+        AtomicFile.WriteText(Folder.RecipePath, RecipeFile.Write(Recipe));
+        return log;
+    }
+
+    private void RequireSameRecipe()
+    {
+        var then = Folder.ReadRecipe().Split('\n');
+        var now = RecipeFile.Write(Recipe).Split('\n');
+        for (var line = 0; line < Math.Max(then.Length, now.Length); line++)
+        {
+            var (old, current) = (then.ElementAtOrDefault(line)?.Trim(), now.ElementAtOrDefault(line)?.Trim());
+            if (old != current)
+            {
+                throw new InputException(
+                    $"{Folder.RecipePath}:{line + 1}: the run was begun with '{old}' and would go on with '{current}'; resume with the recipe that it has (rlgf train {Folder.Path} --resume), or choose another output");
+            }
+        }
+    }
+
+    private IReadOnlyList<RewardScore> FirstScores(CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        var prompts = Setup.Prompts.Take(RowsToCheck).ToArray();
+        var requests = Enumerable.Range(0, RowsToCheck).Select(row => new GenerationRequest(new TokenRow(prompts[row % prompts.Length].Tokens, []), (ulong)row)).ToArray();
+        var written = TextGenerator.Generate(Setup.Policy, requests, Setup.Sampling, Setup.Seed, cancellationToken);
+        var responses = written.Select((row, i) =>
+        {
+            var prompt = prompts[i % prompts.Length];
+            return new Response(prompt.Text, Setup.Tokenizer.Decode(row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens), row.Tokens, row.Ended, prompt.Row);
+        });
+        return Setup.Reward.Score([.. responses], cancellationToken);
+    }
+
+    /// <summary>The folder's log, which is opened after the checkpoints were looked at, and somebody who is told of evaluations.</summary>
+    private sealed class Log(Action<EvaluationRecord>? evaluated) : IRunLog, IDisposable
+    {
+        public FolderRunLog? File { get; set; }
+
+        public void Iteration(IterationRecord record) => File!.Iteration(record);
+
+        public void Evaluation(EvaluationRecord record)
+        {
+            File!.Evaluation(record);
+            evaluated?.Invoke(record);
+        }
+
+        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => File!.Samples(iteration, samples);
+
+        public void Dispose() => File?.Dispose();
+    }
+
+    /// <summary>Progress at once and on the same thread.</summary>
+    private sealed class Direct(Action<IterationRecord> report) : IProgress<IterationRecord>
+    {
+        public void Report(IterationRecord value) => report(value);
+    }
+}

@@ -1,0 +1,161 @@
+using System.Text.Json;
+using Rlgf.Models;
+using Rlgf.Models.Families.Gpt2;
+using Rlgf.Recipes;
+using Rlgf.Runs;
+using Rlgf.Text;
+using Rlgf.Text.Data;
+using Rlgf.Text.Tokenization;
+
+namespace Rlgf.Supervised;
+
+/// <summary>
+/// Supervised training as a recipe says it: loads model and data, trains, and leaves the best model with its tokenizer in the output folder, beside the resolved recipe,
+/// the environment and <c>training.jsonl</c>.
+/// </summary>
+public static class SupervisedRun
+{
+    private const string LogName = "training.jsonl";
+
+    /// <summary>Trains a language model.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="resume">Go on from the output folder's checkpoint.</param>
+    /// <param name="progress">Told after each step.</param>
+    /// <param name="cancellationToken">Stops after the step at hand and a checkpoint.</param>
+    /// <exception cref="InputException">Something can't be loaded or written, or training diverged.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; a checkpoint was written.</exception>
+    public static SupervisedResult Train(SftRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
+    {
+        recipe = (SftRecipe)recipe.Resolved();
+        using var model = Start(recipe.Model, recipe.Seed);
+        var separator = model.Tokenizer.EosId ?? throw new InputException("the tokenizer has no end token, which separates texts and ends responses; name one in its tokenizer_config.json");
+        var context = model.Model.Shape.ContextLength;
+        var block = recipe.BlockTokens ?? context;
+        if (block > context) throw new InputException($"block_tokens is {block}: more than the model's context of {context}");
+        var (training, heldOut) = Read(recipe.Data);
+        IReadOnlyList<TokenRow> Rows(IReadOnlyList<DataRow> rows) => recipe.Data.PromptColumn is { } prompt
+            ? [.. rows.Select(row => Pair(row, prompt, recipe.Data.Column, model.Tokenizer, separator, context))]
+            : SupervisedTraining.Pack(rows.Select(row => model.Tokenizer.Encode(row.GetString(recipe.Data.Column))), separator, block);
+        var (learned, measured) = (Rows(training), Rows(heldOut));
+        if (learned.Count == 0 || measured.Count == 0)
+            throw new InputException($"{recipe.Data.Path}: the {(learned.Count == 0 ? "training" : "held-out")} texts are too short for one block of {block} tokens; lower block_tokens, or use more rows");
+
+        var log = Begin(recipe, resume, model.Tokenizer);
+        return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, resume, new Log(log, progress), cancellationToken);
+    }
+
+    /// <summary>Trains a classifier.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="resume">Go on from the output folder's checkpoint.</param>
+    /// <param name="progress">Told after each step.</param>
+    /// <param name="cancellationToken">Stops after the step at hand and a checkpoint.</param>
+    /// <exception cref="InputException">Something can't be loaded or written, or training diverged.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; a checkpoint was written.</exception>
+    public static SupervisedResult Train(ClassifierRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
+    {
+        recipe = (ClassifierRecipe)recipe.Resolved();
+        using var start = Start(recipe.Model, recipe.Seed);
+        // A padding token that is the end token would make a final end token count as padding.
+        var pad = start.Tokenizer.PadId is { } id && id != start.Tokenizer.EosId ? id : (int?)null;
+        using var classifier = SequenceClassifierFolder.FromLanguageModel(start.Model, recipe.Labels, pad, recipe.Seed);
+        var (training, heldOut) = Read(recipe.Data);
+        LabelledText[] Texts(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, start.Tokenizer), LabelOf(row, recipe)))];
+        var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
+        var (learned, measured) = (Texts(training), Texts(heldOut));
+        var log = Begin(recipe, resume, start.Tokenizer);
+        return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, resume, new Log(log, progress), cancellationToken);
+    }
+
+    private static TextModel Start(StartSection section, ulong seed)
+    {
+        switch (section)
+        {
+            case FolderStartSection folder:
+                return TextModel.Load(folder.Path, folder.Tokenizer);
+            case Gpt2StartSection gpt2:
+                var tokenizer = TokenizerFolder.Load(gpt2.Tokenizer);
+                var configuration = new Gpt2Configuration
+                {
+                    Vocabulary = tokenizer.VocabularySize,
+                    ContextLength = gpt2.Context,
+                    Width = gpt2.Width,
+                    Layers = gpt2.Layers,
+                    Heads = gpt2.Heads,
+                    BosId = tokenizer.BosId,
+                    EosId = tokenizer.EosId,
+                    PadId = tokenizer.PadId,
+                };
+                return new TextModel(gpt2.Tokenizer, LanguageModelFolder.Create(configuration.ToModelConfiguration(), seed), tokenizer, tokenizer.EosId is { } end ? [end] : []);
+            default:
+                throw new ArgumentException($"There is no start of the kind {section.GetType().Name}.", nameof(section));
+        }
+    }
+
+    private static (IReadOnlyList<DataRow> Training, IReadOnlyList<DataRow> HeldOut) Read(TextsSection data)
+    {
+        string[] columns = [data.Column, .. new[] { data.PromptColumn, data.LabelColumn }.OfType<string>()];
+        TextDatasetOptions Options(int? limit) => new() { Filter = data.Filter, Limit = limit, Columns = columns };
+        var rows = TextDataset.Open(data.Path, Options(data.Limit)).Rows;
+        if (data.EvaluationPath is { } path) return (rows, TextDataset.Open(path, Options(data.HeldOutRows)).Rows);
+        return rows.Count > data.HeldOutRows
+            ? ([.. rows.Take(rows.Count - data.HeldOutRows)], [.. rows.Skip(rows.Count - data.HeldOutRows)])
+            : throw new InputException($"{data.Path}: {rows.Count} rows, of which the last {data.HeldOutRows} would be held out: none is left to learn from; lower held_out_rows");
+    }
+
+    private static TokenRow Pair(DataRow row, string promptColumn, string column, ITokenizer tokenizer, int end, int context)
+    {
+        var prompt = tokenizer.Encode(row.GetString(promptColumn), addSpecialTokens: true);
+        int[] response = [.. tokenizer.Encode(row.GetString(column)), end];
+        if (prompt.Length == 0) throw row.Invalid(promptColumn, "it is empty; a language model needs at least one token to go on from");
+        return prompt.Length + response.Length <= context
+            ? new TokenRow(prompt, response)
+            : throw new InputException($"{row.Location}: prompt and response have {prompt.Length + response.Length} tokens, more than the model's context of {context}; filter such rows out, such as with length({column}) < 1000");
+    }
+
+    private static int[] TokensOf(DataRow row, string column, ITokenizer tokenizer)
+    {
+        var ids = tokenizer.Encode(row.GetString(column), addSpecialTokens: true);
+        return ids.Length > 0 ? ids : throw row.Invalid(column, "it is empty; filter such rows out");
+    }
+
+    private static int LabelOf(DataRow row, ClassifierRecipe recipe)
+    {
+        var column = recipe.Data.LabelColumn!;
+        var label = row[column] is string name && recipe.Labels.Contains(name) ? recipe.Labels.ToList().IndexOf(name) : row.GetInt64(column);
+        return label >= 0 && label < recipe.Labels.Count
+            ? (int)label
+            : throw row.Invalid(column, $"the label {label} is none of the recipe's {recipe.Labels.Count}, {string.Join(", ", recipe.Labels)}, counted from 0");
+    }
+
+    /// <summary>Writes what the folder says about its making, and the tokenizer: the best model will lie beside it.</summary>
+    private static string Begin(RunRecipe recipe, bool resume, ITokenizer tokenizer)
+    {
+        var folder = new RunFolder(recipe.Output!);
+        var log = Path.Combine(folder.Path, LogName);
+        if (resume) return log;
+        AtomicFile.WriteText(folder.RecipePath, RecipeFile.Write(recipe));
+        AtomicFile.WriteText(folder.EnvironmentPath, JsonSerializer.Serialize(RunEnvironment.Capture(), JsonLines.WriteOptions));
+        tokenizer.Save(folder.Path);
+        File.Delete(log);
+        return log;
+    }
+
+    /// <summary>A row for each evaluation and for every tenth step.</summary>
+    private sealed class Log(string path, Action<SupervisedProgress>? progress) : IProgress<SupervisedProgress>
+    {
+        private const int StepsBetweenRows = 10;
+
+        public void Report(SupervisedProgress value)
+        {
+            if (value.HeldOut is not null || value.Step % StepsBetweenRows == 0)
+            {
+                var row = new Row(value.Step, double.IsNaN(value.Loss) ? null : value.Loss, value.LearningRate, value.GradientNorm, value.TokensPerSecond, value.HeldOut);
+                File.AppendAllText(path, JsonSerializer.Serialize(row, JsonLines.WriteOptions) + "\n");
+            }
+
+            progress?.Invoke(value);
+        }
+    }
+
+    private sealed record Row(int Step, double? Loss, double LearningRate, double GradientNorm, double TokensPerSecond, IReadOnlyDictionary<string, double>? HeldOut);
+}

@@ -1,0 +1,89 @@
+namespace Rlgf.Cli.Tests;
+
+public sealed class SupervisedTests
+{
+    [Fact]
+    public void A_language_model_from_nothing_is_trained_and_generates()
+    {
+        using var scratch = new Scratch();
+        var recipe = Sft(scratch);
+        var result = Cli.Run("sft", recipe);
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+        foreach (var file in (string[])["config.json", "model.safetensors", "tokenizer.json", "recipe.yaml", "environment.json", "training.jsonl"])
+        {
+            Assert.True(File.Exists(Path.Combine(scratch["model"], file)), file);
+        }
+
+        var log = Fixtures.Rows(Path.Combine(scratch["model"], "training.jsonl"));
+        var (first, last) = (log[0]["held_out"]!["loss"]!.GetValue<double>(), log[^1]["held_out"]!["loss"]!.GetValue<double>());
+        Assert.True(last < first - 0.5, $"the held-out loss went from {first} to {last}");
+        var generated = Cli.RunWith("""{"prompt": "the film"}""", default, "generate", "--model", scratch["model"], "--prompts", "-", "--output", "-", "--max-new-tokens", "4");
+        Assert.True(generated.Code == ExitCode.Ok, generated.Error);
+    }
+
+    [Fact]
+    public void A_classifier_is_trained_and_scores()
+    {
+        using var scratch = new Scratch();
+        scratch.Write("texts.jsonl", [.. Enumerable.Range(0, 60).Select(i => $$"""{"text": "{{(i % 2 == 0 ? "bad worse bad" : "good better good")}} {{i % 7}}", "label": {{i % 2}}}""")]);
+        var recipe = scratch.Write("classifier.yaml",
+            "kind: classifier",
+            "name: tiny classifier",
+            $"output: {scratch["classifier"]}",
+            "model:",
+            "  kind: folder",
+            $"  path: {Fixtures.Model("gpt2")}",
+            "data:",
+            $"  path: {scratch["texts.jsonl"]}",
+            "  label_column: label",
+            "  held_out_rows: 10",
+            "labels: [NEGATIVE, POSITIVE]",
+            "training:",
+            "  epochs: 4",
+            "  rows_per_step: 10",
+            "  warm_up_steps: 2",
+            "  learning_rate: 0.003");
+        var result = Cli.Run("classifier", "train", recipe);
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+        var scores = Cli.RunWith("{\"text\": \"good better good\"}\n{\"text\": \"bad worse bad\"}\n", default, "score", "--model", scratch["classifier"], "--input", "-", "--output", "-");
+        Assert.True(scores.Code == ExitCode.Ok, scores.Error);
+        var positive = scores.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => System.Text.Json.Nodes.JsonNode.Parse(line)!["probabilities"]![1]!.GetValue<double>()).ToArray();
+        Assert.True(positive[0] > 0.7 && positive[1] < 0.3, $"{positive[0]} {positive[1]}");
+    }
+
+    [Theory]
+    [InlineData("data.column=txt", "'txt'")]
+    [InlineData("data.held_out_rows=60", "lower held_out_rows")]
+    [InlineData("block_tokens=500", "context of 32")]
+    [InlineData("model.width=31", "no multiple of heads")]
+    [InlineData("training.learning_rat=1", "learning_rate")]
+    public void Wrong_settings_are_one_line(string change, string hint)
+    {
+        using var scratch = new Scratch();
+        Assert.Contains(hint, Cli.Run("sft", Sft(scratch), "--set", change).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
+    private static string Sft(Scratch scratch)
+    {
+        scratch.Write("texts.jsonl", [.. Enumerable.Repeat("""{"text": "the film is good and the end is better"}""", 60)]);
+        return scratch.Write("sft.yaml",
+            "kind: sft",
+            "name: tiny",
+            $"output: {scratch["model"]}",
+            "model:",
+            "  kind: gpt2",
+            $"  tokenizer: {Fixtures.Model("gpt2")}",
+            "  layers: 1",
+            "  width: 32",
+            "  heads: 2",
+            "  context: 32",
+            "data:",
+            $"  path: {scratch["texts.jsonl"]}",
+            "  held_out_rows: 20",
+            "training:",
+            "  epochs: 8",
+            "  rows_per_step: 4",
+            "  warm_up_steps: 2",
+            "  learning_rate: 0.01");
+    }
+}
