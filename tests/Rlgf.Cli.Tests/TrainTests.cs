@@ -156,7 +156,7 @@ public sealed class TrainTests
     }
 
     /// <summary>PPO++ with reference texts as guide, three iterations of eight rows.</summary>
-    private static string Recipe(Scratch scratch, string output)
+    internal static string Recipe(Scratch scratch, string output)
     {
         var texts = Enumerable.Range(0, 12).Select(i => $$"""{"text": "The acting is {{(i % 2 == 0 ? "good and the end is better" : "bad and the rest is worse")}} {{i}}"}""").ToArray();
         if (!File.Exists(scratch["prompts.jsonl"])) scratch.Write("prompts.jsonl", texts);
@@ -200,7 +200,7 @@ public sealed class TrainTests
     }
 
     /// <summary>The metrics of a run without its times.</summary>
-    private static string[] Metrics(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line =>
+    internal static string[] Metrics(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line =>
     {
         var row = JsonNode.Parse(line)!.AsObject();
         foreach (var key in row.Select(pair => pair.Key).Where(key => key.StartsWith("seconds/", StringComparison.Ordinal)).ToArray()) row.Remove(key);
