@@ -35,6 +35,8 @@ public class GenerationMemoryTests
     public void A_generation_that_fails_leaves_no_tensor()
     {
         using var model = new TabularLanguageModel(3, tokens => tokens.Count < 3 ? [0, 1, 2] : [0, float.NaN, 1]);
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
         var before = Tensor.TotalCount;
 
         Assert.ThrowsAny<Exception>(() => TextGenerator.Generate(model, [new(new TokenRow([1], []), 1)], new() { MaxNewTokens = 5 }, seed: 1));

@@ -56,14 +56,14 @@ public class InverseTransformTests
     }
 
     [Fact]
-    public void A_rare_entry_at_the_end_keeps_its_probability()
+    public void Rare_entries_at_the_end_keep_their_probabilities()
     {
-        // One entry of 1e-9 after one of almost 1: single precision would lose it.
-        using var probabilities = tensor(new float[] { 1, 1e-9f }, 1, 2).expand(2, 2);
+        // Two entries of 1e-9 after one of 1: a running sum in single precision would stay at 1.
+        using var probabilities = tensor(new float[] { 1, 1e-9f, 1e-9f }, 1, 3).expand(3, 3);
 
-        var (chosen, _) = Draw(probabilities, [1 - 1.1e-9, 1 - 0.9e-9]);
+        var (chosen, _) = Draw(probabilities, [1 - 2.5e-9, 1 - 1.5e-9, 1 - 0.5e-9]);
 
-        Assert.Equal([0, 1], chosen);
+        Assert.Equal([0, 1, 2], chosen);
     }
 
     [Fact]
