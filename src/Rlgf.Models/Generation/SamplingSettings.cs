@@ -40,6 +40,7 @@ public sealed record SamplingSettings
     public IReadOnlyList<int> EndTokens { get; init; } = [];
 
     /// <summary>The most rows that are written at once: bounds the memory of keys, values and logits. What is written does not depend on it.</summary>
+    [Limits(AtLeast = 1)]
     public int BatchRows { get; init; } = 128;
 
     /// <summary>Checks that the settings make sense for a vocabulary.</summary>

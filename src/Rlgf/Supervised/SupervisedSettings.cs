@@ -1,3 +1,5 @@
+using Rlgf.Text;
+
 namespace Rlgf.Supervised;
 
 /// <summary>How the learning rate falls after the warm-up.</summary>
@@ -17,42 +19,54 @@ public enum LearningRateDecay
 public sealed record SupervisedSettings
 {
     /// <summary>How often each example is used; a part of an epoch is allowed.</summary>
+    [Limits(Above = 0)]
     public double Epochs { get; init; } = 1;
 
     /// <summary>Ends earlier, after this many steps; null for no limit.</summary>
+    [Limits(AtLeast = 1)]
     public int? MaxSteps { get; init; }
 
     /// <summary>Examples of one optimiser step.</summary>
+    [Limits(AtLeast = 1)]
     public int RowsPerStep { get; init; } = 32;
 
     /// <summary>Examples that are in memory at once; a step is split into such parts and their gradients are added up. 0: the whole step.</summary>
+    [Limits(AtLeast = 0)]
     public int RowsPerMicroBatch { get; init; }
 
     /// <summary>The highest learning rate, reached after the warm-up.</summary>
+    [Limits(Above = 0)]
     public double LearningRate { get; init; } = 1e-3;
 
     /// <summary>Steps over which the learning rate rises from 0 in a straight line.</summary>
+    [Limits(AtLeast = 0)]
     public int WarmUpSteps { get; init; } = 100;
 
     /// <summary>How it falls afterwards.</summary>
     public LearningRateDecay Decay { get; init; } = LearningRateDecay.Cosine;
 
     /// <summary>What is left of the learning rate at the end, as a share of the highest.</summary>
+    [Limits(AtLeast = 0, AtMost = 1)]
     public double FinalLearningRateShare { get; init; } = 0.1;
 
     /// <summary>Decoupled weight decay, on matrices.</summary>
+    [Limits(AtLeast = 0)]
     public double WeightDecay { get; init; } = 0.1;
 
     /// <summary>β₂ of AdamW.</summary>
+    [Limits(Above = 0, AtMost = 1)]
     public double Beta2 { get; init; } = 0.99;
 
     /// <summary>Gradients are scaled down to this norm.</summary>
+    [Limits(Above = 0)]
     public double MaxGradientNorm { get; init; } = 1;
 
     /// <summary>Steps between two evaluations on the held-out examples; the last step is always followed by one.</summary>
+    [Limits(AtLeast = 1)]
     public int EvaluateEvery { get; init; } = 500;
 
     /// <summary>Steps between two checkpoints to resume from; 0 for none but at a stop.</summary>
+    [Limits(AtLeast = 0)]
     public int CheckpointEvery { get; init; } = 500;
 
     /// <summary>Decides the order of the examples and all draws.</summary>

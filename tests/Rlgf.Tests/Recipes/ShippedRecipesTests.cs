@@ -31,7 +31,7 @@ public sealed class ShippedRecipesTests
         Assert.Equal(resolved, RecipeFile.Write(again.Resolved()));
     }
 
-    private static string Root()
+    internal static string Root()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
