@@ -23,7 +23,7 @@ internal sealed class RowOutput : IDisposable
     /// <exception cref="InputException">The file can't be written.</exception>
     public RowOutput(string path, Terminal terminal)
     {
-        if (path == "-")
+        if (path is "-" or "/dev/stdout")
         {
             _writer = terminal.Out;
             return;
