@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using TorchSharp;
@@ -37,15 +36,14 @@ internal static class GenerationBenchmark
         var runs = Enumerable.Range(0, repeats).Select(repeat =>
         {
             var timed = new TimedLanguageModel(model);
-            var start = Stopwatch.GetTimestamp();
-            var rows = TextGenerator.Generate(timed, requests, settings, seed: (ulong)repeat);
-            var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            IReadOnlyList<GeneratedRow> rows = [];
+            var seconds = Clock.Time(() => rows = TextGenerator.Generate(timed, requests, settings, seed: (ulong)repeat));
             var products = MatrixProducts.DecodingStepSeconds(model, workload.Rows) * timed.Steps;
             var choosing = seconds - timed.ReadingSeconds - timed.AppendingSeconds - timed.SelectingSeconds;
             return (Rate: rows.Sum(row => row.Tokens.Length) / seconds, Timed: timed, Choosing: choosing, Products: products);
         }).ToArray();
 
-        double Median(Func<(double Rate, TimedLanguageModel Timed, double Choosing, double Products), double> value) => Stopwatches.Median(runs.Select(value));
+        double Median(Func<(double Rate, TimedLanguageModel Timed, double Choosing, double Products), double> value) => Clock.Median(runs.Select(value));
         return new GenerationFigures(
             name,
             Median(run => run.Rate),

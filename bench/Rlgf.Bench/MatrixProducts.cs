@@ -15,7 +15,7 @@ internal static class MatrixProducts
         var left = randn(rows, inner);
         var right = randn(inner, columns);
         var result = empty(rows, columns);
-        return 2.0 * rows * inner * columns / Stopwatches.Median(() => result.addmm_(left, right, beta: 0, alpha: 1));
+        return 2.0 * rows * inner * columns / Clock.MedianTime(() => result.addmm_(left, right, beta: 0, alpha: 1));
     }
 
     /// <summary>Seconds of the products of one decoding step alone: each matrix of the model once, on one token of each row.</summary>
@@ -32,7 +32,7 @@ internal static class MatrixProducts
             products.Add((randn(rows, matrix.size(0)), matrix));
         }
 
-        return Stopwatches.Median(() =>
+        return Clock.MedianTime(() =>
         {
             foreach (var (left, right) in products) left.matmul(right).Dispose();
         });

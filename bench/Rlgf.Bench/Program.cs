@@ -14,6 +14,8 @@ const string usage = """
       --algorithms NAMES  separated by commas, or none (default: the paper's five, adaptive, rloo)
       --repeats N         of generation and of supervised steps; medians are given (default: 3)
       --threads N         of one operation (default: all cores)
+      --clock WHICH       day, or processor: the time that one thread was at work, where others use the machine too
+                          (generation and supervised steps; iterations go by the day) (default: day)
       --output FILE       figures as JSON
 
     """;
@@ -27,9 +29,10 @@ try
         return 0;
     }
 
-    TorchRuntime.Load(options.Threads);
+    Clock.CountsProcessorTime = options.ProcessorTime;
+    TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
     var environment = RunEnvironment.Capture();
-    Console.WriteLine($"{environment.Processor}, {environment.LogicalCores} cores, {environment.Threads} threads, libtorch {environment.Libtorch}, products {environment.MatmulPrecision}");
+    Console.WriteLine($"{environment.Processor}, {environment.LogicalCores} cores, {environment.Threads} threads, libtorch {environment.Libtorch}, products {environment.MatmulPrecision}, {(options.ProcessorTime ? "processor time" : "time of day")}");
     var figures = new List<WorkloadFigures>();
     foreach (var workload in options.Workloads)
     {
@@ -50,14 +53,14 @@ catch (InputException exception)
 namespace Rlgf.Bench
 {
     /// <summary>What was asked for.</summary>
-    internal sealed record Options(IReadOnlyList<Workload> Workloads, IReadOnlyList<string> Algorithms, int Repeats, int? Threads, string? Output)
+    internal sealed record Options(IReadOnlyList<Workload> Workloads, IReadOnlyList<string> Algorithms, int Repeats, int? Threads, bool ProcessorTime, string? Output)
     {
         private static readonly string[] Defaults = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive", "rloo"];
 
         /// <summary>Reads the arguments; null where help is asked for.</summary>
         public static Options? Parse(string[] arguments)
         {
-            var options = new Options(Workload.All, Defaults, 3, null, null);
+            var options = new Options(Workload.All, Defaults, 3, null, false, null);
             for (var i = 0; i < arguments.Length; i += 2)
             {
                 if (arguments[i] is "--help" or "-h") return null;
@@ -68,6 +71,7 @@ namespace Rlgf.Bench
                     "--algorithms" => options with { Algorithms = value == "none" ? [] : [.. value.Split(',').Select(Known)] },
                     "--repeats" => options with { Repeats = Count(arguments[i], value) },
                     "--threads" => options with { Threads = Count(arguments[i], value) },
+                    "--clock" => options with { ProcessorTime = value switch { "day" => false, "processor" => true, _ => throw new InputException($"--clock is '{value}': it must be day or processor.") } },
                     "--output" => options with { Output = value },
                     _ => throw new InputException($"There is no option {arguments[i]}; see --help."),
                 };

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Rlgf.Models;
 using Rlgf.Models.Optimizers;
 using Rlgf.Rollouts;
@@ -32,7 +31,7 @@ internal static class SupervisedBenchmark
 
         PeakMemory.Reset();
         var before = Tensor.TotalCount;
-        var seconds = Stopwatches.Median(Enumerable.Range(0, repeats).Select(_ => Step(model, optimizer, rows)));
+        var seconds = Clock.Median(Enumerable.Range(0, repeats).Select(_ => Clock.Time(() => Step(model, optimizer, rows))));
         var after = Tensor.TotalCount;
         optimizer.ClearGradients();
         double tokens = workload.MinibatchRows * (length - 1);
@@ -40,14 +39,12 @@ internal static class SupervisedBenchmark
         return new SupervisedFigures(tokens / seconds, rate, rate / productRate, PeakMemory.Mebibytes, before, after);
     }
 
-    private static double Step(ILanguageModel model, FusedAdamW optimizer, TokenRow[] rows)
+    private static void Step(ILanguageModel model, FusedAdamW optimizer, TokenRow[] rows)
     {
-        var start = Stopwatch.GetTimestamp();
         using var scope = NewDisposeScope();
         optimizer.ClearGradients();
         var loss = -TokenLogProbs.OfRows(model, rows).mean();
         loss.backward();
         optimizer.Step();
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 }

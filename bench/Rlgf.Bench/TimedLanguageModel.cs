@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Rlgf.Models;
 using TorchSharp;
@@ -9,18 +8,14 @@ namespace Rlgf.Bench;
 /// <summary>A model that notes how long its decoding takes; what is left of a generation's time is spent on choosing tokens.</summary>
 internal sealed class TimedLanguageModel(ILanguageModel model) : ILanguageModel
 {
-    private long _reading;
-    private long _appending;
-    private long _selecting;
-
     /// <summary>Seconds of reading prompts.</summary>
-    public double ReadingSeconds => Seconds(_reading);
+    public double ReadingSeconds { get; private set; }
 
     /// <summary>Seconds of appending tokens: products, attention and all else between two tokens' logits.</summary>
-    public double AppendingSeconds => Seconds(_appending);
+    public double AppendingSeconds { get; private set; }
 
     /// <summary>Seconds of rearranging rows.</summary>
-    public double SelectingSeconds => Seconds(_selecting);
+    public double SelectingSeconds { get; private set; }
 
     /// <summary>Number of tokens appended to each row, counted once a batch.</summary>
     public int Steps { get; private set; }
@@ -39,10 +34,9 @@ internal sealed class TimedLanguageModel(ILanguageModel model) : ILanguageModel
 
     public IDecoder StartDecoding(IReadOnlyList<TokenRow> rows, int maxNewTokens)
     {
-        var start = Stopwatch.GetTimestamp();
-        var decoder = model.StartDecoding(rows, maxNewTokens);
-        _reading += Stopwatch.GetTimestamp() - start;
-        return new Decoder(this, decoder);
+        IDecoder? decoder = null;
+        ReadingSeconds += Clock.Time(() => decoder = model.StartDecoding(rows, maxNewTokens));
+        return new Decoder(this, decoder!);
     }
 
     public void Initialise(ulong seed) => model.Initialise(seed);
@@ -50,8 +44,6 @@ internal sealed class TimedLanguageModel(ILanguageModel model) : ILanguageModel
     public ILanguageModel Clone() => model.Clone();
 
     public void Dispose() { }
-
-    private static double Seconds(long ticks) => (double)ticks / Stopwatch.Frequency;
 
     private sealed class Decoder(TimedLanguageModel owner, IDecoder decoder) : IDecoder
     {
@@ -61,17 +53,17 @@ internal sealed class TimedLanguageModel(ILanguageModel model) : ILanguageModel
 
         public void Append(ReadOnlySpan<int> tokens)
         {
-            var start = Stopwatch.GetTimestamp();
+            var start = Clock.Seconds;
             decoder.Append(tokens);
-            owner._appending += Stopwatch.GetTimestamp() - start;
+            owner.AppendingSeconds += Clock.Seconds - start;
             owner.Steps++;
         }
 
         public void Select(ReadOnlySpan<int> rows)
         {
-            var start = Stopwatch.GetTimestamp();
+            var start = Clock.Seconds;
             decoder.Select(rows);
-            owner._selecting += Stopwatch.GetTimestamp() - start;
+            owner.SelectingSeconds += Clock.Seconds - start;
         }
 
         public void Dispose() => decoder.Dispose();
