@@ -41,9 +41,8 @@ internal sealed class KeyValueCache : IAttention, IDisposable
     {
         if (_columns + columns > _capacity) throw new InvalidOperationException($"The cache has room for {_capacity} columns, not for {_columns + columns}.");
         _reading = columns;
-        if (_columnMask is null) return;
         if (columns > 1) _prefillMask = PrefillMask(columns);
-        else _stepMask = Own(_columnMask.narrow(3, 0, _columns + 1));
+        else if (_columnMask is not null) _stepMask = Own(_columnMask.narrow(3, 0, _columns + 1));
     }
 
     /// <summary>Ends a pass: what it wrote now counts.</summary>
@@ -60,12 +59,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
     {
         Write(_keys[layer], key);
         Write(_values[layer], value);
-        if (_reading > 1)
-        {
-            return _prefillMask is null
-                ? nn.functional.scaled_dot_product_attention(query, key, value, is_casual: true)
-                : nn.functional.scaled_dot_product_attention(query, key, value, _prefillMask);
-        }
+        if (_reading > 1) return ScaledDotProduct.Attend(query, key, value, _prefillMask);
 
         using var keys = _keys[layer].narrow(2, 0, _columns + 1);
         using var values = _values[layer].narrow(2, 0, _columns + 1);
@@ -117,12 +111,17 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         return tensor(mask, [padding.Length, 1, 1, _capacity], device: device);
     }
 
-    /// <summary>[B, 1, T, T] float32: the columns' mask, and −∞ above the diagonal; a column of padding sees itself, so that no row of scores is all −∞.</summary>
-    private Tensor PrefillMask(int columns)
+    /// <summary>
+    /// −∞ above the diagonal: [T, T] float32 without padding. With it [B, 1, T, T], −∞ in its columns too; a column of padding sees itself, so that no row of scores is all −∞.
+    /// Null where the causal mask alone is built in.
+    /// </summary>
+    private Tensor? PrefillMask(int columns)
     {
         using var scope = NewDisposeScope();
-        var future = full([columns, columns], float.NegativeInfinity, dtype: float32, device: _columnMask!.device).triu(1);
-        var mask = _columnMask.narrow(3, 0, columns) + future;
+        if (_columnMask is null && !ScaledDotProduct.IsShort(columns)) return null;
+        var mask = ScaledDotProduct.FutureMask(columns, _keys[0].device);
+        if (_columnMask is null) return Own(mask);
+        mask = _columnMask.narrow(3, 0, columns) + mask;
         using var diagonal = mask.diagonal(0, 2, 3);
         diagonal.zero_();
         return Own(mask);

@@ -40,7 +40,7 @@ internal sealed class CausalLanguageModel : ILanguageModel
     {
         using var scope = NewDisposeScope();
         var batch = ResponseBatch.Of(rows, Shape.ContextLength);
-        var states = _transformer.States(batch.Ids.to(Device), null, CausalAttention.Instance);
+        var states = _transformer.States(batch.Ids.to(Device), null, new CausalAttention((int)batch.Ids.size(1), Device));
         return batch.Responses(states).MoveToOuterDisposeScope();
     }
 
