@@ -132,7 +132,7 @@ public sealed class Checkpoint : IDisposable
         Dictionary<string, string> map;
         try
         {
-            var json = JsonNode.Parse(File.ReadAllText(path)) as JsonObject;
+            var json = JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject;
             map = json?["weight_map"]?.Deserialize<Dictionary<string, string>>() ?? throw new JsonException("there is no weight_map");
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException or IOException)

@@ -9,7 +9,7 @@ namespace Rlgf.Models.Families;
 internal sealed class CausalDecoder : IDecoder
 {
     private readonly ICausalTransformer _transformer;
-    private readonly int _context;
+    private readonly LanguageModelShape _shape;
     private readonly Device _device;
     private readonly KeyValueCache _cache;
     private int[] _lengths;
@@ -20,9 +20,9 @@ internal sealed class CausalDecoder : IDecoder
     {
         ArgumentOutOfRangeException.ThrowIfNegative(maxNewTokens);
         if (rows.Count == 0) throw new ArgumentException("There are no rows.", nameof(rows));
-        foreach (var row in rows) Rows.Check(row, shape.ContextLength);
+        foreach (var row in rows) Rows.Check(row, shape);
         _transformer = transformer;
-        _context = shape.ContextLength;
+        _shape = shape;
         _device = device;
         _lengths = [.. rows.Select(row => row.Prompt.Length + row.Response.Length)];
         var columns = _lengths.Max();
@@ -51,9 +51,10 @@ internal sealed class CausalDecoder : IDecoder
     public void Append(ReadOnlySpan<int> tokens)
     {
         if (tokens.Length != _lengths.Length) throw new ArgumentException($"There are {_lengths.Length} rows and {tokens.Length} tokens.", nameof(tokens));
+        Rows.CheckIds(tokens, _shape.Vocabulary);
         for (var b = 0; b < tokens.Length; b++)
         {
-            if (_lengths[b] >= _context) throw new InputException($"A row has reached the model's context of {_context} tokens: ask for fewer new tokens or shorten the prompts.");
+            if (_lengths[b] >= _shape.ContextLength) throw new InputException($"A row has reached the model's context of {_shape.ContextLength} tokens: ask for fewer new tokens or shorten the prompts.");
             _buffer[b] = tokens[b];
             _buffer[tokens.Length + b] = _lengths[b]++;
         }

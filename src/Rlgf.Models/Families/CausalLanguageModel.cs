@@ -39,7 +39,7 @@ internal sealed class CausalLanguageModel : ILanguageModel
     public Tensor ResponseStates(IReadOnlyList<TokenRow> rows)
     {
         using var scope = NewDisposeScope();
-        var batch = ResponseBatch.Of(rows, Shape.ContextLength);
+        var batch = ResponseBatch.Of(rows, Shape);
         var states = _transformer.States(batch.Ids.to(Device), null, new CausalAttention((int)batch.Ids.size(1), Device));
         return batch.Responses(states).MoveToOuterDisposeScope();
     }
@@ -81,7 +81,7 @@ internal sealed class CausalLanguageModel : ILanguageModel
         /// <summary>[B, T] int64 on the CPU.</summary>
         public Tensor Ids { get; }
 
-        public static ResponseBatch Of(IReadOnlyList<TokenRow> rows, int context)
+        public static ResponseBatch Of(IReadOnlyList<TokenRow> rows, LanguageModelShape shape)
         {
             if (rows.Count == 0) throw new ArgumentException("There are no rows.", nameof(rows));
             var responseLength = rows.Max(row => row.Response.Length);
@@ -89,7 +89,7 @@ internal sealed class CausalLanguageModel : ILanguageModel
             var samePrompt = true;
             foreach (var row in rows)
             {
-                Rows.Check(row, context);
+                Rows.Check(row, shape);
                 columns = Math.Max(columns, row.Prompt.Length + Math.Max(0, row.Response.Length - 1));
                 samePrompt &= row.Prompt.Length == rows[0].Prompt.Length;
             }
@@ -129,11 +129,23 @@ internal sealed class CausalLanguageModel : ILanguageModel
 /// <summary>Checks and copies of token rows.</summary>
 internal static class Rows
 {
-    public static void Check(TokenRow row, int context)
+    public static void Check(TokenRow row, LanguageModelShape shape)
     {
         if (row.Prompt.Length == 0) throw new InputException("A prompt holds no token: this model needs at least one, such as its BOS or EOS token.");
         var length = row.Prompt.Length + row.Response.Length;
-        if (length > context) throw new InputException($"A row has {length} tokens (prompt {row.Prompt.Length}, response {row.Response.Length}) and the model's context is {context}: shorten it.");
+        if (length > shape.ContextLength)
+            throw new InputException($"A row has {length} tokens (prompt {row.Prompt.Length}, response {row.Response.Length}) and the model's context is {shape.ContextLength}: shorten it.");
+        CheckIds(row.Prompt, shape.Vocabulary);
+        CheckIds(row.Response, shape.Vocabulary);
+    }
+
+    /// <summary>The library reads beyond its table for an id that isn't in it, or ends with a long message of its own.</summary>
+    public static void CheckIds(ReadOnlySpan<int> ids, int vocabulary)
+    {
+        foreach (var id in ids)
+        {
+            if ((uint)id >= (uint)vocabulary) throw new InputException($"There is a token id {id} and the model's vocabulary has {vocabulary}: the tokenizer doesn't fit the model.");
+        }
     }
 
     public static void Copy(ReadOnlySpan<int> from, Span<long> to)

@@ -13,18 +13,20 @@ namespace Rlgf.Models.Families;
 internal sealed class CausalSequenceClassifier : ISequenceClassifier
 {
     private readonly ICausalTransformer _transformer;
+    private readonly int _vocabulary;
     private readonly int? _padId;
     private readonly Device _device;
     private readonly JsonObject _configuration;
 
-    public CausalSequenceClassifier(ICausalTransformer transformer, IReadOnlyList<string> labels, int contextLength, int? padId, Device device, JsonObject configuration)
+    public CausalSequenceClassifier(ICausalTransformer transformer, IReadOnlyList<string> labels, LanguageModelShape shape, int? padId, Device device, JsonObject configuration)
     {
         _transformer = transformer;
+        _vocabulary = shape.Vocabulary;
         _padId = padId;
         _device = device;
         _configuration = configuration;
         Labels = labels;
-        ContextLength = contextLength;
+        ContextLength = shape.ContextLength;
     }
 
     public IReadOnlyList<string> Labels { get; }
@@ -67,6 +69,7 @@ internal sealed class CausalSequenceClassifier : ISequenceClassifier
     {
         if (row.Length == 0) throw new InputException("A text to classify holds no token: give at least one.");
         if (row.Length > ContextLength) throw new InputException($"A text to classify has {row.Length} tokens and the classifier's context is {ContextLength}: shorten it.");
+        Rows.CheckIds(row, _vocabulary);
         var length = row.Length;
         while (length > 1 && row[length - 1] == _padId) length--;
         return length;

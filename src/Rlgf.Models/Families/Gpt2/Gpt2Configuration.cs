@@ -65,6 +65,8 @@ public sealed record Gpt2Configuration
 /// <summary>What the modules need to know, read from <c>config.json</c>. Its keys are the same in transformers 4 and 5 but for the type of the stored numbers, which the weights say themselves.</summary>
 internal sealed record Gpt2Settings(int Vocabulary, int Context, int Width, int Layers, int Heads, int Inner, double Epsilon, double InitialDeviation, bool TiedHead, Func<Tensor, Tensor> Activation)
 {
+    public LanguageModelShape Shape => new(Vocabulary, Width, Context);
+
     public static Gpt2Settings Read(ModelConfiguration configuration)
     {
         Refuse(configuration, "scale_attn_weights", onlyValue: true);

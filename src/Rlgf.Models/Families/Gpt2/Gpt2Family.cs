@@ -18,7 +18,7 @@ internal sealed partial class Gpt2Family : IModelFamily
         var settings = Gpt2Settings.Read(configuration);
         return new CausalLanguageModel(
             new Gpt2LanguageModule(settings, device),
-            new LanguageModelShape(settings.Vocabulary, settings.Width, settings.Context),
+            settings.Shape,
             device,
             configuration.ToJson(),
             () => CreateLanguageModel(configuration, device));
@@ -28,7 +28,7 @@ internal sealed partial class Gpt2Family : IModelFamily
     {
         var settings = Gpt2Settings.Read(configuration);
         var labels = configuration.Labels() ?? throw configuration.Fault("id2label", "is missing: it names the labels");
-        return new CausalSequenceClassifier(new Gpt2ClassifierModule(settings, labels.Count, device), labels, settings.Context, configuration.TokenId("pad_token_id"), device, configuration.ToJson());
+        return new CausalSequenceClassifier(new Gpt2ClassifierModule(settings, labels.Count, device), labels, settings.Shape, configuration.TokenId("pad_token_id"), device, configuration.ToJson());
     }
 
     public string? NameInModule(string nameInFile, ModelConfiguration configuration)
