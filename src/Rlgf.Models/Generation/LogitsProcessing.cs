@@ -102,13 +102,33 @@ public static class LogitsProcessing
         // One more than k shows whether there is a tie; seldom is there one.
         for (var count = (long)k + 1; ; count = Math.Min(2 * count, vocabulary))
         {
-            var (values, ids) = logits.topk((int)count);
+            var (values, ids) = Largest(logits, count);
             var worse = values < values.narrow(1, k - 1, 1);
             if (count == vocabulary || worse.narrow(1, count - 1, 1).all().item<bool>())
             {
                 return new Candidates(values.masked_fill(worse, Impossible), ids);
             }
         }
+    }
+
+    /// <summary>
+    /// The largest entries of each row, in descending order, with their ids. The vocabulary is dealt into groups; the <paramref name="count"/> largest entries lie in as many groups,
+    /// those of the largest maxima. So only the maxima and the entries of those groups are selected from, not the whole vocabulary.
+    /// </summary>
+    private static (Tensor Values, Tensor Ids) Largest(Tensor logits, long count)
+    {
+        var vocabulary = logits.size(1);
+        var groupSize = (long)Math.Sqrt(vocabulary / (double)count);
+        if (groupSize < 4) return logits.topk((int)count);
+
+        // Entry g + i·groups is the i-th of group g: maxima are then taken over rows that lie side by side. Entries beyond the last whole round belong to no group and are all looked at.
+        var groups = vocabulary / groupSize;
+        var dealt = groups * groupSize;
+        var (_, best) = logits.narrow(1, 0, dealt).unflatten(1, groupSize, groups).amax([1]).topk((int)count);
+        var inGroups = (best.unsqueeze(1) + arange(0, dealt, groups, device: logits.device).view(1, -1, 1)).flatten(1);
+        var ids = cat([inGroups, arange(dealt, vocabulary, device: logits.device).expand(logits.size(0), -1)], 1);
+        var (values, places) = logits.gather(1, ids).topk((int)count);
+        return (values, ids.gather(1, places));
     }
 
     /// <summary>The most likely tokens up to the one with which their sum reaches p.</summary>
@@ -123,7 +143,7 @@ public static class LogitsProcessing
         var vocabulary = candidates.Logits.size(1);
         for (var count = Math.Min(FirstNucleus, vocabulary); ; count = Math.Min(8 * count, vocabulary))
         {
-            var (values, ids) = candidates.Logits.topk((int)count);
+            var (values, ids) = Largest(candidates.Logits, count);
             var kept = KeepNucleus(values, (values - logNormaliser).exp(), p, out var reached);
             if (count == vocabulary || reached)
             {

@@ -42,6 +42,27 @@ public class LogitsProcessingTests
         AssertEqual(Fixture.Tensor("out_with_ties.top_k_10"), processed);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(50)]
+    [InlineData(600)]
+    public void Top_k_of_a_large_vocabulary_keeps_what_sorting_would(int k)
+    {
+        using var scope = NewDisposeScope();
+        using var random = new Generator(4);
+        // Rounded, so that there are ties, and with a vocabulary that is no multiple of anything.
+        var logits = (randn([3, 10_007], generator: random) * 50).round();
+
+        var processed = Dense(LogitsProcessing.Restrict(logits, new SamplingSettings { MaxNewTokens = 1, TopK = k }), 10_007);
+
+        foreach (var (row, kept) in logits.data<float>().ToArray().Chunk(10_007).Zip(processed.data<float>().ToArray().Chunk(10_007)))
+        {
+            var last = row.OrderDescending().ElementAt(k - 1);
+            Assert.Equal(row.Select(value => value >= last ? value : float.NegativeInfinity), kept);
+        }
+    }
+
     [Fact]
     public void Top_p_after_tied_top_k_counts_all_tied_tokens()
     {
