@@ -141,6 +141,36 @@ public sealed class FusedAdamWTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Steps_are_right_while_garbage_is_collected()
+    {
+        // With β₁ = β₂ = 0, ε = 0 and no decay a step is lr · sign(g): 2000 steps of 1/1024 add up exactly. Arguments that the collector may take away during the call would show.
+        var weight = new Parameter(tensor([0f]));
+        using var optimizer = new FusedAdamW([Group("w", weight, 1.0 / 1024, 0)], new AdamWSettings { Beta1 = 0, Beta2 = 0, Epsilon = 0, MaxGradientNorm = null });
+        Give(weight, -1f);
+        using var stop = new CancellationTokenSource();
+        var collector = new Thread(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+            }
+        });
+        collector.Start();
+        try
+        {
+            for (var step = 0; step < 2000; step++) optimizer.Step();
+        }
+        finally
+        {
+            stop.Cancel();
+            collector.Join();
+        }
+
+        Assert.Equal(2000f / 1024, weight.item<float>());
+    }
+
     private static ParameterGroup Group(string name, Parameter parameter, double rate, double decay) => new([KeyValuePair.Create(name, parameter)], rate, decay);
 
     private static void Give(Parameter parameter, params float[] gradient) => parameter.grad = tensor(gradient);

@@ -77,9 +77,9 @@ public sealed class FusedAdamW : IDisposable
           torch._foreach_mul_(g, factor)
           return factor
 
-        def step(p: List[Tensor], g: List[Tensor], m: List[Tensor], v: List[Tensor], t: List[Tensor], lr: float, wd: float, beta1: float, beta2: float, eps: float) -> Tensor:
+        def step(p: List[Tensor], g: List[Tensor], m: List[Tensor], v: List[Tensor], t: List[Tensor], h: Tensor) -> Tensor:
           torch._foreach_add_(t, 1)
-          torch._fused_adamw_(p, g, m, v, [], t, lr=lr, beta1=beta1, beta2=beta2, weight_decay=wd, eps=eps, amsgrad=False, maximize=False)
+          torch._fused_adamw_(p, g, m, v, [], t, lr=float(h[0]), beta1=float(h[2]), beta2=float(h[3]), weight_decay=float(h[1]), eps=float(h[4]), amsgrad=False, maximize=False)
           return t[0]
 
         """;
@@ -129,6 +129,8 @@ public sealed class FusedAdamW : IDisposable
         {
             var pairs = active[group];
             if (pairs.Length == 0) continue;
+            // In a tensor on the CPU: TorchSharp turns a number that is an argument into a native scalar which nothing keeps alive, and the collector may free it before it is read.
+            var numbers = tensor([Groups[group].LearningRate, Groups[group].WeightDecay, _settings.Beta1, _settings.Beta2, _settings.Epsilon], dtype: float64, device: CPU);
             Compiled.Value.invoke(
                 "step",
                 pairs.Select(pair => (Tensor)pair.Entry.Parameter).ToArray(),
@@ -136,11 +138,7 @@ public sealed class FusedAdamW : IDisposable
                 pairs.Select(pair => pair.Entry.Mean).ToArray(),
                 pairs.Select(pair => pair.Entry.MeanSquare).ToArray(),
                 pairs.Select(pair => pair.Entry.Steps).ToArray(),
-                Groups[group].LearningRate,
-                Groups[group].WeightDecay,
-                _settings.Beta1,
-                _settings.Beta2,
-                _settings.Epsilon);
+                numbers);
         }
 
         return norm;
