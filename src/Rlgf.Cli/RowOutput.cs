@@ -50,8 +50,11 @@ internal sealed class RowOutput : IDisposable
         }
     }
 
-    /// <summary>Where the rows are until <see cref="Complete"/>.</summary>
-    public string Unfinished => _unfinished ?? "standard output";
+    /// <summary>The work was stopped: says how many rows there are, and where.</summary>
+    /// <param name="total">How many there would have been; null where that is not known.</param>
+    public StoppedException Stopped(int? total = null) => new(Count == 0
+        ? "stopped before the first row was written"
+        : $"stopped after {Count} {(total is { } all ? $"of {all} " : "")}rows; they are in {_unfinished ?? "standard output"}");
 
     /// <summary>Number of rows written.</summary>
     public int Count { get; private set; }
@@ -87,9 +90,15 @@ internal sealed class RowOutput : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (_path is not null)
+        if (_path is null)
         {
-            _writer.Dispose();
+            return;
+        }
+
+        _writer.Dispose();
+        if (Count == 0 && _unfinished != _path)
+        {
+            File.Delete(_unfinished!);
         }
     }
 }

@@ -89,6 +89,17 @@ public sealed class GenerateTests
     }
 
     [Fact]
+    public void Rows_written_before_a_failure_are_kept_beside_the_earlier_output()
+    {
+        using var scratch = new Scratch();
+        var output = scratch.Write("out.jsonl", "old");
+        var input = scratch.Write("in.jsonl", """{"text": "one"}""", """{"text": 2}""");
+        Assert.Contains("in.jsonl:2", Cli.Run("tokenize", "--tokenizer", Fixtures.Model("gpt2"), "--input", input, "--output", output).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Equal("old", File.ReadAllText(output).Trim());
+        Assert.Single(File.ReadLines(output + ".partial"));
+    }
+
+    [Fact]
     public void Stopping_says_what_is_kept_and_leaves_an_earlier_output_alone()
     {
         using var scratch = new Scratch();
@@ -98,7 +109,8 @@ public sealed class GenerateTests
         var output = scratch.Write("out.jsonl", "old");
         var result = Cli.RunWith("", stop.Token, "generate", "--model", Fixtures.Model("gpt2"), "--prompts", input, "--output", output);
         Assert.Equal(ExitCode.Stopped, result.Code);
-        Assert.StartsWith("stopped after 0 of 1 rows", Assert.Single(result.ErrorLines), StringComparison.Ordinal);
+        Assert.Equal("stopped before the first row was written", Assert.Single(result.ErrorLines));
+        Assert.False(File.Exists(output + ".partial"));
         Assert.Equal("old", File.ReadAllText(output).Trim());
     }
 }

@@ -104,7 +104,7 @@ internal static class GenerateCommand
             }
             catch (OperationCanceledException)
             {
-                throw new StoppedException($"stopped after {writer.Count} of {requests.Length} rows; they are in {writer.Unfinished}");
+                throw writer.Stopped(requests.Length);
             }
 
             foreach (var row in written)

@@ -87,7 +87,7 @@ internal static class ScoreCommand
             {
                 if (terminal.Stop.IsCancellationRequested)
                 {
-                    throw new StoppedException($"stopped after {writer.Count} of {rows.Length} rows; they are in {writer.Unfinished}");
+                    throw writer.Stopped(rows.Length);
                 }
 
                 using var scope = NewDisposeScope();

@@ -34,7 +34,7 @@ internal static class TokenizeCommand
         {
             if (terminal.Stop.IsCancellationRequested)
             {
-                throw new StoppedException($"stopped after {writer.Count} rows; they are in {writer.Unfinished}");
+                throw writer.Stopped();
             }
 
             var text = rows.Current.GetString("text");
