@@ -63,7 +63,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
 
         using var keys = _keys[layer].narrow(2, 0, _columns + 1);
         using var values = _values[layer].narrow(2, 0, _columns + 1);
-        return nn.functional.scaled_dot_product_attention(query, keys, values, _stepMask);
+        return ScaledDotProduct.AttendFromOne(query, keys, values, _stepMask);
     }
 
     /// <summary>Keeps the given rows in the given order.</summary>
