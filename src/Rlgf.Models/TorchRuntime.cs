@@ -79,6 +79,10 @@ internal static class FastFloat32Products
     // oneDNN adds up in another order than MKL, which costs a factor of 2 to 3; rounding the factors to bfloat16 costs one of several thousand, to TF32 several hundred.
     private const double MostErrorGrowth = 10;
 
+    private static nint _context;
+    private static nint _set;
+    private static bool _enabled;
+
     /// <summary>Whether the setting is there, was made and keeps float32's accuracy. Elsewhere nothing changes.</summary>
     public static bool TryEnable()
     {
@@ -94,11 +98,32 @@ internal static class FastFloat32Products
         if (path is null || !NativeLibrary.TryLoad(path, out var library)) return false;
         if (!NativeLibrary.TryGetExport(library, GlobalContext, out var context) || !NativeLibrary.TryGetExport(library, SetPrecision, out var set)) return false;
 
+        (_context, _set) = (context, set);
         var before = ProductError();
-        Set(context, set, "medium");
-        if (ProductError() <= MostErrorGrowth * before) return true;
-        Set(context, set, "highest");
-        return false;
+        Set("medium");
+        _enabled = ProductError() <= MostErrorGrowth * before;
+        if (!_enabled) Set("highest");
+        return _enabled;
+    }
+
+    /// <summary>
+    /// Goes back to MKL until it is disposed of: for many products so small that finding oneDNN's kernel takes longer than multiplying. One-token attention at GPT-2's size is six times slower without this.
+    /// The setting is the process's own; another thread's products meanwhile are right too, only slower.
+    /// </summary>
+    public static Suspension Suspend()
+    {
+        if (_enabled) Set("highest");
+        return new Suspension(_enabled);
+    }
+
+    /// <summary>Ends a <see cref="Suspend"/>.</summary>
+    public readonly ref struct Suspension(bool resume)
+    {
+        /// <summary>Goes the faster way again, where there is one.</summary>
+        public void Dispose()
+        {
+            if (resume) Set("medium");
+        }
     }
 
     /// <summary>The largest error of a 256 × 256 × 256 float32 product against float64, inputs in [−1, 1).</summary>
@@ -113,7 +138,7 @@ internal static class FastFloat32Products
         return (left.matmul(right).to(float64) - exact).abs().max().item<double>();
     }
 
-    private static unsafe void Set(nint context, nint set, string precision)
+    private static unsafe void Set(string precision)
     {
         // A std::string of libstdc++ as it stands in memory: pointer, length, then 16 bytes for short texts, to which the pointer leads.
         var text = stackalloc byte[32];
@@ -121,7 +146,7 @@ internal static class FastFloat32Products
         text[16 + length] = 0;
         *(byte**)text = text + 16;
         *(nuint*)(text + 8) = (nuint)length;
-        var instance = ((delegate* unmanaged<nint>)context)();
-        ((delegate* unmanaged<nint, byte*, void>)set)(instance, text);
+        var instance = ((delegate* unmanaged<nint>)_context)();
+        ((delegate* unmanaged<nint, byte*, void>)_set)(instance, text);
     }
 }

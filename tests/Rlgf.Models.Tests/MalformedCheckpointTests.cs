@@ -250,5 +250,25 @@ public sealed class FreshModelTests
         Assert.Equal(49, (int?)ModelConfiguration.Read(folder.Path).TokenId("eos_token_id"));
     }
 
+    [Fact]
+    public void Long_rows_short_rows_and_the_decoder_agree()
+    {
+        // Beyond 256 tokens another kernel attends; what stands after a token can't change its logits, so a row's beginning alone must give the same. Heads of 64 take the paths of real models.
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        using var model = LanguageModelFolder.Create(new Gpt2Configuration { Vocabulary = 50, ContextLength = 300, Width = 128, Layers = 2, Heads = 2 }.ToModelConfiguration(), 1);
+        var ids = Enumerable.Range(0, 300).Select(i => i * 7 % 50).ToArray();
+        var whole = Fixture.AllLogits(model, [ids[..299]]);
+        Fixture.Close(whole.narrow(0, 0, 200), Fixture.AllLogits(model, [ids[..200]]), 1e-5);
+
+        using var decoder = model.StartDecoding([new TokenRow(ids[..290], []), new TokenRow(ids[..150], [])], 5);
+        for (var step = 0; step < 5; step++)
+        {
+            Fixture.Close(whole[289 + step], decoder.NextLogits[0], 1e-5);
+            Fixture.Close(whole[149 + step], decoder.NextLogits[1], 1e-5);
+            decoder.Append([ids[290 + step], ids[150 + step]]);
+        }
+    }
+
     private static float[] Flat(ILanguageModel model) => [.. model.Module.parameters().SelectMany(parameter => parameter.data<float>().ToArray())];
 }
