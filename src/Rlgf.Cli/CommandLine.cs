@@ -60,6 +60,7 @@ internal static class CommandLine
 
     private static IEnumerable<Command> All(Terminal terminal) =>
     [
+        QuickstartCommand.Create(terminal),
         TrainCommand.Create(terminal),
         CheckCommand.Create(terminal),
         EvaluateCommand.Create(terminal),
@@ -70,6 +71,7 @@ internal static class CommandLine
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
+        ConvertCommand.Create(terminal),
     ];
 
     /// <summary>A command that only groups others shows its help: there is nothing else that could have been meant.</summary>

@@ -40,14 +40,10 @@ internal static class ScoreCommand
         {
             var folder = parsed.GetRequiredValue(model);
             var (source, target, cut) = (parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(truncate));
-            return IsClassifier(folder) ? ScoreByClassifier(folder, source, target, cut, terminal) : ScoreByLanguageModel(folder, source, target, cut, terminal);
+            return ModelConfiguration.Read(folder).IsClassifier ? ScoreByClassifier(folder, source, target, cut, terminal) : ScoreByLanguageModel(folder, source, target, cut, terminal);
         });
         return command;
     }
-
-    private static bool IsClassifier(string folder) =>
-        ModelConfiguration.Read(folder).ToJson()["architectures"] is System.Text.Json.Nodes.JsonArray { Count: > 0 } architectures
-        && architectures[0]?.ToString().EndsWith("ForSequenceClassification", StringComparison.Ordinal) == true;
 
     private static int ScoreByLanguageModel(string folder, string input, string output, bool truncate, Terminal terminal)
     {

@@ -28,6 +28,9 @@ public sealed class ModelConfiguration
     /// <summary>The first of <c>architectures</c>: which head the weights have; null where it isn't said.</summary>
     public string? Architecture => _json["architectures"] is JsonArray { Count: > 0 } names && names[0] is JsonValue name && name.TryGetValue<string>(out var text) ? text : null;
 
+    /// <summary>Whether the folder holds a sequence classifier rather than a language model, by its architecture's name.</summary>
+    public bool IsClassifier => Architecture?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) == true;
+
     /// <summary>Reads a folder's <c>config.json</c>.</summary>
     /// <exception cref="InputException">It's absent or not a JSON object.</exception>
     public static ModelConfiguration Read(string folder)

@@ -3,12 +3,13 @@ using System.Globalization;
 namespace Rlgf.Text.Data;
 
 /// <summary>
-/// A condition on rows: comparisons (<c>== != &lt; &lt;= &gt; &gt;=</c>) of columns, <c>length(column)</c> and literals (numbers, 'text', "text", true, false, null),
-/// joined by <c>&amp;&amp; || !</c> and parentheses; a column of true and false may stand alone. Example: <c>label != -1 &amp;&amp; length(text) &gt; 20</c>.
+/// A condition on rows: comparisons (<c>== != &lt; &lt;= &gt; &gt;=</c>) of columns, <c>length(column)</c>, <c>part(column, n)</c> and literals (numbers, 'text', "text", true,
+/// false, null), joined by <c>&amp;&amp; || !</c> and parentheses; a column of true and false may stand alone. Example: <c>label != -1 &amp;&amp; length(text) &gt; 20</c>.
 /// </summary>
 /// <remarks>
 /// Comparing different types is an error, except that anything may be compared with null by == and !=, and that fields of csv and tsv files, which are all text,
 /// are read as numbers or truth values where the other side is one. <c>length</c> counts the UTF-16 units of a text and the elements of a list.
+/// <c>part</c> says which of n parts, from 0, a text falls into: a data set split at random, the same way everywhere, such as <c>part(text, 2) == 0</c> for one half of it.
 /// </remarks>
 public sealed class RowFilter
 {
@@ -93,7 +94,7 @@ public sealed class RowFilter
 
         _at = start;
         return Peek() == '=' ? throw Error("found '='; equality is ==")
-            : left.Column is { } column && !left.IsLength ? row => row.GetBoolean(column)
+            : left.Column is { } column && !left.IsComputed ? row => row.GetBoolean(column)
             : throw Error("expected a comparison: == != < <= > >=");
     }
 
@@ -151,17 +152,26 @@ public sealed class RowFilter
     {
         var start = _at;
         var word = ReadWord();
-        if (word == "length" && Peek() == '(' && Take("("))
+        if (word is "length" or "part" && Peek() == '(' && Take("("))
         {
             _ = Peek();
             var column = ReadWord();
-            return column.Length == 0 ? throw Error("expected a column") : Take(")") ? new Operand(null, column, true) : throw Error("expected )");
+            if (column.Length == 0) throw Error("expected a column");
+            var parts = 0L;
+            if (word == "part")
+            {
+                if (!Take(",")) throw Error("expected , and the number of parts");
+                _ = Peek();
+                parts = ParseNumber() is long and > 0 and var count ? count : throw Error("the number of parts is a whole number above 0");
+            }
+
+            return Take(")") ? new Operand(null, column, word == "length", parts) : throw Error("expected )");
         }
 
         if (Peek() == '(')
         {
             _at = start;
-            throw Error($"there is no function '{word}', only length");
+            throw Error($"there is no function '{word}', only length and part");
         }
 
         return word switch
@@ -259,10 +269,12 @@ public sealed class RowFilter
         return new InputException($"filter '{_expression}', column {_at + 1}: {problem}");
     }
 
-    /// <summary>A literal (no column), a column's value, or the length of a column's value.</summary>
-    private sealed record Operand(object? Literal, string? Column, bool IsLength)
+    /// <summary>A literal (no column), a column's value, the length of a column's value, or the part that it falls into (Parts above 0).</summary>
+    private sealed record Operand(object? Literal, string? Column, bool IsLength, long Parts = 0)
     {
-        public object? ValueIn(DataRow row) => Column is null ? Literal : !IsLength ? row[Column] : row[Column] switch
+        public bool IsComputed => IsLength || Parts > 0;
+
+        public object? ValueIn(DataRow row) => Column is null ? Literal : Parts > 0 ? PartOf(row.GetString(Column)) : !IsLength ? row[Column] : row[Column] switch
         {
             string text when !row.IsText || text.Length > 0 => (long)text.Length,
             string => 0L,
@@ -271,12 +283,19 @@ public sealed class RowFilter
         };
 
         /// <summary>A field of a text table, read as the type of what it is compared with.</summary>
-        public object? ReadAs(DataRow row, object? value, object? other) => value is not string || Column is null || IsLength || !row.IsText ? value : other switch
+        public object? ReadAs(DataRow row, object? value, object? other) => value is not string || Column is null || IsComputed || !row.IsText ? value : other switch
         {
             long => row.GetDouble(Column),
             double => row.GetDouble(Column),
             bool => row.GetBoolean(Column),
             _ => value,
         };
+
+        private object PartOf(string text)
+        {
+            var hash = 0UL;
+            foreach (var unit in text) hash = RandomStream.Combine(hash, unit);
+            return (long)(hash % (ulong)Parts);
+        }
     }
 }

@@ -94,4 +94,15 @@ public sealed class TextDataset
             var other => throw new InputException($"{path}: there is no format {other}"),
         };
     }
+
+    /// <summary>
+    /// Some of the rows, spread evenly over the file: the first rows of a file that is sorted (by label, say) stand for nothing.
+    /// </summary>
+    /// <param name="rows">The rows, or what was made of them.</param>
+    /// <param name="count">How many; all where there are no more.</param>
+    public static IReadOnlyList<T> Spread<T>(IReadOnlyList<T> rows, int count) =>
+        count >= rows.Count ? rows : [.. SpreadIndices(rows.Count, count).Select(index => rows[index])];
+
+    /// <summary>Indices of <paramref name="count"/> rows of <paramref name="total"/>, spread evenly.</summary>
+    public static IEnumerable<int> SpreadIndices(int total, int count) => Enumerable.Range(0, count).Select(i => (int)((2L * i + 1) * total / (2L * count)));
 }

@@ -171,7 +171,13 @@ public static class RunChecks
         var first = one.named_parameters().ToDictionary(named => named.name, named => named.parameter);
         var second = other.named_parameters().ToDictionary(named => named.name, named => named.parameter);
         return first.Count > 0 && first.Count == second.Count
-            && first.All(named => second.TryGetValue(named.Key, out var parameter) && parameter.shape.SequenceEqual(named.Value.shape) && parameter.equal(named.Value).item<bool>());
+            && first.All(named => second.TryGetValue(named.Key, out var parameter) && parameter.shape.SequenceEqual(named.Value.shape) && SameNumbers(parameter, named.Value));
+    }
+
+    private static bool SameNumbers(Tensor one, Tensor other)
+    {
+        using var scope = NewDisposeScope();
+        return one.eq(other).all().item<bool>();
     }
 
     private static IEnumerable<IReward> Parts(IReward reward) => reward is WeightedReward sum ? sum.Parts.SelectMany(part => Parts(part.Reward)) : [reward];

@@ -22,7 +22,7 @@ public sealed class RecipeParts : IDisposable
     /// <param name="section">Where they come from and how they are cut.</param>
     /// <param name="tokenizer">The policy's tokenizer.</param>
     /// <param name="heldOut">Whether to read the held-out file rather than the one to train on.</param>
-    /// <param name="most">The most prompts; null for all.</param>
+    /// <param name="most">The most prompts, spread evenly over the file; null for all.</param>
     /// <exception cref="InputException">The file can't be read, or no row of it gives a prompt.</exception>
     public static IReadOnlyList<Prompt> Prompts(DataSection section, ITokenizer tokenizer, bool heldOut, int? most = null)
     {
@@ -31,13 +31,12 @@ public sealed class RecipeParts : IDisposable
         var prompts = new List<Prompt>();
         foreach (var row in data.Rows)
         {
-            if (prompts.Count == most) break;
             if (PromptCutter.Cut(tokenizer, row, section.Column, section.PromptSettings) is not { } cut) continue;
             prompts.Add(new Prompt(cut.Prompt, cut.PromptIds, Reference(row, cut, section), row));
         }
 
         return prompts.Count > 0
-            ? prompts
+            ? TextDataset.Spread(prompts, most ?? prompts.Count)
             : throw new InputException($"{path}: none of {data.Count} rows gives a prompt: all are shorter than the recipe's data section asks; lower prompt_tokens or min_text_tokens");
     }
 

@@ -21,7 +21,7 @@ public sealed record EvaluationSection
     [Limits(AtLeast = 1)]
     public int Every { get; init; } = 10;
 
-    /// <summary>The most prompts, the file's first ones.</summary>
+    /// <summary>The most prompts, spread evenly over the file, which may be sorted.</summary>
     [Limits(AtLeast = 1)]
     public int Prompts { get; init; } = 200;
 

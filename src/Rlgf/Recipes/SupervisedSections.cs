@@ -57,11 +57,11 @@ public sealed record TextsSection : ICheckedSection
     [RecipePath]
     public required string Path { get; init; }
 
-    /// <summary>The held-out file; null: the last <see cref="HeldOutRows"/> rows of the training file.</summary>
+    /// <summary>The held-out file; null: <see cref="HeldOutRows"/> rows of the training file.</summary>
     [RecipePath]
     public string? EvaluationPath { get; init; }
 
-    /// <summary>The most rows of the held-out file, or how many of the training file's last rows are held out instead of learned.</summary>
+    /// <summary>How many rows are held out: at most so many of the held-out file, or so many of the training file that are not learned. They are spread evenly over the file, which may be sorted.</summary>
     [Limits(AtLeast = 1)]
     public int HeldOutRows { get; init; } = 500;
 

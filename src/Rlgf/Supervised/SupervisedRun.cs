@@ -96,10 +96,11 @@ public static class SupervisedRun
         string[] columns = [data.Column, .. new[] { data.PromptColumn, data.LabelColumn }.OfType<string>()];
         TextDatasetOptions Options(int? limit) => new() { Filter = data.Filter, Limit = limit, Columns = columns };
         var rows = TextDataset.Open(data.Path, Options(data.Limit)).Rows;
-        if (data.EvaluationPath is { } path) return (rows, TextDataset.Open(path, Options(data.HeldOutRows)).Rows);
-        return rows.Count > data.HeldOutRows
-            ? ([.. rows.Take(rows.Count - data.HeldOutRows)], [.. rows.Skip(rows.Count - data.HeldOutRows)])
-            : throw new InputException($"{data.Path}: {rows.Count} rows, of which the last {data.HeldOutRows} would be held out: none is left to learn from; lower held_out_rows");
+        if (data.EvaluationPath is { } path) return (rows, TextDataset.Spread(TextDataset.Open(path, Options(null)).Rows, data.HeldOutRows));
+        if (rows.Count <= data.HeldOutRows)
+            throw new InputException($"{data.Path}: {rows.Count} rows, of which {data.HeldOutRows} would be held out: none is left to learn from; lower held_out_rows");
+        var heldOut = TextDataset.SpreadIndices(rows.Count, data.HeldOutRows).ToHashSet();
+        return ([.. rows.Where((_, index) => !heldOut.Contains(index))], [.. rows.Where((_, index) => heldOut.Contains(index))]);
     }
 
     private static TokenRow Pair(DataRow row, string promptColumn, string column, ITokenizer tokenizer, int end, int context)

@@ -2,6 +2,7 @@ using Rlgf.Algorithms;
 using Rlgf.Checks;
 using Rlgf.Guides;
 using Rlgf.Losses;
+using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
@@ -131,6 +132,24 @@ public sealed class RunChecksTests
         Assert.NotNull(RunChecks.JudgeIsReward(sum, setup.Reward));
         Assert.Null(RunChecks.JudgeIsReward(sum, Judge));
         Assert.Null(RunChecks.JudgeIsReward(setup.Reward, judge: null));
+    }
+
+    [Fact]
+    public void A_judge_of_the_rewards_shape_is_told_from_one_of_its_weights()
+    {
+        using var reward = Classifier(seed: 1);
+        using var copy = Classifier(seed: 1);
+        using var other = Classifier(seed: 2);
+        Assert.NotNull(RunChecks.JudgeIsReward(Of(reward), Of(copy)));
+        Assert.Null(RunChecks.JudgeIsReward(Of(reward), Of(other)));
+
+        static ISequenceClassifier Classifier(ulong seed)
+        {
+            using var model = TinyGpt2.Create(seed);
+            return SequenceClassifierFolder.FromLanguageModel(model, ["no", "yes"], null, seed);
+        }
+
+        static ClassifierReward Of(ISequenceClassifier classifier) => new("classifier", classifier, new DigitTokenizer(TinyGpt2.Vocabulary, TinyGpt2.End), "yes", includePrompt: true);
     }
 
     [Fact]

@@ -36,7 +36,8 @@ public sealed class RowFilterTests
     [InlineData("label == ", "filter 'label == ', column 10: expected a column or a value, found the end")]
     [InlineData("label == 1 label", "filter 'label == 1 label', column 12: expected && or || or the end, found 'l'")]
     [InlineData("(label == 1", "filter '(label == 1', column 12: expected )")]
-    [InlineData("size(text) > 1", "filter 'size(text) > 1', column 1: there is no function 'size', only length")]
+    [InlineData("size(text) > 1", "filter 'size(text) > 1', column 1: there is no function 'size', only length and part")]
+    [InlineData("part(text) == 0", "filter 'part(text) == 0', column 10: expected , and the number of parts")]
     [InlineData("text == 'x", "filter 'text == 'x', column 9: this quote is never closed")]
     [InlineData("label == 1x", "filter 'label == 1x', column 10: '1x' isn't a number")]
     [InlineData("1", "filter '1', column 2: expected a comparison: == != < <= > >=")]
@@ -63,5 +64,15 @@ public sealed class RowFilterTests
         Assert.Equal([3], TextDataset.Open(path, options with { Limit = 1 }).Rows.Select(row => row.Number));
         Assert.Equal(
             $"{path}: none of 4 rows passes the filter 'label == 7'", Assert.Throws<InputException>(() => TextDataset.Open(path, new() { Filter = "label == 7" })).Message);
+    }
+
+    [Fact]
+    public void Parts_split_a_data_set_evenly_and_without_overlap()
+    {
+        var rows = Enumerable.Range(0, 3000).Select(i => DataRow.Create("rows", i + 1, ("text", $"review {i}"))).ToArray();
+        var parts = Enumerable.Range(0, 3).Select(part => rows.Where(RowFilter.Parse($"part(text, 3) == {part}").Accepts).ToArray()).ToArray();
+        Assert.Equal(3000, parts.SelectMany(part => part).Distinct().Count());
+        // Binomial with mean 1000 and deviation 26.
+        Assert.All(parts, part => Assert.InRange(part.Length, 870, 1130));
     }
 }
