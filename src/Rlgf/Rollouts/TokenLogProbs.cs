@@ -7,6 +7,8 @@ namespace Rlgf.Rollouts;
 /// <summary>Log-probabilities of given tokens.</summary>
 public static class TokenLogProbs
 {
+    private const long RowMultiple = 64;
+
     /// <summary>
     /// log π(a_t|s_t) where the mask is true and 0 elsewhere. Logits, the largest tensor of all, are computed at those positions only.
     /// </summary>
@@ -20,7 +22,11 @@ public static class TokenLogProbs
         using var scope = NewDisposeScope();
         var positions = mask.reshape(-1).nonzero().squeeze(1);
         if (positions.size(0) == 0) return zeros([tokens.size(0), tokens.size(1)], states.dtype, states.device).MoveToOuterDisposeScope();
-        var logits = model.Logits(states.reshape(-1, states.size(2)).index_select(0, positions));
+        // As many rows as a multiple of 64: oneDNN compiles a product for each new shape and keeps it, so that counts which always differ cost time and memory without end.
+        var count = positions.size(0);
+        var padding = (RowMultiple - count % RowMultiple) % RowMultiple;
+        var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);
+        var logits = model.Logits(states.reshape(-1, states.size(2)).index_select(0, padded)).narrow(0, 0, count);
         var negative = nn.functional.cross_entropy(logits, tokens.reshape(-1).index_select(0, positions), reduction: nn.Reduction.None);
         var flat = zeros([tokens.numel()], negative.dtype, negative.device).index_add(0, positions, negative, -1);
         return flat.reshape(tokens.shape).MoveToOuterDisposeScope();
