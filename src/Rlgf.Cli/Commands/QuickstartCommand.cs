@@ -29,7 +29,7 @@ internal static class QuickstartCommand
         var set = RecipeOptions.Set();
         var command = new Command("quickstart", CommonOptions.Describe(
             "Tunes the small language model that comes with the project to continue film reviews positively: once with PPO and once with each guided algorithm. Ends with a table, " +
-            "what the models write, and report.html. About 6 minutes on 2 cores. Ctrl-C saves and stops; the same command goes on.",
+            "what the models write, and report.html. About 3 minutes on 2 cores. Ctrl-C saves and stops; the same command goes on.",
             "rlgf quickstart"))
         {
             isShort, output, set,
