@@ -47,7 +47,7 @@ public sealed class LocalModelGuide : IGuide
         {
             var row = UsesPolicyTokens
                 ? new TokenRow(request.PromptTokens, request.ResponseTokens)
-                : new TokenRow(_tokenizer.Encode(request.Prompt), _tokenizer.Encode(request.ResponseSoFar));
+                : new TokenRow(_tokenizer.Encode(request.Prompt), _tokenizer.EncodeContinuation(request.ResponseSoFar));
             var left = Math.Max(0, _sampling.MaxNewTokens - row.Response.Length);
             return new GenerationRequest(row, request.Stream, UsesPolicyTokens ? Math.Min(left, request.MaxTokens) : left);
         });

@@ -151,18 +151,13 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
     private Written InPolicyTokens(GuideContinuation continuation, int maxTokens)
     {
         if (continuation.Tokens is { } own) return own.Length <= maxTokens ? new(own, continuation.Ended) : new(own[..maxTokens], false);
-        var tokens = tokenizer.Encode(continuation.Text);
-        if (continuation.Ended && sampling.EndTokens.Count > 0) tokens = [.. tokens, sampling.EndTokens[0]];
-        return tokens.Length <= maxTokens ? new(tokens, continuation.Ended && sampling.EndTokens.Count > 0) : new(tokens[..Boundary(tokens, maxTokens)], false);
+        var (tokens, isWhole) = TokenJoin.Continue(tokenizer, continuation.Text, maxTokens);
+        var ends = continuation.Ended && isWhole && tokens.Length < maxTokens && sampling.EndTokens.Count > 0;
+        return ends ? new([.. tokens, sampling.EndTokens[0]], true) : new(tokens, false);
     }
 
     /// <summary>The largest length up to <paramref name="length"/> at which no character is cut: a text-level guide can't go on from half a character.</summary>
-    private int Boundary(int[] tokens, int length)
-    {
-        if (guide is { UsesPolicyTokens: true }) return length;
-        while (length > 0 && !tokenizer.EndsOnCharacter(tokens.AsSpan(0, length))) length--;
-        return length;
-    }
+    private int Boundary(int[] tokens, int length) => guide is { UsesPolicyTokens: true } ? length : TokenJoin.KeepAtMost(tokenizer, tokens, length);
 
     private double Uniform(Draw draw, int iteration, int row) => RandomStream.Uniform(seed, Stream(draw, iteration, row), 0);
 
