@@ -1,3 +1,4 @@
+using Rlgf.Evaluation;
 using Rlgf.Runs;
 
 namespace Rlgf.Cli.Report;

@@ -1,3 +1,5 @@
+using Rlgf.Evaluation;
+
 namespace Rlgf.Algorithms;
 
 /// <summary>
@@ -37,9 +39,7 @@ public sealed record GuidanceGap(double? Smoothed = null)
         if (guideRewards.Count == 0 || policyRewards.Count < 2) return null;
         // Compared, not computed: the deviation of equal numbers may be a rounding error, and a gap of 1e15 would pass for a measurement.
         if (policyRewards.Min() == policyRewards.Max()) return null;
-        var mean = policyRewards.Average();
-        var deviation = Math.Sqrt(policyRewards.Sum(r => (r - mean) * (r - mean)) / (policyRewards.Count - 1));
-        var gap = (guideRewards.Average() - mean) / deviation;
+        var gap = (guideRewards.Average() - policyRewards.Average()) / Spread.Deviation(policyRewards);
         return double.IsFinite(gap) ? gap : null;
     }
 

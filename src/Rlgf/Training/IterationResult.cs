@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Evaluation;
 using Rlgf.Losses;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
@@ -101,12 +102,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         return [.. values.Chunk((int)matrix.size(1))];
     }
 
-    private static double Deviation(double[] x)
-    {
-        if (x.Length < 2) return 0;
-        var mean = x.Average();
-        return Math.Sqrt(x.Sum(v => (v - mean) * (v - mean)) / (x.Length - 1));
-    }
+    private static double Deviation(double[] x) => x.Length < 2 ? 0 : Spread.Deviation(x);
 
     /// <summary>1 − Var(R − V) / Var(R) over the tokens of the roll-outs; NaN without spread.</summary>
     private static double ExplainedVariance(IReadOnlyList<Rollout> rollouts, float[][] values, float[][] returns)

@@ -104,21 +104,21 @@ public sealed class Learner : IDisposable
     /// <summary>One optimiser step on the given rows. Losses are divided by the whole minibatch's tokens, so that a split into parts changes nothing.</summary>
     private StepStatistics Step(LearningBatch data, Tensor? credit, int[] rows, RolloutPlan plan, double klCoefficient)
     {
+        using var scope = NewDisposeScope();
         var minibatch = Part.Of(data, credit, rows);
         var denominators = (
             Policy: MaskedReduction.Denominator(minibatch.TrainsPolicy, _settings.Reduction),
             Value: MaskedReduction.Denominator(minibatch.IsRollOut, _settings.Reduction),
             Guide: (double)minibatch.IsGuide.sum().item<long>(),
             Kl: MaskedReduction.Denominator(minibatch.IsPolicy, LossReduction.TokenMean));
-        minibatch.Dispose();
 
         PolicyOptimizer.ClearGradients();
         CriticOptimizer.ClearGradients();
         List<StepStatistics> parts = [];
         foreach (var partRows in rows.Chunk(_settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : rows.Length))
         {
-            using var scope = NewDisposeScope();
-            using var part = Part.Of(data, credit, partRows);
+            using var inner = NewDisposeScope();
+            var part = partRows.Length == rows.Length ? minibatch : Part.Of(data, credit, partRows);
             var (logProbs, values) = Forward(part, plan);
             var policy = ClippedPolicyLoss.Compute(logProbs, part.OldLogProbs, part.Advantages, part.TrainsPolicy, _settings.ClipRange, _settings.Reduction, denominators.Policy);
             var loss = policy.Loss;
@@ -177,7 +177,7 @@ public sealed class Learner : IDisposable
     }
 
     /// <summary>Some rows of a batch: the same tensors, those rows only.</summary>
-    private sealed class Part : IDisposable
+    private sealed class Part
     {
         public required TokenRow[] Rows { get; init; }
         public required Tensor Tokens { get; init; }
@@ -220,11 +220,6 @@ public sealed class Learner : IDisposable
             var needed = mask.data<bool>().ToArray();
             var width = (int)mask.size(1);
             return [.. Enumerable.Range(0, Rows.Length).Select(row => Array.LastIndexOf(needed, true, row * width + width - 1, width) + 1 - row * width).Select(n => Math.Max(0, n))];
-        }
-
-        public void Dispose()
-        {
-            foreach (var x in new[] { Tokens, OldLogProbs, ReferenceLogProbs, Advantages, Returns, Values, Credit, TrainsPolicy, IsPolicy, IsGuide, IsRollOut }) x?.Dispose();
         }
     }
 }
