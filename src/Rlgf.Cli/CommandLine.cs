@@ -109,7 +109,8 @@ internal static class CommandLine
                 : $"'{path}' does not expect '{unknown}'; see '{path} --help'";
         }
 
-        return parsed.Errors is [var first, ..] ? $"{Failure.FirstLine(first.Message).TrimEnd('.')}; see '{PathOf(parsed.CommandResult)} --help'" : null;
+        // The library lists what is allowed on lines of their own.
+        return parsed.Errors is [var first, ..] ? $"{string.Join(' ', first.Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).TrimEnd('.')}; see '{PathOf(parsed.CommandResult)} --help'" : null;
     }
 
     private static string Hint(string word, IEnumerable<string> names) => Spelling.Nearest(word, names) is { } name ? $" (did you mean '{name}'?)" : "";

@@ -89,4 +89,11 @@ public sealed class CommandLineTests
     private static IEnumerable<(string[] Path, Command Command)> Leaves(Command command, string[] path) => command.Subcommands.Count == 0
         ? [(path, command)]
         : command.Subcommands.SelectMany(child => Leaves(child, [.. path, child.Name]));
+
+    [Fact]
+    public void A_value_that_an_option_does_not_take_is_one_line_that_lists_those_it_does()
+    {
+        var line = Cli.Run("convert", "--model", "m", "--output", "o", "--type", "float64").OneErrorLine(ExitCode.WrongUse);
+        Assert.Contains("'float64' not recognized. Must be one of: 'float16' 'float32'", line, StringComparison.Ordinal);
+    }
 }

@@ -8,18 +8,13 @@ namespace Rlgf.Cli.Commands;
 /// <summary><c>rlgf convert</c>: a model's folder with its weights stored in another type.</summary>
 internal static class ConvertCommand
 {
-    private enum WeightType
-    {
-        Float32,
-        Float16,
-    }
-
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
     {
         var input = CommonOptions.Required("--model", "DIR", "Folder of a language model or of a sequence classifier, in the Hugging Face format.");
         var output = CommonOptions.Required("--output", "DIR", "Folder for the result; the tokenizer's files are not copied.");
-        var type = new Option<WeightType>("--type") { HelpName = "TYPE", Description = "float32, or float16 for half the size at a loss of accuracy.", DefaultValueFactory = _ => WeightType.Float16 };
+        var type = new Option<string>("--type") { HelpName = "TYPE", Description = "float32, or float16 for half the size at a loss of accuracy.", DefaultValueFactory = _ => "float16" };
+        type.AcceptOnlyFromAmong("float16", "float32");
         var command = new Command("convert", CommonOptions.Describe(
             "Writes a model again with its weights stored in another type.", "rlgf convert --model runs/imdb-small/policy --output assets/policy --type float16"))
         {
@@ -27,7 +22,7 @@ internal static class ConvertCommand
         };
         command.SetAction(parsed =>
         {
-            Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(type) == WeightType.Float16 ? ScalarType.Float16 : ScalarType.Float32, terminal);
+            Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(type) == "float16" ? ScalarType.Float16 : ScalarType.Float32, terminal);
             return ExitCode.Ok;
         });
         return command;
