@@ -4,6 +4,7 @@ using Rlgf.Losses;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
+using Rlgf.Text.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -81,17 +82,20 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         foreach (var (phase, time) in seconds) metrics[$"seconds/{phase}"] = time;
         metrics["seconds/total"] = seconds.Values.Sum();
 
-        var samples = rollouts.Take(SampleRows).Select((rollout, row) => new SampleRecord(
-            rollout.Prompt.Text, rollout.RollInLength, scores[row].Total, scores[row].Parts,
-            [.. rollout.Tokens.Select((token, t) =>
-            {
-                var isPolicy = rollout.AuthorOf(t) == Actor.Policy;
-                return new SampleToken(
-                    setup.Tokenizer.Decode([token], skipSpecialTokens: false), rollout.AuthorOf(t), advantage[row][t], value?[row][t] ?? double.NaN,
-                    isPolicy ? log[row][t] - reference[row][t] : double.NaN, isPolicy ? log[row][t] : double.NaN);
-            })]));
+        var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], reference[row], advantage[row], value?[row]));
         return new(next, new(state.Iteration, plan, metrics), [.. samples]);
     }
+
+    /// <summary>A row token by token; log-probabilities are known of the policy's tokens only.</summary>
+    private static SampleRecord Sample(Rollout rollout, RewardScore score, ITokenizer tokenizer, float[] log, float[] reference, float[] advantage, float[]? value) => new(
+        rollout.Prompt.Text, rollout.RollInLength, score.Total, score.Parts,
+        [.. rollout.Tokens.Select((token, t) =>
+        {
+            var isPolicy = rollout.AuthorOf(t) == Actor.Policy;
+            return new SampleToken(
+                tokenizer.Decode([token], skipSpecialTokens: false), rollout.AuthorOf(t), advantage[t], value?[t] ?? double.NaN,
+                isPolicy ? log[t] - reference[t] : double.NaN, isPolicy ? log[t] : double.NaN);
+        })]);
 
     private static IEnumerable<int> Indices(Rollout rollout, Actor author) => Enumerable.Range(0, rollout.Tokens.Length).Where(t => rollout.AuthorOf(t) == author);
 
