@@ -126,6 +126,18 @@ public sealed class DataRow
     /// <summary>An exception that says what is wrong with a value and where the value is; for the caller to throw.</summary>
     public InputException Invalid(string column, string problem) => new($"{Location}: column '{column}': {problem}");
 
+    /// <summary>The row with replacements made in each of its texts and lists of texts, one replacement after the other.</summary>
+    internal DataRow Replacing(IReadOnlyList<TextReplacement> replacements)
+    {
+        object? Clean(object? value) => value switch
+        {
+            string text => replacements.Aggregate(text, (cleaned, replacement) => replacement.Apply(cleaned)),
+            IReadOnlyList<object?> list => list.Select(Clean).ToArray(),
+            _ => value,
+        };
+        return replacements.Count == 0 ? this : new DataRow(_shape, Array.ConvertAll(_values, Clean), Number, _line);
+    }
+
     internal static string Describe(object? value) => value switch
     {
         null => "null",

@@ -6,6 +6,9 @@ public sealed record TextDatasetOptions
     /// <summary>The format, where the file's name doesn't say it.</summary>
     public DataFormat? Format { get; init; }
 
+    /// <summary>Replacements in every text of a row, in this order; filters see the result.</summary>
+    public IReadOnlyList<TextReplacement> Replacements { get; init; } = [];
+
     /// <summary>Which rows to keep, such as <c>label == 1 &amp;&amp; length(text) > 20</c> (see <see cref="RowFilter"/>); null keeps all.</summary>
     public string? Filter { get; init; }
 
@@ -75,7 +78,7 @@ public sealed class TextDataset
             : throw new InputException($"{path}: there are no rows");
     }
 
-    /// <summary>Reads rows one by one, as they are asked for, without filter or limit.</summary>
+    /// <summary>Reads rows one by one, as they are asked for, with replacements made, without filter or limit.</summary>
     /// <exception cref="InputException">The file can't be read or a row is malformed.</exception>
     public static IEnumerable<DataRow> ReadRows(string path, TextDatasetOptions? options = null)
     {
@@ -85,7 +88,7 @@ public sealed class TextDataset
             TextInput.OpenFile(path).Dispose();
         }
 
-        return (options.Format ?? DataFormats.FromFileName(path)) switch
+        var rows = (options.Format ?? DataFormats.FromFileName(path)) switch
         {
             DataFormat.JsonLines => JsonLines.Read(path),
             DataFormat.Csv => DelimitedText.Read(path, ',', options.ListSeparator),
@@ -93,6 +96,7 @@ public sealed class TextDataset
             DataFormat.Parquet => ParquetFile.Read(path),
             var other => throw new InputException($"{path}: there is no format {other}"),
         };
+        return rows.Select(row => row.Replacing(options.Replacements));
     }
 
     /// <summary>

@@ -23,6 +23,9 @@ public sealed record DataSection : ICheckedSection
     /// <summary>The column that holds a reference response (a text, or a list of texts of which the first is taken); null: what follows the prompt in its text, if anything does.</summary>
     public string? ReferenceColumn { get; init; }
 
+    /// <summary>Replacements in every text of both files, before anything else is done with it: line breaks of HTML, say.</summary>
+    public IReadOnlyList<ReplacementSection> Replace { get; init; } = [];
+
     /// <summary>Which rows to use in both files, such as <c>label == 1 &amp;&amp; length(text) > 20</c>; null for all.</summary>
     public string? Filter { get; init; }
 
@@ -49,6 +52,7 @@ public sealed record DataSection : ICheckedSection
     public TextDatasetOptions ReadOptions(bool evaluation) => new()
     {
         Format = Format,
+        Replacements = Replace.ToReplacements(),
         Filter = Filter,
         Limit = evaluation ? null : Limit,
         Columns = ReferenceColumn is { } reference ? [Column, reference] : [Column],

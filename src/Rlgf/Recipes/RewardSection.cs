@@ -1,5 +1,5 @@
-using System.Text.RegularExpressions;
 using Rlgf.Text;
+using Rlgf.Text.Data;
 
 namespace Rlgf.Recipes;
 
@@ -40,17 +40,7 @@ public sealed record RegexRewardSection : RewardSection, ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        string? problem = null;
-        try
-        {
-            _ = new Regex(Pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            problem = e.Message.ReplaceLineEndings(" ");
-        }
-
-        if (problem is not null) yield return ("pattern", problem);
+        if (TextReplacement.PatternProblem(Pattern) is { } problem) yield return ("pattern", problem);
     }
 }
 

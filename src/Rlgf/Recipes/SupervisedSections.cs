@@ -74,6 +74,9 @@ public sealed record TextsSection : ICheckedSection
     /// <summary>For a classifier: the column with the label, its name or its number.</summary>
     public string? LabelColumn { get; init; }
 
+    /// <summary>Replacements in every text, before anything else is done with it: line breaks of HTML, say.</summary>
+    public IReadOnlyList<ReplacementSection> Replace { get; init; } = [];
+
     /// <summary>Which rows to use, such as <c>label == 1</c>; null for all.</summary>
     public string? Filter { get; init; }
 

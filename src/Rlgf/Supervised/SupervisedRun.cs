@@ -94,7 +94,7 @@ public static class SupervisedRun
     private static (IReadOnlyList<DataRow> Training, IReadOnlyList<DataRow> HeldOut) Read(TextsSection data)
     {
         string[] columns = [data.Column, .. new[] { data.PromptColumn, data.LabelColumn }.OfType<string>()];
-        TextDatasetOptions Options(int? limit) => new() { Filter = data.Filter, Limit = limit, Columns = columns };
+        TextDatasetOptions Options(int? limit) => new() { Replacements = data.Replace.ToReplacements(), Filter = data.Filter, Limit = limit, Columns = columns };
         var rows = TextDataset.Open(data.Path, Options(data.Limit)).Rows;
         if (data.EvaluationPath is { } path) return (rows, TextDataset.Spread(TextDataset.Open(path, Options(null)).Rows, data.HeldOutRows));
         if (rows.Count <= data.HeldOutRows)

@@ -2,6 +2,7 @@ using Rlgf.Guides;
 using Rlgf.Models.Generation;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
+using Rlgf.Text.Tokenization.Training;
 
 namespace Rlgf.Tests.Rollouts;
 
@@ -75,6 +76,24 @@ public sealed class RolloutWriterTests
                 if (t < row.RollInLength) Assert.Equal(Math.Log(task.Policy(row.Text[..t])[row.Tokens[t]]), row.LogProbs[t], 1e-5);
                 else Assert.True(float.IsNaN(row.LogProbs[t]));
             }
+    }
+
+    [Fact]
+    public void An_end_token_spelt_out_in_a_guides_text_is_text_and_ends_nothing()
+    {
+        const string Spelt = "good <|endoftext|> good";
+        var tokenizer = BpeTrainer.Train(["good better best"], new BpeTrainerOptions { VocabularySize = 260 });
+        var end = tokenizer.EosId!.Value;
+        using var policy = TinyGpt2.Create(tokenizer.VocabularySize, end, contextLength: 64);
+        var guide = new FunctionGuide("speller", _ => new GuideContinuation(Spelt, Ended: true));
+        var writer = new RolloutWriter(policy, tokenizer, guide, new SamplingSettings { MaxNewTokens = 40, EndTokens = [end] }, seed: 1);
+        Prompt[] prompts = [new("good", tokenizer.Encode("good"))];
+
+        var row = Assert.Single(writer.RollOut(new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit), prompts, [RollInResult.None], 0, CancellationToken.None));
+
+        Assert.Equal(Spelt, row.Text);
+        Assert.Equal(row.Tokens.Length - 1, Array.IndexOf(row.Tokens, end));
+        Assert.True(row.Ended);
     }
 
     private static Rollout[] Write(ToyTask task, RolloutPlan plan)

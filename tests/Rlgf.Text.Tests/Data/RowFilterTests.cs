@@ -67,6 +67,28 @@ public sealed class RowFilterTests
     }
 
     [Fact]
+    public void Texts_are_replaced_before_they_are_filtered()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("a.jsonl", """{"text": "one <br /><br />two", "more": ["a<br />b", 1], "label": 1}""" + "\n" + """{"text": "short<br />", "more": [], "label": 0}""");
+        var options = new TextDatasetOptions
+        {
+            Replacements = [new TextReplacement("(\\s*<br />\\s*)+", " "), new TextReplacement("(t)wo", "$1hree")],
+            Filter = "length(text) > 6",
+        };
+        var row = Assert.Single(TextDataset.Open(path, options).Rows);
+        Assert.Equal("one three", row.GetString("text"));
+        Assert.Equal(["a b", 1L], Assert.IsAssignableFrom<IReadOnlyList<object?>>(row["more"]));
+        Assert.Equal(1, row.GetInt64("label"));
+    }
+
+    [Theory]
+    [InlineData("(a")]
+    [InlineData("(a)\\1")]
+    public void A_pattern_that_cannot_be_used_is_named(string pattern) =>
+        Assert.StartsWith($"the pattern '{pattern}': ", Assert.Throws<InputException>(() => new TextReplacement(pattern, "")).Message);
+
+    [Fact]
     public void Parts_split_a_data_set_evenly_and_without_overlap()
     {
         var rows = Enumerable.Range(0, 3000).Select(i => DataRow.Create("rows", i + 1, ("text", $"review {i}"))).ToArray();
