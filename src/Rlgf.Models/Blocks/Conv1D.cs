@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Blocks;
 
 /// <summary>An affine map whose weight is stored [in, out], as GPT-2 does (other families store [out, in]); "Conv1D" is the format's name for it.</summary>
-internal sealed class Conv1D : nn.Module
+internal sealed class Conv1D : nn.Module, IProjection
 {
     private readonly Parameter _weight;
     private readonly Parameter _bias;

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Blocks;
 
 /// <summary>Normalises each state to mean 0 and variance 1, then scales and shifts it.</summary>
-internal sealed class LayerNorm : nn.Module
+internal sealed class LayerNorm : nn.Module, INorm
 {
     private readonly long[] _width;
     private readonly double _epsilon;

@@ -1,0 +1,30 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Blocks;
+
+/// <summary>A linear map whose weight is stored [out, in], with or without a shift. GPT-2 stores its own the other way round (<see cref="Conv1D"/>).</summary>
+internal sealed class Linear : nn.Module, IProjection
+{
+    private readonly Parameter _weight;
+    private readonly Parameter? _bias;
+
+    public Linear(int inputs, int outputs, bool bias, Device device) : base(nameof(Linear))
+    {
+        _weight = Weights.Parameter([outputs, inputs], device);
+        register_parameter("weight", _weight);
+        if (!bias) return;
+        _bias = Weights.Parameter([outputs], device);
+        register_parameter("bias", _bias);
+    }
+
+    public Tensor Forward(Tensor x) => nn.functional.linear(x, _weight, _bias);
+
+    public void Initialise(double deviation, Generator random)
+    {
+        using var gradients = no_grad();
+        _weight.normal_(0, deviation, random);
+        _bias?.fill_(0);
+    }
+}

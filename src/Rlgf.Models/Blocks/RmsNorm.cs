@@ -1,0 +1,40 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Blocks;
+
+/// <summary>Divides each state by its root mean square and scales it: x / √(mean(x²) + ε) · w (Zhang and Sennrich 2019).</summary>
+internal sealed class RmsNorm : nn.Module, INorm
+{
+    private readonly double _epsilon;
+    private readonly bool _fromOne;
+    private readonly Parameter _weight;
+
+    /// <summary>Makes the norm.</summary>
+    /// <param name="width">D.</param>
+    /// <param name="epsilon">ε.</param>
+    /// <param name="fromOne">Whether the stored weight is the scale's distance from 1, as in Gemma.</param>
+    /// <param name="device">Where.</param>
+    public RmsNorm(int width, double epsilon, bool fromOne, Device device) : base(nameof(RmsNorm))
+    {
+        _epsilon = epsilon;
+        _fromOne = fromOne;
+        _weight = Weights.Parameter([width], device);
+        register_parameter("weight", _weight);
+    }
+
+    public Tensor Forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        // Not by the length of x, which needs no squares in memory but is slower; libtorch's own rms_norm is this chain of operations.
+        var scale = x.square().mean([-1], keepdim: true).add_(_epsilon).rsqrt();
+        return (x * scale * (_fromOne ? _weight + 1 : _weight)).MoveToOuterDisposeScope();
+    }
+
+    public void Initialise()
+    {
+        using var gradients = no_grad();
+        _weight.fill_(_fromOne ? 0 : 1);
+    }
+}
