@@ -54,7 +54,7 @@ public static class LanguageModelFolder
     /// <param name="folder">The folder.</param>
     /// <param name="type">Type of the stored numbers: float32, or float16 for half the size at a loss of accuracy.</param>
     /// <param name="shardBytes">The most bytes of weights in one file.</param>
-    /// <exception cref="IOException">A file can\'t be written; what was there before is untouched.</exception>
+    /// <exception cref="IOException">A file can't be written; what was there before is untouched.</exception>
     public static void Save(ILanguageModel model, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000)
     {
         ModelFolder.Save(model.Module, model.Configuration, folder, type, shardBytes);
@@ -86,10 +86,7 @@ internal static class ModelFolder
         Directory.CreateDirectory(folder);
         configuration.Remove("torch_dtype");
         configuration["dtype"] = type == ScalarType.Float16 ? "float16" : "float32";
-        using var scope = NewDisposeScope();
-        using var gradients = no_grad();
-        var weights = ModuleWeights.Named(module).Select(pair => new KeyValuePair<string, Tensor>(pair.Key, pair.Value.to(type)));
-        Checkpoint.Save(folder, weights, shardBytes);
+        Checkpoint.Save(folder, ModuleWeights.Named(module).Select(pair => TensorToStore.Of(pair.Key, pair.Value, type)), shardBytes);
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
     }
 }

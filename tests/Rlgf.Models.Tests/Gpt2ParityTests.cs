@@ -41,6 +41,7 @@ public sealed class Gpt2ParityTests : IDisposable
     [InlineData("gpt2_fp16")]
     [InlineData("gpt2_unprefixed")]
     [InlineData("gpt2_buffers")]
+    [InlineData("gpt2_bin")]
     public void Every_way_of_storing_gives_the_logits_of_the_stored_weights(string name)
     {
         using var fixture = new Fixture(name);

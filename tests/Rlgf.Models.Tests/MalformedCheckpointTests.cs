@@ -43,11 +43,15 @@ public sealed class MalformedCheckpointTests : IDisposable
         Refused("there are no weights");
     }
 
-    [Fact]
-    public void Weights_in_the_format_of_pickles()
+    [Theory]
+    [InlineData("pytorch_model.bin", "pytorch_model.bin: it is not a zip archive")]
+    [InlineData("adapter.bin", "adapter.bin is not one of these")]
+    [InlineData("model.gguf", "convert model.gguf first (rlgf convert ")]
+    [InlineData("tf_model.h5", "tf_model.h5 is not one of these")]
+    public void Weights_in_another_format_or_under_another_name(string name, string message)
     {
-        File.Move(_folder.File("model.safetensors"), _folder.File("pytorch_model.bin"));
-        Refused("pytorch_model.bin: weights in PyTorch's own format aren't read; convert them");
+        File.Move(_folder.File("model.safetensors"), _folder.File(name));
+        Refused(message);
     }
 
     [Theory]
@@ -89,7 +93,10 @@ public sealed class MalformedCheckpointTests : IDisposable
     [InlineData("{}", "there is no weight_map")]
     [InlineData("[1", "it isn't an index of shards")]
     [InlineData("""{"weight_map":{"a":1}}""", "it isn't an index of shards")]
+    [InlineData("""{"weight_map":{"a":null}}""", "is not the name of a file in this folder")]
     [InlineData("""{"weight_map":{"a":"../model.safetensors"}}""", "is not the name of a file in this folder")]
+    [InlineData("""{"weight_map":{"a":"/etc/passwd"}}""", "is not the name of a file in this folder")]
+    [InlineData("""{"weight_map":{"a":".."}}""", "the shard .. is missing")]
     [InlineData("""{"weight_map":{"a":"model-00001-of-00004.safetensors"}}""", "'a' is not in model-00001-of-00004.safetensors")]
     public void A_malformed_index(string json, string message)
     {
@@ -143,7 +150,7 @@ public sealed class MalformedCheckpointTests : IDisposable
         using (var scope = NewDisposeScope())
         {
             Dictionary<string, Tensor> tensors;
-            using (var file = SafetensorsFile.Open(_folder.File("model.safetensors"))) tensors = file.Entries.Keys.ToDictionary(name => name, file.Read, StringComparer.Ordinal);
+            using (var file = SafetensorsFile.Open(_folder.File("model.safetensors"))) tensors = file.Entries.Keys.ToDictionary(name => name, name => file.Read(name), StringComparer.Ordinal);
             tensors.Remove("transformer.ln_f.bias");
             tensors["transformer.ln_f.weight"] = zeros(3);
             tensors["transformer.h.0.attn.extra"] = zeros(1);

@@ -7,14 +7,18 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Checkpoints;
 
-/// <summary>The weights of a Hugging Face folder: <c>model.safetensors</c>, or several such files and <c>model.safetensors.index.json</c>, which says what is where.</summary>
+/// <summary>
+/// The weights of a Hugging Face folder: <c>model.safetensors</c> or the older <c>pytorch_model.bin</c>, or several such files and an index (<c>….index.json</c>) that says what is where.
+/// </summary>
 public sealed class Checkpoint : IDisposable
 {
     private const string SingleFile = "model.safetensors";
     private const string IndexFile = "model.safetensors.index.json";
+    private const string PyTorchSingleFile = "pytorch_model.bin";
+    private const string PyTorchIndexFile = "pytorch_model.bin.index.json";
 
-    private readonly List<SafetensorsFile> _files = [];
-    private readonly Dictionary<string, SafetensorsFile> _fileOf = new(StringComparer.Ordinal);
+    private readonly List<ITensorFile> _files = [];
+    private readonly Dictionary<string, ITensorFile> _fileOf = new(StringComparer.Ordinal);
 
     private Checkpoint(string folder) => Folder = folder;
 
@@ -24,16 +28,21 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Names of all tensors.</summary>
     public IReadOnlyCollection<string> Names => _fileOf.Keys;
 
-    /// <summary>Opens a folder's weights.</summary>
+    /// <summary>The files that hold them.</summary>
+    public IReadOnlyList<string> Files => [.. _files.Select(file => file.Path)];
+
+    /// <summary>Opens a folder's weights; safetensors where both formats are there.</summary>
     /// <exception cref="InputException">There are none, or they are malformed.</exception>
     public static Checkpoint Open(string folder)
     {
-        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, model.safetensors).");
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, {SingleFile}).");
         var checkpoint = new Checkpoint(folder);
         try
         {
-            if (File.Exists(Path.Combine(folder, SingleFile))) checkpoint.Add(SingleFile);
-            else if (File.Exists(Path.Combine(folder, IndexFile))) checkpoint.AddShards();
+            if (checkpoint.Has(SingleFile)) checkpoint.Add(SafetensorsFile.Open(checkpoint.PathOf(SingleFile)));
+            else if (checkpoint.Has(IndexFile)) checkpoint.AddShards(IndexFile, SafetensorsFile.Open);
+            else if (checkpoint.Has(PyTorchSingleFile)) checkpoint.Add(PyTorchFile.Open(checkpoint.PathOf(PyTorchSingleFile)));
+            else if (checkpoint.Has(PyTorchIndexFile)) checkpoint.AddShards(PyTorchIndexFile, PyTorchFile.Open);
             else throw NoWeights(folder);
             return checkpoint;
         }
@@ -44,30 +53,33 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
-    /// <summary>Shape of a tensor as stored.</summary>
-    public IReadOnlyList<long> ShapeOf(string name) => _fileOf[name].Entries[name].Shape;
+    /// <summary>A tensor as stored.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    public StoredTensor Entry(string name) => _fileOf[name].Entries[name];
 
     /// <summary>Copies a tensor's numbers into one of the same shape.</summary>
     public void CopyTo(string name, Tensor destination) => _fileOf[name].CopyTo(name, destination);
 
     /// <summary>Writes tensors as a folder's weights, in one file or, above <paramref name="shardBytes"/>, in several; weights of an earlier save are replaced.</summary>
-    /// <exception cref="IOException">A file can\'t be written; what was there before is untouched.</exception>
-    public static void Save(string folder, IEnumerable<KeyValuePair<string, Tensor>> tensors, long shardBytes = 5_000_000_000)
+    /// <param name="folder">The folder, which exists.</param>
+    /// <param name="tensors">The tensors, in any order.</param>
+    /// <param name="shardBytes">The most bytes of weights in one file; a tensor that is larger has a file to itself.</param>
+    /// <exception cref="IOException">A file can't be written; what was there before is untouched.</exception>
+    public static void Save(string folder, IEnumerable<TensorToStore> tensors, long shardBytes = 5_000_000_000)
     {
-        var shards = new List<List<KeyValuePair<string, Tensor>>> { new() };
+        var shards = new List<List<TensorToStore>> { new() };
         long inShard = 0, total = 0;
-        foreach (var pair in tensors.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        foreach (var tensor in tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
         {
-            var bytes = SafetensorsWriter.ByteCount(pair.Value);
-            if (inShard > 0 && inShard + bytes > shardBytes)
+            if (inShard > 0 && inShard + tensor.Bytes > shardBytes)
             {
                 shards.Add([]);
                 inShard = 0;
             }
 
-            shards[^1].Add(pair);
-            inShard += bytes;
-            total += bytes;
+            shards[^1].Add(tensor);
+            inShard += tensor.Bytes;
+            total += tensor.Bytes;
         }
 
         var written = new HashSet<string>(StringComparer.Ordinal);
@@ -83,7 +95,7 @@ public sealed class Checkpoint : IDisposable
             {
                 var name = string.Create(CultureInfo.InvariantCulture, $"model-{shard + 1:00000}-of-{shards.Count:00000}.safetensors");
                 SafetensorsWriter.Write(Path.Combine(folder, name), shards[shard]);
-                foreach (var (tensor, _) in shards[shard]) map[tensor] = name;
+                foreach (var tensor in shards[shard]) map[tensor.Name] = name;
                 written.Add(name);
             }
 
@@ -106,50 +118,59 @@ public sealed class Checkpoint : IDisposable
         foreach (var file in _files) file.Dispose();
     }
 
+    /// <summary>Names what is there instead of weights that can be read.</summary>
     private static InputException NoWeights(string folder)
     {
-        var pickled = Directory.EnumerateFiles(folder, "*.bin").Select(Path.GetFileName).Order(StringComparer.Ordinal).FirstOrDefault();
-        return pickled is null
-            ? new InputException($"{folder}: there are no weights ({SingleFile} or {IndexFile}).")
-            : new InputException($"{Path.Combine(folder, pickled)}: weights in PyTorch's own format aren't read; convert them to {SingleFile} (in Python: model.save_pretrained(folder)).");
+        string[] others = ["*.gguf", "*.bin", "*.pt", "*.pth", "*.safetensors", "*.h5", "*.msgpack", "*.onnx"];
+        var other = others.SelectMany(pattern => Directory.EnumerateFiles(folder, pattern)).Select(Path.GetFileName).FirstOrDefault();
+        var what = $"{folder}: there are no weights ({SingleFile}, {PyTorchSingleFile}, or an index of such files)";
+        if (other is null) return new InputException($"{what}.");
+        return new InputException(other.EndsWith(".gguf", StringComparison.Ordinal)
+            ? $"{what}; convert {other} first (rlgf convert {Path.Combine(folder, other)} FOLDER)."
+            : $"{what}; {other} is not one of these: rename it if it is, or save the model anew (in Python: model.save_pretrained(folder)).");
     }
 
-    private SafetensorsFile Add(string name)
+    private string PathOf(string name) => Path.Combine(Folder, name);
+
+    private bool Has(string name) => File.Exists(PathOf(name));
+
+    private void Add(ITensorFile file)
     {
-        var file = SafetensorsFile.Open(Path.Combine(Folder, name));
         _files.Add(file);
         foreach (var tensor in file.Entries.Keys)
         {
             if (!_fileOf.TryAdd(tensor, file)) throw new InputException($"{file.Path}: '{tensor}' stands in {Path.GetFileName(_fileOf[tensor].Path)} too; keep one of them.");
         }
-
-        return file;
     }
 
-    private void AddShards()
+    private void AddShards(string indexFile, Func<string, ITensorFile> open)
     {
-        var path = Path.Combine(Folder, IndexFile);
-        Dictionary<string, string> map;
-        try
-        {
-            var json = JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject;
-            map = json?["weight_map"]?.Deserialize<Dictionary<string, string>>() ?? throw new JsonException("there is no weight_map");
-        }
-        catch (Exception failure) when (failure is JsonException or InvalidOperationException or IOException)
-        {
-            throw new InputException($"{path}: it isn't an index of shards: {failure.Message}", failure);
-        }
-
+        var path = PathOf(indexFile);
+        var map = ReadIndex(path);
         foreach (var shard in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
         {
-            if (shard != Path.GetFileName(shard)) throw new InputException($"{path}: '{shard}' is not the name of a file in this folder.");
-            if (!File.Exists(Path.Combine(Folder, shard))) throw new InputException($"{path}: the shard {shard} is missing from the folder; copy or download it too.");
-            Add(shard);
+            if (shard is null || shard != Path.GetFileName(shard)) throw new InputException($"{path}: '{shard}' is not the name of a file in this folder.");
+            if (!Has(shard)) throw new InputException($"{path}: the shard {shard} is missing from the folder; copy or download it too.");
+            Add(open(PathOf(shard)));
         }
 
         foreach (var (tensor, shard) in map)
         {
             if (!_fileOf.TryGetValue(tensor, out var file) || Path.GetFileName(file.Path) != shard) throw new InputException($"{path}: '{tensor}' is not in {shard}, where the index has it.");
+        }
+    }
+
+    /// <summary>Which file each tensor is in.</summary>
+    private static Dictionary<string, string?> ReadIndex(string path)
+    {
+        try
+        {
+            var json = JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject;
+            return json?["weight_map"]?.Deserialize<Dictionary<string, string?>>() ?? throw new JsonException("there is no weight_map");
+        }
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: it isn't an index of shards: {failure.Message}", failure);
         }
     }
 }

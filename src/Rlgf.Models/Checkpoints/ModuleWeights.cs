@@ -22,16 +22,18 @@ internal static class ModuleWeights
         }
 
         var faults = new List<string>();
+        var copies = new List<(string Source, Tensor Parameter)>();
         foreach (var (name, parameter) in Named(module))
         {
             if (!stored.Remove(name, out var source)) faults.Add($"'{name}' is missing");
-            else if (!checkpoint.ShapeOf(source).SequenceEqual(parameter.shape))
-                faults.Add($"'{name}' has the shape {Shapes.Format(checkpoint.ShapeOf(source))} where config.json asks for {Shapes.Format(parameter.shape)}");
-            else checkpoint.CopyTo(source, parameter);
+            else if (!checkpoint.Entry(source).Shape.SequenceEqual(parameter.shape))
+                faults.Add($"'{name}' has the shape {Shapes.Format(checkpoint.Entry(source).Shape)} where config.json asks for {Shapes.Format(parameter.shape)}");
+            else copies.Add((source, parameter));
         }
 
         faults.AddRange(stored.Values.Order(StringComparer.Ordinal).Select(name => $"'{name}' is unexpected"));
         if (faults.Count > 0) throw new InputException($"{checkpoint.Folder}: the weights don't fit config.json: {string.Join("; ", faults)}.");
+        foreach (var (source, parameter) in copies) checkpoint.CopyTo(source, parameter);
     }
 
     /// <summary>Copies the parameters of one module into those of the same name of another; those that only one of them has stay.</summary>

@@ -6,6 +6,24 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Checkpoints;
 
+/// <summary>A tensor that is to be stored. Its numbers are made when its turn comes and let go after it, so that a model in another type is never whole in memory beside the first.</summary>
+/// <param name="Name">Its name in the file.</param>
+/// <param name="Type">Type of the stored numbers.</param>
+/// <param name="Shape">Its shape.</param>
+/// <param name="Numbers">Gives a tensor of that shape, of any type and on any device; called inside a dispose scope.</param>
+public sealed record TensorToStore(string Name, ScalarType Type, IReadOnlyList<long> Shape, Func<Tensor> Numbers)
+{
+    /// <summary>A tensor that exists, to be stored in its own type or another.</summary>
+    public static TensorToStore Of(string name, Tensor tensor, ScalarType? type = null)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        return new TensorToStore(name, type ?? tensor.dtype, tensor.shape, () => tensor);
+    }
+
+    /// <summary>Bytes of its numbers in the file.</summary>
+    internal long Bytes => Shapes.Elements(Shape)!.Value * StoredTypes.SizeOf(Type);
+}
+
 /// <summary>Writes safetensors files. A file appears under its name only when it is complete.</summary>
 public static class SafetensorsWriter
 {
@@ -16,19 +34,25 @@ public static class SafetensorsWriter
     /// <param name="tensors">Name and tensor, on any device.</param>
     /// <param name="metadata">Texts for <c>__metadata__</c>; <c>format: pt</c>, which other tools ask for, is always there.</param>
     /// <exception cref="IOException">The file can't be written (a full disk, say); what was there before is untouched.</exception>
-    public static void Write(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
+        Write(path, tensors.Select(pair => TensorToStore.Of(pair.Key, pair.Value)), metadata);
+
+    /// <summary>Writes tensors one after the other.</summary>
+    /// <param name="path">The file; one that exists is replaced once the new one is complete.</param>
+    /// <param name="tensors">The tensors, in any order.</param>
+    /// <param name="metadata">Texts for <c>__metadata__</c>; <c>format: pt</c>, which other tools ask for, is always there.</param>
+    /// <exception cref="IOException">The file can't be written (a full disk, say); what was there before is untouched.</exception>
+    public static void Write(string path, IEnumerable<TensorToStore> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        var ordered = tensors.OrderBy(pair => pair.Key, StringComparer.Ordinal).ToArray();
+        var ordered = tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal).ToArray();
         AtomicFile.Write(path, stream =>
         {
             WriteHeader(stream, ordered, metadata);
-            foreach (var (_, tensor) in ordered) WriteData(stream, tensor);
+            foreach (var tensor in ordered) WriteData(stream, tensor);
         });
     }
 
-    internal static long ByteCount(Tensor tensor) => tensor.NumberOfElements * Code(tensor.dtype).Size;
-
-    private static void WriteHeader(Stream stream, KeyValuePair<string, Tensor>[] tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static void WriteHeader(Stream stream, TensorToStore[] tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, HeaderOptions))
@@ -39,16 +63,16 @@ public static class SafetensorsWriter
             foreach (var (name, text) in metadata ?? new Dictionary<string, string>()) json.WriteString(name, text);
             json.WriteEndObject();
             long offset = 0;
-            foreach (var (name, tensor) in tensors)
+            foreach (var tensor in tensors)
             {
-                json.WriteStartObject(name);
-                json.WriteString("dtype", Code(tensor.dtype).Name);
+                json.WriteStartObject(tensor.Name);
+                json.WriteString("dtype", StoredTypes.NameOf(tensor.Type));
                 json.WriteStartArray("shape");
-                foreach (var length in tensor.shape) json.WriteNumberValue(length);
+                foreach (var length in tensor.Shape) json.WriteNumberValue(length);
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets");
                 json.WriteNumberValue(offset);
-                json.WriteNumberValue(offset += ByteCount(tensor));
+                json.WriteNumberValue(offset += tensor.Bytes);
                 json.WriteEndArray();
                 json.WriteEndObject();
             }
@@ -62,31 +86,19 @@ public static class SafetensorsWriter
         buffer.WriteTo(stream);
     }
 
-    private static void WriteData(Stream stream, Tensor tensor)
+    private static void WriteData(Stream stream, TensorToStore tensor)
     {
-        const long piece = 1 << 28;
+        const long piece = 1 << 22;
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
-        var flat = tensor.detach().cpu().contiguous().view(-1);
+        var numbers = tensor.Numbers().detach();
+        if (!numbers.shape.SequenceEqual(tensor.Shape)) throw new ArgumentException($"'{tensor.Name}' was announced as {Shapes.Format(tensor.Shape)} and is {Shapes.Format(numbers.shape)}.", nameof(tensor));
+        var flat = numbers.contiguous().view(-1);
         var elements = flat.size(0);
         for (long first = 0; first < elements; first += piece)
         {
-            stream.Write(flat.narrow(0, first, Math.Min(piece, elements - first)).bytes);
+            using var part = NewDisposeScope();
+            stream.Write(flat.narrow(0, first, Math.Min(piece, elements - first)).to(tensor.Type).cpu().bytes);
         }
     }
-
-    private static (string Name, int Size) Code(ScalarType type) => type switch
-    {
-        ScalarType.Float64 => ("F64", 8),
-        ScalarType.Float32 => ("F32", 4),
-        ScalarType.Float16 => ("F16", 2),
-        ScalarType.BFloat16 => ("BF16", 2),
-        ScalarType.Int64 => ("I64", 8),
-        ScalarType.Int32 => ("I32", 4),
-        ScalarType.Int16 => ("I16", 2),
-        ScalarType.Int8 => ("I8", 1),
-        ScalarType.Byte => ("U8", 1),
-        ScalarType.Bool => ("BOOL", 1),
-        _ => throw new ArgumentException($"Tensors of type {type} can't be stored."),
-    };
 }

@@ -1,0 +1,48 @@
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Checkpoints;
+
+/// <summary>The types of stored numbers: how safetensors files call them, and how many bytes one takes.</summary>
+internal static class StoredTypes
+{
+    private static readonly (ScalarType Type, string Name, int Size)[] All =
+    [
+        (ScalarType.Float64, "F64", 8),
+        (ScalarType.Float32, "F32", 4),
+        (ScalarType.Float16, "F16", 2),
+        (ScalarType.BFloat16, "BF16", 2),
+        (ScalarType.Int64, "I64", 8),
+        (ScalarType.Int32, "I32", 4),
+        (ScalarType.Int16, "I16", 2),
+        (ScalarType.Int8, "I8", 1),
+        (ScalarType.Byte, "U8", 1),
+        (ScalarType.Bool, "BOOL", 1),
+    ];
+
+    /// <summary>The type that a safetensors header names, or null where it isn't known.</summary>
+    public static ScalarType? Parse(string? name)
+    {
+        foreach (var entry in All)
+        {
+            if (entry.Name == name) return entry.Type;
+        }
+
+        return null;
+    }
+
+    /// <summary>Its name in safetensors headers.</summary>
+    public static string NameOf(ScalarType type) => Entry(type).Name;
+
+    /// <summary>Bytes of one number.</summary>
+    public static int SizeOf(ScalarType type) => Entry(type).Size;
+
+    private static (ScalarType Type, string Name, int Size) Entry(ScalarType type)
+    {
+        foreach (var entry in All)
+        {
+            if (entry.Type == type) return entry;
+        }
+
+        throw new ArgumentException($"Tensors of type {type} can't be stored.", nameof(type));
+    }
+}
