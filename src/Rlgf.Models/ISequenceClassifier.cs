@@ -20,8 +20,13 @@ public interface ISequenceClassifier : IDisposable
     JsonObject Configuration { get; }
 
     /// <summary>Classifies rows of token ids of any lengths, each at least 1; padding is the model's own business.</summary>
+    /// <param name="rows">B rows, with the special tokens that the tokenizer puts around a text or a pair.</param>
+    /// <param name="segments">
+    /// For rows of more than one text, which of its row's texts each token belongs to, counted from 0 (<c>token_type_ids</c>); null where all are of one.
+    /// Models that don't tell texts apart pass over it.
+    /// </param>
     /// <returns>[B, C] float32 logits.</returns>
-    Tensor Logits(IReadOnlyList<int[]> rows);
+    Tensor Logits(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null);
 
     /// <summary>Draws fresh weights, as the family does; the seed decides them.</summary>
     void Initialise(ulong seed);

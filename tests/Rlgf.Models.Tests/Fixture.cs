@@ -47,6 +47,20 @@ internal sealed class Fixture : IDisposable
         return model.Logits(packed).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Two folders hold tensors of the same names, shapes and bytes.</summary>
+    public static void SameWeights(string expectedFolder, string actualFolder)
+    {
+        using var expected = SafetensorsFile.Open(Path.Combine(expectedFolder, "model.safetensors"));
+        using var actual = SafetensorsFile.Open(Path.Combine(actualFolder, "model.safetensors"));
+        Assert.Equal(expected.Entries.Keys.Order(StringComparer.Ordinal), actual.Entries.Keys.Order(StringComparer.Ordinal));
+        using var scope = NewDisposeScope();
+        foreach (var (name, entry) in expected.Entries)
+        {
+            Assert.Equal(entry.Shape, actual.Entries[name].Shape);
+            Assert.True(expected.Read(name).bytes.SequenceEqual(actual.Read(name).bytes), name);
+        }
+    }
+
     public static void Close(Tensor expected, Tensor actual, double tolerance)
     {
         Assert.Equal(expected.shape, actual.shape);

@@ -79,6 +79,12 @@ public sealed class ModelConfiguration
     /// <summary>Yes or no, or the format's own default where the key is absent or null.</summary>
     public bool Flag(string key, bool formatDefault) => Get<bool>(key, "true or false") ?? formatDefault;
 
+    /// <summary>Refuses a flag that has another value than the only one supported, which is also the format's default.</summary>
+    public void RequireFlag(string key, bool onlyValue)
+    {
+        if (Flag(key, onlyValue) != onlyValue) throw Fault(key, $"is {(onlyValue ? "false" : "true")}, which isn't supported");
+    }
+
     /// <summary>A text, or null where the key is absent or null.</summary>
     public string? Text(string key) => _json[key] switch
     {

@@ -141,6 +141,14 @@ internal static class Rows
         CheckIds(row.Response, shape.Vocabulary);
     }
 
+    /// <summary>A text for a classifier.</summary>
+    public static void CheckText(int[] row, int contextLength, int vocabulary)
+    {
+        if (row.Length == 0) throw new InputException("A text to classify holds no token: give at least one.");
+        if (row.Length > contextLength) throw new InputException($"A text to classify has {row.Length} tokens and the classifier's context is {contextLength}: shorten it.");
+        CheckIds(row, vocabulary);
+    }
+
     /// <summary>The library reads beyond its table for an id that isn't in it, or ends with a long message of its own.</summary>
     public static void CheckIds(ReadOnlySpan<int> ids, int vocabulary)
     {

@@ -37,7 +37,7 @@ internal sealed class CausalSequenceClassifier : ISequenceClassifier
 
     public JsonObject Configuration => (JsonObject)_configuration.DeepClone();
 
-    public Tensor Logits(IReadOnlyList<int[]> rows)
+    public Tensor Logits(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null)
     {
         if (rows.Count == 0) throw new ArgumentException("There are no rows.", nameof(rows));
         using var scope = NewDisposeScope();
@@ -67,9 +67,7 @@ internal sealed class CausalSequenceClassifier : ISequenceClassifier
     /// <summary>The row's length up to its last token that isn't padding; 1 where all are. What follows can't change the score.</summary>
     private int ReadLength(int[] row)
     {
-        if (row.Length == 0) throw new InputException("A text to classify holds no token: give at least one.");
-        if (row.Length > ContextLength) throw new InputException($"A text to classify has {row.Length} tokens and the classifier's context is {ContextLength}: shorten it.");
-        Rows.CheckIds(row, _vocabulary);
+        Rows.CheckText(row, ContextLength, _vocabulary);
         var length = row.Length;
         while (length > 1 && row[length - 1] == _padId) length--;
         return length;

@@ -1,4 +1,5 @@
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families.Encoders;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Text;
 using static TorchSharp.torch;
@@ -18,9 +19,11 @@ internal interface IModelFamily
     string ClassifierArchitecture { get; }
 
     /// <summary>Builds a language model whose parameters have no values yet.</summary>
+    /// <exception cref="InputException">The family writes no text, or a setting is missing or impossible.</exception>
     ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device);
 
     /// <summary>Builds a sequence classifier whose parameters have no values yet.</summary>
+    /// <exception cref="InputException">The family has no classifier here, or a setting is missing or impossible.</exception>
     ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device);
 
     /// <summary>What the modules call a tensor of a file; null for one to be ignored (buffers, copies of tied weights).</summary>
@@ -31,7 +34,7 @@ internal interface IModelFamily
 internal static class ModelFamilies
 {
     private static readonly Dictionary<string, IModelFamily> ByType =
-        new IModelFamily[] { new Gpt2Family() }.ToDictionary(family => family.ModelType, StringComparer.Ordinal);
+        new IModelFamily[] { new Gpt2Family(), BertFamily.Bert, BertFamily.Roberta, new DistilBertFamily() }.ToDictionary(family => family.ModelType, StringComparer.Ordinal);
 
     /// <summary>The family of a configuration.</summary>
     /// <exception cref="InputException">There is none.</exception>

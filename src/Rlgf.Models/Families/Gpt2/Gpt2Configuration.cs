@@ -69,9 +69,9 @@ internal sealed record Gpt2Settings(int Vocabulary, int Context, int Width, int 
 
     public static Gpt2Settings Read(ModelConfiguration configuration)
     {
-        Refuse(configuration, "scale_attn_weights", onlyValue: true);
-        Refuse(configuration, "scale_attn_by_inverse_layer_idx", onlyValue: false);
-        Refuse(configuration, "add_cross_attention", onlyValue: false);
+        configuration.RequireFlag("scale_attn_weights", true);
+        configuration.RequireFlag("scale_attn_by_inverse_layer_idx", false);
+        configuration.RequireFlag("add_cross_attention", false);
         var width = configuration.Size("n_embd");
         var heads = configuration.Size("n_head");
         if (width % heads != 0) throw configuration.Fault("n_head", $"is {heads}, which doesn't divide n_embd = {width}");
@@ -86,10 +86,5 @@ internal sealed record Gpt2Settings(int Vocabulary, int Context, int Width, int 
             configuration.Positive("initializer_range", formatDefault: 0.02),
             configuration.Flag("tie_word_embeddings", formatDefault: true),
             Blocks.Activation.Read(configuration, "activation_function", formatDefault: "gelu_new"));
-    }
-
-    private static void Refuse(ModelConfiguration configuration, string key, bool onlyValue)
-    {
-        if (configuration.Flag(key, onlyValue) != onlyValue) throw configuration.Fault(key, $"is {!onlyValue}, which isn't supported".ToLowerInvariant());
     }
 }

@@ -1,0 +1,27 @@
+using Rlgf.Models.Checkpoints;
+using Rlgf.Text;
+
+namespace Rlgf.Models.Families.Encoders;
+
+/// <summary>What the files of all encoders have in common.</summary>
+internal static class EncoderNaming
+{
+    /// <summary>As <see cref="IModelFamily.NameInModule"/>.</summary>
+    public static string? NameInModule(string nameInFile, string trunk)
+    {
+        if (nameInFile.EndsWith("embeddings.position_ids", StringComparison.Ordinal)) return null;
+        var name = nameInFile;
+
+        // The first BERT uploads call a norm's scale and shift so.
+        if (name.EndsWith(".gamma", StringComparison.Ordinal)) name = $"{name[..^".gamma".Length]}.weight";
+        if (name.EndsWith(".beta", StringComparison.Ordinal)) name = $"{name[..^".beta".Length]}.bias";
+        return name.Split('.')[0] is "embeddings" or "encoder" or "transformer" or "pooler" ? $"{trunk}.{name}" : name;
+    }
+
+    /// <summary>The labels. Two of them without names of their own are what transformers leaves out of the file.</summary>
+    public static IReadOnlyList<string> Labels(ModelConfiguration configuration) => configuration.Labels() ?? ["LABEL_0", "LABEL_1"];
+
+    /// <summary>The refusal to be a language model.</summary>
+    public static InputException WritesNoText(ModelConfiguration configuration) =>
+        configuration.Fault("model_type", $"is '{configuration.ModelType}': an encoder writes no text; it can be a classifier (reward or judge), a language model it can't");
+}
