@@ -24,6 +24,7 @@ public static class TorchRuntime
             if (_facts is null)
             {
                 NativeHeap.TryKeepMemory();
+                OpenMpThreads.TrySpinBriefly();
                 LoadNative();
                 _facts = new RuntimeFacts(torch.__version__, get_num_threads(), FastFloat32Products.TryEnable());
             }
