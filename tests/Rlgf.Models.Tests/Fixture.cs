@@ -23,6 +23,18 @@ internal sealed class Fixture : IDisposable
 
     public static string PathOf(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "models", name);
 
+    /// <summary>Names of the folders of one kind, in order.</summary>
+    public static IEnumerable<string> Of(string kind, Func<JsonNode, bool>? also = null)
+    {
+        foreach (var folder in Directory.EnumerateDirectories(PathOf("")).Order(StringComparer.Ordinal))
+        {
+            var path = Path.Combine(folder, "expected.json");
+            if (!File.Exists(path)) continue;
+            var expected = JsonNode.Parse(File.ReadAllText(path))!;
+            if ((string?)expected["kind"] == kind && also?.Invoke(expected) != false) yield return Path.GetFileName(folder);
+        }
+    }
+
     public Tensor Tensor(string name) => _tensors.Read(name);
 
     public void Dispose() => _tensors.Dispose();
@@ -36,6 +48,30 @@ internal sealed class Fixture : IDisposable
         return [.. Ints(batch["input_ids"]).Select((ids, row) => ids.Where((_, column) => mask[row][column] == 1).ToArray())];
     }
 
+    /// <summary>Left-padded prompts up to a column, right-padded continuations from it.</summary>
+    public static TokenRow[] Continuations(JsonNode batch, int first)
+    {
+        var mask = Ints(batch["attention_mask"]);
+        return [.. Ints(batch["input_ids"]).Select((ids, b) => new TokenRow(
+            ids.Where((_, column) => column < first && mask[b][column] == 1).ToArray(),
+            ids.Where((_, column) => column >= first && mask[b][column] == 1).ToArray()))];
+    }
+
+    /// <summary>Both folders hold the same names, each with the same type, shape and numbers to the last bit.</summary>
+    public static void SameWeights(string expectedFolder, string folder)
+    {
+        using var expected = SafetensorsFile.Open(System.IO.Path.Combine(expectedFolder, "model.safetensors"));
+        using var actual = SafetensorsFile.Open(System.IO.Path.Combine(folder, "model.safetensors"));
+        Assert.Equal(expected.Entries.Keys.Order(StringComparer.Ordinal), actual.Entries.Keys.Order(StringComparer.Ordinal));
+        foreach (var name in expected.Entries.Keys)
+        {
+            using var scope = NewDisposeScope();
+            Assert.Equal(expected.Entries[name].Type, actual.Entries[name].Type);
+            Assert.Equal(expected.Entries[name].Shape, actual.Entries[name].Shape);
+            Assert.True(expected.Read(name).bytes.SequenceEqual(actual.Read(name).bytes), name);
+        }
+    }
+
     /// <summary>Logits after every token of every row, packed [N, V].</summary>
     public static Tensor AllLogits(ILanguageModel model, int[][] rows)
     {
@@ -45,20 +81,6 @@ internal sealed class Fixture : IDisposable
         var states = model.ResponseStates([.. rows.Select(row => new TokenRow([row[0]], [.. row[1..], 0]))]);
         var packed = cat([.. rows.Select((row, b) => states[b].narrow(0, 0, row.Length))], 0);
         return model.Logits(packed).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Two folders hold tensors of the same names, shapes and bytes.</summary>
-    public static void SameWeights(string expectedFolder, string actualFolder)
-    {
-        using var expected = SafetensorsFile.Open(Path.Combine(expectedFolder, "model.safetensors"));
-        using var actual = SafetensorsFile.Open(Path.Combine(actualFolder, "model.safetensors"));
-        Assert.Equal(expected.Entries.Keys.Order(StringComparer.Ordinal), actual.Entries.Keys.Order(StringComparer.Ordinal));
-        using var scope = NewDisposeScope();
-        foreach (var (name, entry) in expected.Entries)
-        {
-            Assert.Equal(entry.Shape, actual.Entries[name].Shape);
-            Assert.True(expected.Read(name).bytes.SequenceEqual(actual.Read(name).bytes), name);
-        }
     }
 
     public static void Close(Tensor expected, Tensor actual, double tolerance)

@@ -13,12 +13,12 @@ internal static class Activation
         var name = configuration.Text(key) ?? formatDefault;
         return name switch
         {
-            // The tanh form of GELU (Hendrycks and Gimpel 2016), under its two names.
-            "gelu_new" or "gelu_pytorch_tanh" => x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh),
+            // The tanh form of GELU (Hendrycks and Gimpel 2016), under its three names.
+            "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh),
             "gelu" => nn.functional.gelu,
             "relu" => x => nn.functional.relu(x),
             "silu" or "swish" => x => nn.functional.silu(x),
-            _ => throw configuration.Fault(key, $"is '{name}': known are gelu_new, gelu_pytorch_tanh, gelu, relu and silu"),
+            _ => throw configuration.Fault(key, $"is '{name}': known are gelu_new, gelu_pytorch_tanh, gelu_fast, gelu, relu and silu"),
         };
     }
 }

@@ -11,20 +11,33 @@ internal interface IAttention
     /// <summary>Attends, scores divided by √(head size).</summary>
     /// <param name="layer">Number of the layer, from 0.</param>
     /// <param name="query">[B, H, T, D/H] float32, any strides.</param>
-    /// <param name="key">[B, H, T, D/H] float32: of the same tokens as the queries.</param>
-    /// <param name="value">[B, H, T, D/H] float32.</param>
+    /// <param name="key">[B, K, T, D/H] float32: of the same tokens as the queries. K heads, each for H/K neighbouring queries.</param>
+    /// <param name="value">[B, K, T, D/H] float32.</param>
     /// <returns>[B, H, T, D/H] float32.</returns>
     Tensor Attend(int layer, Tensor query, Tensor key, Tensor value);
 }
+
+/// <summary>What a cache and a mask need to know of a model's attention.</summary>
+/// <param name="Layers">L.</param>
+/// <param name="KeyValueHeads">Heads that have keys and values.</param>
+/// <param name="HeadSize">D/H.</param>
+/// <param name="Window">How many tokens a token sees, itself included; null for all before it.</param>
+internal sealed record AttentionShape(int Layers, int KeyValueHeads, int HeadSize, int? Window = null);
+
+/// <summary>Positions of tokens in their rows.</summary>
+/// <param name="Values">[B·T] int64.</param>
+/// <param name="Limit">A number above all of them.</param>
+internal readonly record struct TokenPositions(Tensor Values, int Limit);
 
 /// <summary>
 /// Each token sees itself and all before it in its row. Rows must be padded on the right, where a mask has nothing to do: no real token sees padding.
 /// </summary>
 /// <param name="columns">T.</param>
+/// <param name="window">How many tokens a token sees, itself included; null for all before it.</param>
 /// <param name="device">Where.</param>
-internal sealed class CausalAttention(int columns, Device device) : IAttention
+internal sealed class CausalAttention(int columns, int? window, Device device) : IAttention
 {
-    private readonly Tensor? _mask = ScaledDotProduct.IsShort(columns) ? ScaledDotProduct.FutureMask(columns, device) : null;
+    private readonly Tensor? _mask = ScaledDotProduct.CausalMask(columns, window, device);
 
     public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value) => ScaledDotProduct.Attend(query, key, value, _mask);
 }
@@ -38,40 +51,58 @@ internal static class ScaledDotProduct
     /// </summary>
     private const int LongestShort = 256;
 
-    /// <summary>Whether rows of that length are attended by whole products, which need a mask; the fused kernel has the causal one built in.</summary>
-    public static bool IsShort(int columns) => columns <= LongestShort;
+    /// <summary>The mask that <see cref="Attend"/> needs for rows without padding on their left: null where the fused kernel's own does. Belongs to the caller's scope.</summary>
+    /// <param name="columns">T.</param>
+    /// <param name="window">How many tokens a token sees, itself included; null for all before it.</param>
+    /// <param name="device">Where.</param>
+    public static Tensor? CausalMask(int columns, int? window, Device device) => columns <= LongestShort || window < columns ? FutureMask(columns, window, device) : null;
 
-    /// <summary>[T, T] float32: −∞ above the diagonal, 0 elsewhere. Belongs to the caller's scope.</summary>
-    public static Tensor FutureMask(int columns, Device device)
+    /// <summary>[T, T] float32: −∞ above the diagonal and beyond the window below it, 0 elsewhere. Belongs to the caller's scope.</summary>
+    public static Tensor FutureMask(int columns, int? window, Device device)
     {
         using var full = torch.full([columns, columns], float.NegativeInfinity, dtype: float32, device: device);
-        return full.triu(1);
+        if (window is not { } seen || seen >= columns) return full.triu(1);
+        using var past = full.tril(-seen);
+        return full.triu(1).add_(past);
     }
 
     /// <summary>Attends.</summary>
-    /// <param name="query">[B, H, T, D/H] float32, any strides; keys and values likewise.</param>
-    /// <param name="key">Keys of the same tokens.</param>
-    /// <param name="value">Values of the same tokens.</param>
-    /// <param name="mask">Added to the scores, float32, broadcast to [B, H, T, T]; null for the causal one, with rows that are not short.</param>
+    /// <param name="query">[B, H, T, D/H] float32, any strides.</param>
+    /// <param name="key">[B, K, T, D/H]: keys of the same tokens, each of the K heads for H/K neighbouring queries.</param>
+    /// <param name="value">[B, K, T, D/H]: values of the same tokens.</param>
+    /// <param name="mask">Added to the scores, float32, [T, T] or [B, 1, T, T]; null for the causal one, with rows that are not short.</param>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask)
     {
-        long columns = query.size(2);
-        if (!IsShort((int)columns)) return nn.functional.scaled_dot_product_attention(query, key, value, mask, is_casual: mask is null);
+        long rows = query.size(0), heads = query.size(1), columns = query.size(2), size = query.size(3), keyHeads = key.size(1), group = heads / keyHeads;
         using var scope = NewDisposeScope();
-        var scores = (query * (float)(1 / Math.Sqrt(query.size(3)))).matmul(key.transpose(2, 3));
-        if (mask is not null) scores.add_(mask);
-        return nn.functional.softmax(scores, -1).matmul(value).MoveToOuterDisposeScope();
+        if (columns > LongestShort)
+            return nn.functional.scaled_dot_product_attention(query, Repeat(key, group), Repeat(value, group), mask, is_casual: mask is null).MoveToOuterDisposeScope();
+
+        // Heads that share keys ask as more rows of one product.
+        if (group > 1) query = query.reshape(rows, keyHeads, group * columns, size);
+        var scores = (query * (float)(1 / Math.Sqrt(size))).matmul(key.transpose(2, 3));
+        if (mask is not null) scores.add_(group == 1 ? mask : mask.dim() == 2 ? mask.repeat(group, 1) : mask.repeat(1, 1, group, 1));
+        var attended = nn.functional.softmax(scores, -1).matmul(value);
+        return (group == 1 ? attended : attended.view(rows, heads, columns, size)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Attends from one token of each row to all that is cached.</summary>
     /// <param name="query">[B, H, 1, D/H] float32, any strides.</param>
-    /// <param name="keys">[B, H, C, D/H].</param>
-    /// <param name="values">[B, H, C, D/H].</param>
+    /// <param name="keys">[B, K, C, D/H]: each of the K heads for H/K neighbouring queries.</param>
+    /// <param name="values">[B, K, C, D/H].</param>
     /// <param name="mask">[B, 1, 1, C], added to the scores; null for none.</param>
     public static Tensor AttendFromOne(Tensor query, Tensor keys, Tensor values, Tensor? mask)
     {
         // Its many small products of one row go to MKL: through oneDNN it is five times slower (28 rows, 12 heads of 64, 88 columns).
         using var small = FastFloat32Products.Suspend();
-        return nn.functional.scaled_dot_product_attention(query, keys, values, mask);
+        if (query.size(1) == keys.size(1)) return nn.functional.scaled_dot_product_attention(query, keys, values, mask);
+
+        // Heads that share keys ask as more rows of one head.
+        using var scope = NewDisposeScope();
+        var grouped = query.reshape(query.size(0), keys.size(1), -1, query.size(3));
+        return nn.functional.scaled_dot_product_attention(grouped, keys, values, mask).view(query.shape).MoveToOuterDisposeScope();
     }
+
+    /// <summary>[B, K, T, D/H] → [B, K · times, T, D/H], each head as often one after the other; the fused kernel wants as many as there are queries.</summary>
+    private static Tensor Repeat(Tensor heads, long times) => times == 1 ? heads : heads.repeat_interleave(times, 1);
 }

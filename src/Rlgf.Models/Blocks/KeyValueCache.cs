@@ -4,32 +4,33 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Blocks;
 
 /// <summary>
-/// Keys and values of all tokens read so far, for each layer [B, H, C, D/H] with room for C columns. Rows are padded on the left, so all write the same column at each step.
+/// Keys and values of all tokens read so far, for each layer [B, K, C, D/H] with room for C columns: heads that share keys share them here too. Rows are padded on the left, so all write the same column at each step.
 /// </summary>
 internal sealed class KeyValueCache : IAttention, IDisposable
 {
     private readonly Tensor[] _keys;
     private readonly Tensor[] _values;
+    private readonly int? _window;
     private readonly int _capacity;
     private Tensor? _prefillMask;
     private Tensor? _columnMask;
     private Tensor? _stepMask;
     private int _columns;
     private int _reading;
+    private int _firstSeen;
 
     /// <summary>Makes room.</summary>
-    /// <param name="layers">L.</param>
-    /// <param name="heads">Number of heads that have keys and values.</param>
-    /// <param name="headSize">D/H.</param>
+    /// <param name="shape">The model's attention.</param>
     /// <param name="capacity">C: columns.</param>
     /// <param name="padding">For each of the B rows, how many columns on its left are padding.</param>
     /// <param name="device">Where.</param>
-    public KeyValueCache(int layers, int heads, int headSize, int capacity, int[] padding, Device device)
+    public KeyValueCache(AttentionShape shape, int capacity, int[] padding, Device device)
     {
+        _window = shape.Window;
         _capacity = capacity;
-        long[] shape = [padding.Length, heads, capacity, headSize];
-        _keys = [.. Enumerable.Range(0, layers).Select(_ => Own(zeros(shape, dtype: float32, device: device)))];
-        _values = [.. Enumerable.Range(0, layers).Select(_ => Own(zeros(shape, dtype: float32, device: device)))];
+        long[] sizes = [padding.Length, shape.KeyValueHeads, capacity, shape.HeadSize];
+        _keys = [.. Enumerable.Range(0, shape.Layers).Select(_ => Own(zeros(sizes, dtype: float32, device: device)))];
+        _values = [.. Enumerable.Range(0, shape.Layers).Select(_ => Own(zeros(sizes, dtype: float32, device: device)))];
         if (padding.Any(columns => columns > 0)) _columnMask = Own(ColumnMask(padding, device));
     }
 
@@ -41,8 +42,9 @@ internal sealed class KeyValueCache : IAttention, IDisposable
     {
         if (_columns + columns > _capacity) throw new InvalidOperationException($"The cache has room for {_capacity} columns, not for {_columns + columns}.");
         _reading = columns;
+        _firstSeen = Math.Max(0, _columns + 1 - (_window ?? _capacity));
         if (columns > 1) _prefillMask = PrefillMask(columns);
-        else if (_columnMask is not null) _stepMask = Own(_columnMask.narrow(3, 0, _columns + 1));
+        else if (_columnMask is not null) _stepMask = Own(Seen(_columnMask, 3));
     }
 
     /// <summary>Ends a pass: what it wrote now counts.</summary>
@@ -61,8 +63,8 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         Write(_values[layer], value);
         if (_reading > 1) return ScaledDotProduct.Attend(query, key, value, _prefillMask);
 
-        using var keys = _keys[layer].narrow(2, 0, _columns + 1);
-        using var values = _values[layer].narrow(2, 0, _columns + 1);
+        using var keys = Seen(_keys[layer], 2);
+        using var values = Seen(_values[layer], 2);
         return ScaledDotProduct.AttendFromOne(query, keys, values, _stepMask);
     }
 
@@ -97,6 +99,9 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         tensor = selected;
     }
 
+    /// <summary>The columns that a token which is read alone sees.</summary>
+    private Tensor Seen(Tensor tensor, int dimension) => tensor.narrow(dimension, _firstSeen, _columns + 1 - _firstSeen);
+
     private void Write(Tensor cache, Tensor values)
     {
         using var column = cache.narrow(2, _columns, _reading);
@@ -112,16 +117,15 @@ internal sealed class KeyValueCache : IAttention, IDisposable
     }
 
     /// <summary>
-    /// −∞ above the diagonal: [T, T] float32 without padding. With it [B, 1, T, T], −∞ in its columns too; a column of padding sees itself, so that no row of scores is all −∞.
+    /// −∞ above the diagonal and beyond the window: [T, T] float32 without padding. With it [B, 1, T, T], −∞ in its columns too; a column of padding sees itself, so that no row of scores is all −∞.
     /// Null where the causal mask alone is built in.
     /// </summary>
     private Tensor? PrefillMask(int columns)
     {
         using var scope = NewDisposeScope();
-        if (_columnMask is null && !ScaledDotProduct.IsShort(columns)) return null;
-        var mask = ScaledDotProduct.FutureMask(columns, _keys[0].device);
-        if (_columnMask is null) return Own(mask);
-        mask = _columnMask.narrow(3, 0, columns) + mask;
+        var device = _keys[0].device;
+        if (_columnMask is null) return ScaledDotProduct.CausalMask(columns, _window, device) is { } causal ? Own(causal) : null;
+        var mask = _columnMask.narrow(3, 0, columns) + ScaledDotProduct.FutureMask(columns, _window, device);
         using var diagonal = mask.diagonal(0, 2, 3);
         diagonal.zero_();
         return Own(mask);

@@ -70,11 +70,22 @@ public sealed class ModelConfiguration
     public int? TokenId(string key) => Whole(key) is { } id ? id >= 0 ? id : throw Fault(key, $"is {id}: a token id can't be negative") : null;
 
     /// <summary>A positive number, or the format's own default where the key is absent or null.</summary>
-    public double Positive(string key, double formatDefault)
+    public double Positive(string key, double formatDefault) => OptionalPositive(key) ?? formatDefault;
+
+    /// <summary>A positive number that must be there.</summary>
+    public double Positive(string key) => OptionalPositive(key) ?? throw Fault(key, "is missing");
+
+    /// <summary>A positive number, or null where the key is absent or null.</summary>
+    public double? OptionalPositive(string key) =>
+        Get<double>(key, "a number") is not { } value ? null : value > 0 && double.IsFinite(value) ? value : throw Fault(key, $"is {value}: it must be positive");
+
+    /// <summary>The settings under a key, or null where it is absent or null.</summary>
+    public ModelConfiguration? Section(string key) => _json[key] switch
     {
-        var value = Get<double>(key, "a number") ?? formatDefault;
-        return value > 0 && double.IsFinite(value) ? value : throw Fault(key, $"is {value}: it must be positive");
-    }
+        null => null,
+        JsonObject section => new ModelConfiguration(section, $"{Source}: {key}"),
+        _ => throw Fault(key, "is not an object"),
+    };
 
     /// <summary>Yes or no, or the format's own default where the key is absent or null.</summary>
     public bool Flag(string key, bool formatDefault) => Get<bool>(key, "true or false") ?? formatDefault;

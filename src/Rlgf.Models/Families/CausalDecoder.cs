@@ -12,6 +12,7 @@ internal sealed class CausalDecoder : IDecoder
     private readonly LanguageModelShape _shape;
     private readonly Device _device;
     private readonly KeyValueCache _cache;
+    private readonly int _positionLimit;
     private int[] _lengths;
     private long[] _buffer;
     private Tensor? _nextLogits;
@@ -26,8 +27,8 @@ internal sealed class CausalDecoder : IDecoder
         _device = device;
         _lengths = [.. rows.Select(row => row.Prompt.Length + row.Response.Length)];
         var columns = _lengths.Max();
-        var (layers, heads, headSize) = transformer.CacheShape;
-        _cache = new KeyValueCache(layers, heads, headSize, columns + maxNewTokens, [.. _lengths.Select(length => columns - length)], device);
+        _positionLimit = columns + maxNewTokens;
+        _cache = new KeyValueCache(transformer.AttentionShape, _positionLimit, [.. _lengths.Select(length => columns - length)], device);
         _buffer = new long[2 * rows.Count * columns];
 
         var ids = _buffer.AsSpan(0, rows.Count * columns);
@@ -98,7 +99,7 @@ internal sealed class CausalDecoder : IDecoder
         var input = tensor(_buffer, [2, rows * columns]).to(_device);
         var ids = input[0].view(rows, columns);
         _cache.Begin(columns);
-        var states = _transformer.States(ids, input[1], _cache);
+        var states = _transformer.States(ids, new TokenPositions(input[1], _positionLimit), _cache);
         _cache.End();
         Replace(_transformer.Logits(states.select(1, columns - 1)));
     }

@@ -40,7 +40,7 @@ internal sealed class CausalLanguageModel : ILanguageModel
     {
         using var scope = NewDisposeScope();
         var batch = ResponseBatch.Of(rows, Shape);
-        var states = _transformer.States(batch.Ids.to(Device), null, new CausalAttention((int)batch.Ids.size(1), Device));
+        var states = _transformer.States(batch.Ids.to(Device), null, new CausalAttention((int)batch.Ids.size(1), _transformer.AttentionShape.Window, Device));
         return batch.Responses(states).MoveToOuterDisposeScope();
     }
 

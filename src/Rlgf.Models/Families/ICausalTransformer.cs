@@ -9,15 +9,15 @@ namespace Rlgf.Models.Families;
 /// </summary>
 internal interface ICausalTransformer
 {
-    /// <summary>Sizes of one cache: layers, heads that have keys and values, numbers per head.</summary>
-    (int Layers, int KeyValueHeads, int HeadSize) CacheShape { get; }
+    /// <summary>What a cache and a mask need to know.</summary>
+    AttentionShape AttentionShape { get; }
 
     /// <summary>Runs the layers.</summary>
     /// <param name="ids">[B, T] int64.</param>
-    /// <param name="positions">[B·T] int64: position of each token in its row; null for 0, 1, 2 … in every row.</param>
+    /// <param name="positions">Position of each token in its row; null for 0, 1, 2 … in every row.</param>
     /// <param name="attention">Who sees whom.</param>
     /// <returns>[B, T, D] float32, after the final norm.</returns>
-    Tensor States(Tensor ids, Tensor? positions, IAttention attention);
+    Tensor States(Tensor ids, TokenPositions? positions, IAttention attention);
 
     /// <summary>The head: […, D] → […, V] float32, or […, C] where it scores labels.</summary>
     Tensor Logits(Tensor states);

@@ -1,4 +1,5 @@
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families.Decoders;
 using Rlgf.Models.Families.Encoders;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Text;
@@ -33,8 +34,14 @@ internal interface IModelFamily
 /// <summary>The families that can be read.</summary>
 internal static class ModelFamilies
 {
-    private static readonly Dictionary<string, IModelFamily> ByType =
-        new IModelFamily[] { new Gpt2Family(), BertFamily.Bert, BertFamily.Roberta, new DistilBertFamily() }.ToDictionary(family => family.ModelType, StringComparer.Ordinal);
+    private static readonly IModelFamily[] All =
+    [
+        Gpt2Family.Instance, GptNeoXFamily.Instance, GptJFamily.Instance, OptFamily.Instance, LlamaFamily.Instance, MistralFamily.Instance,
+        Qwen2Family.Instance, Qwen3Family.Instance, Phi3Family.Instance, GemmaFamily.Instance,
+        BertFamily.Bert, BertFamily.Roberta, new DistilBertFamily(),
+    ];
+
+    private static readonly Dictionary<string, IModelFamily> ByType = All.ToDictionary(family => family.ModelType, StringComparer.Ordinal);
 
     /// <summary>The family of a configuration.</summary>
     /// <exception cref="InputException">There is none.</exception>

@@ -1,8 +1,5 @@
 using System.Text.Json.Nodes;
-using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace Rlgf.Models.Families.Gpt2;
 
@@ -60,31 +57,4 @@ public sealed record Gpt2Configuration
             ["pad_token_id"] = PadId,
         },
         "the settings of the new GPT-2 model");
-}
-
-/// <summary>What the modules need to know, read from <c>config.json</c>. Its keys are the same in transformers 4 and 5 but for the type of the stored numbers, which the weights say themselves.</summary>
-internal sealed record Gpt2Settings(int Vocabulary, int Context, int Width, int Layers, int Heads, int Inner, double Epsilon, double InitialDeviation, bool TiedHead, Func<Tensor, Tensor> Activation)
-{
-    public LanguageModelShape Shape => new(Vocabulary, Width, Context);
-
-    public static Gpt2Settings Read(ModelConfiguration configuration)
-    {
-        configuration.RequireFlag("scale_attn_weights", true);
-        configuration.RequireFlag("scale_attn_by_inverse_layer_idx", false);
-        configuration.RequireFlag("add_cross_attention", false);
-        var width = configuration.Size("n_embd");
-        var heads = configuration.Size("n_head");
-        if (width % heads != 0) throw configuration.Fault("n_head", $"is {heads}, which doesn't divide n_embd = {width}");
-        return new Gpt2Settings(
-            configuration.Size("vocab_size"),
-            configuration.Size("n_positions"),
-            width,
-            configuration.Size("n_layer"),
-            heads,
-            configuration.OptionalSize("n_inner") ?? 4 * width,
-            configuration.Positive("layer_norm_epsilon", formatDefault: 1e-5),
-            configuration.Positive("initializer_range", formatDefault: 0.02),
-            configuration.Flag("tie_word_embeddings", formatDefault: true),
-            Blocks.Activation.Read(configuration, "activation_function", formatDefault: "gelu_new"));
-    }
 }

@@ -1,50 +1,61 @@
-using System.Text.RegularExpressions;
+using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
-using static TorchSharp.torch;
+using Rlgf.Models.Families.Decoders;
 
 namespace Rlgf.Models.Families.Gpt2;
 
-/// <summary>GPT-2 (Radford et al. 2019) and all models of its architecture.</summary>
-internal sealed partial class Gpt2Family : IModelFamily
+/// <summary>GPT-2 (Radford et al. 2019) and all models of its architecture: learned positions, weights stored [in, out].</summary>
+internal static class Gpt2Family
 {
     public const string Type = "gpt2";
 
-    public string ModelType => Type;
+    public static DecoderFamily Instance { get; } = new(Type, "GPT2", Read);
 
-    public string ClassifierArchitecture => "GPT2ForSequenceClassification";
-
-    public ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device)
+    /// <summary>The keys are the same in transformers 4 and 5 but for the type of the stored numbers, which the weights say themselves.</summary>
+    private static DecoderSettings Read(ModelConfiguration configuration)
     {
-        var settings = Gpt2Settings.Read(configuration);
-        return new CausalLanguageModel(
-            new Gpt2LanguageModule(settings, device),
-            settings.Shape,
-            device,
-            configuration.ToJson(),
-            () => CreateLanguageModel(configuration, device));
+        configuration.RequireFlag("scale_attn_weights", true);
+        configuration.RequireFlag("scale_attn_by_inverse_layer_idx", false);
+        var width = configuration.Size("n_embd");
+        var heads = configuration.Size("n_head");
+        var layers = configuration.Size("n_layer");
+        var epsilon = configuration.Positive("layer_norm_epsilon", formatDefault: 1e-5);
+        var deviation = configuration.Positive("initializer_range", formatDefault: 0.02);
+        return new DecoderSettings
+        {
+            Vocabulary = configuration.Size("vocab_size"),
+            Context = configuration.Size("n_positions"),
+            Width = width,
+            Layers = layers,
+            Heads = heads,
+            KeyValueHeads = heads,
+            HeadSize = DecoderSettings.WidthPerHead(configuration, "n_embd", width, "n_head", heads),
+            Inner = configuration.OptionalSize("n_inner") ?? 4 * width,
+            Norm = (size, device) => new LayerNorm(size, epsilon, device),
+            Activation = Activation.Read(configuration, "activation_function", formatDefault: "gelu_new"),
+            QueryKeyValueLayout = QueryKeyValueLayout.Fused,
+            QueryKeyValueBias = true,
+            AttentionBias = true,
+            NetworkBias = true,
+            TransposedWeights = true,
+            TiedHead = configuration.Flag("tie_word_embeddings", formatDefault: true),
+            InitialDeviation = deviation,
+            // Section 2.3 of the paper: each layer adds twice to the residual stream.
+            ResidualInitialDeviation = deviation / Math.Sqrt(2 * layers),
+            Names = new DecoderNames
+            {
+                Trunk = "transformer",
+                TokenEmbedding = "wte",
+                PositionEmbedding = "wpe",
+                Layers = "h",
+                FinalNorm = "ln_f",
+                AttentionNorm = "ln_1",
+                Attention = "attn",
+                QueriesKeysValues = ["c_attn"],
+                AttentionOutput = "c_proj",
+                NetworkNorm = "ln_2",
+                Network = ["mlp.c_fc", "mlp.c_proj"],
+            },
+        };
     }
-
-    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device)
-    {
-        var settings = Gpt2Settings.Read(configuration);
-        var labels = configuration.Labels() ?? throw configuration.Fault("id2label", "is missing: it names the labels");
-        return new CausalSequenceClassifier(new Gpt2ClassifierModule(settings, labels.Count, device), labels, settings.Shape, configuration.TokenId("pad_token_id"), device, configuration.ToJson());
-    }
-
-    public string? NameInModule(string nameInFile, ModelConfiguration configuration)
-    {
-        // A classifier that was made from a language model may still hold its head.
-        if (nameInFile == "lm_head.weight" && configuration.Architecture == ClassifierArchitecture) return null;
-
-        // Old files hold the causal mask as a buffer; some a copy of the tied head; the published gpt2 has no prefix.
-        if (MaskBuffer().IsMatch(nameInFile)) return null;
-        if (nameInFile == "lm_head.weight") return configuration.Flag("tie_word_embeddings", formatDefault: true) ? null : nameInFile;
-        return TrunkName().IsMatch(nameInFile) ? $"transformer.{nameInFile}" : nameInFile;
-    }
-
-    [GeneratedRegex(@"^(transformer\.)?h\.\d+\.attn\.(masked_)?bias$")]
-    private static partial Regex MaskBuffer();
-
-    [GeneratedRegex(@"^(wte|wpe|h|ln_f)\.")]
-    private static partial Regex TrunkName();
 }

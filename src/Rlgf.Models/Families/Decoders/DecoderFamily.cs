@@ -1,0 +1,60 @@
+using System.Text.RegularExpressions;
+using Rlgf.Models.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Families.Decoders;
+
+/// <summary>A family of decoder-only models: a reading of its <c>config.json</c>. The rest is the same for all.</summary>
+/// <param name="modelType">The <c>model_type</c>.</param>
+/// <param name="className">What the names of its classes begin with in <c>architectures</c>.</param>
+/// <param name="read">Reads the settings, and refuses by name what isn't supported.</param>
+internal sealed partial class DecoderFamily(string modelType, string className, Func<ModelConfiguration, DecoderSettings> read) : IModelFamily
+{
+    public string ModelType => modelType;
+
+    public string ClassifierArchitecture => $"{className}ForSequenceClassification";
+
+    public ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device)
+    {
+        var settings = Read(configuration);
+        return new CausalLanguageModel(new DecoderModule(settings, labels: null, device), settings.Shape, device, configuration.ToJson(), () => CreateLanguageModel(configuration, device));
+    }
+
+    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device)
+    {
+        var settings = Read(configuration);
+        var labels = configuration.Labels() ?? throw configuration.Fault("id2label", "is missing: it names the labels");
+        return new CausalSequenceClassifier(new DecoderModule(settings, labels.Count, device), labels, settings.Shape, configuration.TokenId("pad_token_id"), device, configuration.ToJson());
+    }
+
+    public string? NameInModule(string nameInFile, ModelConfiguration configuration)
+    {
+        var settings = Read(configuration);
+        var names = settings.Names;
+
+        // Old files hold the causal mask and the rotation's frequencies.
+        if (Buffer().IsMatch(nameInFile)) return null;
+
+        // A classifier that was made from a language model may still hold its head; some files hold a copy of a tied one.
+        if (nameInFile.StartsWith($"{names.Head}.", StringComparison.Ordinal))
+            return configuration.Architecture == ClassifierArchitecture || (settings.TiedHead && nameInFile == $"{names.Head}.weight") ? null : nameInFile;
+
+        // The trunk alone, as it is saved without a head, has no name itself.
+        var root = FirstLevel(names.Trunk);
+        string?[] inTrunk = [names.TokenEmbedding, names.PositionEmbedding, names.Layers, names.FinalNorm];
+        var belowRoot = inTrunk.Select(name => FirstLevel($"{names.Trunk}.{name}"[(root.Length + 1)..]));
+        return belowRoot.Contains(FirstLevel(nameInFile), StringComparer.Ordinal) ? $"{root}.{nameInFile}" : nameInFile;
+    }
+
+    private DecoderSettings Read(ModelConfiguration configuration)
+    {
+        configuration.RequireFlag("add_cross_attention", false);
+        if (configuration.Section("quantization_config") is not null) throw configuration.Fault("quantization_config", "is there, and quantised weights aren't supported: take the model's original weights");
+        return read(configuration);
+    }
+
+    private static string FirstLevel(string name) => name.Split('.', 2)[0];
+
+    [GeneratedRegex(@"\.(attn|attention)\.(masked_)?bias$|\.rotary_emb\.inv_freq$")]
+    private static partial Regex Buffer();
+}

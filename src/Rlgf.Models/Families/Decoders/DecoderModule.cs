@@ -1,0 +1,98 @@
+using Rlgf.Models.Blocks;
+using TorchSharp;
+using static TorchSharp.torch;
+using Embedding = Rlgf.Models.Blocks.Embedding;
+using Linear = Rlgf.Models.Blocks.Linear;
+
+namespace Rlgf.Models.Families.Decoders;
+
+/// <summary>
+/// A decoder-only model of any family: embeddings, blocks, the final norm and a head, which scores the vocabulary or the labels of a classifier. All parameters have the names of the checkpoint format.
+/// </summary>
+internal sealed class DecoderModule : nn.Module, ICausalTransformer
+{
+    private readonly DecoderSettings _settings;
+    private readonly Embedding _tokens;
+    private readonly Embedding? _positions;
+    private readonly RotaryTables? _rotary;
+    private readonly DecoderBlock[] _blocks;
+    private readonly INorm _finalNorm;
+    private readonly Linear? _head;
+
+    /// <summary>Makes a model without values.</summary>
+    /// <param name="settings">The family's reading of its configuration.</param>
+    /// <param name="labels">Number of labels of a classifier; null for a language model.</param>
+    /// <param name="device">Where.</param>
+    public DecoderModule(DecoderSettings settings, int? labels, Device device) : base(nameof(DecoderModule))
+    {
+        _settings = settings;
+        _tokens = new Embedding(settings.Vocabulary, settings.Width, device);
+        if (settings.Rotary is not null) _rotary = new RotaryTables(settings.Rotary, device);
+        else _positions = new Embedding(settings.FirstPosition + settings.Context, settings.Width, device);
+        _blocks = [.. Enumerable.Range(0, settings.Layers).Select(layer => new DecoderBlock(settings, layer, device))];
+        _finalNorm = settings.Norm(settings.Width, device);
+        if (labels is { } count) _head = new Linear(settings.Width, count, bias: false, device);
+        else if (!settings.TiedHead) _head = new Linear(settings.Width, settings.Vocabulary, settings.HeadBias, device);
+        NamedModules.Register(this, Named(headName: labels is null ? settings.Names.Head : "score"));
+    }
+
+    public AttentionShape AttentionShape => new(_settings.Layers, _settings.KeyValueHeads, _settings.HeadSize, _settings.Window);
+
+    public Tensor States(Tensor ids, TokenPositions? positions, IAttention attention)
+    {
+        using var scope = NewDisposeScope();
+        long rows = ids.size(0), columns = ids.size(1);
+        var pass = new DecoderPass(rows, columns, attention, _rotary?.At(positions, rows, columns));
+        var x = Embed(ids, positions);
+        foreach (var block in _blocks)
+        {
+            var next = block.Forward(x, pass);
+            x.Dispose();
+            x = next;
+        }
+
+        return _finalNorm.Forward(x).view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
+    }
+
+    public Tensor Logits(Tensor states) => _head is null ? nn.functional.linear(states, _tokens.Weight) : _head.Forward(states);
+
+    public void Initialise(Generator random)
+    {
+        _tokens.Initialise(_settings.InitialDeviation, random);
+        _positions?.Initialise(_settings.InitialDeviation, random);
+        foreach (var block in _blocks) block.Initialise(random);
+        _finalNorm.Initialise();
+        _head?.Initialise(_settings.InitialDeviation, random);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _rotary?.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private IEnumerable<(string Name, nn.Module Module)> Named(string headName)
+    {
+        var names = _settings.Names;
+        yield return ($"{names.Trunk}.{names.TokenEmbedding}", _tokens);
+        if (_positions is not null) yield return ($"{names.Trunk}.{names.PositionEmbedding}", _positions);
+        for (var layer = 0; layer < _blocks.Length; layer++)
+        {
+            foreach (var (name, module) in _blocks[layer].Named()) yield return ($"{names.Trunk}.{names.Layers}.{layer}.{name}", module);
+        }
+
+        yield return ($"{names.Trunk}.{names.FinalNorm}", (nn.Module)_finalNorm);
+        if (_head is not null) yield return (headName, _head);
+    }
+
+    /// <summary>[B, T] ids → [B·T, D].</summary>
+    private Tensor Embed(Tensor ids, TokenPositions? positions)
+    {
+        var x = _tokens.Forward(ids.view(-1));
+        if (_settings.EmbeddingScale != 1) x.mul_(_settings.EmbeddingScale);
+        if (_positions is null) return x;
+        if (positions is { } given) return x.add_(_positions.Forward(_settings.FirstPosition == 0 ? given.Values : given.Values + _settings.FirstPosition));
+        long columns = ids.size(1);
+        return (x.view(-1, columns, _settings.Width) + _positions.Weight.narrow(0, _settings.FirstPosition, columns)).view(-1, _settings.Width);
+    }
+}

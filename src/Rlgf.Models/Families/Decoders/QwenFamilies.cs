@@ -1,0 +1,40 @@
+using System.Text.Json.Nodes;
+using Rlgf.Models.Checkpoints;
+
+namespace Rlgf.Models.Families.Decoders;
+
+/// <summary>Qwen2 and 2.5 (Yang et al. 2024): Llama whose queries, keys and values are shifted.</summary>
+internal static class Qwen2Family
+{
+    public static DecoderFamily Instance { get; } = new("qwen2", "Qwen2", Read);
+
+    /// <summary>In some layers only, which the format allows for, a window isn't supported; published models have it off.</summary>
+    public static void RequireFullAttention(ModelConfiguration configuration)
+    {
+        configuration.RequireFlag("use_sliding_window", false);
+        foreach (var type in configuration.ToJson()["layer_types"] as JsonArray ?? [])
+        {
+            if ((string?)type != "full_attention") throw configuration.Fault("layer_types", $"names '{type}': only full_attention is supported");
+        }
+    }
+
+    private static DecoderSettings Read(ModelConfiguration configuration)
+    {
+        RequireFullAttention(configuration);
+        return LlamaFamily.Read(configuration) with { QueryKeyValueBias = true, AttentionBias = false };
+    }
+}
+
+/// <summary>Qwen3 (Yang et al. 2025): Llama whose heads' queries and keys are normalised.</summary>
+internal static class Qwen3Family
+{
+    private const int FormatHeadSize = 128;
+
+    public static DecoderFamily Instance { get; } = new("qwen3", "Qwen3", Read);
+
+    private static DecoderSettings Read(ModelConfiguration configuration)
+    {
+        Qwen2Family.RequireFullAttention(configuration);
+        return LlamaFamily.Read(configuration, FormatHeadSize) with { QueryKeyNorm = true };
+    }
+}
