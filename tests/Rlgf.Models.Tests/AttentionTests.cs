@@ -1,4 +1,5 @@
 using Rlgf.Models.Blocks;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests;
@@ -32,5 +33,79 @@ public sealed class AttentionTests
                 Fixture.Close((v.t().mv(weights) / weights.sum()).to(float32), attended[row, head, 0], 1e-5);
             }
         }
+    }
+
+    [Theory]
+    [InlineData(7, null)]
+    [InlineData(7, 3)]
+    [InlineData(300, null)] // long enough for the fused kernel
+    [InlineData(300, 3)]
+    public void Heads_that_share_keys_and_windows_attend_as_the_definition_says(int columns, int? window)
+    {
+        TorchRuntime.Load();
+        using var scope = NewDisposeScope();
+        using var random = new Generator(2);
+        var query = randn([2, 6, columns, 8], generator: random);
+        var key = randn([2, 2, columns, 8], generator: random);
+        var value = randn([2, 2, columns, 8], generator: random);
+
+        var attended = new CausalAttention(columns, window, CPU).Attend(0, query, key, value);
+
+        for (var row = 0; row < 2; row++)
+        {
+            for (var head = 0; head < 6; head++) Fixture.Close(Defined(query[row, head], key[row, head / 3], value[row, head / 3], window), attended[row, head], 1e-5);
+        }
+    }
+
+    [Theory]
+    [InlineData(9, null)]
+    [InlineData(9, 3)]
+    [InlineData(300, null)]
+    [InlineData(300, 3)]
+    public void A_cache_attends_as_the_definition_says_in_rows_padded_on_the_left_and_after_each_token(int columns, int? window)
+    {
+        TorchRuntime.Load();
+        using var scope = NewDisposeScope();
+        using var random = new Generator(3);
+        const int Steps = 4;
+        int[] padding = [0, 2];
+        var query = randn([2, 6, columns, 8], generator: random);
+        var key = randn([2, 2, columns, 8], generator: random);
+        var value = randn([2, 2, columns, 8], generator: random);
+
+        using var cache = new KeyValueCache(new AttentionShape(1, 2, 8, window), columns, padding, CPU);
+        var pieces = new List<Tensor>();
+        for (var at = 0; at < columns; at += (int)pieces[^1].size(2))
+        {
+            var length = at == 0 ? columns - Steps : 1;
+            cache.Begin(length);
+            pieces.Add(cache.Attend(0, query.narrow(2, at, length), key.narrow(2, at, length), value.narrow(2, at, length)));
+            cache.End();
+        }
+
+        var attended = cat(pieces, 2);
+        for (var row = 0; row < 2; row++)
+        {
+            for (var head = 0; head < 6; head++)
+            {
+                var (first, length) = (padding[row], columns - padding[row]);
+                var expected = Defined(query[row, head].narrow(0, first, length), key[row, head / 3].narrow(0, first, length), value[row, head / 3].narrow(0, first, length), window);
+                Fixture.Close(expected, attended[row, head].narrow(0, first, length), 1e-5);
+            }
+        }
+    }
+
+    /// <summary>softmax(q kᵀ / √d) v over the tokens that each sees: itself and those before it, of the window where there is one. [T, d] each.</summary>
+    private static Tensor Defined(Tensor query, Tensor key, Tensor value, int? window)
+    {
+        var columns = (int)query.size(0);
+        var sees = new bool[columns * columns];
+        for (var t = 0; t < columns; t++)
+        {
+            for (var seen = Math.Max(0, t + 1 - (window ?? columns)); seen <= t; seen++) sees[t * columns + seen] = true;
+        }
+
+        var weights = (query.to(float64).matmul(key.to(float64).t()) / Math.Sqrt(query.size(1))).exp() * tensor(sees, [columns, columns]);
+        return (weights.matmul(value.to(float64)) / weights.sum(1, keepdim: true)).to(float32);
     }
 }

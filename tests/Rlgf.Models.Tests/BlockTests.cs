@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
 using TorchSharp;
@@ -55,5 +56,51 @@ public sealed class BlockTests : IDisposable
         shifting.parameters().Last().copy_(tensor([10f, 20f, 30f]));
         Fixture.Close(tensor(new float[,] { { 5, 11, 17 } }), plain.Forward(tensor(new float[,] { { 1, 2 } })), 0);
         Fixture.Close(tensor(new float[,] { { 15, 31, 47 } }), shifting.Forward(tensor(new float[,] { { 1, 2 } })), 0);
+    }
+
+    [Theory]
+    [InlineData("""{"rope_parameters": {"rope_type": "linear", "rope_theta": 100.0, "factor": 4.0}}""", new[] { 1 / 4.0, 0.1 / 4.0 })]
+    [InlineData("""{"rope_theta": 100.0, "rope_scaling": {"type": "linear", "factor": 4.0}}""", new[] { 1 / 4.0, 0.1 / 4.0 })]
+    [InlineData("""{"rope_theta": 100.0, "partial_rotary_factor": 0.5}""", new[] { 1.0 })]
+    [InlineData("""{}""", new[] { 1.0, 0.01 })] // a base of 10000
+    // 60 tokens are 9.5 turns of the first pair and 0.95 of the second: above 4 turns a pair is kept, below 1 it is slowed down by the factor.
+    [InlineData("""{"rope_parameters": {"rope_type": "llama3", "rope_theta": 100.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 60}}""", new[] { 1.0, 0.1 / 8 })]
+    // 100 tokens are 2.5 turns of the second pair, in the middle between 1 and 4: half of it is slowed down.
+    [InlineData("""{"rope_parameters": {"rope_type": "llama3", "rope_theta": 40.528473457, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 100}}""", new[] { 1.0, 0.15707963 * (0.5 + 0.5 / 8) })]
+    public void Frequencies_of_the_rotation_are_those_of_the_configuration(string json, double[] expected)
+    {
+        var configuration = new ModelConfiguration((JsonObject)JsonNode.Parse(json)!, "test");
+        var frequencies = RotarySettings.Read(configuration, headSize: 4).Frequencies;
+        Assert.Equal(expected.Length, frequencies.Length);
+        foreach (var (wanted, frequency) in expected.Zip(frequencies)) Assert.Equal(wanted, frequency, 1e-6);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Pairs_turn_by_position_times_frequency_and_the_rest_of_a_head_stays(bool interleaved)
+    {
+        using var tables = new RotaryTables(new RotarySettings([0.5f, 0.02f], interleaved), CPU);
+        using var random = new Generator(1);
+        var x = randn([1, 1000, 2, 6], generator: random);
+        foreach (var columns in new[] { 3, 1000, 5 }) // longer than the tables, and short again
+        {
+            var turned = tables.At(null, 1, columns).Apply(x.narrow(1, 0, columns));
+            var position = columns - 1;
+            foreach (var (pair, frequency) in new[] { (0, 0.5), (1, 0.02) })
+            {
+                var (first, second) = interleaved ? (2 * pair, 2 * pair + 1) : (pair, pair + 2);
+                var (a, b) = (x[0, position, 1, first].item<float>(), x[0, position, 1, second].item<float>());
+                var (sine, cosine) = Math.SinCos(position * frequency);
+                Assert.Equal(a * cosine - b * sine, turned[0, position, 1, first].item<float>(), 1e-4);
+                Assert.Equal(b * cosine + a * sine, turned[0, position, 1, second].item<float>(), 1e-4);
+            }
+
+            Fixture.Close(x.narrow(1, 0, columns).narrow(3, 4, 2), turned.narrow(3, 4, 2), 0);
+        }
+
+        var given = tables.At(new TokenPositions(tensor(new long[] { 7, 2 }), 8), 2, 1).Apply(x.narrow(1, 0, 2).view(2, 1, 2, 6));
+        Fixture.Close(tables.At(null, 1, 8).Apply(x.narrow(1, 0, 1).expand(1, 8, 2, 6))[0, 7], given[0, 0], 0);
+        Fixture.Close(tables.At(null, 1, 8).Apply(x.narrow(1, 1, 1).expand(1, 8, 2, 6))[0, 2], given[1, 0], 0);
     }
 }

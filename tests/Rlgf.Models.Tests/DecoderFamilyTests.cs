@@ -1,6 +1,8 @@
+using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Optimizers;
+using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -163,6 +165,65 @@ public sealed class DecoderFamilyTests : IDisposable
         using var folder = new TemporaryFolder();
         LanguageModelFolder.Save(model, folder.Path);
         Fixture.SameWeights(fixture.Folder, folder.Path);
+    }
+
+    [Theory]
+    [InlineData("llama", "model.", "layers.0.self_attn.rotary_emb.inv_freq")]
+    [InlineData("opt", "model.", null)]
+    [InlineData("gpt_neox", "gpt_neox.", "layers.0.attention.masked_bias")]
+    [InlineData("gptj", "transformer.", "h.0.attn.bias")]
+    [InlineData("llama3_rope", "model.", "lm_head.weight")] // a copy of the tied head
+    public void Names_without_the_trunk_and_buffers_of_old_files_give_the_same_model(string name, string trunk, string? ignored)
+    {
+        using var fixture = new Fixture(name);
+        using var folder = new TemporaryFolder();
+        File.Copy(Path.Combine(fixture.Folder, "config.json"), folder.File("config.json"));
+        using (var weights = SafetensorsFile.Open(Path.Combine(fixture.Folder, "model.safetensors")))
+        {
+            var renamed = weights.Entries.Keys.ToDictionary(key => key.StartsWith(trunk, StringComparison.Ordinal) ? key[trunk.Length..] : key, weights.Read, StringComparer.Ordinal);
+            if (ignored is not null) renamed[ignored] = ones(3);
+            Checkpoint.Save(folder.Path, renamed.Select(pair => TensorToStore.Of(pair.Key, pair.Value)));
+        }
+
+        using var model = LanguageModelFolder.Load(folder.Path);
+        Fixture.Close(fixture.Tensor("logits"), Fixture.AllLogits(model, Fixture.Rows(fixture.Expected["right_padded"]!)), Tolerance);
+    }
+
+    [Theory]
+    [InlineData("llama", "rope_parameters", """{"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0}""", "rope_parameters: rope_type is 'yarn': supported are default, linear and llama3")]
+    [InlineData("llama", "rope_parameters", """{"rope_type": "linear", "rope_theta": 10000.0}""", "rope_parameters: factor is missing")]
+    [InlineData("llama", "num_key_value_heads", "4", "num_key_value_heads is 4, which doesn't divide num_attention_heads = 6")]
+    [InlineData("llama", "hidden_act", "\"tanh\"", "hidden_act is 'tanh'")]
+    [InlineData("llama", "quantization_config", """{"bits": 4}""", "quantised weights aren't supported")]
+    [InlineData("llama", "add_cross_attention", "true", "add_cross_attention is true, which isn't supported")]
+    [InlineData("qwen2", "use_sliding_window", "true", "use_sliding_window is true, which isn't supported")]
+    [InlineData("qwen3", "layer_types", """["full_attention", "sliding_attention"]""", "layer_types names 'sliding_attention'")]
+    [InlineData("opt", "do_layer_norm_before", "false", "do_layer_norm_before is false, which isn't supported")]
+    [InlineData("opt", "word_embed_proj_dim", "16", "word_embed_proj_dim is 16 and hidden_size 32")]
+    [InlineData("gptj", "tie_word_embeddings", "true", "tie_word_embeddings is true, which isn't supported")]
+    [InlineData("gptj", "rotary_dim", "7", "rotary_dim is 7")]
+    [InlineData("gpt_neox", "num_attention_heads", "5", "num_attention_heads is 5, which doesn't divide hidden_size = 48")]
+    [InlineData("gemma", "use_bidirectional_attention", "true", "use_bidirectional_attention is true, which isn't supported")]
+    public void What_is_not_supported_is_refused_by_name_before_any_weight_is_read(string name, string key, string value, string message)
+    {
+        using var fixture = new Fixture(name);
+        using var folder = new TemporaryFolder(); // without weights
+        var configuration = (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(fixture.Folder, "config.json")))!;
+        configuration[key] = JsonNode.Parse(value);
+        File.WriteAllText(folder.File("config.json"), configuration.ToJsonString());
+        Assert.Contains(message, Assert.Throws<InputException>(() => LanguageModelFolder.Load(folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory, MemberData(nameof(Models))]
+    public void Fresh_weights_make_a_model_that_predicts_nothing_in_particular(string name)
+    {
+        using var fixture = new Fixture(name);
+        using var model = LanguageModelFolder.Create(ModelConfiguration.Read(fixture.Folder), seed: 1);
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        var probabilities = nn.functional.softmax(Fixture.AllLogits(model, rows), -1);
+        Assert.True(probabilities.max().item<float>() < 0.1, "A fresh model is sure of a token.");
+        foreach (var (parameterName, parameter) in model.Module.named_parameters())
+            Assert.True(parameter.isfinite().all().item<bool>() && parameter.abs().max().item<float>() <= 1, parameterName);
     }
 
     private static Tensor Loss(ILanguageModel model, TokenRow[] rows, Tensor targets)
