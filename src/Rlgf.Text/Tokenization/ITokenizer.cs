@@ -27,6 +27,22 @@ public interface ITokenizer
     /// </summary>
     int[] EncodeContinuation(string text) => Encode(text);
 
+    /// <summary>Encodes one text, or two, with the special tokens that the tokenizer puts around them, as a model reads them.</summary>
+    /// <param name="first">The text, or the first of a pair.</param>
+    /// <param name="second">The second of a pair; null or empty for one text.</param>
+    /// <param name="maxLength">
+    /// Give at most this many tokens, special tokens included: of two texts the longer is shortened, at its end, unless the tokenizer's own
+    /// <c>truncation</c> section says otherwise. Null shortens nothing, whatever that section says.
+    /// </param>
+    /// <exception cref="InputException">The limit is less than what the tokenizer adds, or the text that the section names can't be shortened so far.</exception>
+    EncodedInput EncodeInput(string first, string? second = null, int? maxLength = null)
+    {
+        ReadOnlySpan<int> firstIds = Encode(first), secondIds = second is null ? [] : Encode(second);
+        if (maxLength is { } most)
+            new Truncation().Apply(ref firstIds, ref secondIds, most);
+        return (string.IsNullOrEmpty(second) ? Template.One : Template.Two).Fill(firstIds, secondIds);
+    }
+
     /// <summary>Encodes a text (no special tokens added) and says which part of it each token covers.</summary>
     TokenizedText EncodeWithOffsets(string text);
 
@@ -34,11 +50,20 @@ public interface ITokenizer
     string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true);
 
     /// <summary>
+    /// Decodes ids that go on from others: a space before the first word stays, which <see cref="Decode"/> takes for the mark of a text's beginning where the
+    /// vocabulary marks words so. After it, <see cref="EncodeContinuation"/> is the way back.
+    /// </summary>
+    string DecodeContinuation(ReadOnlySpan<int> ids, bool skipSpecialTokens = true) => Decode(ids, skipSpecialTokens);
+
+    /// <summary>
     /// Whether the text of <paramref name="ids"/> ends between two characters (Unicode code points) rather than inside one, so that a cut there loses nothing:
     /// a byte-level token may hold only some of a character's bytes. Special tokens write nothing and are looked past; bytes that can't become a character
     /// leave none unfinished.
     /// </summary>
     bool EndsOnCharacter(ReadOnlySpan<int> ids);
+
+    /// <summary>How many of the tokens, from the first on, write text that no token after them can change: what may be shown while the text is being written.</summary>
+    int SettledTokens(ReadOnlySpan<int> ids) => EndsOnCharacter(ids) ? ids.Length : 0;
 
     /// <summary>The token as the vocabulary spells it, or null where there is no such id.</summary>
     string? TokenOf(int id);
@@ -55,3 +80,8 @@ public interface ITokenizer
 /// <param name="Tokens">The tokens as the vocabulary spells them.</param>
 /// <param name="Offsets">For each token, start (inclusive) and end (exclusive) in the text, in UTF-16 units as .NET counts.</param>
 public sealed record TokenizedText(int[] Ids, string[] Tokens, (int Start, int End)[] Offsets);
+
+/// <summary>One text or two as a model is given them.</summary>
+/// <param name="Ids">Token ids, special tokens included.</param>
+/// <param name="TypeIds">For each token, which text it belongs to, for models that are told (0 or 1).</param>
+public sealed record EncodedInput(int[] Ids, int[] TypeIds);

@@ -12,32 +12,35 @@ public sealed class StreamingDecoder(ITokenizer tokenizer, bool skipSpecialToken
     private int _written;
 
     /// <summary>Takes the next token.</summary>
-    /// <returns>The text that is certain now: empty while a character is unfinished.</returns>
+    /// <returns>The text that is certain now: empty while a character is unfinished, or while what follows may still change it.</returns>
     public string Append(int id)
     {
         _ids.Add(id);
-        return tokenizer.EndsOnCharacter(New) ? TakeNew() : "";
+        return Take(tokenizer.SettledTokens(CollectionsMarshal.AsSpan(_ids)[_written..]));
     }
 
     /// <summary>Ends the text; the next token begins another.</summary>
-    /// <returns>What is left: U+FFFD for a character that was never finished, or nothing.</returns>
+    /// <returns>What is left: text that was held back, U+FFFD for a character that was never finished, or nothing.</returns>
     public string Finish()
     {
-        var rest = TakeNew();
+        var rest = Take(_ids.Count - _written);
         _ids.Clear();
         _written = 0;
         return rest;
     }
 
-    private ReadOnlySpan<int> New => CollectionsMarshal.AsSpan(_ids)[_written..];
-
-    private string TakeNew()
+    private string Take(int count)
     {
+        if (count == 0)
+            return "";
         var ids = CollectionsMarshal.AsSpan(_ids);
-        var text = tokenizer.Decode(ids, skipSpecialTokens)[tokenizer.Decode(ids[.._written], skipSpecialTokens).Length..];
+        var text = tokenizer.Decode(ids[..(_written + count)], skipSpecialTokens)[tokenizer.Decode(ids[.._written], skipSpecialTokens).Length..];
         if (text.Length > 0)
+        {
             _ids.RemoveRange(0, _written);
-        _written = _ids.Count;
+            _written = 0;
+        }
+        _written += count;
         return text;
     }
 }

@@ -6,12 +6,15 @@ internal sealed class TokenizerFiles
     public const string Tokenizer = "tokenizer.json";
     public const string Vocabulary = "vocab.json";
     public const string Merges = "merges.txt";
+    public const string SentencePieces = "spiece.model";
+    public const string OtherSentencePieces = "tokenizer.model";
+    public const string WordList = "vocab.txt";
     public const string Configuration = "tokenizer_config.json";
     public const string SpecialTokens = "special_tokens_map.json";
     public const string AddedTokens = "added_tokens.json";
     public const string ChatTemplate = "chat_template.jinja";
 
-    private static readonly string[] Names = [Tokenizer, Vocabulary, Merges, Configuration, SpecialTokens, AddedTokens, ChatTemplate];
+    private static readonly string[] Names = [Tokenizer, Vocabulary, Merges, SentencePieces, OtherSentencePieces, WordList, Configuration, SpecialTokens, AddedTokens, ChatTemplate];
 
     private readonly string _source;
     private readonly Dictionary<string, byte[]> _contents;
@@ -29,7 +32,7 @@ internal sealed class TokenizerFiles
     public static TokenizerFiles Read(string folder)
     {
         if (!Directory.Exists(folder))
-            throw new InputException($"{folder}: no such folder; a tokenizer is read from the folder that holds its {Tokenizer}, or its {Vocabulary} and {Merges}.");
+            throw new InputException($"{folder}: no such folder; a tokenizer is read from the folder that holds its {Tokenizer}, or its vocabulary.");
         var contents = new Dictionary<string, byte[]>();
         foreach (var name in Names)
         {

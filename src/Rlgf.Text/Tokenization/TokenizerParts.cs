@@ -1,3 +1,4 @@
+using Rlgf.Text.Tokenization.Decoding;
 using Rlgf.Text.Tokenization.Normalization;
 using Rlgf.Text.Tokenization.Subwords;
 using Rlgf.Text.Tokenization.Words;
@@ -13,23 +14,29 @@ internal sealed record TokenizerParts
     /// <summary>Rewrites the text between added tokens, if anything does.</summary>
     public INormalizer? Normalizer { get; init; }
 
-    /// <summary>Whether text that doesn't begin with a space gets one before it, so that a word at the start of a text is the same token as elsewhere.</summary>
-    public bool AddsPrefixSpace { get; init; }
-
     /// <summary>Cuts text into words.</summary>
-    public required IPreTokenizer PreTokenizer { get; init; }
+    public IPreTokenizer PreTokenizer { get; init; } = new PreTokenizerSequence([]);
 
     /// <summary>Cuts words into tokens.</summary>
     public required ISubwordModel Model { get; init; }
 
-    /// <summary>Ids put before every text.</summary>
-    public int[] Prefix { get; init; } = [];
+    /// <summary>What is put around one text.</summary>
+    public Template Single { get; init; } = Template.One;
 
-    /// <summary>Ids put after every text.</summary>
-    public int[] Suffix { get; init; } = [];
+    /// <summary>What is put around two.</summary>
+    public Template Pair { get; init; } = Template.Two;
 
     /// <summary>How offsets leave out the spaces of a token, if they do.</summary>
     public OffsetTrimming? OffsetTrimming { get; init; }
+
+    /// <summary>How texts are shortened where that is asked for.</summary>
+    public Truncation Truncation { get; init; } = new();
+
+    /// <summary>Turns pieces back into text; null where the vocabulary spells bytes.</summary>
+    public IReadOnlyList<IPieceStep>? DecoderSteps { get; init; }
+
+    /// <summary>Whether decoded text is cleaned of spaces before punctuation.</summary>
+    public bool CleansUp { get; init; }
 
     /// <summary>The tokens with a role.</summary>
     public int? BosId { get; init; }

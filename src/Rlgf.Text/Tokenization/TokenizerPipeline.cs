@@ -1,19 +1,20 @@
 using System.Runtime.InteropServices;
-using System.Text;
+using Rlgf.Text.Tokenization.Decoding;
 using Rlgf.Text.Tokenization.Subwords;
 
 namespace Rlgf.Text.Tokenization;
 
-/// <summary>Byte-level tokenizer: added tokens, normalizer, words, tokens of words, offsets; decoding goes through the tokens' bytes.</summary>
+/// <summary>A tokenizer made of parts: added tokens, normalizer, words, tokens of words, offsets, and back.</summary>
 internal sealed class TokenizerPipeline : ITokenizer
 {
     private readonly TokenizerParts _parts;
     private readonly TokenizerFiles _files;
     private readonly AddedTokenCutter _addedTokens;
     private readonly AddedTokenCutter _addedTokensButSpecial;
+    private readonly Lazy<ISubwordModel> _modelWithoutSpecial;
+    private readonly IDetokenizer _detokenizer;
     private readonly Dictionary<string, int> _ids;
     private readonly string?[] _tokens;
-    private readonly byte[]?[] _bytes;
     private readonly bool[] _isSpecial;
 
     public TokenizerPipeline(TokenizerParts parts, TokenizerFiles files)
@@ -22,6 +23,7 @@ internal sealed class TokenizerPipeline : ITokenizer
         _files = files;
         _addedTokens = new AddedTokenCutter(parts.AddedTokens, parts.Normalizer);
         _addedTokensButSpecial = new AddedTokenCutter([.. parts.AddedTokens.Where(token => !token.IsSpecial)], parts.Normalizer);
+        _modelWithoutSpecial = new(() => parts.Model.Without(parts.AddedTokens.Where(token => token.IsSpecial).Select(token => token.Id).ToHashSet()));
 
         _ids = new Dictionary<string, int>(parts.Model.Vocabulary, StringComparer.Ordinal);
         foreach (var added in parts.AddedTokens)
@@ -36,7 +38,7 @@ internal sealed class TokenizerPipeline : ITokenizer
             _tokens[added.Id] = added.Content;
             _isSpecial[added.Id] = added.IsSpecial;
         }
-        _bytes = [.. _tokens.Select(token => token is null ? null : ByteAlphabet.Read(token))];
+        _detokenizer = parts.DecoderSteps is { } steps ? new PieceDetokenizer(_tokens, steps, parts.CleansUp) : new ByteLevelDetokenizer(_tokens);
     }
 
     public int VocabularySize { get; }
@@ -49,21 +51,30 @@ internal sealed class TokenizerPipeline : ITokenizer
 
     public int[] Encode(string text, bool addSpecialTokens = false)
     {
-        ArgumentNullException.ThrowIfNull(text);
-        var ids = new List<int>(text.Length / 3 + 8);
-        if (addSpecialTokens)
-            ids.AddRange(_parts.Prefix);
-        AddIds(_addedTokens.Split(text), _parts.AddsPrefixSpace, ids);
-        if (addSpecialTokens)
-            ids.AddRange(_parts.Suffix);
-        return [.. ids];
+        var ids = IdsOf(text);
+        return addSpecialTokens ? _parts.Single.Fill(CollectionsMarshal.AsSpan(ids), []).Ids : [.. ids];
+    }
+
+    public EncodedInput EncodeInput(string first, string? second = null, int? maxLength = null)
+    {
+        ReadOnlySpan<int> firstIds = CollectionsMarshal.AsSpan(IdsOf(first));
+        ReadOnlySpan<int> secondIds = second is null ? [] : CollectionsMarshal.AsSpan(IdsOf(second));
+        // To the transformers library an empty second text is none.
+        var template = string.IsNullOrEmpty(second) ? _parts.Single : _parts.Pair;
+        if (maxLength is { } most)
+        {
+            if (most < template.AddedTokens)
+                throw new InputException($"A limit of {most} tokens leaves no room for a text: the tokenizer itself adds {template.AddedTokens}.");
+            _parts.Truncation.Apply(ref firstIds, ref secondIds, most - template.AddedTokens);
+        }
+        return template.Fill(firstIds, secondIds);
     }
 
     public int[] EncodeContinuation(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         var ids = new List<int>(text.Length / 3 + 8);
-        AddIds(_addedTokensButSpecial.Split(text), addsPrefixSpace: false, ids);
+        AddIds(_addedTokensButSpecial.Split(text, continues: true), _modelWithoutSpecial.Value, ids);
         return [.. ids];
     }
 
@@ -82,7 +93,7 @@ internal sealed class TokenizerPipeline : ITokenizer
                 continue;
             }
             words.Clear();
-            _parts.PreTokenizer.Split(_parts.AddsPrefixSpace ? piece.Text.WithSpaceBefore() : piece.Text, words);
+            _parts.PreTokenizer.Split(piece.Text, words);
             foreach (var word in words)
             {
                 foreach (var token in _parts.Model.Tokenize(word.Span))
@@ -99,20 +110,22 @@ internal sealed class TokenizerPipeline : ITokenizer
         }
     }
 
-    public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true) => Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(BytesOf(ids, skipSpecialTokens)));
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true) => Decode(ids, skipSpecialTokens, startsText: true);
 
-    public bool EndsOnCharacter(ReadOnlySpan<int> ids)
+    public string DecodeContinuation(ReadOnlySpan<int> ids, bool skipSpecialTokens = true) => Decode(ids, skipSpecialTokens, startsText: false);
+
+    public bool EndsOnCharacter(ReadOnlySpan<int> ids) => _detokenizer.EndsOnCharacter(Written(ids, skipSpecialTokens: true));
+
+    public int SettledTokens(ReadOnlySpan<int> ids)
     {
-        // A character has at most 4 bytes, and a token that writes text at least one: no more than 3 of those can matter.
-        var needed = 0;
-        var start = ids.Length;
-        while (start > 0 && needed < 3)
-        {
-            start--;
-            if (Writes(ids[start]))
-                needed++;
-        }
-        return Utf8.EndsOnCharacter(CollectionsMarshal.AsSpan(BytesOf(ids[start..], skipSpecialTokens: true)));
+        var written = Written(ids, skipSpecialTokens: true);
+        var settled = _detokenizer.SettledTokens(written);
+        if (settled == written.Length)
+            return ids.Length;
+        var at = 0;
+        for (; settled > 0; at++)
+            settled -= Writes(ids[at], skipSpecialTokens: true) ? 1 : 0;
+        return at;
     }
 
     public string? TokenOf(int id) => id >= 0 && id < _tokens.Length ? _tokens[id] : null;
@@ -121,7 +134,15 @@ internal sealed class TokenizerPipeline : ITokenizer
 
     public void Save(string folder) => _files.Save(folder);
 
-    private void AddIds(List<AddedTokenCutter.Piece> pieces, bool addsPrefixSpace, List<int> ids)
+    private List<int> IdsOf(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>(text.Length / 3 + 8);
+        AddIds(_addedTokens.Split(text), _parts.Model, ids);
+        return ids;
+    }
+
+    private void AddIds(List<AddedTokenCutter.Piece> pieces, ISubwordModel model, List<int> ids)
     {
         var words = new List<Word>();
         foreach (var piece in pieces)
@@ -132,26 +153,33 @@ internal sealed class TokenizerPipeline : ITokenizer
                 continue;
             }
             words.Clear();
-            _parts.PreTokenizer.Split(addsPrefixSpace ? piece.Text.WithSpaceBefore() : piece.Text, words);
+            _parts.PreTokenizer.Split(piece.Text, words);
             foreach (var word in words)
             {
-                foreach (var token in _parts.Model.Tokenize(word.Span))
+                foreach (var token in model.Tokenize(word.Span, word.Continues))
                     ids.Add(token.Id);
             }
         }
     }
 
-    private bool Writes(int id) => id >= 0 && id < _bytes.Length && !_isSpecial[id] && _bytes[id] is { Length: > 0 };
+    private string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens, bool startsText) => _detokenizer.Decode(Written(ids, skipSpecialTokens), startsText);
 
-    private List<byte> BytesOf(ReadOnlySpan<int> ids, bool skipSpecialTokens)
+    /// <summary>The ids that write text. Models often have more ids than their tokenizer (a vocabulary rounded up); the ones without a token write nothing.</summary>
+    private ReadOnlySpan<int> Written(ReadOnlySpan<int> ids, bool skipSpecialTokens)
     {
-        var bytes = new List<byte>(ids.Length * 4);
+        var all = true;
+        foreach (var id in ids)
+            all &= Writes(id, skipSpecialTokens);
+        if (all)
+            return ids;
+        var written = new List<int>(ids.Length);
         foreach (var id in ids)
         {
-            // Models often have more ids than their tokenizer (a vocabulary rounded up); the ones without a token write nothing.
-            if (id >= 0 && id < _bytes.Length && _bytes[id] is { } token && !(skipSpecialTokens && _isSpecial[id]))
-                bytes.AddRange(token);
+            if (Writes(id, skipSpecialTokens))
+                written.Add(id);
         }
-        return bytes;
+        return CollectionsMarshal.AsSpan(written);
     }
+
+    private bool Writes(int id, bool skipSpecialTokens) => id >= 0 && id < _tokens.Length && _tokens[id] is not null && !(skipSpecialTokens && _isSpecial[id]);
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Rlgf.Text.Tests.Data;
 using Rlgf.Text.Tokenization;
 
@@ -48,6 +49,19 @@ public sealed class HuggingFaceParityTests
 
     [Theory]
     [MemberData(nameof(Tokenizers))]
+    public void Pairs_are_those_of_the_transformers_library(string name)
+    {
+        var tokenizer = TokenizerFixtures.Load(name);
+        Assert.All(TokenizerFixtures.Cases(name).Pairs, expected =>
+        {
+            var input = tokenizer.EncodeInput(expected.First, expected.Second);
+            Assert.Equal(expected.IdsSpecial, input.Ids);
+            Assert.Equal(expected.TypeIds, input.TypeIds);
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Tokenizers))]
     public void Size_and_tokens_with_a_role_are_those_of_the_transformers_library(string name)
     {
         var tokenizer = TokenizerFixtures.Load(name);
@@ -60,20 +74,66 @@ public sealed class HuggingFaceParityTests
         int? Expected(string role) => expected.SpecialIds.TryGetValue(role, out var id) ? id : null;
     }
 
-    [Fact]
-    public void Vocabulary_and_merges_alone_give_the_same_ids_as_tokenizer_json()
+    /// <summary>Folders without tokenizer.json, as older checkpoints are, with their configuration and without.</summary>
+    public static TheoryData<string, string[]> OlderFolders => new()
+    {
+        { "gpt2", ["vocab.json", "merges.txt"] },
+        { "gpt2", ["vocab.json", "merges.txt", "tokenizer_config.json"] },
+        { "roberta", ["vocab.json", "merges.txt", "tokenizer_config.json"] },
+        { "t5", ["spiece.model", "tokenizer_config.json"] },
+        { "llama2_metaspace", ["tokenizer.model", "tokenizer_config.json"] },
+        { "llama2", ["tokenizer.model"] },
+        { "bert_uncased", ["vocab.txt"] },
+        { "bert_uncased", ["vocab.txt", "tokenizer_config.json"] },
+        { "bert_cased", ["vocab.txt", "tokenizer_config.json"] },
+    };
+
+    [Theory]
+    [MemberData(nameof(OlderFolders))]
+    public void Vocabularies_alone_give_the_same_ids_as_tokenizer_json(string name, string[] files)
     {
         using var folder = new TemporaryFolder();
-        foreach (var file in (string[])["vocab.json", "merges.txt"])
-            File.Copy(Path.Combine(TokenizerFixtures.FolderOf("gpt2"), file), Path.Combine(folder.Path, file));
+        foreach (var file in files)
+            File.Copy(Path.Combine(TokenizerFixtures.FolderOf(name), file), Path.Combine(folder.Path, file));
         var tokenizer = TokenizerFolder.Load(folder.Path);
+        var whole = TokenizerFixtures.Load(name);
+        var hasConfiguration = files.Contains("tokenizer_config.json");
 
-        Assert.Equal(tokenizer.IdOf("<|endoftext|>"), tokenizer.EosId);
-        Assert.All(TokenizerFixtures.Cases("gpt2").Cases, expected =>
+        Assert.Equal(whole.VocabularySize, tokenizer.VocabularySize);
+        if (hasConfiguration)
+            Assert.Equal((whole.BosId, whole.EosId, whole.PadId), (tokenizer.BosId, tokenizer.EosId, tokenizer.PadId));
+        Assert.All(TokenizerFixtures.Cases(name).Cases, expected =>
         {
             Assert.Equal(expected.Ids, tokenizer.Encode(expected.Text));
-            Assert.Equal(expected.DecodeSkipSpecial, tokenizer.Decode(expected.IdsSpecial));
+            Assert.Equal(expected.IdsSpecial, tokenizer.Encode(expected.Text, addSpecialTokens: true));
+            Assert.Equal(expected.Offsets.Select(offset => (offset[0], offset[1])), tokenizer.EncodeWithOffsets(expected.Text).Offsets);
+            if (hasConfiguration || !name.StartsWith("bert", StringComparison.Ordinal))
+                Assert.Equal(expected.DecodeSkipSpecial, tokenizer.Decode(expected.IdsSpecial));
         });
+        Assert.All(TokenizerFixtures.Cases(name).Pairs, expected =>
+        {
+            var input = tokenizer.EncodeInput(expected.First, expected.Second);
+            Assert.Equal(expected.IdsSpecial, input.Ids);
+            Assert.Equal(expected.TypeIds, input.TypeIds);
+        });
+    }
+
+    [Fact]
+    public void Qwens_vocabulary_and_merges_need_the_ids_of_its_special_tokens()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var file in (string[])["vocab.json", "merges.txt", "tokenizer_config.json"])
+            File.Copy(Path.Combine(TokenizerFixtures.FolderOf("qwen2"), file), Path.Combine(folder.Path, file));
+        var error = Assert.Throws<InputException>(() => TokenizerFolder.Load(folder.Path));
+        Assert.Contains("tokenizer_config.json: has eos_token \"<|im_end|>\", but neither", error.Message, StringComparison.Ordinal);
+
+        // As version 4 of the transformers library wrote it.
+        var configuration = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.Path, "tokenizer_config.json")))!;
+        var added = JsonNode.Parse(File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf("qwen2"), "tokenizer.json")))!["added_tokens"]!.AsArray();
+        configuration["added_tokens_decoder"] = new JsonObject(added.Select(token => KeyValuePair.Create(token!["id"]!.ToString(), (JsonNode?)token.DeepClone())));
+        folder.Write("tokenizer_config.json", configuration.ToJsonString());
+        var tokenizer = TokenizerFolder.Load(folder.Path);
+        Assert.All(TokenizerFixtures.Cases("qwen2").Cases, expected => Assert.Equal(expected.IdsSpecial, tokenizer.Encode(expected.Text, addSpecialTokens: true)));
     }
 
     [Theory]

@@ -31,14 +31,18 @@ internal static class BpeVocabulary
         return merges;
     }
 
+    /// <summary>What two tokens make together; the right one's prefix, if it has one, is not part of it.</summary>
+    public static string Merged(string left, string right, string continuingPrefix = "") =>
+        continuingPrefix.Length > 0 && right.StartsWith(continuingPrefix, StringComparison.Ordinal) ? left + right[continuingPrefix.Length..] : left + right;
+
     /// <summary>Makes sure that every merge is about tokens of the vocabulary.</summary>
     public static List<(string Left, string Right)> Check(
-        IReadOnlyList<(string Left, string Right, Func<string, InputException> Error)> merges, Dictionary<string, int> vocabulary)
+        IReadOnlyList<(string Left, string Right, Func<string, InputException> Error)> merges, Dictionary<string, int> vocabulary, string continuingPrefix = "")
     {
         var pairs = new List<(string, string)>(merges.Count);
         foreach (var (left, right, error) in merges)
         {
-            foreach (var token in (string[])[left, right, left + right])
+            foreach (var token in (string[])[left, right, Merged(left, right, continuingPrefix)])
             {
                 if (!vocabulary.ContainsKey(token))
                     throw error($"merges \"{left}\" and \"{right}\", but \"{token}\" isn't in the vocabulary; the files don't belong together");

@@ -5,6 +5,9 @@ namespace Rlgf.Text.Tokenization.HuggingFace;
 /// <summary>A value in a JSON file, which knows the file and the key it stands at, so that every error can say where.</summary>
 internal readonly struct JsonPart
 {
+    /// <summary>Larger ids are taken for mistakes: tables have a place for every id below the largest.</summary>
+    public const int MostTokens = 1 << 22;
+
     private readonly string _file;
     private readonly string _key;
     private readonly JsonElement _element;
@@ -36,7 +39,7 @@ internal readonly struct JsonPart
     {
         if (_element.ValueKind != JsonValueKind.Object)
             throw Error("must be an object");
-        return _element.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? new JsonPart(_file, KeyOf(key), value) : null;
+        return TryGet(key) is { ValueKind: not JsonValueKind.Null } value ? new JsonPart(_file, KeyOf(key), value) : null;
     }
 
     /// <summary>The value under a key.</summary>
@@ -46,11 +49,15 @@ internal readonly struct JsonPart
     public bool Flag(string key, bool otherwise = false) => Optional(key)?.AsFlag() ?? otherwise;
 
     /// <summary>The value as a string.</summary>
-    public string AsString() => _element.ValueKind == JsonValueKind.String ? _element.GetString()! : throw Error("must be a string");
+    public string AsString() => _element.ValueKind == JsonValueKind.String ? Characters(_element.GetString)! : throw Error("must be a string");
 
     /// <summary>The value as a token id.</summary>
     public int AsId() =>
-        _element.ValueKind == JsonValueKind.Number && _element.TryGetInt32(out var id) && id is >= 0 and < 1 << 24 ? id : throw Error("must be a token id");
+        _element.ValueKind == JsonValueKind.Number && _element.TryGetInt32(out var id) && id is >= 0 and < MostTokens ? id : throw Error("must be a token id");
+
+    /// <summary>The value as a count.</summary>
+    public int AsCount() =>
+        _element.ValueKind == JsonValueKind.Number && _element.TryGetInt32(out var count) && count >= 0 ? count : throw Error("must be a count");
 
     /// <summary>The value as true or false.</summary>
     public bool AsFlag() => _element.ValueKind switch
@@ -66,7 +73,7 @@ internal readonly struct JsonPart
     public bool IsString => _element.ValueKind == JsonValueKind.String;
 
     /// <summary>Whether the object has the key, be its value null.</summary>
-    public bool Mentions(string key) => _element.ValueKind == JsonValueKind.Object && _element.TryGetProperty(key, out _);
+    public bool Mentions(string key) => _element.ValueKind == JsonValueKind.Object && TryGet(key) is not null;
 
     /// <summary>The elements of an array.</summary>
     public IEnumerable<JsonPart> Items()
@@ -83,11 +90,35 @@ internal readonly struct JsonPart
         if (_element.ValueKind != JsonValueKind.Object)
             throw Error("must be an object");
         var (file, key) = (_file, _key);
-        return _element.EnumerateObject().Select(member => (member.Name, new JsonPart(file, Join(key, member.Name), member.Value)));
+        var whole = this;
+        return _element.EnumerateObject().Select(member =>
+        {
+            var name = whole.Characters(() => member.Name)!;
+            return (name, new JsonPart(file, Join(key, name), member.Value));
+        });
     }
 
     /// <summary>The error to throw about this value.</summary>
     public InputException Error(string what) => new(_key.Length == 0 ? $"{_file}: {what}." : $"{_file}: {_key} {what}.");
+
+    private JsonElement? TryGet(string key)
+    {
+        var element = _element;
+        return Characters(() => element.TryGetProperty(key, out var value) ? value : (JsonElement?)null);
+    }
+
+    /// <summary>JSON is read as it stands, so that broken characters show only where they are asked for.</summary>
+    private T Characters<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new InputException($"{Error("has characters that aren't valid").Message.TrimEnd('.')}: half a surrogate pair, or bytes that aren't UTF-8.", error);
+        }
+    }
 
     private string KeyOf(string key) => Join(_key, key);
 

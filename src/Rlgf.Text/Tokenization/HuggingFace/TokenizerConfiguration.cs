@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Rlgf.Text.Tokenization.HuggingFace;
 
 /// <summary>What <c>tokenizer_config.json</c> and <c>special_tokens_map.json</c> say beyond the tokenizer itself; both may be missing.</summary>
@@ -19,17 +21,47 @@ internal sealed class TokenizerConfiguration
         ? name.EndsWith("Fast", StringComparison.Ordinal) ? name[..^4] : name
         : null;
 
-    /// <summary>Whether a space goes before every text, where the file says.</summary>
-    public bool? AddsPrefixSpace => _configuration?.Optional("add_prefix_space")?.AsFlag();
+    /// <summary>A setting that is true or false; null where the file doesn't have it.</summary>
+    public bool? Flag(string key) => _configuration?.Optional(key)?.AsFlag();
 
-    /// <summary>Whether every text begins with BOS, for the classes that ask the file.</summary>
-    public bool AddsBos => _configuration?.Flag("add_bos_token") ?? false;
+    /// <summary>A count; null where the file doesn't have it.</summary>
+    public int? Count(string key) => _configuration?.Optional(key)?.AsId();
+
+    /// <summary>Whether decoded text is cleaned of spaces before punctuation.</summary>
+    public bool CleansUp => Flag("clean_up_tokenization_spaces") ?? false;
+
+    /// <summary>Whether begin and end tokens follow from this file, whatever <c>tokenizer.json</c> says: some classes of the transformers library have it so.</summary>
+    public bool ReplacesBosAndEos =>
+        ClassName is "LlamaTokenizer" or "CodeLlamaTokenizer" or "GemmaTokenizer" && (Flag("add_bos_token") is not null || Flag("add_eos_token") is not null);
+
+    /// <summary>Whether every text begins with BOS, for those classes.</summary>
+    public bool AddsBos => Flag("add_bos_token") ?? true;
+
+    /// <summary>Whether every text ends with EOS, for those classes.</summary>
+    public bool AddsEos => Flag("add_eos_token") ?? false;
+
+    /// <summary>
+    /// Whether a vocabulary of sentencepiece marks the first word of a text only where it doesn't begin with a space: "legacy": false says so, and the
+    /// transformers library has it so since version 5.
+    /// </summary>
+    public bool MarksOnlyFirstWord => Flag("legacy") is { } legacy ? !legacy : ClassName == "LlamaTokenizer" && _configuration?.Mentions("backend") == true;
+
+    /// <summary>The error for a role that is asked for and that no token has.</summary>
+    public InputException Lacks(string role) => _configuration!.Value.Error($"asks for {role} around every text, but no token has that role");
+
+    /// <summary>The error for a token with a role whose id no file tells.</summary>
+    public InputException UnlistedToken(string role, string token) =>
+        _configuration!.Value.Error($"has {role} \"{token}\", but neither \"added_tokens_decoder\" nor {TokenizerFiles.Vocabulary} says which id that is; save {TokenizerFiles.Tokenizer} with the transformers library");
+
+    /// <summary>The error for a class whose tokenizers can't be made of some files alone.</summary>
+    public InputException UnsupportedClass(string files) =>
+        _configuration!.Value.Error($"tokenizer_class \"{ClassName}\" can't be read from {files} alone, without {TokenizerFiles.Tokenizer}; save that file with the transformers library");
 
     /// <summary>Tokens added to a vocabulary that is kept in <c>vocab.json</c>.</summary>
     public IEnumerable<AddedToken> AddedTokens()
     {
         foreach (var (id, token) in _configuration?.Optional("added_tokens_decoder")?.Members() ?? [])
-            yield return TokenizerJson.ReadAddedToken(token, int.TryParse(id, out var number) && number >= 0 ? number : throw token.Error("must be named by a token id"));
+            yield return TokenizerJson.ReadAddedToken(token, int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < JsonPart.MostTokens ? number : throw token.Error("must be named by a token id"));
     }
 
     /// <summary>The token with a role, such as <c>"eos_token"</c>; null where none has it.</summary>

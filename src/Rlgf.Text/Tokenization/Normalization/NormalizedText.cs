@@ -21,13 +21,14 @@ internal sealed class NormalizedText
     public (int Start, int End) SourceOf(int start, int end) =>
         _sources is null ? (start, end) : (_sources[start].Start, _sources[end - 1].End);
 
-    /// <summary>The part from <paramref name="start"/> to <paramref name="end"/>, with a space put before it that stands for the same part of the original as the first unit.</summary>
-    public NormalizedText WithSpaceBefore(int start, int end)
+    /// <summary>The part from <paramref name="start"/> to <paramref name="end"/>, with a text put before it that stands for the same part of the original as the first character.</summary>
+    public NormalizedText WithBefore(string prefix, int start, int end)
     {
-        var sources = new (int, int)[end - start + 1];
+        var sources = new (int, int)[prefix.Length + end - start];
         for (var i = start; i < end; i++)
-            sources[i - start + 1] = SourceOf(i, i + 1);
-        sources[0] = sources[1];
-        return new NormalizedText(string.Concat(" ", Text.AsSpan(start, end - start)), sources);
+            sources[prefix.Length + i - start] = SourceOf(i, i + 1);
+        var pair = end - start > 1 && char.IsSurrogatePair(Text, start);
+        Array.Fill(sources, SourceOf(start, start + (pair ? 2 : 1)), 0, prefix.Length);
+        return new NormalizedText(string.Concat(prefix, Text.AsSpan(start, end - start)), sources);
     }
 }

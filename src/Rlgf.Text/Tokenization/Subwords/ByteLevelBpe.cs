@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Text;
 
 namespace Rlgf.Text.Tokenization.Subwords;
@@ -10,17 +9,12 @@ namespace Rlgf.Text.Tokenization.Subwords;
 /// <remarks>A byte that the vocabulary lacks becomes the unknown token, or nothing where there is none, as in the <c>tokenizers</c> library.</remarks>
 internal sealed class ByteLevelBpe : ISubwordModel
 {
-    /// <summary>Words that are kept with their tokens: most of a text is made of a few thousand words.</summary>
-    private const int CacheCapacity = 1 << 16;
-
-    private const int LongestCachedWord = 64;
-
-    private readonly int[] _byteIds = new int[256];
-    private readonly Dictionary<(int Left, int Right), Merge> _merges;
-    private readonly Dictionary<string, int>? _wholeWords;
-    private readonly ConcurrentDictionary<string, WordToken[]> _cache = new();
-    private readonly ConcurrentDictionary<string, WordToken[]>.AlternateLookup<ReadOnlySpan<char>> _cached;
-    private int _cacheCount;
+    private readonly int[] _byteIds;
+    private readonly BpeMerges _merges;
+    private readonly bool _wholeWordsFirst;
+    private readonly IReadOnlySet<int>? _excluded;
+    private readonly WordCache _cache = new();
+    private readonly Dictionary<string, int> _vocabulary;
 
     /// <summary>Creates the model.</summary>
     /// <param name="vocabulary">Token to id.</param>
@@ -29,83 +23,39 @@ internal sealed class ByteLevelBpe : ISubwordModel
     /// <param name="ignoreMerges">Whether a word that is a token as a whole is that token, whatever the merges say.</param>
     public ByteLevelBpe(Dictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> merges, int? unknownId, bool ignoreMerges)
     {
-        Vocabulary = vocabulary;
+        _vocabulary = vocabulary;
+        _byteIds = new int[256];
         for (var value = 0; value < 256; value++)
             _byteIds[value] = vocabulary.TryGetValue(ByteAlphabet.CharacterOf((byte)value).ToString(), out var id) ? id : unknownId ?? -1;
-        _merges = new(merges.Count);
-        for (var rank = 0; rank < merges.Count; rank++)
-        {
-            var (left, right) = merges[rank];
-            _merges[(vocabulary[left], vocabulary[right])] = new Merge(rank, vocabulary[left + right]);
-        }
-        _wholeWords = ignoreMerges ? vocabulary : null;
-        _cached = _cache.GetAlternateLookup<ReadOnlySpan<char>>();
+        _merges = new(merges.Select(merge => (vocabulary[merge.Left], vocabulary[merge.Right], vocabulary[merge.Left + merge.Right])));
+        _wholeWordsFirst = ignoreMerges;
     }
 
-    private readonly record struct Merge(int Rank, int Id);
-
-    public IReadOnlyDictionary<string, int> Vocabulary { get; }
-
-    public ReadOnlySpan<WordToken> Tokenize(ReadOnlySpan<char> word)
+    private ByteLevelBpe(ByteLevelBpe model, IReadOnlySet<int> excluded)
     {
-        if (_cached.TryGetValue(word, out var tokens))
+        (_vocabulary, _byteIds, _wholeWordsFirst) = (model._vocabulary, model._byteIds, model._wholeWordsFirst);
+        (_merges, _excluded) = (model._merges.Without(excluded), excluded);
+    }
+
+    public IReadOnlyDictionary<string, int> Vocabulary => _vocabulary;
+
+    public ISubwordModel Without(IReadOnlySet<int> ids) => new ByteLevelBpe(this, ids);
+
+    public ReadOnlySpan<WordToken> Tokenize(ReadOnlySpan<char> word, bool continues = false)
+    {
+        if (_cache.TryGet(word, out var tokens))
             return tokens;
         tokens = MergeBytes(word);
-        if (word.Length <= LongestCachedWord && Volatile.Read(ref _cacheCount) < CacheCapacity && _cached.TryAdd(word, tokens))
-            Interlocked.Increment(ref _cacheCount);
+        _cache.Keep(word, tokens);
         return tokens;
     }
 
     private WordToken[] MergeBytes(ReadOnlySpan<char> word)
     {
-        if (_wholeWords is not null && _wholeWords.TryGetValue(ByteAlphabet.Spell(word), out var whole))
+        if (_wholeWordsFirst && _vocabulary.TryGetValue(ByteAlphabet.Spell(word), out var whole) && _excluded?.Contains(whole) != true)
             return [new WordToken(whole, 0, word.Length)];
 
-        var symbols = Symbols(word);
-        var candidates = new PriorityQueue<Candidate, long>();
-        for (var left = 0; left + 1 < symbols.Length; left++)
-            AddCandidate(left, left + 1);
-
-        while (candidates.TryDequeue(out var candidate, out _))
-        {
-            ref var left = ref symbols[candidate.Left];
-            // Stale where a neighbour was merged since.
-            if (left.Id != candidate.LeftId || left.Next != candidate.Right || symbols[candidate.Right].Id != candidate.RightId)
-                continue;
-            ref var right = ref symbols[candidate.Right];
-            left.Id = candidate.MergedId;
-            left.End = right.End;
-            left.Next = right.Next;
-            right.Id = Symbol.Gone;
-            if (left.Next < symbols.Length)
-            {
-                symbols[left.Next].Previous = candidate.Left;
-                AddCandidate(candidate.Left, left.Next);
-            }
-            if (left.Previous >= 0)
-                AddCandidate(left.Previous, candidate.Left);
-        }
-
-        var count = 0;
-        for (var at = 0; at < symbols.Length; at = symbols[at].Next)
-            count++;
-        var tokens = new WordToken[count];
-        var to = 0;
-        for (var at = 0; at < symbols.Length; at = symbols[at].Next)
-            tokens[to++] = new WordToken(symbols[at].Id, symbols[at].Start, symbols[at].End);
-        return tokens;
-
-        void AddCandidate(int left, int right)
-        {
-            var (leftId, rightId) = (symbols[left].Id, symbols[right].Id);
-            if (_merges.TryGetValue((leftId, rightId), out var merge))
-                candidates.Enqueue(new Candidate(left, leftId, right, rightId, merge.Id), ((long)merge.Rank << 32) | (uint)left);
-        }
-    }
-
-    /// <summary>One symbol per byte, with the characters it belongs to.</summary>
-    private Symbol[] Symbols(ReadOnlySpan<char> word)
-    {
+        // One symbol per byte, with the characters it belongs to.
         var symbols = new List<Symbol>(word.Length);
         Span<byte> bytes = stackalloc byte[4];
         var start = 0;
@@ -117,20 +67,10 @@ internal sealed class ByteLevelBpe : ISubwordModel
             foreach (var value in bytes[..length])
             {
                 if (_byteIds[value] >= 0)
-                    symbols.Add(new Symbol { Id = _byteIds[value], Start = start, End = start + units, Previous = symbols.Count - 1, Next = symbols.Count + 1 });
+                    Symbol.Add(symbols, _byteIds[value], start, start + units);
             }
             start += units;
         }
-        return [.. symbols];
+        return _merges.Apply([.. symbols]);
     }
-
-    private struct Symbol
-    {
-        /// <summary>Id of a symbol that went into the one on its left.</summary>
-        public const int Gone = -1;
-
-        public int Id, Start, End, Previous, Next;
-    }
-
-    private readonly record struct Candidate(int Left, int LeftId, int Right, int RightId, int MergedId);
 }

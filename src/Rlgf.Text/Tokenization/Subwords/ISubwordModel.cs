@@ -10,8 +10,13 @@ internal readonly record struct WordToken(int Id, int Start, int End);
 internal interface ISubwordModel
 {
     /// <summary>The tokens of a word, in order.</summary>
-    ReadOnlySpan<WordToken> Tokenize(ReadOnlySpan<char> word);
+    /// <param name="word">The word.</param>
+    /// <param name="continues">Whether the word was begun by tokens that are there already, for vocabularies that spell a word's beginning in another way.</param>
+    ReadOnlySpan<WordToken> Tokenize(ReadOnlySpan<char> word, bool continues = false);
 
     /// <summary>The vocabulary: token to id.</summary>
     IReadOnlyDictionary<string, int> Vocabulary { get; }
+
+    /// <summary>The same model, which never gives some of its tokens; used for text in which a special token's name is nothing special.</summary>
+    ISubwordModel Without(IReadOnlySet<int> ids);
 }

@@ -2,26 +2,51 @@ using System.Text;
 
 namespace Rlgf.Text.Tokenization.Normalization;
 
-/// <summary>Unicode's normalization form C (Unicode Standard Annex 15).</summary>
+/// <summary>Unicode's normalization forms (Unicode Standard Annex 15).</summary>
+internal enum UnicodeForm
+{
+    /// <summary>Characters in as few parts as possible.</summary>
+    C,
+
+    /// <summary>Characters in all their parts.</summary>
+    D,
+
+    /// <summary>As C, and variants of a character (ligatures, full width, superscripts) as the character itself.</summary>
+    KC,
+
+    /// <summary>As D, with the same for variants.</summary>
+    KD,
+}
+
+/// <summary>One of Unicode's normalization forms.</summary>
 /// <remarks>
 /// Written out because <see cref="string.Normalize()"/> does nothing where .NET runs without ICU, and because offsets need to know which characters were
 /// put together. Each character counts as the first one of those that it was made from, as the <c>tokenizers</c> library has it.
 /// </remarks>
-internal sealed class NfcNormalizer : INormalizer
+internal sealed class UnicodeNormalizer(UnicodeForm form) : INormalizer
 {
-    /// <summary>Below this code point every text is in form C already.</summary>
-    private const char FirstThatMayChange = '\u0300';
+    /// <summary>Below these code points every text is in the form already.</summary>
+    private readonly char _firstThatMayChange = form switch
+    {
+        UnicodeForm.C => '\u0300',
+        UnicodeForm.D => '\u00C0',
+        _ => '\u00A0',
+    };
 
     public Word Normalize(Word text)
     {
         var span = text.Span;
-        if (span.IndexOfAnyInRange(FirstThatMayChange, '\uFFFF') < 0)
+        if (span.IndexOfAnyInRange(_firstThatMayChange, '\uFFFF') < 0)
             return text;
 
         var parts = Decompose(span);
         Reorder(parts);
-        Compose(parts);
-        return Rebuild(text, parts);
+        if (form is UnicodeForm.C or UnicodeForm.KC)
+            Compose(parts);
+        var rewriting = new Rewriting(text);
+        foreach (var part in parts)
+            rewriting.Write(part.Rune, part.Surplus);
+        return rewriting.Finish();
     }
 
     /// <summary>A character of the result.</summary>
@@ -29,14 +54,17 @@ internal sealed class NfcNormalizer : INormalizer
     /// <param name="Surplus">How many more characters of the result than of the original it makes: 1 if it was added, -n if n others went into it.</param>
     private readonly record struct Part(Rune Rune, int Surplus);
 
-    private static List<Part> Decompose(ReadOnlySpan<char> text)
+    private List<Part> Decompose(ReadOnlySpan<char> text)
     {
         var parts = new List<Part>(text.Length);
         var decomposed = new List<Rune>(4);
         foreach (var rune in text.EnumerateRunes())
         {
             decomposed.Clear();
-            CanonicalComposition.Decompose(rune, decomposed);
+            if (form is UnicodeForm.KC or UnicodeForm.KD)
+                CompatibilityDecomposition.Decompose(rune, decomposed);
+            else
+                CanonicalComposition.Decompose(rune, decomposed);
             for (var i = 0; i < decomposed.Count; i++)
                 parts.Add(new Part(decomposed[i], i == 0 ? 0 : 1));
         }
@@ -80,38 +108,5 @@ internal sealed class NfcNormalizer : INormalizer
             parts[kept++] = part;
         }
         parts.RemoveRange(kept, parts.Count - kept);
-    }
-
-    private static Word Rebuild(Word original, List<Part> parts)
-    {
-        var text = new StringBuilder(original.End - original.Start);
-        var sources = new List<(int, int)>(original.End - original.Start);
-        var span = original.Span;
-        var at = 0;
-        (int, int) source = default;
-        foreach (var part in parts)
-        {
-            if (part.Surplus <= 0)
-            {
-                var start = at;
-                Skip(span, ref at);
-                source = original.SourceOf(start, at);
-                for (var i = part.Surplus; i < 0; i++)
-                    Skip(span, ref at);
-            }
-            text.Append(part.Rune);
-            for (var i = 0; i < part.Rune.Utf16SequenceLength; i++)
-                sources.Add(source);
-        }
-        return new Word(new NormalizedText(text.ToString(), [.. sources]), 0, text.Length);
-    }
-
-    private static void Skip(ReadOnlySpan<char> text, ref int at)
-    {
-        if (at < text.Length)
-        {
-            Rune.DecodeFromUtf16(text[at..], out _, out var length);
-            at += length;
-        }
     }
 }

@@ -1,0 +1,111 @@
+using Rlgf.Text.Tokenization.Normalization;
+using Rlgf.Text.Tokenization.Words;
+
+namespace Rlgf.Text.Tokenization.HuggingFace;
+
+/// <summary>Reads the "pre_tokenizer" section of <c>tokenizer.json</c>.</summary>
+internal sealed class PreTokenizerReader
+{
+    private readonly List<IPreTokenizer> _steps = [];
+
+    private PreTokenizerReader() { }
+
+    /// <summary>Whether the words go to a vocabulary that spells bytes.</summary>
+    private bool IsByteLevel { get; set; }
+
+    /// <summary>Reads the section.</summary>
+    /// <param name="preTokenizer">The section, if there is one.</param>
+    /// <param name="addsPrefixSpace">What <c>tokenizer_config.json</c> says about a space before the text; it is asked last by the transformers library too.</param>
+    /// <returns>The steps, and whether the words go to a vocabulary that spells bytes.</returns>
+    public static (IPreTokenizer Steps, bool IsByteLevel) Read(JsonPart? preTokenizer, bool? addsPrefixSpace)
+    {
+        var reader = new PreTokenizerReader();
+        if (preTokenizer is { } section)
+            reader.Add(section, addsPrefixSpace);
+        return (new PreTokenizerSequence(reader._steps), reader.IsByteLevel);
+    }
+
+    /// <summary>Reads where a Metaspace puts its mark; the same keys are in its decoder.</summary>
+    public static (char Mark, PrependScheme Scheme) ReadMetaspace(JsonPart metaspace)
+    {
+        var replacement = metaspace.Required("replacement");
+        var mark = replacement.AsString() is [var only] ? only : throw replacement.Error("must be one character");
+        // Older files have a flag instead.
+        var otherwise = metaspace.Flag("add_prefix_space", otherwise: true) ? PrependScheme.Always : PrependScheme.Never;
+        return (mark, metaspace.Optional("prepend_scheme") is not { } scheme ? otherwise : scheme.AsString() switch
+        {
+            "always" => PrependScheme.Always,
+            "first" => PrependScheme.First,
+            "never" => PrependScheme.Never,
+            var other => throw scheme.Error($"is \"{other}\"; it must be \"always\", \"first\" or \"never\""),
+        });
+    }
+
+    private void Add(JsonPart step, bool? addsPrefixSpace)
+    {
+        if (IsByteLevel)
+            throw step.Error("comes after \"ByteLevel\", which isn't supported: it must be the last step");
+        switch (TokenizerJson.TypeOf(step))
+        {
+            case "Sequence":
+                foreach (var part in step.Required("pretokenizers").Items())
+                    Add(part, addsPrefixSpace: null);
+                break;
+            case "ByteLevel":
+                IsByteLevel = true;
+                if (addsPrefixSpace ?? step.Flag("add_prefix_space", otherwise: true))
+                    _steps.Add(new PrefixSpace());
+                if (step.Flag("use_regex", otherwise: true))
+                    _steps.Add(new PatternPreTokenizer(new Gpt2Pattern()));
+                break;
+            case "Split":
+                _steps.Add(ReadSplit(step));
+                break;
+            case "Metaspace":
+                var (mark, scheme) = ReadMetaspace(step);
+                _steps.Add(new Metaspace(mark, scheme, step.Flag("split", otherwise: true)));
+                break;
+            case "BertPreTokenizer":
+                _steps.Add(CharacterPreTokenizer.WhiteSpace());
+                _steps.Add(CharacterPreTokenizer.Punctuation(SplitBehavior.Isolated));
+                break;
+            case "Whitespace":
+                _steps.Add(new WordRuns());
+                break;
+            case "WhitespaceSplit":
+                _steps.Add(CharacterPreTokenizer.WhiteSpace());
+                break;
+            case "Punctuation":
+                _steps.Add(CharacterPreTokenizer.Punctuation(step.Optional("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated));
+                break;
+            case "Digits":
+                _steps.Add(CharacterPreTokenizer.Digits(step.Flag("individual_digits")));
+                break;
+            case "CharDelimiterSplit":
+                _steps.Add(new SplitPreTokenizer(TextPattern.Literal(step.Required("delimiter").AsString()), SplitBehavior.Removed, invert: false));
+                break;
+            default:
+                throw TokenizerJson.Unsupported(step, "ByteLevel, Metaspace, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, CharDelimiterSplit, Split and Sequence are");
+        }
+    }
+
+    private static IPreTokenizer ReadSplit(JsonPart split)
+    {
+        var behavior = ReadBehavior(split.Required("behavior"));
+        var invert = split.Flag("invert");
+        if (behavior == SplitBehavior.Isolated && !invert && !split.Required("pattern").IsString && split.Required("pattern").Optional("Regex") is { } regex
+            && Cl100kPattern.TryParse(regex.AsString()) is { } known)
+            return new PatternPreTokenizer(known);
+        return new SplitPreTokenizer(PatternReader.Read(split), behavior, invert);
+    }
+
+    private static SplitBehavior ReadBehavior(JsonPart behavior) => behavior.AsString() switch
+    {
+        "Removed" => SplitBehavior.Removed,
+        "Isolated" => SplitBehavior.Isolated,
+        "MergedWithPrevious" => SplitBehavior.MergedWithPrevious,
+        "MergedWithNext" => SplitBehavior.MergedWithNext,
+        "Contiguous" => SplitBehavior.Contiguous,
+        var other => throw behavior.Error($"is \"{other}\"; it must be \"Removed\", \"Isolated\", \"MergedWithPrevious\", \"MergedWithNext\" or \"Contiguous\""),
+    };
+}
