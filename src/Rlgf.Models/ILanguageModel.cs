@@ -27,7 +27,7 @@ public interface ILanguageModel : IDisposable
     /// Runs the model over complete rows and gives, for each response token, the state it is predicted from: the last hidden state, after the final norm.
     /// Entry [b, t] depends on the prompt and on response tokens before t only.
     /// </summary>
-    /// <param name="rows">B rows; a row's prompt must hold at least one token for decoder families. A response may be empty.</param>
+    /// <param name="rows">B rows; a row's prompt must hold at least one token. A response may be empty.</param>
     /// <returns>[B, A, D] float32 with A the longest response; finite but meaningless beyond a row's own length.</returns>
     Tensor ResponseStates(IReadOnlyList<TokenRow> rows);
 
@@ -51,8 +51,21 @@ public interface ILanguageModel : IDisposable
 /// <summary>Sizes of a language model.</summary>
 /// <param name="Vocabulary">V: number of ids that have an embedding.</param>
 /// <param name="Width">D: width of a state.</param>
-/// <param name="ContextLength">The most tokens of prompt and response together, or <see cref="int.MaxValue"/> where positions have no limit.</param>
-public sealed record LanguageModelShape(int Vocabulary, int Width, int ContextLength);
+/// <param name="ContextLength">The most tokens of prompt and response together, or of the response alone where the prompt has a place of its own; <see cref="int.MaxValue"/> where positions have no limit.</param>
+public sealed record LanguageModelShape(int Vocabulary, int Width, int ContextLength)
+{
+    /// <summary>The most tokens of a prompt where it has a place of its own (encoder–decoders); null where prompt and response share the context.</summary>
+    public int? PromptLength { get; init; }
+
+    /// <summary>How many response tokens there is room for after a prompt; negative where the prompt alone is too long.</summary>
+    public int Room(int prompt) => PromptLength is not { } most ? ContextLength - prompt : prompt <= most ? ContextLength : most - prompt;
+
+    /// <summary>Whether the prompt has a place of its own: the model is an encoder–decoder.</summary>
+    public bool ReadsPromptApart => PromptLength is not null;
+
+    /// <summary>The limits in words, for messages.</summary>
+    public string Limits => PromptLength is { } most ? $"the model's {most} tokens for a prompt and {ContextLength} for a response" : $"the model's context of {ContextLength}";
+}
 
 /// <summary>One row: a prompt and (the beginning of) a response, as token ids without padding.</summary>
 /// <param name="Prompt">P ids that are given and never trained on.</param>

@@ -76,7 +76,7 @@ internal static class ModelFolder
     {
         var family = ModelFamilies.Of(configuration);
         using var checkpoint = Checkpoint.Open(folder);
-        ModuleWeights.Load(module, checkpoint, name => family.NameInModule(name, configuration));
+        ModuleWeights.Load(module, checkpoint, name => family.NameInModule(name, configuration), family.MayBeMissing);
     }
 
     /// <summary>Writes configuration and weights.</summary>

@@ -88,7 +88,7 @@ internal static class GenerateCommand
         {
             prompts[i] = rows[i].GetString("prompt");
             var ids = PromptTokens.Of(model, prompts[i], rows[i]);
-            var room = Room(ids.Length, model.Model.Shape.ContextLength, settings, fitsMaximum, rows[i]);
+            var room = Room(ids.Length, model.Model.Shape, settings, fitsMaximum, rows[i]);
             requests[i] = new GenerationRequest(new TokenRow(ids, []), Stream: (ulong)i, MaxNewTokens: Math.Min(room, settings.MaxNewTokens));
         }
 
@@ -123,19 +123,19 @@ internal static class GenerateCommand
         return ExitCode.Ok;
     }
 
-    /// <summary>How many tokens the context has room for after a prompt.</summary>
-    private static int Room(int prompt, int context, SamplingSettings settings, bool fitsMaximum, DataRow row)
+    /// <summary>How many tokens the model has room for after a prompt.</summary>
+    private static int Room(int prompt, LanguageModelShape shape, SamplingSettings settings, bool fitsMaximum, DataRow row)
     {
-        var room = context - prompt;
+        var room = shape.Room(prompt);
         if (room < 1)
         {
-            throw new InputException($"{row.Location}: the prompt of {prompt} tokens leaves no room in the model's context of {context}; shorten it");
+            throw new InputException($"{row.Location}: the prompt of {prompt} tokens leaves no room in {shape.Limits}; shorten it");
         }
 
         var wanted = fitsMaximum ? settings.MinNewTokens : settings.MaxNewTokens;
         return room >= wanted
             ? room
-            : throw new InputException($"{row.Location}: the prompt of {prompt} tokens and {wanted} new ones do not fit the model's context of {context}; shorten the prompt or write at most {room}");
+            : throw new InputException($"{row.Location}: the prompt of {prompt} tokens and {wanted} new ones do not fit {shape.Limits}; shorten the prompt or write at most {room}");
     }
 
     private sealed record Row(string Prompt, string Response, int[] ResponseIds, float[] LogProbs);

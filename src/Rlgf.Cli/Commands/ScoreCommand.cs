@@ -62,7 +62,7 @@ internal static class ScoreCommand
             if (ids.Length == 0) throw new InputException($"{row.Location}: there is no token to classify");
             RequireIds(ids, classifier.Tokenizer.VocabularySize, row);
             var room = classifier.Model.ContextLength;
-            if (ids.Length > room && !truncate) throw TooLong(row, ids.Length, room);
+            if (ids.Length > room && !truncate) throw TooLong(row, ids.Length, $"the model's context of {room}");
             return ids.Length > room ? ids[..room] : ids;
         });
         // A classifier has few logits; what takes memory is its inside, so tokens are counted as if each had a vocabulary of the usual size.
@@ -158,6 +158,7 @@ internal static class ScoreCommand
             return new TokenRow(prompt, response);
         }
 
+        if (model.Model.Shape.ReadsPromptApart) throw row.Invalid("response", "there is none; an encoder–decoder scores a response to a prompt");
         var ids = tokenizer.Encode(Text(row), addSpecialTokens: true);
         return ids.Length == 0 ? new TokenRow([], []) : new TokenRow(ids[..1], ids[1..]);
     }
@@ -181,14 +182,14 @@ internal static class ScoreCommand
     {
         RequireIds(row.Prompt, shape.Vocabulary, source);
         RequireIds(row.Response, shape.Vocabulary, source);
-        var length = row.Prompt.Length + row.Response.Length;
-        if (length <= shape.ContextLength) return row;
-        if (!truncate || row.Prompt.Length > shape.ContextLength) throw TooLong(source, length, shape.ContextLength);
-        return row with { Response = row.Response[..(shape.ContextLength - row.Prompt.Length)] };
+        var room = shape.Room(row.Prompt.Length);
+        if (row.Response.Length <= room) return row;
+        if (!truncate || room < 0) throw TooLong(source, row.Prompt.Length + row.Response.Length, shape.Limits);
+        return row with { Response = row.Response[..room] };
     }
 
-    private static InputException TooLong(DataRow row, int length, int context) =>
-        new($"{row.Location}: {length} tokens do not fit the model's context of {context}; shorten the text or use --truncate");
+    private static InputException TooLong(DataRow row, int length, string limits) =>
+        new($"{row.Location}: {length} tokens do not fit {limits}; shorten the text or use --truncate");
 
     private static void RequireIds(int[] ids, int vocabulary, DataRow row)
     {

@@ -8,9 +8,11 @@ namespace Rlgf.Models.Blocks;
 internal static class Activation
 {
     /// <summary>The function that a key names.</summary>
-    public static Func<Tensor, Tensor> Read(ModelConfiguration configuration, string key, string formatDefault)
+    public static Func<Tensor, Tensor> Read(ModelConfiguration configuration, string key, string formatDefault) => Named(configuration.Text(key) ?? formatDefault, configuration, key);
+
+    /// <summary>The function of a name that a key holds, or a part of what it holds.</summary>
+    public static Func<Tensor, Tensor> Named(string name, ModelConfiguration configuration, string key)
     {
-        var name = configuration.Text(key) ?? formatDefault;
         return name switch
         {
             // The tanh form of GELU (Hendrycks and Gimpel 2016), under its three names.

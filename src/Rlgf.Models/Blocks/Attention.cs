@@ -13,8 +13,12 @@ internal interface IAttention
     /// <param name="query">[B, H, T, D/H] float32, any strides.</param>
     /// <param name="key">[B, K, T, D/H] float32: of the same tokens as the queries. K heads, each for H/K neighbouring queries.</param>
     /// <param name="value">[B, K, T, D/H] float32.</param>
+    /// <param name="bias">[1, H, T, C] float32, added to the scores, with C = <see cref="PastColumns"/> + T; null for none. Heads then don't share keys.</param>
     /// <returns>[B, H, T, D/H] float32.</returns>
-    Tensor Attend(int layer, Tensor query, Tensor key, Tensor value);
+    Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null);
+
+    /// <summary>How many columns stand before the queries' own and are seen too.</summary>
+    int PastColumns { get; }
 }
 
 /// <summary>What a cache and a mask need to know of a model's attention.</summary>
@@ -39,7 +43,9 @@ internal sealed class CausalAttention(int columns, int? window, Device device) :
 {
     private readonly Tensor? _mask = ScaledDotProduct.CausalMask(columns, window, device);
 
-    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value) => ScaledDotProduct.Attend(query, key, value, _mask);
+    public int PastColumns => 0;
+
+    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null) => ScaledDotProduct.Attend(query, key, value, _mask, bias);
 }
 
 /// <summary>softmax(q kᵀ / √(D/H) + mask) v.</summary>
@@ -70,18 +76,23 @@ internal static class ScaledDotProduct
     /// <param name="query">[B, H, T, D/H] float32, any strides.</param>
     /// <param name="key">[B, K, T, D/H]: keys of the same tokens, each of the K heads for H/K neighbouring queries.</param>
     /// <param name="value">[B, K, T, D/H]: values of the same tokens.</param>
-    /// <param name="mask">Added to the scores, float32, [T, T] or [B, 1, T, T]; null for the causal one, with rows that are not short.</param>
-    public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask)
+    /// <param name="mask">Added to the scores, float32, [T, T] or broadcast to [B, 1, T, T]; null for the causal one, with rows that are not short.</param>
+    /// <param name="bias">Added to the scores too, float32, [1, H, T, T], where heads don't share keys; null for none.</param>
+    public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask, Tensor? bias = null)
     {
         long rows = query.size(0), heads = query.size(1), columns = query.size(2), size = query.size(3), keyHeads = key.size(1), group = heads / keyHeads;
         using var scope = NewDisposeScope();
         if (columns > LongestShort)
+        {
+            if (bias is not null) mask = (mask ?? FutureMask((int)columns, null, query.device)) + bias;
             return nn.functional.scaled_dot_product_attention(query, Repeat(key, group), Repeat(value, group), mask, is_casual: mask is null).MoveToOuterDisposeScope();
+        }
 
         // Heads that share keys ask as more rows of one product.
         if (group > 1) query = query.reshape(rows, keyHeads, group * columns, size);
         var scores = (query * (float)(1 / Math.Sqrt(size))).matmul(key.transpose(2, 3));
         if (mask is not null) scores.add_(group == 1 ? mask : mask.dim() == 2 ? mask.repeat(group, 1) : mask.repeat(1, 1, group, 1));
+        if (bias is not null) scores.add_(bias);
         var attended = nn.functional.softmax(scores, -1).matmul(value);
         return (group == 1 ? attended : attended.view(rows, heads, columns, size)).MoveToOuterDisposeScope();
     }
@@ -90,7 +101,7 @@ internal static class ScaledDotProduct
     /// <param name="query">[B, H, 1, D/H] float32, any strides.</param>
     /// <param name="keys">[B, K, C, D/H]: each of the K heads for H/K neighbouring queries.</param>
     /// <param name="values">[B, K, C, D/H].</param>
-    /// <param name="mask">[B, 1, 1, C], added to the scores; null for none.</param>
+    /// <param name="mask">Added to the scores, broadcast to [B, H, 1, C]; where heads share keys, [B, 1, 1, C]; null for none.</param>
     public static Tensor AttendFromOne(Tensor query, Tensor keys, Tensor values, Tensor? mask)
     {
         // Its many small products of one row go to MKL: through oneDNN it is five times slower (28 rows, 12 heads of 64, 88 columns).

@@ -14,7 +14,9 @@ internal sealed class BidirectionalAttention : IAttention
     /// <param name="device">Where.</param>
     public BidirectionalAttention(IReadOnlyList<int> lengths, int columns, Device device) => _mask = PaddingMask(lengths, columns, device);
 
-    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value) => ScaledDotProduct.Attend(query, key, value, _mask);
+    public int PastColumns => 0;
+
+    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null) => ScaledDotProduct.Attend(query, key, value, _mask, bias);
 
     /// <summary>[B, 1, 1, T] float32 to be added to scores: −∞ from each row's length on, 0 before. Belongs to the caller's scope.</summary>
     public static Tensor PaddingMask(IReadOnlyList<int> lengths, int columns, Device device)

@@ -34,8 +34,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         if (padding.Any(columns => columns > 0)) _columnMask = Own(ColumnMask(padding, device));
     }
 
-    /// <summary>Columns that were read and written.</summary>
-    public int Columns => _columns;
+    public int PastColumns => _columns;
 
     /// <summary>Says how many columns the next pass through the layers reads.</summary>
     public void Begin(int columns)
@@ -57,15 +56,18 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         _stepMask = null;
     }
 
-    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value)
+    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null)
     {
         Write(_keys[layer], key);
         Write(_values[layer], value);
-        if (_reading > 1) return ScaledDotProduct.Attend(query, key, value, _prefillMask);
+        if (_reading > 1) return ScaledDotProduct.Attend(query, key, value, _prefillMask, bias);
 
         using var keys = Seen(_keys[layer], 2);
         using var values = Seen(_values[layer], 2);
-        return ScaledDotProduct.AttendFromOne(query, keys, values, _stepMask);
+        if (bias is null) return ScaledDotProduct.AttendFromOne(query, keys, values, _stepMask);
+        using var seen = Seen(bias, 3);
+        using var sum = _stepMask is null ? seen : seen + _stepMask;
+        return ScaledDotProduct.AttendFromOne(query, keys, values, sum);
     }
 
     /// <summary>Keeps the given rows in the given order.</summary>

@@ -11,6 +11,7 @@ internal sealed class MultiHead : nn.Module
 {
     private readonly int _heads;
     private readonly int _headSize;
+    private readonly bool _scaled;
     private readonly Linear _query;
     private readonly Linear _key;
     private readonly Linear _value;
@@ -22,10 +23,12 @@ internal sealed class MultiHead : nn.Module
     /// <param name="headSize">Numbers of a query; H of them together need not be D.</param>
     /// <param name="bias">Whether the products have shifts.</param>
     /// <param name="device">Where.</param>
-    public MultiHead(int width, int heads, int headSize, bool bias, Device device) : base(nameof(MultiHead))
+    /// <param name="scaled">Whether scores are divided by √(head size).</param>
+    public MultiHead(int width, int heads, int headSize, bool bias, Device device, bool scaled = true) : base(nameof(MultiHead))
     {
         _heads = heads;
         _headSize = headSize;
+        _scaled = scaled;
         _query = new Linear(width, heads * headSize, bias, device);
         _key = new Linear(width, heads * headSize, bias, device);
         _value = new Linear(width, heads * headSize, bias, device);
@@ -35,20 +38,53 @@ internal sealed class MultiHead : nn.Module
     /// <summary>The parts under the family's names.</summary>
     public IEnumerable<(string Name, nn.Module Module)> Named(MultiHeadNames names) => [(names.Query, _query), (names.Key, _key), (names.Value, _value), (names.Output, _output)];
 
-    /// <summary>Attends among the tokens of a row: [B·T, D] → [B·T, D].</summary>
-    public Tensor Self(Tensor x, long rows, int layer, IAttention attention)
+    /// <summary>Attends among the tokens of a row.</summary>
+    /// <param name="x">[B·T, D].</param>
+    /// <param name="rows">B.</param>
+    /// <param name="layer">Number of the layer, from 0.</param>
+    /// <param name="attention">Who sees whom.</param>
+    /// <param name="bias">[1, H, T, C], added to the scores; null for none.</param>
+    /// <returns>[B·T, D].</returns>
+    public Tensor Self(Tensor x, long rows, int layer, IAttention attention, Tensor? bias = null)
     {
         using var scope = NewDisposeScope();
-        var attended = attention.Attend(layer, Split(_query.Forward(x), rows), Split(_key.Forward(x), rows), Split(_value.Forward(x), rows));
-        return _output.Forward(Join(attended)).MoveToOuterDisposeScope();
+        return Join(attention.Attend(layer, Queries(x, rows), Split(_key.Forward(x), rows), Split(_value.Forward(x), rows), bias)).MoveToOuterDisposeScope();
     }
 
-    public void Initialise(double deviation, Generator random)
+    /// <summary>Attends from the tokens of each of B rows to its prompt: [B·T, D] → [B·T, D].</summary>
+    public Tensor Cross(Tensor x, long rows, int layer, CrossAttention prompts)
     {
-        foreach (var product in (Linear[])[_query, _key, _value, _output]) product.Initialise(deviation, random);
+        using var scope = NewDisposeScope();
+        return Join(prompts.Attend(layer, Queries(x, rows))).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What <see cref="Cross"/> sees of the encoder's states [U, P, D]: keys and values [U, H, P, D/H].</summary>
+    public (Tensor Keys, Tensor Values) KeysAndValues(Tensor encoded)
+    {
+        var x = encoded.view(-1, encoded.size(2));
+        return (Split(_key.Forward(x), encoded.size(0)).contiguous(), Split(_value.Forward(x), encoded.size(0)).contiguous());
+    }
+
+    /// <summary>Weights from N(0, deviation²), shifts zero.</summary>
+    public void Initialise(double deviation, Generator random) => Initialise(deviation, deviation, deviation, random);
+
+    /// <summary>Weights of queries, of keys and values, and of the output from normal distributions of their own, shifts zero.</summary>
+    public void Initialise(double query, double keyAndValue, double output, Generator random)
+    {
+        _query.Initialise(query, random);
+        _key.Initialise(keyAndValue, random);
+        _value.Initialise(keyAndValue, random);
+        _output.Initialise(output, random);
+    }
+
+    /// <summary>Where scores are not to be divided by √(head size), queries are multiplied by it, since all ways of attending divide.</summary>
+    private Tensor Queries(Tensor x, long rows)
+    {
+        var queries = Split(_query.Forward(x), rows);
+        return _scaled ? queries : queries * (float)Math.Sqrt(_headSize);
     }
 
     private Tensor Split(Tensor x, long rows) => x.view(rows, -1, _heads, _headSize).transpose(1, 2);
 
-    private Tensor Join(Tensor heads) => heads.transpose(1, 2).reshape(-1, _heads * _headSize);
+    private Tensor Join(Tensor heads) => _output.Forward(heads.transpose(1, 2).reshape(-1, _heads * _headSize));
 }

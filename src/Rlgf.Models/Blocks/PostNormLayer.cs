@@ -12,15 +12,26 @@ namespace Rlgf.Models.Blocks;
 internal sealed record PostNormSizes(int Width, int Heads, int Inner, double Epsilon, Func<Tensor, Tensor> Activation);
 
 /// <summary>What a family calls the parts of a <see cref="PostNormLayer"/>.</summary>
-internal sealed record PostNormNames(MultiHeadNames Attention, string AttentionNorm, string Inner, string Outer, string NetworkNorm);
+/// <param name="Attention">Among the row's own tokens.</param>
+/// <param name="AttentionNorm">After it.</param>
+/// <param name="Inner">First product of the network.</param>
+/// <param name="Outer">Second product.</param>
+/// <param name="NetworkNorm">After it.</param>
+/// <param name="Prompt">In a decoder that sees an encoder's states, the attention to them and the norm after it.</param>
+internal sealed record PostNormNames(
+    MultiHeadNames Attention, string AttentionNorm, string Inner, string Outer, string NetworkNorm, (MultiHeadNames Attention, string Norm)? Prompt = null);
 
-/// <summary>The original transformer's layer (Vaswani et al. 2017): attention, then a two-layer network, each added to its input and the sum normalised.</summary>
+/// <summary>
+/// The original transformer's layer (Vaswani et al. 2017): attention, in a decoder then attention to the encoder's states, then a two-layer network, each added to its input and the sum normalised.
+/// </summary>
 internal sealed class PostNormLayer : nn.Module
 {
     private readonly PostNormSizes _sizes;
     private readonly int _layer;
     private readonly MultiHead _attention;
     private readonly LayerNorm _attentionNorm;
+    private readonly MultiHead? _promptAttention;
+    private readonly LayerNorm? _promptNorm;
     private readonly Linear _inner;
     private readonly Linear _outer;
     private readonly LayerNorm _networkNorm;
@@ -34,23 +45,39 @@ internal sealed class PostNormLayer : nn.Module
         _inner = new Linear(sizes.Width, sizes.Inner, bias: true, device);
         _outer = new Linear(sizes.Inner, sizes.Width, bias: true, device);
         _networkNorm = new LayerNorm(sizes.Width, sizes.Epsilon, device);
-        NamedModules.Register(this, [
+        List<(string, nn.Module)> parts =
+        [
             .. _attention.Named(names.Attention), (names.AttentionNorm, _attentionNorm),
-            (names.Inner, _inner), (names.Outer, _outer), (names.NetworkNorm, _networkNorm)]);
+            (names.Inner, _inner), (names.Outer, _outer), (names.NetworkNorm, _networkNorm),
+        ];
+        if (names.Prompt is { } prompt)
+        {
+            _promptAttention = new MultiHead(sizes.Width, sizes.Heads, sizes.Width / sizes.Heads, bias: true, device);
+            _promptNorm = new LayerNorm(sizes.Width, sizes.Epsilon, device);
+            parts.AddRange([.. _promptAttention.Named(prompt.Attention), (prompt.Norm, _promptNorm)]);
+        }
+
+        NamedModules.Register(this, parts);
     }
 
     /// <summary>[B·T, D] → [B·T, D].</summary>
-    public Tensor Forward(Tensor x, long rows, IAttention attention)
+    public Tensor Forward(Tensor x, long rows, IAttention attention, CrossAttention? prompts = null)
     {
         using var scope = NewDisposeScope();
         x = _attentionNorm.Forward(x + _attention.Self(x, rows, _layer, attention));
+        if (prompts is not null) x = _promptNorm!.Forward(x + _promptAttention!.Cross(x, rows, _layer, prompts));
         return _networkNorm.Forward(x + _outer.Forward(_sizes.Activation(_inner.Forward(x)))).MoveToOuterDisposeScope();
     }
+
+    /// <summary>In a decoder, what this layer sees of the encoder's states, as <see cref="MultiHead.KeysAndValues"/>.</summary>
+    public (Tensor Keys, Tensor Values) KeysAndValues(Tensor encoded) => _promptAttention!.KeysAndValues(encoded);
 
     public void Initialise(double deviation, Generator random)
     {
         _attention.Initialise(deviation, random);
         _attentionNorm.Initialise();
+        _promptAttention?.Initialise(deviation, random);
+        _promptNorm?.Initialise();
         _inner.Initialise(deviation, random);
         _outer.Initialise(deviation, random);
         _networkNorm.Initialise();

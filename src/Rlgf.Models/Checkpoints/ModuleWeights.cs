@@ -11,8 +11,9 @@ internal static class ModuleWeights
     /// <param name="module">Parameters under the names of the checkpoint format.</param>
     /// <param name="checkpoint">The weights.</param>
     /// <param name="nameInModule">Maps a stored name to the module's name for it; null for what the family may ignore (buffers, tied copies).</param>
+    /// <param name="mayBeMissing">Whether a parameter by the module's name for it may stay as it is where the checkpoint has none; null for none.</param>
     /// <exception cref="InputException">Lists all names that are missing or unexpected and all wrong shapes.</exception>
-    public static void Load(nn.Module module, Checkpoint checkpoint, Func<string, string?> nameInModule)
+    public static void Load(nn.Module module, Checkpoint checkpoint, Func<string, string?> nameInModule, Func<string, bool>? mayBeMissing = null)
     {
         var stored = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var name in checkpoint.Names)
@@ -25,7 +26,10 @@ internal static class ModuleWeights
         var copies = new List<(string Source, Tensor Parameter)>();
         foreach (var (name, parameter) in Named(module))
         {
-            if (!stored.Remove(name, out var source)) faults.Add($"'{name}' is missing");
+            if (!stored.Remove(name, out var source))
+            {
+                if (mayBeMissing?.Invoke(name) != true) faults.Add($"'{name}' is missing");
+            }
             else if (!checkpoint.Entry(source).Shape.SequenceEqual(parameter.shape))
                 faults.Add($"'{name}' has the shape {Shapes.Format(checkpoint.Entry(source).Shape)} where config.json asks for {Shapes.Format(parameter.shape)}");
             else copies.Add((source, parameter));

@@ -1,5 +1,6 @@
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Decoders;
+using Rlgf.Models.Families.EncoderDecoders;
 using Rlgf.Models.Families.Encoders;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Text;
@@ -29,6 +30,9 @@ internal interface IModelFamily
 
     /// <summary>What the modules call a tensor of a file; null for one to be ignored (buffers, copies of tied weights).</summary>
     string? NameInModule(string nameInFile, ModelConfiguration configuration);
+
+    /// <summary>Whether a file may lack this parameter, which then keeps the value that the module was built with.</summary>
+    bool MayBeMissing(string nameInModule) => false;
 }
 
 /// <summary>The families that can be read.</summary>
@@ -38,7 +42,7 @@ internal static class ModelFamilies
     [
         Gpt2Family.Instance, GptNeoXFamily.Instance, GptJFamily.Instance, OptFamily.Instance, LlamaFamily.Instance, MistralFamily.Instance,
         Qwen2Family.Instance, Qwen3Family.Instance, Phi3Family.Instance, GemmaFamily.Instance,
-        BertFamily.Bert, BertFamily.Roberta, new DistilBertFamily(),
+        T5Family.Instance, BartFamily.Instance, BertFamily.Bert, BertFamily.Roberta, DistilBertFamily.Instance,
     ];
 
     private static readonly Dictionary<string, IModelFamily> ByType = All.ToDictionary(family => family.ModelType, StringComparer.Ordinal);

@@ -46,7 +46,7 @@ public static class TextGenerator
     {
         settings.Validate(model.Shape.Vocabulary);
         var responses = rows.Select(request => new ResponseInProgress(request, settings)).ToArray();
-        RequireRoom(responses, model.Shape.ContextLength);
+        RequireRoom(responses, model.Shape);
 
         using var noGradient = no_grad();
         foreach (var batch in Batches(responses, settings.BatchRows))
@@ -57,17 +57,17 @@ public static class TextGenerator
         return Array.ConvertAll(responses, response => response.ToGeneratedRow());
     }
 
-    private static void RequireRoom(ResponseInProgress[] responses, int contextLength)
+    private static void RequireRoom(ResponseInProgress[] responses, LanguageModelShape shape)
     {
         for (var i = 0; i < responses.Length; i++)
         {
             var response = responses[i];
-            if ((long)response.BeginningLength + response.Limit > contextLength)
+            var (prompt, beginning) = response.Row;
+            if ((long)beginning.Length + response.Limit > shape.Room(prompt.Length))
             {
-                var (prompt, beginning) = response.Row;
                 throw new InputException(
                     $"Row {i} (counted from 0) does not fit: {prompt.Length} prompt tokens, {beginning.Length} response tokens and {response.Limit} new tokens "
-                    + $"are more than the model's context of {contextLength}; shorten the prompt or lower the number of new tokens.");
+                    + $"are more than {shape.Limits}; shorten the prompt or lower the number of new tokens.");
             }
         }
     }
@@ -98,7 +98,7 @@ public static class TextGenerator
                 return;
             }
 
-            DropFinished(decoder, rows, model.Shape.ContextLength);
+            DropFinished(decoder, rows, model.Shape);
             cancellationToken.ThrowIfCancellationRequested();
             decoder.Append(rows.Select(row => row.LastToken).ToArray());
         }
@@ -132,11 +132,11 @@ public static class TextGenerator
     /// Takes finished rows out of the batch once they are a quarter of it, since that copies what is cached. Until then they go on with a token that
     /// nobody reads, unless the model has no position left for it.
     /// </summary>
-    private static void DropFinished(IDecoder decoder, List<ResponseInProgress> rows, int contextLength)
+    private static void DropFinished(IDecoder decoder, List<ResponseInProgress> rows, LanguageModelShape shape)
     {
         var finished = rows.Count(row => row.IsDone);
         var steps = rows.Max(row => row.Written);
-        if (finished * 4 < rows.Count && !rows.Exists(row => row.IsDone && row.BeginningLength + steps > contextLength))
+        if (finished * 4 < rows.Count && !rows.Exists(row => row.IsDone && row.Row.Response.Length + steps > shape.Room(row.Row.Prompt.Length)))
         {
             return;
         }

@@ -29,12 +29,14 @@ public static class SupervisedRun
         recipe = (SftRecipe)recipe.Resolved();
         using var model = Start(recipe.Model, recipe.Seed);
         var separator = model.Tokenizer.EosId ?? throw new InputException("the tokenizer has no end token, which separates texts and ends responses; name one in its tokenizer_config.json");
-        var context = model.Model.Shape.ContextLength;
-        var block = recipe.BlockTokens ?? context;
-        if (block > context) throw new InputException($"block_tokens is {block}: more than the model's context of {context}");
+        var shape = model.Model.Shape;
+        var block = recipe.BlockTokens ?? shape.ContextLength;
+        if (block > shape.ContextLength) throw new InputException($"block_tokens is {block}: more than {shape.Limits}");
+        if (shape.ReadsPromptApart && recipe.Data.PromptColumn is null)
+            throw new InputException("data.prompt_column is missing: an encoder–decoder learns responses to prompts, not texts alone");
         var (training, heldOut) = Read(recipe.Data);
         IReadOnlyList<TokenRow> Rows(IReadOnlyList<DataRow> rows) => recipe.Data.PromptColumn is { } prompt
-            ? [.. rows.Select(row => Pair(row, prompt, recipe.Data.Column, model.Tokenizer, separator, context))]
+            ? [.. rows.Select(row => Pair(row, prompt, recipe.Data.Column, model.Tokenizer, separator, shape))]
             : SupervisedTraining.Pack(rows.Select(row => model.Tokenizer.Encode(row.GetString(recipe.Data.Column))), separator, block);
         var (learned, measured) = (Rows(training), Rows(heldOut));
         if (learned.Count == 0 || measured.Count == 0)
@@ -103,14 +105,14 @@ public static class SupervisedRun
         return ([.. rows.Where((_, index) => !heldOut.Contains(index))], [.. rows.Where((_, index) => heldOut.Contains(index))]);
     }
 
-    private static TokenRow Pair(DataRow row, string promptColumn, string column, ITokenizer tokenizer, int end, int context)
+    private static TokenRow Pair(DataRow row, string promptColumn, string column, ITokenizer tokenizer, int end, LanguageModelShape shape)
     {
         var prompt = tokenizer.Encode(row.GetString(promptColumn), addSpecialTokens: true);
         int[] response = [.. tokenizer.Encode(row.GetString(column)), end];
         if (prompt.Length == 0) throw row.Invalid(promptColumn, "it is empty; a language model needs at least one token to go on from");
-        return prompt.Length + response.Length <= context
+        return response.Length <= shape.Room(prompt.Length)
             ? new TokenRow(prompt, response)
-            : throw new InputException($"{row.Location}: prompt and response have {prompt.Length + response.Length} tokens, more than the model's context of {context}; filter such rows out, such as with length({column}) < 1000");
+            : throw new InputException($"{row.Location}: prompt and response have {prompt.Length + response.Length} tokens, more than {shape.Limits}; filter such rows out, such as with length({column}) < 1000");
     }
 
     private static int[] TokensOf(DataRow row, string column, ITokenizer tokenizer)

@@ -28,7 +28,7 @@ public static class TrainingChecks
             throw new InputException($"rows_per_iteration is {setup.RowsPerIteration}: it must be a multiple of group_size, {algorithm.GroupSize}.");
         if (setup.Sampling.Greedy) throw new InputException("Greedy responses don't explore: training needs sampling; greedy is for evaluation.");
         var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
-        if (longest + setup.Sampling.MaxNewTokens > setup.Policy.Shape.ContextLength)
-            throw new InputException($"The longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: together more than the policy's context of {setup.Policy.Shape.ContextLength}; shorten either.");
+        if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
+            throw new InputException($"The longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either.");
     }
 }

@@ -21,6 +21,10 @@ internal sealed class DistilBertFamily : IModelFamily
     // Its configuration has no key for it.
     private const double Epsilon = 1e-12;
 
+    private DistilBertFamily() { }
+
+    public static DistilBertFamily Instance { get; } = new();
+
     public string ModelType => "distilbert";
 
     public string ClassifierArchitecture => "DistilBertForSequenceClassification";

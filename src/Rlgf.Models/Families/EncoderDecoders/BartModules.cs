@@ -1,0 +1,123 @@
+using Rlgf.Models.Blocks;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using Embedding = Rlgf.Models.Blocks.Embedding;
+using LayerNorm = Rlgf.Models.Blocks.LayerNorm;
+
+namespace Rlgf.Models.Families.EncoderDecoders;
+
+/// <summary>BART with its head, <c>BartForConditionalGeneration</c>. A tied head is the embedding's own parameter.</summary>
+internal sealed class BartModule : nn.Module, IEncoderDecoder
+{
+    private readonly BartSettings _settings;
+    private readonly Embedding _embedding;
+    private readonly BartStack _encoder;
+    private readonly BartStack _decoder;
+    private readonly Embedding? _head;
+    private readonly Parameter _logitsBias;
+
+    public BartModule(BartSettings settings, Device device) : base("BartForConditionalGeneration")
+    {
+        _settings = settings;
+        _embedding = new Embedding(settings.Vocabulary, settings.Width, device);
+        _encoder = new BartStack(settings, isDecoder: false, device);
+        _decoder = new BartStack(settings, isDecoder: true, device);
+        List<(string, nn.Module)> parts = [("model.shared", _embedding), ("model.encoder", _encoder), ("model.decoder", _decoder)];
+        if (!settings.TiedHead)
+        {
+            _head = new Embedding(settings.Vocabulary, settings.Width, device);
+            parts.Add(("lm_head", _head));
+        }
+
+        NamedModules.Register(this, parts);
+
+        // Stored with the weights, but never trained.
+        _logitsBias = Weights.Parameter([1, settings.Vocabulary], device);
+        _logitsBias.requires_grad = false;
+        _logitsBias.fill_(0);
+        register_parameter("final_logits_bias", _logitsBias);
+    }
+
+    public AttentionShape AttentionShape => new(_settings.DecoderLayers, _settings.Decoder.Heads, _settings.Width / _settings.Decoder.Heads);
+
+    public Tensor Encode(Tensor ids, IAttention attention) => Run(_encoder, ids, null, attention, null);
+
+    public IReadOnlyList<(Tensor Keys, Tensor Values)> KeysAndValues(Tensor encoded) => _decoder.KeysAndValues(encoded);
+
+    public Tensor Decode(Tensor ids, TokenPositions? positions, IAttention attention, CrossAttention prompts) => Run(_decoder, ids, positions?.Values, attention, prompts);
+
+    public Tensor Logits(Tensor states) => nn.functional.linear(states, _head is null ? _embedding.Weight : _head.Weight, _logitsBias.view(-1));
+
+    public void Initialise(Generator random)
+    {
+        _embedding.Initialise(_settings.InitialDeviation, random);
+        _head?.Initialise(_settings.InitialDeviation, random);
+        _encoder.Initialise(random);
+        _decoder.Initialise(random);
+    }
+
+    private Tensor Run(BartStack stack, Tensor ids, Tensor? positions, IAttention attention, CrossAttention? prompts)
+    {
+        using var scope = NewDisposeScope();
+        var embedded = _embedding.Forward(ids.view(-1));
+        if (_settings.ScaleEmbedding) embedded *= (float)Math.Sqrt(_settings.Width);
+        return stack.Forward(embedded, positions, ids.size(0), ids.size(1), attention, prompts).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>The encoder or the decoder: positions, a norm and layers.</summary>
+internal sealed class BartStack : nn.Module
+{
+    // The first rows of the position table belong to no position.
+    private const int FirstPosition = 2;
+
+    private static readonly PostNormNames EncoderNames = new(Names("self_attn"), "self_attn_layer_norm", "fc1", "fc2", "final_layer_norm");
+    private static readonly PostNormNames DecoderNames = EncoderNames with { Prompt = (Names("encoder_attn"), "encoder_attn_layer_norm") };
+
+    private readonly BartSettings _settings;
+    private readonly Embedding _positionEmbedding;
+    private readonly LayerNorm _embeddingNorm;
+    private readonly PostNormLayer[] _layers;
+
+    public BartStack(BartSettings settings, bool isDecoder, Device device) : base(nameof(BartStack))
+    {
+        _settings = settings;
+        var (layers, sizes, names) = isDecoder ? (settings.DecoderLayers, settings.Decoder, DecoderNames) : (settings.EncoderLayers, settings.Encoder, EncoderNames);
+        _positionEmbedding = new Embedding(settings.Positions + FirstPosition, settings.Width, device);
+        _embeddingNorm = new LayerNorm(settings.Width, sizes.Epsilon, device);
+        _layers = [.. Enumerable.Range(0, layers).Select(layer => new PostNormLayer(sizes, names, layer, device))];
+        register_module("embed_positions", _positionEmbedding);
+        register_module("layernorm_embedding", _embeddingNorm);
+        register_module("layers", nn.ModuleList(_layers));
+    }
+
+    /// <summary>[B·T, D] embeddings → [B, T, D] states; positions [B·T] or null for 0, 1, 2 … in every row.</summary>
+    public Tensor Forward(Tensor embedded, Tensor? positions, long rows, long columns, IAttention attention, CrossAttention? prompts)
+    {
+        using var scope = NewDisposeScope();
+        var sum = positions is null
+            ? (embedded.view(rows, columns, -1) + _positionEmbedding.Weight.narrow(0, FirstPosition, columns)).view(rows * columns, -1)
+            : embedded + _positionEmbedding.Forward(positions + FirstPosition);
+        var x = _embeddingNorm.Forward(sum);
+        foreach (var layer in _layers)
+        {
+            var next = layer.Forward(x, rows, attention, prompts);
+            x.Dispose();
+            x = next;
+        }
+
+        return x.view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
+    }
+
+    public IReadOnlyList<(Tensor Keys, Tensor Values)> KeysAndValues(Tensor encoded) => [.. _layers.Select(layer => layer.KeysAndValues(encoded))];
+
+    public void Initialise(Generator random)
+    {
+        _positionEmbedding.Initialise(_settings.InitialDeviation, random);
+        _embeddingNorm.Initialise();
+        foreach (var layer in _layers) layer.Initialise(_settings.InitialDeviation, random);
+    }
+
+    private static MultiHeadNames Names(string attention) => new($"{attention}.q_proj", $"{attention}.k_proj", $"{attention}.v_proj", $"{attention}.out_proj");
+}

@@ -1,0 +1,93 @@
+using Rlgf.Models.Blocks;
+using Rlgf.Models.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Families.EncoderDecoders;
+
+/// <summary>T5 (Raffel et al. 2020), version 1.1 (gated network, head of its own) and what was tuned from it, such as Flan-T5.</summary>
+internal sealed class T5Family : IModelFamily
+{
+    private T5Family() { }
+
+    public static T5Family Instance { get; } = new();
+
+    public string ModelType => "t5";
+
+    public string ClassifierArchitecture => "T5ForSequenceClassification";
+
+    public ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device)
+    {
+        var settings = T5Settings.Read(configuration);
+        return new EncoderDecoderLanguageModel(
+            new T5Module(settings, device),
+            new LanguageModelShape(settings.Vocabulary, settings.Width, int.MaxValue) { PromptLength = int.MaxValue },
+            EncoderDecoderConfiguration.StartToken(configuration, settings.Vocabulary),
+            device,
+            configuration.ToJson(),
+            () => CreateLanguageModel(configuration, device));
+    }
+
+    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device) => throw EncoderDecoderConfiguration.NoClassifier(configuration);
+
+    public string? NameInModule(string nameInFile, ModelConfiguration configuration)
+    {
+        // Copies of the embedding, and a bias that the first uploads hold and no version ever used.
+        if (nameInFile is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight" or "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight") return null;
+        return nameInFile == "lm_head.weight" && T5Settings.HasTiedHead(configuration) ? null : nameInFile;
+    }
+}
+
+/// <summary>What the modules need to know, read from <c>config.json</c>.</summary>
+/// <param name="Vocabulary">V.</param>
+/// <param name="Width">D.</param>
+/// <param name="EncoderLayers">Layers that read the prompt.</param>
+/// <param name="DecoderLayers">Layers that write the response.</param>
+/// <param name="Heads">H.</param>
+/// <param name="HeadSize">Numbers of a query; H of them together need not be D.</param>
+/// <param name="Inner">Width inside the two-layer network.</param>
+/// <param name="Gated">Whether the network has a second first product, which its activation is multiplied with.</param>
+/// <param name="Activation">Of the network.</param>
+/// <param name="Buckets">How many kinds of distance are told apart.</param>
+/// <param name="MaxDistance">From which distance on they are not told apart.</param>
+/// <param name="Epsilon">Of the norms.</param>
+/// <param name="TiedHead">Whether the head is the embedding; states are then scaled by D^−½ before it.</param>
+/// <param name="InitialFactor">Scales fresh weights.</param>
+internal sealed record T5Settings(
+    int Vocabulary, int Width, int EncoderLayers, int DecoderLayers, int Heads, int HeadSize, int Inner, bool Gated, Func<Tensor, Tensor> Activation,
+    int Buckets, int MaxDistance, double Epsilon, bool TiedHead, double InitialFactor)
+{
+    public static T5Settings Read(ModelConfiguration configuration)
+    {
+        configuration.RequireFlag("is_decoder", false);
+        var layers = configuration.Size("num_layers");
+        var network = configuration.Text("feed_forward_proj") ?? "relu";
+        var gated = network.StartsWith("gated-", StringComparison.Ordinal);
+        var buckets = configuration.OptionalSize("relative_attention_num_buckets") ?? 32;
+        var maxDistance = configuration.OptionalSize("relative_attention_max_distance") ?? 128;
+        if (buckets < 4) throw configuration.Fault("relative_attention_num_buckets", $"is {buckets}: it must be at least 4, for two directions and for near and far");
+        if (maxDistance <= buckets / 2) throw configuration.Fault("relative_attention_max_distance", $"is {maxDistance}: it must be above half of relative_attention_num_buckets = {buckets}");
+        return new T5Settings(
+            configuration.Size("vocab_size"),
+            configuration.Size("d_model"),
+            layers,
+            configuration.OptionalSize("num_decoder_layers") ?? layers,
+            configuration.Size("num_heads"),
+            configuration.Size("d_kv"),
+            configuration.Size("d_ff"),
+            gated,
+            // "gated-gelu" has always meant the tanh form.
+            Blocks.Activation.Named(network switch { "gated-gelu" => "gelu_new", _ when gated => network["gated-".Length..], _ => network }, configuration, "feed_forward_proj"),
+            buckets,
+            maxDistance,
+            configuration.Positive("layer_norm_epsilon", formatDefault: 1e-6),
+            HasTiedHead(configuration),
+            configuration.Positive("initializer_factor", formatDefault: 1));
+    }
+
+    /// <summary>
+    /// Whether the head is the embedding. transformers 4 says so by <c>tie_word_embeddings</c>; 5 always writes true there and has <c>scale_decoder_outputs</c> for what goes with it.
+    /// </summary>
+    public static bool HasTiedHead(ModelConfiguration configuration) =>
+        configuration.Flag("scale_decoder_outputs", formatDefault: configuration.Flag("tie_word_embeddings", formatDefault: true));
+}

@@ -1,0 +1,176 @@
+using Rlgf.Models.Blocks;
+using TorchSharp;
+using static TorchSharp.torch;
+using Embedding = Rlgf.Models.Blocks.Embedding;
+using Linear = Rlgf.Models.Blocks.Linear;
+
+namespace Rlgf.Models.Families.EncoderDecoders;
+
+/// <summary>T5 with its head, <c>T5ForConditionalGeneration</c>. A tied head is the embedding's own parameter.</summary>
+internal sealed class T5Module : nn.Module, IEncoderDecoder
+{
+    private readonly T5Settings _settings;
+    private readonly Embedding _embedding;
+    private readonly T5Stack _encoder;
+    private readonly T5Stack _decoder;
+    private readonly Embedding? _head;
+
+    public T5Module(T5Settings settings, Device device) : base("T5ForConditionalGeneration")
+    {
+        _settings = settings;
+        _embedding = new Embedding(settings.Vocabulary, settings.Width, device);
+        _encoder = new T5Stack(settings, isDecoder: false, device);
+        _decoder = new T5Stack(settings, isDecoder: true, device);
+        register_module("shared", _embedding);
+        register_module("encoder", _encoder);
+        register_module("decoder", _decoder);
+        if (settings.TiedHead) return;
+        _head = new Embedding(settings.Vocabulary, settings.Width, device);
+        register_module("lm_head", _head);
+    }
+
+    public AttentionShape AttentionShape => new(_settings.DecoderLayers, _settings.Heads, _settings.HeadSize);
+
+    public Tensor Encode(Tensor ids, IAttention attention) => _encoder.Forward(_embedding.Forward(ids.view(-1)), ids.size(0), ids.size(1), attention, null);
+
+    public IReadOnlyList<(Tensor Keys, Tensor Values)> KeysAndValues(Tensor encoded) => _decoder.KeysAndValues(encoded);
+
+    public Tensor Decode(Tensor ids, TokenPositions? positions, IAttention attention, CrossAttention prompts) =>
+        _decoder.Forward(_embedding.Forward(ids.view(-1)), ids.size(0), ids.size(1), attention, prompts);
+
+    public Tensor Logits(Tensor states)
+    {
+        if (_head is not null) return nn.functional.linear(states, _head.Weight);
+        using var scaled = states * (float)(1 / Math.Sqrt(_settings.Width));
+        return nn.functional.linear(scaled, _embedding.Weight);
+    }
+
+    public void Initialise(Generator random)
+    {
+        _embedding.Initialise(_settings.InitialFactor, random);
+        _head?.Initialise(_settings.InitialFactor, random);
+        _encoder.Initialise(random);
+        _decoder.Initialise(random);
+    }
+}
+
+/// <summary>The encoder or the decoder: blocks and a final norm, <c>T5Stack</c>. The bias by distance is the first block's and serves all.</summary>
+internal sealed class T5Stack : nn.Module
+{
+    private readonly T5Settings _settings;
+    private readonly RelativePositionBias _bias;
+    private readonly T5Block[] _blocks;
+    private readonly RmsNorm _finalNorm;
+
+    public T5Stack(T5Settings settings, bool isDecoder, Device device) : base(nameof(T5Stack))
+    {
+        _settings = settings;
+        _bias = new RelativePositionBias(settings.Buckets, settings.MaxDistance, settings.Heads, looksAhead: !isDecoder, device);
+        _blocks = [.. Enumerable.Range(0, isDecoder ? settings.DecoderLayers : settings.EncoderLayers).Select(layer => new T5Block(settings, layer, isDecoder, layer == 0 ? _bias : null, device))];
+        _finalNorm = new RmsNorm(settings.Width, settings.Epsilon, fromOne: false, device);
+        register_module("block", nn.ModuleList(_blocks));
+        register_module("final_layer_norm", _finalNorm);
+    }
+
+    /// <summary>[B·T, D] embeddings → [B, T, D] states.</summary>
+    public Tensor Forward(Tensor x, long rows, long columns, IAttention attention, CrossAttention? prompts)
+    {
+        using var scope = NewDisposeScope();
+        var bias = _bias.Forward((int)columns, attention.PastColumns + (int)columns);
+        foreach (var block in _blocks)
+        {
+            var next = block.Forward(x, rows, attention, bias, prompts);
+            x.Dispose();
+            x = next;
+        }
+
+        return _finalNorm.Forward(x).view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
+    }
+
+    public IReadOnlyList<(Tensor Keys, Tensor Values)> KeysAndValues(Tensor encoded) => [.. _blocks.Select(block => block.KeysAndValues(encoded))];
+
+    public void Initialise(Generator random)
+    {
+        _bias.Initialise(_settings.InitialFactor / Math.Sqrt(_settings.Width), random);
+        foreach (var block in _blocks) block.Initialise(random);
+        _finalNorm.Initialise();
+    }
+}
+
+/// <summary>Attention, in the decoder attention to the prompt, and a network, each on normalised input and added to the residual stream.</summary>
+internal sealed class T5Block : nn.Module
+{
+    private static readonly MultiHeadNames SelfNames = Names("layer.0.SelfAttention");
+    private static readonly MultiHeadNames PromptNames = Names("layer.1.EncDecAttention");
+
+    private readonly T5Settings _settings;
+    private readonly int _layer;
+    private readonly MultiHead _attention;
+    private readonly RmsNorm _attentionNorm;
+    private readonly MultiHead? _promptAttention;
+    private readonly RmsNorm? _promptNorm;
+    private readonly Linear _inner;
+    private readonly Linear? _gate;
+    private readonly Linear _outer;
+    private readonly RmsNorm _networkNorm;
+
+    public T5Block(T5Settings settings, int layer, bool isDecoder, RelativePositionBias? bias, Device device) : base(nameof(T5Block))
+    {
+        _settings = settings;
+        _layer = layer;
+        _attention = Attention();
+        _attentionNorm = Norm();
+        _inner = new Linear(settings.Width, settings.Inner, bias: false, device);
+        _gate = settings.Gated ? new Linear(settings.Width, settings.Inner, bias: false, device) : null;
+        _outer = new Linear(settings.Inner, settings.Width, bias: false, device);
+        _networkNorm = Norm();
+        List<(string, nn.Module)> parts = [.. _attention.Named(SelfNames), ("layer.0.layer_norm", _attentionNorm)];
+        if (bias is not null) parts.Add(("layer.0.SelfAttention.relative_attention_bias", bias));
+        if (isDecoder)
+        {
+            _promptAttention = Attention();
+            _promptNorm = Norm();
+            parts.AddRange([.. _promptAttention.Named(PromptNames), ("layer.1.layer_norm", _promptNorm)]);
+        }
+
+        var network = isDecoder ? "layer.2" : "layer.1";
+        parts.AddRange([
+            ($"{network}.DenseReluDense.{(_gate is null ? "wi" : "wi_0")}", _inner), ($"{network}.DenseReluDense.wo", _outer), ($"{network}.layer_norm", _networkNorm)]);
+        if (_gate is not null) parts.Add(($"{network}.DenseReluDense.wi_1", _gate));
+        NamedModules.Register(this, parts);
+
+        MultiHead Attention() => new(settings.Width, settings.Heads, settings.HeadSize, bias: false, device, scaled: false);
+        RmsNorm Norm() => new(settings.Width, settings.Epsilon, fromOne: false, device);
+    }
+
+    /// <summary>[B·T, D] → [B·T, D].</summary>
+    public Tensor Forward(Tensor x, long rows, IAttention attention, Tensor bias, CrossAttention? prompts)
+    {
+        using var scope = NewDisposeScope();
+        x = x + _attention.Self(_attentionNorm.Forward(x), rows, _layer, attention, bias);
+        if (prompts is not null) x = x + _promptAttention!.Cross(_promptNorm!.Forward(x), rows, _layer, prompts);
+        var normalised = _networkNorm.Forward(x);
+        var inner = _settings.Activation(_inner.Forward(normalised));
+        if (_gate is not null) inner = inner * _gate.Forward(normalised);
+        return (x + _outer.Forward(inner)).MoveToOuterDisposeScope();
+    }
+
+    public (Tensor Keys, Tensor Values) KeysAndValues(Tensor encoded) => _promptAttention!.KeysAndValues(encoded);
+
+    /// <summary>Deviations that make up for the missing √(head size), as in the reference implementation.</summary>
+    public void Initialise(Generator random)
+    {
+        var factor = _settings.InitialFactor;
+        var byWidth = factor / Math.Sqrt(_settings.Width);
+        foreach (var attention in (MultiHead?[])[_attention, _promptAttention])
+            attention?.Initialise(byWidth / Math.Sqrt(_settings.HeadSize), byWidth, factor / Math.Sqrt(_settings.Heads * _settings.HeadSize), random);
+        _attentionNorm.Initialise();
+        _promptNorm?.Initialise();
+        _inner.Initialise(byWidth, random);
+        _gate?.Initialise(byWidth, random);
+        _outer.Initialise(factor / Math.Sqrt(_settings.Inner), random);
+        _networkNorm.Initialise();
+    }
+
+    private static MultiHeadNames Names(string attention) => new($"{attention}.q", $"{attention}.k", $"{attention}.v", $"{attention}.o");
+}
