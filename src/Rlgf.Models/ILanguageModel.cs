@@ -41,6 +41,16 @@ public interface ILanguageModel : IDisposable
     /// <param name="maxNewTokens">The most tokens that will be appended; the cache is allocated for them.</param>
     IDecoder StartDecoding(IReadOnlyList<TokenRow> rows, int maxNewTokens);
 
+    /// <summary>
+    /// What the model's folder says about generating with it (<c>generation_config.json</c>), kept so that saving writes it again; null for a model that is not from a folder, or whose folder says nothing.
+    /// A model that doesn't keep it need not implement this.
+    /// </summary>
+    JsonObject? GenerationSettings
+    {
+        get => null;
+        set { }
+    }
+
     /// <summary>Draws fresh weights, as the family does; the seed decides them.</summary>
     void Initialise(ulong seed);
 

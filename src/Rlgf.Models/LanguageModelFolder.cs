@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
@@ -8,11 +9,13 @@ using static TorchSharp.torch;
 namespace Rlgf.Models;
 
 /// <summary>
-/// Language models in the folder layout of Hugging Face: <c>config.json</c>, <c>generation_config.json</c> and <c>model.safetensors</c> (or shards).
+/// Language models in the folder layout of Hugging Face: <c>config.json</c>, <c>generation_config.json</c> and the weights (<see cref="Checkpoint"/>).
 /// The tokenizer's files lie in the same folder and are left alone.
 /// </summary>
 public static class LanguageModelFolder
 {
+    private const string GenerationFile = "generation_config.json";
+
     /// <summary>Builds a model with fresh weights.</summary>
     /// <param name="configuration">Family and sizes, as from <see cref="Families.Gpt2.Gpt2Configuration.ToModelConfiguration"/>.</param>
     /// <param name="seed">Decides the weights.</param>
@@ -36,6 +39,7 @@ public static class LanguageModelFolder
         try
         {
             ModelFolder.LoadWeights(model.Module, configuration, folder);
+            model.GenerationSettings = ReadGenerationSettings(folder);
             return model;
         }
         catch
@@ -49,22 +53,44 @@ public static class LanguageModelFolder
     /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the model.</exception>
     public static void LoadWeights(ILanguageModel model, string folder) => ModelFolder.LoadWeights(model.Module, ModelConfiguration.Read(folder), folder);
 
-    /// <summary>Writes a model into a folder, which is made where there is none. Other files in it (a tokenizer) stay.</summary>
+    /// <summary>
+    /// Writes a model into a folder, which is made where there is none. Other files in it (a tokenizer) stay. What the folder that it came from says about generating is written too;
+    /// otherwise the ids of <c>config.json</c> are.
+    /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">The folder.</param>
-    /// <param name="type">Type of the stored numbers: float32, or float16 for half the size at a loss of accuracy.</param>
+    /// <param name="type">Type of the stored numbers: float32, or float16 or bfloat16 for half the size at a loss of accuracy.</param>
     /// <param name="shardBytes">The most bytes of weights in one file.</param>
     /// <exception cref="IOException">A file can't be written; what was there before is untouched.</exception>
     public static void Save(ILanguageModel model, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000)
     {
         ModelFolder.Save(model.Module, model.Configuration, folder, type, shardBytes);
+        AtomicFile.WriteText(Path.Combine(folder, GenerationFile), (model.GenerationSettings ?? GenerationSettingsOf(model.Configuration)).ToJsonString(JsonFormat.Indented));
+    }
+
+    private static JsonObject GenerationSettingsOf(JsonObject configuration)
+    {
         var generation = new JsonObject { ["_from_model_config"] = true };
         foreach (var key in (string[])["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"])
         {
-            if (model.Configuration[key] is { } id) generation[key] = id.DeepClone();
+            if (configuration[key] is { } id) generation[key] = id.DeepClone();
         }
 
-        AtomicFile.WriteText(Path.Combine(folder, "generation_config.json"), generation.ToJsonString(JsonFormat.Indented));
+        return generation;
+    }
+
+    private static JsonObject? ReadGenerationSettings(string folder)
+    {
+        var path = Path.Combine(folder, GenerationFile);
+        if (!File.Exists(path)) return null;
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new JsonException("it is not an object");
+        }
+        catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: can't be read: {failure.Message}", failure);
+        }
     }
 }
 
@@ -82,10 +108,9 @@ internal static class ModelFolder
     /// <summary>Writes configuration and weights.</summary>
     public static void Save(nn.Module module, JsonObject configuration, string folder, ScalarType type, long shardBytes)
     {
-        if (type is not (ScalarType.Float32 or ScalarType.Float16)) throw new ArgumentException($"Weights are stored as float32 or float16, not {type}.", nameof(type));
-        Directory.CreateDirectory(folder);
         configuration.Remove("torch_dtype");
-        configuration["dtype"] = type == ScalarType.Float16 ? "float16" : "float32";
+        configuration["dtype"] = StoredTypes.LongNameOf(type);
+        Directory.CreateDirectory(folder);
         Checkpoint.Save(folder, ModuleWeights.Named(module).Select(pair => TensorToStore.Of(pair.Key, pair.Value, type)), shardBytes);
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
     }

@@ -66,7 +66,7 @@ public static class SequenceClassifierFolder
     /// <summary>Writes a classifier into a folder, which is made where there is none. Other files in it (a tokenizer) stay.</summary>
     /// <param name="classifier">The classifier.</param>
     /// <param name="folder">The folder.</param>
-    /// <param name="type">Type of the stored numbers: float32, or float16 for half the size at a loss of accuracy.</param>
+    /// <param name="type">Type of the stored numbers: float32, or float16 or bfloat16 for half the size at a loss of accuracy.</param>
     /// <param name="shardBytes">The most bytes of weights in one file.</param>
     /// <exception cref="IOException">A file can't be written; what was there before is untouched.</exception>
     public static void Save(ISequenceClassifier classifier, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000) =>

@@ -11,8 +11,8 @@ namespace Rlgf.Models.Checkpoints;
 /// </summary>
 internal sealed unsafe class MappedFile : IDisposable
 {
-    /// <summary>Numbers copied at once: 16 to 32 MB.</summary>
-    private const long Piece = 1 << 22;
+    /// <summary>Numbers copied at once: at most 8 MB.</summary>
+    private const long Piece = 1 << 20;
 
     private readonly MemoryMappedFile _map;
 

@@ -41,6 +41,7 @@ public static class SafetensorsWriter
     /// <param name="path">The file; one that exists is replaced once the new one is complete.</param>
     /// <param name="tensors">The tensors, in any order.</param>
     /// <param name="metadata">Texts for <c>__metadata__</c>; <c>format: pt</c>, which other tools ask for, is always there.</param>
+    /// <exception cref="InputException">A number is beyond the range of the type it is to be stored in.</exception>
     /// <exception cref="IOException">The file can't be written (a full disk, say); what was there before is untouched.</exception>
     public static void Write(string path, IEnumerable<TensorToStore> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
@@ -48,7 +49,7 @@ public static class SafetensorsWriter
         AtomicFile.Write(path, stream =>
         {
             WriteHeader(stream, ordered, metadata);
-            foreach (var tensor in ordered) WriteData(stream, tensor);
+            foreach (var tensor in ordered) WriteData(stream, tensor, path);
         });
     }
 
@@ -86,7 +87,7 @@ public static class SafetensorsWriter
         buffer.WriteTo(stream);
     }
 
-    private static void WriteData(Stream stream, TensorToStore tensor)
+    private static void WriteData(Stream stream, TensorToStore tensor, string path)
     {
         const long piece = 1 << 22;
         using var scope = NewDisposeScope();
@@ -97,8 +98,12 @@ public static class SafetensorsWriter
         var elements = flat.size(0);
         for (long first = 0; first < elements; first += piece)
         {
-            using var part = NewDisposeScope();
-            stream.Write(flat.narrow(0, first, Math.Min(piece, elements - first)).to(tensor.Type).cpu().bytes);
+            using var pieceScope = NewDisposeScope();
+            var part = flat.narrow(0, first, Math.Min(piece, elements - first));
+            var stored = part.to(tensor.Type).cpu();
+            if (tensor.Type == ScalarType.Float16 && part.dtype != ScalarType.Float16 && stored.isinf().any().item<bool>() && !part.isinf().any().item<bool>())
+                throw new InputException($"{path}: '{tensor.Name}' has numbers beyond the range of float16 (65,504): store the weights as bfloat16 or float32.");
+            stream.Write(stored.bytes);
         }
     }
 }

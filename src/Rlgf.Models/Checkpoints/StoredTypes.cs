@@ -33,6 +33,16 @@ internal static class StoredTypes
     /// <summary>Its name in safetensors headers.</summary>
     public static string NameOf(ScalarType type) => Entry(type).Name;
 
+    /// <summary>What <c>config.json</c> calls a type that weights are saved in.</summary>
+    /// <exception cref="ArgumentException">Weights aren't saved in it.</exception>
+    public static string LongNameOf(ScalarType type) => type switch
+    {
+        ScalarType.Float32 => "float32",
+        ScalarType.Float16 => "float16",
+        ScalarType.BFloat16 => "bfloat16",
+        _ => throw new ArgumentException($"Weights are stored as float32, float16 or bfloat16, not {type}.", nameof(type)),
+    };
+
     /// <summary>Bytes of one number.</summary>
     public static int SizeOf(ScalarType type) => Entry(type).Size;
 

@@ -36,6 +36,8 @@ internal sealed class CausalLanguageModel : ILanguageModel
 
     public JsonObject Configuration => (JsonObject)_configuration.DeepClone();
 
+    public JsonObject? GenerationSettings { get; set; }
+
     public Tensor ResponseStates(IReadOnlyList<TokenRow> rows)
     {
         using var scope = NewDisposeScope();
@@ -58,6 +60,7 @@ internal sealed class CausalLanguageModel : ILanguageModel
     {
         var clone = _another();
         Checkpoints.ModuleWeights.Copy(Module, clone.Module);
+        clone.GenerationSettings = GenerationSettings;
         return clone;
     }
 

@@ -13,6 +13,10 @@ public static class TokenizerFolder
     /// <exception cref="InputException">A file is missing or broken, or asks for something that isn't supported; the message names the file and the key.</exception>
     public static ITokenizer Load(string folder) => Build(TokenizerFiles.Read(folder));
 
+    /// <summary>Copies a tokenizer's files, whatever they hold, into a folder that exists.</summary>
+    /// <exception cref="InputException">A file can't be read or written.</exception>
+    public static void Copy(string from, string to) => TokenizerFiles.Read(from).Save(to);
+
     internal static ITokenizer Build(TokenizerFiles files)
     {
         var configuration = new TokenizerConfiguration(files);

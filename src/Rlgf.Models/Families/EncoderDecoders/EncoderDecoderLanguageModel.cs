@@ -40,6 +40,8 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
 
     public JsonObject Configuration => (JsonObject)_configuration.DeepClone();
 
+    public JsonObject? GenerationSettings { get; set; }
+
     /// <summary>What the decoder itself is: its start token takes one place more than the response.</summary>
     private LanguageModelShape DecoderShape => new(Shape.Vocabulary, Shape.Width, Shape.ContextLength == int.MaxValue ? int.MaxValue : Shape.ContextLength + 1);
 
@@ -73,6 +75,7 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
     {
         var clone = _another();
         Checkpoints.ModuleWeights.Copy(Module, clone.Module);
+        clone.GenerationSettings = GenerationSettings;
         return clone;
     }
 
