@@ -94,6 +94,6 @@ public sealed class CommandLineTests
     public void A_value_that_an_option_does_not_take_is_one_line_that_lists_those_it_does()
     {
         var line = Cli.Run("convert", "--model", "m", "--output", "o", "--type", "float64").OneErrorLine(ExitCode.WrongUse);
-        Assert.Contains("'float64' not recognized. Must be one of: 'float16' 'float32'", line, StringComparison.Ordinal);
+        Assert.Contains("'float64' not recognized. Must be one of: 'float16' 'bfloat16' 'float32'", line, StringComparison.Ordinal);
     }
 }

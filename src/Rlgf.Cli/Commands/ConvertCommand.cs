@@ -1,47 +1,91 @@
 using System.CommandLine;
 using Rlgf.Models;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Text;
+using Rlgf.Text.Tokenization;
 using static TorchSharp.torch;
 
 namespace Rlgf.Cli.Commands;
 
-/// <summary><c>rlgf convert</c>: a model's folder with its weights stored in another type.</summary>
+/// <summary><c>rlgf convert</c>: a model, from a folder or a GGUF file, as a folder with its weights stored in a chosen type.</summary>
 internal static class ConvertCommand
 {
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
     {
-        var input = CommonOptions.Required("--model", "DIR", "Folder of a language model or of a sequence classifier, in the Hugging Face format.");
-        var output = CommonOptions.Required("--output", "DIR", "Folder for the result; the tokenizer's files are not copied.");
-        var type = new Option<string>("--type") { HelpName = "TYPE", Description = "float32, or float16 for half the size at a loss of accuracy.", DefaultValueFactory = _ => "float16" };
-        type.AcceptOnlyFromAmong("float16", "float32");
+        var from = new Argument<string?>("IN") { Description = "The same as --model.", Arity = ArgumentArity.ZeroOrOne };
+        var to = new Argument<string?>("OUT") { Description = "The same as --output.", Arity = ArgumentArity.ZeroOrOne };
+        var input = new Option<string?>("--model") { HelpName = "PATH", Description = "Folder of a language model or of a sequence classifier in the Hugging Face format, or a GGUF file." };
+        var output = new Option<string?>("--output") { HelpName = "DIR", Description = "Folder for the result, the tokenizer's files included." };
+        var type = new Option<string>("--type") { HelpName = "TYPE", Description = "float32, or float16 or bfloat16 for half the size at a loss of accuracy.", DefaultValueFactory = _ => "float16" };
+        type.AcceptOnlyFromAmong("float16", "bfloat16", "float32");
+        var shard = CommonOptions.Number("--shard-size", 5000L, "The most megabytes of weights in one file.");
         var command = new Command("convert", CommonOptions.Describe(
-            "Writes a model again with its weights stored in another type.", "rlgf convert --model runs/imdb-small/policy --output assets/policy --type float16"))
+            "Writes a model again with its weights stored in another type, or a GGUF file as a folder in the Hugging Face format. Of GGUF, Llama and Qwen 2 models are converted (those of other families that call themselves " +
+            "so, such as SmolLM2, too), stored as F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K or Q8_K; the result has what the file says about tokenizer and chat template.",
+            "rlgf convert model.Q4_K_M.gguf model --type bfloat16"))
         {
-            input, output, type,
+            from, to, input, output, type, shard,
         };
         command.SetAction(parsed =>
         {
-            Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(type) == "float16" ? ScalarType.Float16 : ScalarType.Float32, terminal);
+            var stored = parsed.GetValue(type) switch { "float32" => ScalarType.Float32, "bfloat16" => ScalarType.BFloat16, _ => ScalarType.Float16 };
+            var megabytes = parsed.GetValue(shard);
+            if (megabytes < 1) throw new UsageException($"--shard-size is {megabytes}: it must be positive; see 'rlgf convert --help'");
+            Run(OneOf(parsed, from, input), OneOf(parsed, to, output), stored, megabytes * 1_000_000, terminal);
             return ExitCode.Ok;
         });
         return command;
     }
 
-    private static void Run(string input, string output, ScalarType type, Terminal terminal)
+    private static string OneOf(ParseResult parsed, Argument<string?> argument, Option<string?> option) => (parsed.GetValue(argument), parsed.GetValue(option)) switch
     {
+        ({ } value, null) => value,
+        (null, { } value) => value,
+        _ => throw new UsageException($"give {argument.Name} or {option.Name}, one of the two; see 'rlgf convert --help'"),
+    };
+
+    private static void Run(string input, string output, ScalarType type, long shardBytes, Terminal terminal)
+    {
+        if (!Directory.Exists(input) && input.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+        {
+            RunGguf(input, output, type, shardBytes, terminal);
+            return;
+        }
+
         var isClassifier = ModelConfiguration.Read(input).IsClassifier;
         OutputFolder.Require(output);
         if (isClassifier)
         {
             using var classifier = SequenceClassifierFolder.Load(input);
-            SequenceClassifierFolder.Save(classifier, output, type);
+            SequenceClassifierFolder.Save(classifier, output, type, shardBytes);
         }
         else
         {
             using var model = LanguageModelFolder.Load(input);
-            LanguageModelFolder.Save(model, output, type);
+            LanguageModelFolder.Save(model, output, type, shardBytes);
         }
-        terminal.Error.WriteLine($"{output}: {(isClassifier ? "classifier" : "language model")}, {new FileInfo(Path.Combine(output, "model.safetensors")).Length / 1e6:0.0} MB");
+
+        TokenizerFolder.Copy(input, output);
+        Report(isClassifier ? "classifier" : "language model", output, terminal);
+    }
+
+    private static void RunGguf(string input, string output, ScalarType type, long shardBytes, Terminal terminal)
+    {
+        if (!File.Exists(input)) throw new InputException($"{input}: there is no such file.");
+        OutputFolder.Require(output);
+        using (var progress = new ProgressLine(terminal, "convert", "%", 100))
+        {
+            GgufConversion.Convert(input, output, type, shardBytes, new DirectProgress<double>(share => progress.Report((long)(100 * share))));
+        }
+
+        Report("language model", output, terminal);
+    }
+
+    private static void Report(string what, string output, Terminal terminal)
+    {
+        var bytes = Directory.EnumerateFiles(output, "model*.safetensors").Sum(file => new FileInfo(file).Length);
+        terminal.Error.WriteLine(FormattableString.Invariant($"{output}: {what}, {bytes / 1e6:0.0} MB"));
     }
 }

@@ -1,0 +1,55 @@
+using System.Text.Json.Nodes;
+using Rlgf.Text;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Checkpoints.Gguf;
+
+/// <summary>Writes the model of a GGUF file as a Hugging Face folder: configuration, weights in a chosen type, tokenizer, chat template.</summary>
+public static class GgufConversion
+{
+    /// <summary>Converts a file. Tensors are read, computed and written one after the other, so that memory holds the largest of them and not the model.</summary>
+    /// <param name="path">The GGUF file.</param>
+    /// <param name="folder">The folder, which is made where there is none; what a conversion writes replaces files of the same name.</param>
+    /// <param name="type">Type of the stored numbers: float32, float16 or bfloat16.</param>
+    /// <param name="shardBytes">The most bytes of weights in one file.</param>
+    /// <param name="progress">Is told the share of the file that is read, from 0 to 1.</param>
+    /// <exception cref="InputException">The file is malformed, or holds something that isn't converted; nothing is written then, except where a number of it is beyond the range of <paramref name="type"/>.</exception>
+    /// <exception cref="IOException">A file can't be written.</exception>
+    public static void Convert(string path, string folder, ScalarType type, long shardBytes = 5_000_000_000, IProgress<double>? progress = null)
+    {
+        TorchRuntime.Load();
+        using var file = GgufFile.Open(path);
+        var model = new GgufModel(file);
+        var tokenizer = new GgufTokenizer(file.Metadata);
+        if (tokenizer.Count > model.Vocabulary) throw new InputException($"{path}: its tokenizer has {tokenizer.Count} tokens and its model embeddings for {model.Vocabulary}.");
+
+        // All that may be refused is, before anything is written.
+        var configuration = model.ToConfiguration(tokenizer);
+        configuration["dtype"] = StoredTypes.LongNameOf(type);
+        var tokenizerJson = tokenizer.ToTokenizerJson();
+        var tokenizerConfiguration = tokenizer.ToConfiguration(model.ContextLength);
+
+        Directory.CreateDirectory(folder);
+        var all = (double)file.Tensors.Values.Sum(tensor => tensor.Bytes);
+        long read = 0;
+        Checkpoint.Save(folder, model.Tensors(type, bytes => progress?.Report((read += bytes) / all)), shardBytes);
+        Write("config.json", configuration);
+        Write("generation_config.json", GenerationSettings(tokenizer));
+        Write("tokenizer.json", tokenizerJson);
+        Write("tokenizer_config.json", tokenizerConfiguration);
+
+        void Write(string name, JsonObject json) => AtomicFile.WriteText(Path.Combine(folder, name), json.ToJsonString(JsonFormat.Indented));
+    }
+
+    private static JsonObject GenerationSettings(GgufTokenizer tokenizer)
+    {
+        var ends = new[] { tokenizer.EosId, tokenizer.EndOfTurnId }.OfType<int>().Distinct().ToArray();
+        return new JsonObject
+        {
+            ["_from_model_config"] = true,
+            ["bos_token_id"] = tokenizer.BosId,
+            ["eos_token_id"] = ends.Length > 1 ? new JsonArray([.. ends.Select(id => (JsonNode)id)]) : ends.Length == 1 ? ends[0] : null,
+            ["pad_token_id"] = tokenizer.PadId,
+        };
+    }
+}
