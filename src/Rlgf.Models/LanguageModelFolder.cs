@@ -29,12 +29,16 @@ public static class LanguageModelFolder
         return model;
     }
 
-    /// <summary>Loads a model; weights are float32 in memory whatever the file holds.</summary>
+    /// <summary>Loads a model.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="device">Where; the CPU by default.</param>
+    /// <param name="precision">Type of the weights in memory, whatever the file holds.</param>
     /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
-    public static ILanguageModel Load(string folder, Device? device = null)
+    public static ILanguageModel Load(string folder, Device? device = null, Precision precision = Precision.Float32)
     {
         TorchRuntime.Load();
         var configuration = ModelConfiguration.Read(folder);
+        using var type = precision.OfNewParameters();
         var model = ModelFamilies.Of(configuration).CreateLanguageModel(configuration, device ?? CPU);
         try
         {

@@ -11,12 +11,16 @@ namespace Rlgf.Models;
 /// <summary>Sequence classifiers in the folder layout of Hugging Face: <c>config.json</c>, which names the labels, and <c>model.safetensors</c> (or shards).</summary>
 public static class SequenceClassifierFolder
 {
-    /// <summary>Loads a classifier; weights are float32 in memory whatever the file holds.</summary>
+    /// <summary>Loads a classifier.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="device">Where; the CPU by default.</param>
+    /// <param name="precision">Type of the weights in memory, whatever the file holds.</param>
     /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
-    public static ISequenceClassifier Load(string folder, Device? device = null)
+    public static ISequenceClassifier Load(string folder, Device? device = null, Precision precision = Precision.Float32)
     {
         TorchRuntime.Load();
         var configuration = ModelConfiguration.Read(folder);
+        using var type = precision.OfNewParameters();
         var classifier = ModelFamilies.Of(configuration).CreateClassifier(configuration, device ?? CPU);
         try
         {

@@ -15,13 +15,14 @@ public sealed record TextClassifier(string Folder, ISequenceClassifier Model, IT
     /// <param name="folder">The folder.</param>
     /// <param name="tokenizerFolder">Where the tokenizer is, if it is not in the same folder.</param>
     /// <param name="device">Where the model goes; the CPU by default.</param>
+    /// <param name="precision">Type of its weights in memory.</param>
     /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
-    public static TextClassifier Load(string folder, string? tokenizerFolder = null, Device? device = null)
+    public static TextClassifier Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32)
     {
         var vocabulary = ModelConfiguration.Read(folder).Size("vocab_size");
         var tokenizer = TokenizerFolder.Load(tokenizerFolder ?? folder);
         TextModel.RequireFit(tokenizer, tokenizerFolder ?? folder, vocabulary, folder);
-        return new TextClassifier(folder, SequenceClassifierFolder.Load(folder, device), tokenizer);
+        return new TextClassifier(folder, SequenceClassifierFolder.Load(folder, device, precision), tokenizer);
     }
 
     /// <inheritdoc/>

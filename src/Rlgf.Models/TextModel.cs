@@ -17,13 +17,14 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
     /// <param name="folder">The folder.</param>
     /// <param name="tokenizerFolder">Where the tokenizer is, if it is not in the same folder.</param>
     /// <param name="device">Where the model goes; the CPU by default.</param>
+    /// <param name="precision">Type of its weights in memory.</param>
     /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
-    public static TextModel Load(string folder, string? tokenizerFolder = null, Device? device = null)
+    public static TextModel Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32)
     {
         // The tokenizer first: it is read in no time, the weights of a large model are not.
         _ = ModelConfiguration.Read(folder);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder ?? folder);
-        var model = LanguageModelFolder.Load(folder, device);
+        var model = LanguageModelFolder.Load(folder, device, precision);
         try
         {
             RequireFit(tokenizer, tokenizerFolder ?? folder, model.Shape.Vocabulary, folder);

@@ -10,11 +10,11 @@ internal interface IAttention
 {
     /// <summary>Attends, scores divided by √(head size).</summary>
     /// <param name="layer">Number of the layer, from 0.</param>
-    /// <param name="query">[B, H, T, D/H] float32, any strides.</param>
-    /// <param name="key">[B, K, T, D/H] float32: of the same tokens as the queries. K heads, each for H/K neighbouring queries.</param>
-    /// <param name="value">[B, K, T, D/H] float32.</param>
-    /// <param name="bias">[1, H, T, C] float32, added to the scores, with C = <see cref="PastColumns"/> + T; null for none. Heads then don't share keys.</param>
-    /// <returns>[B, H, T, D/H] float32.</returns>
+    /// <param name="query">[B, H, T, D/H] of the model's type, any strides.</param>
+    /// <param name="key">[B, K, T, D/H]: of the same tokens as the queries. K heads, each for H/K neighbouring queries.</param>
+    /// <param name="value">[B, K, T, D/H].</param>
+    /// <param name="bias">[1, H, T, C], added to the scores, with C = <see cref="PastColumns"/> + T; null for none. Heads then don't share keys.</param>
+    /// <returns>[B, H, T, D/H] of the same type.</returns>
     Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null);
 
     /// <summary>How many columns stand before the queries' own and are seen too.</summary>
@@ -73,7 +73,7 @@ internal static class ScaledDotProduct
     }
 
     /// <summary>Attends.</summary>
-    /// <param name="query">[B, H, T, D/H] float32, any strides.</param>
+    /// <param name="query">[B, H, T, D/H] float32 or bfloat16, any strides.</param>
     /// <param name="key">[B, K, T, D/H]: keys of the same tokens, each of the K heads for H/K neighbouring queries.</param>
     /// <param name="value">[B, K, T, D/H]: values of the same tokens.</param>
     /// <param name="mask">Added to the scores, float32, [T, T] or broadcast to [B, 1, T, T]; null for the causal one, with rows that are not short.</param>
@@ -85,7 +85,7 @@ internal static class ScaledDotProduct
         if (columns > LongestShort)
         {
             if (bias is not null) mask = (mask ?? FutureMask((int)columns, null, query.device)) + bias;
-            return nn.functional.scaled_dot_product_attention(query, Repeat(key, group), Repeat(value, group), mask, is_casual: mask is null).MoveToOuterDisposeScope();
+            return nn.functional.scaled_dot_product_attention(query, Repeat(key, group), Repeat(value, group), mask?.to_type(query.dtype), is_casual: mask is null).MoveToOuterDisposeScope();
         }
 
         // Heads that share keys ask as more rows of one product.
@@ -99,19 +99,18 @@ internal static class ScaledDotProduct
 
     /// <summary>Attends from one token of each row to all that is cached.</summary>
     /// <param name="query">[B, H, 1, D/H] float32, any strides.</param>
-    /// <param name="keys">[B, K, C, D/H]: each of the K heads for H/K neighbouring queries.</param>
-    /// <param name="values">[B, K, C, D/H].</param>
+    /// <param name="keys">[B, K, C, D/H] float32: each of the K heads for H/K neighbouring queries.</param>
+    /// <param name="values">[B, K, C, D/H] float32.</param>
     /// <param name="mask">Added to the scores, broadcast to [B, H, 1, C]; where heads share keys, [B, 1, 1, C]; null for none.</param>
     public static Tensor AttendFromOne(Tensor query, Tensor keys, Tensor values, Tensor? mask)
     {
         // Its many small products of one row go to MKL: through oneDNN it is five times slower (28 rows, 12 heads of 64, 88 columns).
         using var small = FastFloat32Products.Suspend();
-        if (query.size(1) == keys.size(1)) return nn.functional.scaled_dot_product_attention(query, keys, values, mask);
+        using var scope = NewDisposeScope();
 
         // Heads that share keys ask as more rows of one head.
-        using var scope = NewDisposeScope();
-        var grouped = query.reshape(query.size(0), keys.size(1), -1, query.size(3));
-        return nn.functional.scaled_dot_product_attention(grouped, keys, values, mask).view(query.shape).MoveToOuterDisposeScope();
+        var grouped = query.size(1) == keys.size(1) ? query : query.reshape(query.size(0), keys.size(1), -1, query.size(3));
+        return nn.functional.scaled_dot_product_attention(grouped.to_type(ScalarType.Float32), keys, values, mask).view(query.shape).to_type(query.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>[B, K, T, D/H] → [B, K · times, T, D/H], each head as often one after the other; the fused kernel wants as many as there are queries.</summary>

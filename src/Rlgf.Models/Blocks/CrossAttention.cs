@@ -30,22 +30,22 @@ internal sealed class CrossAttention : IDisposable
     /// <summary>U: number of prompts that are kept.</summary>
     public int Prompts => (int)_mask.size(0);
 
-    /// <summary>Keeps the tensors until <see cref="Dispose"/>, whatever happens to the caller's scope: for decoding.</summary>
+    /// <summary>Keeps the tensors, in float32, until <see cref="Dispose"/>, whatever happens to the caller's scope: for decoding.</summary>
     public void Own()
     {
         _isOwned = true;
         _mask.DetachFromDisposeScope();
-        foreach (var (keys, values) in _layers)
+        for (var layer = 0; layer < _layers.Length; layer++)
         {
-            keys.DetachFromDisposeScope();
-            values.DetachFromDisposeScope();
+            var (keys, values) = _layers[layer];
+            _layers[layer] = (keys.to_type(ScalarType.Float32).DetachFromDisposeScope(), values.to_type(ScalarType.Float32).DetachFromDisposeScope());
         }
     }
 
     /// <summary>Attends from the rows' tokens to their prompts, scores divided by √(head size).</summary>
     /// <param name="layer">Number of the decoder's layer, from 0.</param>
-    /// <param name="query">[B, H, T, D/H] float32, any strides.</param>
-    /// <returns>[B, H, T, D/H] float32.</returns>
+    /// <param name="query">[B, H, T, D/H] of the model's type, any strides.</param>
+    /// <returns>[B, H, T, D/H] of the same type.</returns>
     public Tensor Attend(int layer, Tensor query)
     {
         using var scope = NewDisposeScope();
@@ -55,11 +55,11 @@ internal sealed class CrossAttention : IDisposable
         // Rows of one prompt side by side, [U, seats · T] queries; a prompt with fewer rows than the others has seats that nobody reads.
         var seated = query.transpose(1, 2);
         if (!_seats.AreInOrder) seated = seated.index_select(0, tensor(_seats.RowOfSeat).to(query.device));
-        seated = seated.reshape(Prompts, -1, heads, size).transpose(1, 2);
+        seated = seated.reshape(Prompts, -1, heads, size).transpose(1, 2).to_type(keys.dtype);
         var attended = columns == 1 && _isOwned ? ScaledDotProduct.AttendFromOne(seated, keys, values, _mask) : ScaledDotProduct.Attend(seated, keys, values, _mask);
         attended = attended.transpose(1, 2).reshape(-1, columns, heads, size);
         if (!_seats.AreInOrder) attended = attended.index_select(0, tensor(_seats.SeatOfRow).to(query.device));
-        return attended.view(rows, columns, heads, size).transpose(1, 2).MoveToOuterDisposeScope();
+        return attended.view(rows, columns, heads, size).transpose(1, 2).to_type(query.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Keeps the given rows in the given order, and of the prompts those that a row still has.</summary>

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Blocks;
 
 /// <summary>
-/// Keys and values of all tokens read so far, for each layer [B, K, C, D/H] with room for C columns: heads that share keys share them here too. Rows are padded on the left, so all write the same column at each step.
+/// Keys and values of all tokens read so far, for each layer [B, K, C, D/H] float32 with room for C columns: heads that share keys share them here too. Rows are padded on the left, so all write the same column at each step.
 /// </summary>
 internal sealed class KeyValueCache : IAttention, IDisposable
 {
@@ -62,12 +62,9 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         Write(_values[layer], value);
         if (_reading > 1) return ScaledDotProduct.Attend(query, key, value, _prefillMask, bias);
 
-        using var keys = Seen(_keys[layer], 2);
-        using var values = Seen(_values[layer], 2);
-        if (bias is null) return ScaledDotProduct.AttendFromOne(query, keys, values, _stepMask);
-        using var seen = Seen(bias, 3);
-        using var sum = _stepMask is null ? seen : seen + _stepMask;
-        return ScaledDotProduct.AttendFromOne(query, keys, values, sum);
+        using var scope = NewDisposeScope();
+        var mask = bias is null ? _stepMask : _stepMask is null ? Seen(bias, 3).to_type(ScalarType.Float32) : Seen(bias, 3) + _stepMask;
+        return ScaledDotProduct.AttendFromOne(query, Seen(_keys[layer], 2), Seen(_values[layer], 2), mask).MoveToOuterDisposeScope();
     }
 
     /// <summary>Keeps the given rows in the given order.</summary>

@@ -28,8 +28,10 @@ internal sealed class RmsNorm : nn.Module, INorm
     {
         using var scope = NewDisposeScope();
         // Not by the length of x, which needs no squares in memory but is slower; libtorch's own rms_norm is this chain of operations.
-        var scale = x.square().mean([-1], keepdim: true).add_(_epsilon).rsqrt();
-        return (x * scale * (_fromOne ? _weight + 1 : _weight)).MoveToOuterDisposeScope();
+        // In float32 also where states are bfloat16, whose squares would lose too much.
+        var states = x.to_type(ScalarType.Float32);
+        var scale = states.square().mean([-1], keepdim: true).add_(_epsilon).rsqrt();
+        return (states * scale * (_fromOne ? _weight + 1 : _weight)).to_type(x.dtype).MoveToOuterDisposeScope();
     }
 
     public void Initialise()

@@ -141,6 +141,7 @@ internal readonly record struct Rotation(Tensor Cosines, Tensor Sines, bool Inte
     {
         var half = x.size(3) / 2;
         var partners = Interleaved ? x.unflatten(3, half, 2).flip(-1).flatten(3) : x.roll(half, 3);
-        return (x * Cosines).addcmul_(partners, Sines, 1);
+        // The tables are float32, and so is what they are multiplied with; the result is as x was.
+        return (x * Cosines).addcmul_(partners, Sines, 1).to_type(x.dtype);
     }
 }

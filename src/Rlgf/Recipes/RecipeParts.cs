@@ -43,20 +43,21 @@ public sealed class RecipeParts : IDisposable
     /// <summary>Makes a reward.</summary>
     /// <param name="section">What it is.</param>
     /// <param name="name">Name for logs and reports.</param>
+    /// <param name="precision">What classifiers compute with.</param>
     /// <exception cref="InputException">A classifier can't be loaded or has no such label.</exception>
-    public IReward Reward(RewardSection section, string name)
+    public IReward Reward(RewardSection section, string name, Precision precision = Precision.Float32)
     {
         switch (section)
         {
             case ClassifierRewardSection classifier:
-                var loaded = Own(TextClassifier.Load(classifier.Path, classifier.Tokenizer));
+                var loaded = Own(TextClassifier.Load(classifier.Path, classifier.Tokenizer, precision: precision));
                 return new ClassifierReward(name, loaded.Model, loaded.Tokenizer, classifier.Label, classifier.IncludePrompt);
             case RegexRewardSection regex:
                 return new RegexReward(name, regex.Pattern, regex.IncludePrompt);
             case LengthRewardSection length:
                 return new LengthReward(name, length.TargetTokens);
             case SumRewardSection sum:
-                return new WeightedReward([.. sum.Parts.Select(part => (Reward(part.Reward, part.Name), part.Weight))]);
+                return new WeightedReward([.. sum.Parts.Select(part => (Reward(part.Reward, part.Name, precision), part.Weight))]);
             default:
                 throw new ArgumentException($"There is no reward of the kind {section.GetType().Name}.", nameof(section));
         }
@@ -66,13 +67,14 @@ public sealed class RecipeParts : IDisposable
     /// <param name="section">What it is.</param>
     /// <param name="policy">The policy: its tokenizer decides whether tokens or text are exchanged.</param>
     /// <param name="sampling">How the policy samples, for a guide that has no settings of its own.</param>
+    /// <param name="precision">What a model computes with.</param>
     /// <exception cref="InputException">The guide's model can't be loaded.</exception>
-    public IGuide Guide(GuideSection section, TextModel policy, SamplingSettings sampling)
+    public IGuide Guide(GuideSection section, TextModel policy, SamplingSettings sampling, Precision precision = Precision.Float32)
     {
         switch (section)
         {
             case ModelGuideSection guide:
-                var model = Own(TextModel.Load(guide.Path, guide.Tokenizer));
+                var model = Own(TextModel.Load(guide.Path, guide.Tokenizer, precision: precision));
                 return new LocalModelGuide(NameOf(guide.Path), model.Model, model.Tokenizer, policy.Tokenizer, EndingAsModel(guide.Sampling ?? sampling, model));
             case ReferencesGuideSection:
                 return new ReferencesGuide();

@@ -1,3 +1,4 @@
+using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Text;
 using Rlgf.Training;
@@ -27,6 +28,28 @@ public sealed record EvaluationSection
 
     /// <summary>How responses are drawn; null: as in training.</summary>
     public SamplingSettings? Decoding { get; init; }
+}
+
+/// <summary>Types of the numbers that frozen models and rollouts compute with. The policy that is trained and the critics are float32 always.</summary>
+public sealed record PrecisionSection
+{
+    /// <summary>The reference of the KL penalty.</summary>
+    public Precision Reference { get; init; }
+
+    /// <summary>The guide, where it is a model on this machine.</summary>
+    public Precision Guide { get; init; }
+
+    /// <summary>Classifiers of the reward and of the judge.</summary>
+    public Precision Rewards { get; init; }
+
+    /// <summary>The policy's own writing, by a copy of it. The log-probabilities that the update compares with are then the copy's: those of what was sampled.</summary>
+    public Precision Rollouts { get; init; }
+
+    /// <summary>Whether something is to be chosen by measurement.</summary>
+    public bool HasAuto => new[] { Reference, Guide, Rewards, Rollouts }.Contains(Precision.Auto);
+
+    /// <summary>The section with every <c>auto</c> replaced by what is faster on this machine.</summary>
+    public PrecisionSection Resolved() => new() { Reference = Reference.Resolved(), Guide = Guide.Resolved(), Rewards = Rewards.Resolved(), Rollouts = Rollouts.Resolved() };
 }
 
 /// <summary>What is kept for going on after a stop.</summary>

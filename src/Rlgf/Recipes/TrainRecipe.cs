@@ -37,6 +37,9 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     /// <summary>The update of an iteration.</summary>
     public UpdateSettings Update { get; init; } = new();
 
+    /// <summary>Types of the numbers that frozen models and rollouts compute with.</summary>
+    public PrecisionSection Precision { get; init; } = new();
+
     /// <summary>Iterations of the run.</summary>
     [Limits(AtLeast = 1)]
     public required int Iterations { get; init; }
@@ -56,6 +59,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     {
         Model = Model.Resolved(),
         Algorithm = Algorithm.Resolved(),
+        Precision = Precision.Resolved(),
         Guide = Guide is ModelGuideSection guide ? guide with { Sampling = guide.Sampling ?? Generation, Tokenizer = guide.Tokenizer ?? guide.Path } : Guide,
         Evaluation = Evaluation with { Decoding = Evaluation.Decoding ?? Generation },
     };

@@ -32,9 +32,9 @@ public sealed class TrainingRun : IDisposable
         try
         {
             Policy = _parts.Model(Recipe.Model);
-            var reference = Policy.Model.Clone();
+            var reference = PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Reference);
             Setup = NewSetup(reference);
-            Judge = Recipe.Judge is { } judge ? _parts.Reward(judge, "judge") : null;
+            Judge = Recipe.Judge is { } judge ? _parts.Reward(judge, "judge", Recipe.Precision.Rewards) : null;
             Evaluator = NewEvaluator(reference);
         }
         catch
@@ -96,6 +96,7 @@ public sealed class TrainingRun : IDisposable
     public void Dispose()
     {
         Setup.Reference.Dispose();
+        Setup.WritingCopy?.Dispose();
         _parts.Dispose();
     }
 
@@ -107,12 +108,13 @@ public sealed class TrainingRun : IDisposable
             Policy = Policy.Model,
             Reference = reference,
             Tokenizer = Policy.Tokenizer,
-            Guide = Recipe.Guide is { } guide ? _parts.Guide(guide, Policy, Recipe.Generation) : null,
-            Reward = _parts.Reward(Recipe.Reward, "reward"),
+            Guide = Recipe.Guide is { } guide ? _parts.Guide(guide, Policy, Recipe.Generation, Recipe.Precision.Guide) : null,
+            Reward = _parts.Reward(Recipe.Reward, "reward", Recipe.Precision.Rewards),
             Prompts = RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: false),
             Sampling = sampling,
             Algorithm = Recipe.Algorithm.ToSettings(),
             CriticSharing = Recipe.Critic.Sharing,
+            WritingCopy = Recipe.Precision.Rollouts == Precision.Float32 ? null : PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Rollouts),
             BootstrapCutRows = Recipe.Critic.BootstrapCutRows,
             Kl = Recipe.Kl,
             Update = Recipe.Update,

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Rlgf.Advantages;
 using Rlgf.Algorithms;
 using Rlgf.Losses;
+using Rlgf.Models;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
 using Rlgf.Text;
@@ -20,7 +21,7 @@ namespace Rlgf.Training;
 /// <param name="learner">Does the update.</param>
 public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learner learner)
 {
-    private readonly RolloutWriter _writer = new(setup.Policy, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);
+    private readonly RolloutWriter _writer = new(setup.WritingCopy ?? setup.Policy, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);
     private readonly ShuffledOrder _order = new(setup.Prompts.Count, setup.Seed);
 
     /// <summary>Whether an update has begun and not ended: the weights are then between two iterations, and not to be saved.</summary>
@@ -36,6 +37,8 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         using var scope = NewDisposeScope();
         var clock = new PhaseClock();
         var (algorithm, iteration) = (setup.Algorithm, state.Iteration);
+
+        if (setup.WritingCopy is { } copy) PrecisionOfModels.CopyWeights(setup.Policy, copy);
 
         // 1. Plan: who rolls in, who rolls out, how often.
         var coin = RandomStream.Uniform(setup.Seed, RandomStream.Combine(PlanCoin, (ulong)iteration), 0);

@@ -39,6 +39,12 @@ public sealed record TrainingSetup
     /// <summary>What the critics are made of.</summary>
     public CriticSharing CriticSharing { get; init; }
 
+    /// <summary>
+    /// A copy of the policy that writes in its place, in bfloat16 say; each iteration begins by bringing its weights up to date. Log-probabilities of what was sampled are then the copy's.
+    /// Null: the policy itself writes.
+    /// </summary>
+    public ILanguageModel? WritingCopy { get; init; }
+
     /// <summary>The KL penalty.</summary>
     public KlSettings Kl { get; init; } = new();
 

@@ -79,6 +79,10 @@ public sealed class EquivalenceTests
     }
 
     [Fact]
+    public void A_copy_of_the_same_type_that_writes_changes_nothing() =>
+        Assert.Equal(Weights(Presets.Lols(), Guide), Weights(Presets.Lols(), Guide, setup => setup with { WritingCopy = setup.Policy.Clone() }));
+
+    [Fact]
     public void Groups_of_one_reward_teach_nothing_and_others_do()
     {
         using var policy = new TabularModel(3, 3, 2);

@@ -54,7 +54,12 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         return _finalNorm.Forward(x).view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
     }
 
-    public Tensor Logits(Tensor states) => _head is null ? nn.functional.linear(states, _tokens.Weight) : _head.Forward(states);
+    public Tensor Logits(Tensor states)
+    {
+        using var scope = NewDisposeScope();
+        var logits = _head is null ? nn.functional.linear(states, _tokens.Weight) : _head.Forward(states);
+        return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
 
     public void Initialise(Generator random)
     {

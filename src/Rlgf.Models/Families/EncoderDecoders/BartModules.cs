@@ -47,7 +47,11 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
 
     public Tensor Decode(Tensor ids, TokenPositions? positions, IAttention attention, CrossAttention prompts) => Run(_decoder, ids, positions?.Values, attention, prompts);
 
-    public Tensor Logits(Tensor states) => nn.functional.linear(states, _head is null ? _embedding.Weight : _head.Weight, _logitsBias.view(-1));
+    public Tensor Logits(Tensor states)
+    {
+        using var scope = NewDisposeScope();
+        return nn.functional.linear(states, _head is null ? _embedding.Weight : _head.Weight, _logitsBias.view(-1)).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
 
     public void Initialise(Generator random)
     {

@@ -40,9 +40,9 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
 
     public Tensor Logits(Tensor states)
     {
-        if (_head is not null) return nn.functional.linear(states, _head.Weight);
-        using var scaled = states * (float)(1 / Math.Sqrt(_settings.Width));
-        return nn.functional.linear(scaled, _embedding.Weight);
+        using var scope = NewDisposeScope();
+        var logits = _head is not null ? nn.functional.linear(states, _head.Weight) : nn.functional.linear(states * (float)(1 / Math.Sqrt(_settings.Width)), _embedding.Weight);
+        return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)

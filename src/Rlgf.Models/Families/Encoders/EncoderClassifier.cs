@@ -46,7 +46,7 @@ internal sealed class EncoderClassifier : ISequenceClassifier
     public Tensor Logits(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null)
     {
         using var scope = NewDisposeScope();
-        return _module.Logits(States(rows, segments)).MoveToOuterDisposeScope();
+        return _module.Logits(States(rows, segments)).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>[B, T, D]: states of all tokens; meaningless beyond a row's own length.</summary>
