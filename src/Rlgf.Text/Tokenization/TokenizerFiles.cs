@@ -29,12 +29,15 @@ internal sealed class TokenizerFiles
     public static TokenizerFiles InMemory(string source, Dictionary<string, byte[]> contents) => new(source, contents);
 
     /// <summary>Reads what a folder has of a tokenizer's files.</summary>
-    public static TokenizerFiles Read(string folder)
+    public static TokenizerFiles Read(string folder) => Read(folder, Names);
+
+    /// <summary>Reads what a folder has of some files.</summary>
+    public static TokenizerFiles Read(string folder, IEnumerable<string> names)
     {
         if (!Directory.Exists(folder))
             throw new InputException($"{folder}: no such folder; a tokenizer is read from the folder that holds its {Tokenizer}, or its vocabulary.");
         var contents = new Dictionary<string, byte[]>();
-        foreach (var name in Names)
+        foreach (var name in names)
         {
             var path = Path.Combine(folder, name);
             if (!File.Exists(path))

@@ -5,6 +5,8 @@ namespace Rlgf.Text.Tokenization.HuggingFace;
 /// <summary>What <c>tokenizer_config.json</c> and <c>special_tokens_map.json</c> say beyond the tokenizer itself; both may be missing.</summary>
 internal sealed class TokenizerConfiguration
 {
+    private static readonly string[] Roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
     private readonly JsonPart? _configuration;
     private readonly JsonPart? _specialTokens;
 
@@ -80,6 +82,25 @@ internal sealed class TokenizerConfiguration
         if (TokenOf(role, otherwise) is not { } token)
             return null;
         return idOf(token) ?? (Entry(role) is { } named ? throw named.Error($"names \"{token}\", which isn't in the vocabulary") : null);
+    }
+
+    /// <summary>The tokens that have a role, by their roles.</summary>
+    public Dictionary<string, string> SpecialTokens() =>
+        Roles.Select(role => (Role: role, Token: TokenOf(role))).Where(entry => entry.Token is not null).ToDictionary(entry => entry.Role, entry => entry.Token!);
+
+    /// <summary>A template under a key: a text, or the one named "default" of a list.</summary>
+    public string? Template(string key)
+    {
+        if (_configuration?.Optional(key) is not { } entry)
+            return null;
+        if (entry.IsString)
+            return entry.AsString();
+        foreach (var named in entry.Items())
+        {
+            if (named.Required("name").AsString() == "default")
+                return named.Required("template").AsString();
+        }
+        throw entry.Error("has no template named \"default\"");
     }
 
     private JsonPart? Entry(string role) => _configuration?.Optional(role) ?? _specialTokens?.Optional(role);

@@ -1,0 +1,99 @@
+using System.Text;
+using Rlgf.Text.Chat.Jinja;
+using Rlgf.Text.Tokenization;
+using Rlgf.Text.Tokenization.HuggingFace;
+
+namespace Rlgf.Text.Chat;
+
+/// <summary>How a model was taught to read conversations: a Jinja template in its folder, as the transformers library's <c>apply_chat_template</c> uses it.</summary>
+/// <remarks>
+/// No package for .NET renders Jinja, so its part that chat templates are written in is here: <c>if</c>, <c>for</c>, <c>set</c>, <c>macro</c>, expressions, filters and
+/// tests; anything else is refused by name when the template is read. Templates come with models from anywhere: they can read nothing but the messages, and what they
+/// do is counted.
+/// </remarks>
+public sealed class ChatTemplate
+{
+    private const string Key = "chat_template";
+    private const int LongestSource = 1 << 20;
+
+    private readonly string _name;
+    private readonly Body _body;
+    private readonly IReadOnlyDictionary<string, string> _specialTokens;
+
+    private ChatTemplate(string name, string source, IReadOnlyDictionary<string, string> specialTokens)
+    {
+        if (source.Length > LongestSource)
+            throw new InputException($"{name}: the template has {source.Length} characters; at most {LongestSource} are supported.");
+        (_name, _specialTokens) = (name, specialTokens);
+        _body = Guarded(() => TemplateParser.Parse(name, source));
+    }
+
+    /// <summary>Makes a template of its text.</summary>
+    /// <param name="name">How errors call it.</param>
+    /// <param name="source">The template.</param>
+    /// <param name="specialTokens">Tokens that it may name, such as <c>bos_token</c>.</param>
+    /// <exception cref="InputException">It isn't a template, or uses what isn't supported; the message names the line.</exception>
+    public static ChatTemplate Parse(string name, string source, IReadOnlyDictionary<string, string>? specialTokens = null)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return new ChatTemplate(name, source, specialTokens ?? new Dictionary<string, string>());
+    }
+
+    /// <summary>Reads a model folder's template: <c>chat_template.jinja</c>, or "chat_template" in <c>tokenizer_config.json</c>, where a list has it under the name "default".</summary>
+    /// <exception cref="InputException">The folder has none, or it can't be read.</exception>
+    public static ChatTemplate Load(string folder) =>
+        Find(folder) ?? throw new InputException($"{folder}: has no chat template: neither {TokenizerFiles.ChatTemplate} nor \"{Key}\" in {TokenizerFiles.Configuration}; give the prompt as text.");
+
+    /// <summary>As <see cref="Load"/>, but null where the folder has no template.</summary>
+    /// <exception cref="InputException">It can't be read.</exception>
+    public static ChatTemplate? Find(string folder)
+    {
+        var files = TokenizerFiles.Read(folder, [TokenizerFiles.ChatTemplate, TokenizerFiles.Configuration, TokenizerFiles.SpecialTokens]);
+        var configuration = new TokenizerConfiguration(files);
+        if (files.Has(TokenizerFiles.ChatTemplate))
+            return new ChatTemplate(files.PathOf(TokenizerFiles.ChatTemplate), Encoding.UTF8.GetString(files[TokenizerFiles.ChatTemplate]), configuration.SpecialTokens());
+        return configuration.Template(Key) is { } source
+            ? new ChatTemplate($"{files.PathOf(TokenizerFiles.Configuration)}: {Key}", source, configuration.SpecialTokens())
+            : null;
+    }
+
+    /// <summary>Writes a conversation as the model was taught to read it, special tokens included: encode it without adding any.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="addGenerationPrompt">Whether it ends with the beginning of the assistant's next message.</param>
+    /// <param name="now">The time that the template is told, where it asks; by default the time of this machine.</param>
+    /// <exception cref="InputException">The template refuses the messages, or does what it may not.</exception>
+    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, DateTime? now = null)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        var rendering = new Rendering(_name, now ?? DateTime.Now);
+        var frame = new Frame(rendering);
+        Globals.AddTo(frame);
+        foreach (var (role, token) in _specialTokens)
+            frame.Set(role, token);
+        frame.Set("messages", messages.Select(message => (object?)new OrderedDictionary<string, object?> { ["role"] = message.Role, ["content"] = message.Content }).ToList());
+        frame.Set("add_generation_prompt", addGenerationPrompt);
+        frame.Set("tools", null);
+        frame.Set("documents", null);
+        return Guarded(() =>
+        {
+            _body.Execute(frame.Inner());
+            return rendering.Text;
+        });
+    }
+
+    private T Guarded<T>(Func<T> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (InsufficientExecutionStackException error)
+        {
+            throw new InputException($"{_name}: the template is nested too deeply.", error);
+        }
+        catch (TemplateLimitException error)
+        {
+            throw new InputException($"{_name}: the template {error.Message}.", error);
+        }
+    }
+}
