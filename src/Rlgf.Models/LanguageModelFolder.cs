@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
+using Rlgf.Models.Lora;
 using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -59,16 +60,18 @@ public static class LanguageModelFolder
 
     /// <summary>
     /// Writes a model into a folder, which is made where there is none. Other files in it (a tokenizer) stay. What the folder that it came from says about generating is written too;
-    /// otherwise the ids of <c>config.json</c> are.
+    /// otherwise the ids of <c>config.json</c> are. Of a model with an adapter only the adapter is written, as PEFT does.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">The folder.</param>
     /// <param name="type">Type of the stored numbers: float32, or float16 or bfloat16 for half the size at a loss of accuracy.</param>
     /// <param name="shardBytes">The most bytes of weights in one file.</param>
+    /// <param name="mergeAdapter">Whether a whole model is written, an adapter's weights added to those that it is for.</param>
     /// <exception cref="IOException">A file can't be written; what was there before is untouched.</exception>
-    public static void Save(ILanguageModel model, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000)
+    public static void Save(ILanguageModel model, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000, bool mergeAdapter = false)
     {
-        ModelFolder.Save(model.Module, model.Configuration, folder, type, shardBytes);
+        if (!mergeAdapter && LoraAdapters.ConfigurationOf(model.Module) is { } adapter) AdapterFolder.Save(model.Module, adapter, folder);
+        else ModelFolder.Save(model.Module, model.Configuration, folder, type, shardBytes);
         AtomicFile.WriteText(Path.Combine(folder, GenerationFile), (model.GenerationSettings ?? GenerationSettingsOf(model.Configuration)).ToJsonString(JsonFormat.Indented));
     }
 
@@ -86,6 +89,7 @@ public static class LanguageModelFolder
     private static JsonObject? ReadGenerationSettings(string folder)
     {
         var path = Path.Combine(folder, GenerationFile);
+        if (!File.Exists(path)) path = Path.Combine(AdapterFolder.BaseOf(folder), GenerationFile);
         if (!File.Exists(path)) return null;
         try
         {
@@ -104,18 +108,29 @@ internal static class ModelFolder
     /// <summary>Fills a module's parameters from a folder.</summary>
     public static void LoadWeights(nn.Module module, ModelConfiguration configuration, string folder)
     {
-        var family = ModelFamilies.Of(configuration);
-        using var checkpoint = Checkpoint.Open(folder);
-        ModuleWeights.Load(module, checkpoint, name => family.NameInModule(name, configuration), family.MayBeMissing);
+        var isAdapter = AdapterFolder.Is(folder);
+        if (!LoraAdapters.Has(module)) LoadBase(module, configuration, folder, isAdapter ? AdapterFolder.Brings(folder) : _ => false);
+        else if (!isAdapter) throw new InputException($"{folder}: it holds no adapter, and the model has one: give the folder of an adapter.");
+        if (isAdapter) AdapterFolder.Load(module, folder);
     }
 
-    /// <summary>Writes configuration and weights.</summary>
+    /// <summary>Writes configuration and weights, an adapter's as part of those that it is added to.</summary>
     public static void Save(nn.Module module, JsonObject configuration, string folder, ScalarType type, long shardBytes)
     {
         configuration.Remove("torch_dtype");
         configuration["dtype"] = StoredTypes.LongNameOf(type);
         Directory.CreateDirectory(folder);
-        Checkpoint.Save(folder, ModuleWeights.Named(module).Select(pair => TensorToStore.Of(pair.Key, pair.Value, type)), shardBytes);
-        AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
+        Checkpoint.Save(folder, ModuleWeights.ToStore(module, type), shardBytes);
+        SaveConfiguration(configuration, folder);
+    }
+
+    /// <summary>Writes <c>config.json</c>.</summary>
+    public static void SaveConfiguration(JsonObject configuration, string folder) => AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
+
+    private static void LoadBase(nn.Module module, ModelConfiguration configuration, string folder, Func<string, bool> comesWithAdapter)
+    {
+        var family = ModelFamilies.Of(configuration);
+        using var checkpoint = Checkpoint.Open(AdapterFolder.BaseOf(folder));
+        ModuleWeights.Load(module, checkpoint, name => family.NameInModule(name, configuration), name => family.MayBeMissing(name) || comesWithAdapter(name));
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
+using Rlgf.Models.Lora;
 using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -67,12 +68,23 @@ public static class SequenceClassifierFolder
         return classifier;
     }
 
-    /// <summary>Writes a classifier into a folder, which is made where there is none. Other files in it (a tokenizer) stay.</summary>
+    /// <summary>Writes a classifier into a folder, which is made where there is none. Other files in it (a tokenizer) stay. Of a classifier with an adapter only adapter, head and labels are written.</summary>
     /// <param name="classifier">The classifier.</param>
     /// <param name="folder">The folder.</param>
     /// <param name="type">Type of the stored numbers: float32, or float16 or bfloat16 for half the size at a loss of accuracy.</param>
     /// <param name="shardBytes">The most bytes of weights in one file.</param>
+    /// <param name="mergeAdapter">Whether a whole classifier is written, an adapter's weights added to those that it is for.</param>
     /// <exception cref="IOException">A file can't be written; what was there before is untouched.</exception>
-    public static void Save(ISequenceClassifier classifier, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000) =>
-        ModelFolder.Save(classifier.Module, classifier.Configuration, folder, type, shardBytes);
+    public static void Save(ISequenceClassifier classifier, string folder, ScalarType type = ScalarType.Float32, long shardBytes = 5_000_000_000, bool mergeAdapter = false)
+    {
+        if (mergeAdapter || LoraAdapters.ConfigurationOf(classifier.Module) is not { } adapter)
+        {
+            ModelFolder.Save(classifier.Module, classifier.Configuration, folder, type, shardBytes);
+            return;
+        }
+
+        AdapterFolder.Save(classifier.Module, adapter, folder);
+        // The labels stand nowhere else.
+        ModelFolder.SaveConfiguration(classifier.Configuration, folder);
+    }
 }

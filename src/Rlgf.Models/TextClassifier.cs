@@ -20,8 +20,9 @@ public sealed record TextClassifier(string Folder, ISequenceClassifier Model, IT
     public static TextClassifier Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32)
     {
         var vocabulary = ModelConfiguration.Read(folder).Size("vocab_size");
-        var tokenizer = TokenizerFolder.Load(tokenizerFolder ?? folder);
-        TextModel.RequireFit(tokenizer, tokenizerFolder ?? folder, vocabulary, folder);
+        tokenizerFolder ??= TextModel.TokenizerFolderOf(folder);
+        var tokenizer = TokenizerFolder.Load(tokenizerFolder);
+        TextModel.RequireFit(tokenizer, tokenizerFolder, vocabulary, folder);
         return new TextClassifier(folder, SequenceClassifierFolder.Load(folder, device, precision), tokenizer);
     }
 

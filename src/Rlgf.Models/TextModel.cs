@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Lora;
 using Rlgf.Text;
 using Rlgf.Text.Tokenization;
 using static TorchSharp.torch;
@@ -23,11 +24,12 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
     {
         // The tokenizer first: it is read in no time, the weights of a large model are not.
         _ = ModelConfiguration.Read(folder);
-        var tokenizer = TokenizerFolder.Load(tokenizerFolder ?? folder);
+        tokenizerFolder ??= TokenizerFolderOf(folder);
+        var tokenizer = TokenizerFolder.Load(tokenizerFolder);
         var model = LanguageModelFolder.Load(folder, device, precision);
         try
         {
-            RequireFit(tokenizer, tokenizerFolder ?? folder, model.Shape.Vocabulary, folder);
+            RequireFit(tokenizer, tokenizerFolder, model.Shape.Vocabulary, folder);
             return new TextModel(folder, model, tokenizer, ReadEndTokens(folder, tokenizer));
         }
         catch
@@ -51,9 +53,13 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();
 
+    /// <summary>Where a folder's tokenizer is: in it, or beside the base model of an adapter that came without.</summary>
+    public static string TokenizerFolderOf(string folder) => TokenizerFolder.Exists(folder) ? folder : AdapterFolder.BaseOf(folder);
+
     private static IReadOnlyList<int> ReadEndTokens(string folder, ITokenizer tokenizer)
     {
         var path = Path.Combine(folder, "generation_config.json");
+        if (!File.Exists(path)) path = Path.Combine(AdapterFolder.BaseOf(folder), "generation_config.json");
         if (File.Exists(path))
         {
             try

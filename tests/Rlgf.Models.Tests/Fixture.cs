@@ -35,6 +35,9 @@ internal sealed class Fixture : IDisposable
         }
     }
 
+    /// <summary>Names of the tensors that are expected.</summary>
+    public IEnumerable<string> Tensors => _tensors.Entries.Keys;
+
     public Tensor Tensor(string name) => _tensors.Read(name);
 
     public void Dispose() => _tensors.Dispose();
@@ -58,10 +61,10 @@ internal sealed class Fixture : IDisposable
     }
 
     /// <summary>Both folders hold the same names, each with the same type, shape and numbers to the last bit.</summary>
-    public static void SameWeights(string expectedFolder, string folder)
+    public static void SameWeights(string expectedFolder, string folder, string file = "model.safetensors")
     {
-        using var expected = SafetensorsFile.Open(System.IO.Path.Combine(expectedFolder, "model.safetensors"));
-        using var actual = SafetensorsFile.Open(System.IO.Path.Combine(folder, "model.safetensors"));
+        using var expected = SafetensorsFile.Open(System.IO.Path.Combine(expectedFolder, file));
+        using var actual = SafetensorsFile.Open(System.IO.Path.Combine(folder, file));
         Assert.Equal(expected.Entries.Keys.Order(StringComparer.Ordinal), actual.Entries.Keys.Order(StringComparer.Ordinal));
         foreach (var name in expected.Entries.Keys)
         {

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Cli.Commands;
 
-/// <summary><c>rlgf convert</c>: a model, from a folder or a GGUF file, as a folder with its weights stored in a chosen type.</summary>
+/// <summary><c>rlgf convert</c>: a model, from a folder or a GGUF file, as a folder with its weights stored in a chosen type, an adapter merged into its base.</summary>
 internal static class ConvertCommand
 {
     /// <summary>The command.</summary>
@@ -16,13 +16,13 @@ internal static class ConvertCommand
     {
         var from = new Argument<string?>("IN") { Description = "The same as --model.", Arity = ArgumentArity.ZeroOrOne };
         var to = new Argument<string?>("OUT") { Description = "The same as --output.", Arity = ArgumentArity.ZeroOrOne };
-        var input = new Option<string?>("--model") { HelpName = "PATH", Description = "Folder of a language model or of a sequence classifier in the Hugging Face format, or a GGUF file." };
+        var input = new Option<string?>("--model") { HelpName = "PATH", Description = "Folder of a language model or of a sequence classifier in the Hugging Face format, of a LoRA adapter in PEFT's, or a GGUF file." };
         var output = new Option<string?>("--output") { HelpName = "DIR", Description = "Folder for the result, the tokenizer's files included." };
         var type = new Option<string>("--type") { HelpName = "TYPE", Description = "float32, or float16 or bfloat16 for half the size at a loss of accuracy.", DefaultValueFactory = _ => "float16" };
         type.AcceptOnlyFromAmong("float16", "bfloat16", "float32");
         var shard = CommonOptions.Number("--shard-size", 5000L, "The most megabytes of weights in one file.");
         var command = new Command("convert", CommonOptions.Describe(
-            "Writes a model again with its weights stored in another type, or a GGUF file as a folder in the Hugging Face format. Of GGUF, Llama and Qwen 2 models are converted (those of other families that call themselves " +
+            "Writes a model again with its weights stored in another type, an adapter added to the weights that it is for, or a GGUF file as a folder in the Hugging Face format. Of GGUF, Llama and Qwen 2 models are converted (those of other families that call themselves " +
             "so, such as SmolLM2, too), stored as F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K or Q8_K; the result has what the file says about tokenizer and chat template.",
             "rlgf convert model.Q4_K_M.gguf model --type bfloat16"))
         {
@@ -59,15 +59,15 @@ internal static class ConvertCommand
         if (isClassifier)
         {
             using var classifier = SequenceClassifierFolder.Load(input);
-            SequenceClassifierFolder.Save(classifier, output, type, shardBytes);
+            SequenceClassifierFolder.Save(classifier, output, type, shardBytes, mergeAdapter: true);
         }
         else
         {
             using var model = LanguageModelFolder.Load(input);
-            LanguageModelFolder.Save(model, output, type, shardBytes);
+            LanguageModelFolder.Save(model, output, type, shardBytes, mergeAdapter: true);
         }
 
-        TokenizerFolder.Copy(input, output);
+        TokenizerFolder.Copy(TextModel.TokenizerFolderOf(input), output);
         Report(isClassifier ? "classifier" : "language model", output, terminal);
     }
 

@@ -1,3 +1,4 @@
+using Rlgf.Models.Lora;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,14 +13,34 @@ internal sealed class Conv1D : nn.Module, IProjection
 
     public Conv1D(int inputs, int outputs, Device device) : base(nameof(Conv1D))
     {
+        Inputs = inputs;
+        Outputs = outputs;
         _weight = Weights.Parameter([inputs, outputs], device);
         _bias = Weights.Parameter([outputs], device);
         register_parameter("weight", _weight);
         register_parameter("bias", _bias);
     }
 
+    public int Inputs { get; }
+
+    public int Outputs { get; }
+
+    public LoraAdapter? Adapter { get; private set; }
+
     /// <summary>[N, in] → [N, out].</summary>
-    public Tensor Forward(Tensor x) => addmm(_bias, x, _weight, 1, 1);
+    public Tensor Forward(Tensor x)
+    {
+        var y = addmm(_bias, x, _weight, 1, 1);
+        return Adapter is null ? y : Adapter.AddTo(y, x);
+    }
+
+    public void Adapt(LoraAdapter adapter)
+    {
+        Adapter = adapter;
+        NamedModules.Register(this, adapter.Named());
+    }
+
+    public Tensor MergedWeight() => Adapter is null ? _weight.alias() : _weight + Adapter.Product().t();
 
     /// <summary>Weight from N(0, deviation²), bias zero.</summary>
     public void Initialise(double deviation, Generator random)

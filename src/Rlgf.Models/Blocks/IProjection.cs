@@ -1,3 +1,4 @@
+using Rlgf.Models.Lora;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Blocks;
@@ -5,8 +6,23 @@ namespace Rlgf.Models.Blocks;
 /// <summary>A learned linear map of states, a module whatever way its weight is stored.</summary>
 internal interface IProjection
 {
+    /// <summary>Width of what it reads.</summary>
+    int Inputs { get; }
+
+    /// <summary>Width of what it gives.</summary>
+    int Outputs { get; }
+
+    /// <summary>What is added to the map and trained in its place; null for none.</summary>
+    LoraAdapter? Adapter { get; }
+
     /// <summary>[…, in] → […, out].</summary>
     Tensor Forward(Tensor x);
+
+    /// <summary>Takes an adapter, whose parameters then are parameters of the map.</summary>
+    void Adapt(LoraAdapter adapter);
+
+    /// <summary>The weight as it is stored, with what the adapter adds to it. Belongs to the caller's scope.</summary>
+    Tensor MergedWeight();
 
     /// <summary>Weight from N(0, deviation²), shift zero.</summary>
     void Initialise(double deviation, Generator random);

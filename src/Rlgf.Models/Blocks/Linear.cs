@@ -1,3 +1,4 @@
+using Rlgf.Models.Lora;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,6 +13,8 @@ internal sealed class Linear : nn.Module, IProjection
 
     public Linear(int inputs, int outputs, bool bias, Device device) : base(nameof(Linear))
     {
+        Inputs = inputs;
+        Outputs = outputs;
         _weight = Weights.Parameter([outputs, inputs], device);
         register_parameter("weight", _weight);
         if (!bias) return;
@@ -19,7 +22,25 @@ internal sealed class Linear : nn.Module, IProjection
         register_parameter("bias", _bias);
     }
 
-    public Tensor Forward(Tensor x) => nn.functional.linear(x, _weight, _bias);
+    public int Inputs { get; }
+
+    public int Outputs { get; }
+
+    public LoraAdapter? Adapter { get; private set; }
+
+    public Tensor Forward(Tensor x)
+    {
+        var y = nn.functional.linear(x, _weight, _bias);
+        return Adapter is null ? y : Adapter.AddTo(y, x);
+    }
+
+    public void Adapt(LoraAdapter adapter)
+    {
+        Adapter = adapter;
+        NamedModules.Register(this, adapter.Named());
+    }
+
+    public Tensor MergedWeight() => Adapter is null ? _weight.alias() : _weight + Adapter.Product();
 
     public void Initialise(double deviation, Generator random)
     {

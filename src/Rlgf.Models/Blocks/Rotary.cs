@@ -127,7 +127,7 @@ internal sealed class RotaryTables(RotarySettings settings, Device device) : IDi
 /// <param name="Interleaved">Whether neighbours make a pair.</param>
 internal readonly record struct Rotation(Tensor Cosines, Tensor Sines, bool Interleaved)
 {
-    /// <summary>Queries or keys [B, T, H, D/H] → the same, the first r numbers of each head rotated.</summary>
+    /// <summary>Queries or keys [B, T, H, D/H] → the same of the same type, the first r numbers of each head rotated.</summary>
     public Tensor Apply(Tensor x)
     {
         using var scope = NewDisposeScope();

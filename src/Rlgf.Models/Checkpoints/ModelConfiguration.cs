@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Rlgf.Models.Lora;
 using Rlgf.Text;
 
 namespace Rlgf.Models.Checkpoints;
@@ -31,12 +32,13 @@ public sealed class ModelConfiguration
     /// <summary>Whether the folder holds a sequence classifier rather than a language model, by its architecture's name.</summary>
     public bool IsClassifier => Architecture?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) == true;
 
-    /// <summary>Reads a folder's <c>config.json</c>.</summary>
+    /// <summary>Reads a folder's <c>config.json</c>; that of its base model where the folder holds an adapter.</summary>
     /// <exception cref="InputException">It's absent or not a JSON object.</exception>
     public static ModelConfiguration Read(string folder)
     {
         var path = Path.Combine(folder, "config.json");
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, model.safetensors).");
+        if (!File.Exists(path) && AdapterFolder.Is(folder)) return AdapterFolder.ReadModelConfiguration(folder);
         if (!File.Exists(path)) throw new InputException($"{path}: the file is missing; a model's folder holds config.json and model.safetensors.");
         try
         {
@@ -75,9 +77,12 @@ public sealed class ModelConfiguration
     /// <summary>A positive number that must be there.</summary>
     public double Positive(string key) => OptionalPositive(key) ?? throw Fault(key, "is missing");
 
+    /// <summary>A number, or null where the key is absent or null.</summary>
+    public double? Number(string key) => Get<double>(key, "a number");
+
     /// <summary>A positive number, or null where the key is absent or null.</summary>
     public double? OptionalPositive(string key) =>
-        Get<double>(key, "a number") is not { } value ? null : value > 0 && double.IsFinite(value) ? value : throw Fault(key, $"is {value}: it must be positive");
+        Number(key) is not { } value ? null : value > 0 && double.IsFinite(value) ? value : throw Fault(key, $"is {value}: it must be positive");
 
     /// <summary>The settings under a key, or null where it is absent or null.</summary>
     public ModelConfiguration? Section(string key) => _json[key] switch

@@ -1,3 +1,4 @@
+using Rlgf.Models.Lora;
 using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -40,14 +41,42 @@ internal static class ModuleWeights
         foreach (var (source, parameter) in copies) checkpoint.CopyTo(source, parameter);
     }
 
-    /// <summary>Copies the parameters of one module into those of the same name of another; those that only one of them has stay.</summary>
+    /// <summary>
+    /// Copies the parameters of one module into those of the same name of another; those that only one of them has stay. What is frozen is frozen in both, and where the types are the same, both use the same memory for it.
+    /// An adapter comes along.
+    /// </summary>
     public static void Copy(nn.Module from, nn.Module to)
     {
         using var gradients = no_grad();
+        if (LoraAdapters.ConfigurationOf(from) is { } adapter && !LoraAdapters.Has(to))
+            LoraAdapters.Attach(to, adapter, LoraAdapters.Projections(from).Where(named => named.Projection.Adapter is not null).Select(named => named.Name).ToHashSet(StringComparer.Ordinal));
         var source = Named(from).ToDictionary(StringComparer.Ordinal);
         foreach (var (name, parameter) in Named(to))
         {
-            if (source.TryGetValue(name, out var value)) parameter.copy_(value);
+            if (!source.TryGetValue(name, out var value)) continue;
+            if (!value.requires_grad) parameter.requires_grad = false;
+            if (!value.requires_grad && parameter.dtype == value.dtype && parameter.device.ToString() == value.device.ToString()) parameter.set_(value);
+            else parameter.copy_(value);
+        }
+    }
+
+    /// <summary>A module's weights as a whole model's, to be stored: where a map has an adapter, what it adds is part of the weight.</summary>
+    public static IEnumerable<TensorToStore> ToStore(nn.Module module, ScalarType type)
+    {
+        var adapted = LoraAdapters.Projections(module).Where(named => named.Projection.Adapter is not null).ToDictionary(named => named.Name, named => named.Projection, StringComparer.Ordinal);
+        foreach (var (name, parameter) in Named(module))
+        {
+            var (map, part) = name.LastIndexOf('.') is var dot && dot >= 0 ? (name[..dot], name[dot..]) : ("", name);
+            if (map.EndsWith(".lora_A", StringComparison.Ordinal) || map.EndsWith(".lora_B", StringComparison.Ordinal)) continue;
+            yield return part == ".weight" && adapted.TryGetValue(map, out var projection)
+                ? new TensorToStore(name, type, parameter.shape, () => Merge(projection))
+                : TensorToStore.Of(name, parameter, type);
+        }
+
+        static Tensor Merge(Blocks.IProjection projection)
+        {
+            using var gradients = no_grad();
+            return projection.MergedWeight();
         }
     }
 

@@ -16,6 +16,9 @@ internal sealed class TokenizerFiles
 
     private static readonly string[] Names = [Tokenizer, Vocabulary, Merges, SentencePieces, OtherSentencePieces, WordList, Configuration, SpecialTokens, AddedTokens, ChatTemplate];
 
+    /// <summary>The files of which a tokenizer has one at least.</summary>
+    public static readonly string[] Vocabularies = [Tokenizer, Vocabulary, SentencePieces, OtherSentencePieces, WordList];
+
     private readonly string _source;
     private readonly Dictionary<string, byte[]> _contents;
 

@@ -17,6 +17,9 @@ public static class TokenizerFolder
     /// <exception cref="InputException">A file can't be read or written.</exception>
     public static void Copy(string from, string to) => TokenizerFiles.Read(from).Save(to);
 
+    /// <summary>Whether a folder holds a tokenizer: any of the files that <see cref="Load"/> begins with.</summary>
+    public static bool Exists(string folder) => TokenizerFiles.Vocabularies.Any(name => File.Exists(Path.Combine(folder, name)));
+
     internal static ITokenizer Build(TokenizerFiles files)
     {
         var configuration = new TokenizerConfiguration(files);

@@ -154,12 +154,14 @@ public static class RunChecks
             : null;
     }
 
-    /// <summary>Whether some parameter of one module lies in the same memory as one of the other: an update of one then changes both.</summary>
+    /// <summary>Whether some parameter that is trained lies in the same memory in both modules: an update of one then changes both. Frozen ones may.</summary>
     public static bool ShareWeights(nn.Module one, nn.Module other)
     {
         if (ReferenceEquals(one, other)) return true;
-        var addresses = one.parameters().Where(parameter => parameter.numel() > 0).Select(Address).ToHashSet();
-        return other.parameters().Any(parameter => parameter.numel() > 0 && addresses.Contains(Address(parameter)));
+        var addresses = one.parameters().Where(IsTrained).Select(Address).ToHashSet();
+        return other.parameters().Any(parameter => IsTrained(parameter) && addresses.Contains(Address(parameter)));
+
+        static bool IsTrained(Tensor parameter) => parameter.requires_grad && parameter.numel() > 0;
     }
 
     private static IntPtr Address(Tensor tensor) => tensor.storage<float>().data_ptr();

@@ -68,7 +68,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
     public TrainingState? LoadNewest()
     {
         if (Newest() is not { } newest) return null;
-        RestorePolicy(Path.Combine(newest, "policy"));
+        LanguageModelFolder.LoadWeights(setup.Policy, Path.Combine(newest, "policy"));
         var criticsPath = Path.Combine(newest, "critics.safetensors");
         using (var file = SafetensorsFile.Open(criticsPath))
         using (no_grad())
@@ -89,15 +89,6 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         {
             throw new InputException($"{statePath}: it can't be read ({exception.Message.ReplaceLineEndings(" ")}); remove this checkpoint to go on from the one before.", exception);
         }
-    }
-
-    private void RestorePolicy(string path)
-    {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        using var saved = LanguageModelFolder.Load(path, setup.Policy.Device);
-        var parameters = setup.Policy.Module.named_parameters().ToDictionary(named => named.name, named => named.parameter);
-        foreach (var (name, parameter) in saved.Module.named_parameters()) parameters[name].copy_(parameter);
     }
 
     private string? Newest() => Whole().LastOrDefault();

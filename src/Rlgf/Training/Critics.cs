@@ -60,7 +60,7 @@ public sealed class Critics : IDisposable
         return head.call(states).squeeze(-1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Parameters by name: <c>policy.head.weight</c>, <c>guide.trunk.…</c>, and so on; what a checkpoint keeps.</summary>
+    /// <summary>Parameters that are trained, by name: <c>policy.head.weight</c>, <c>guide.trunk.…</c>, and so on; what a checkpoint keeps.</summary>
     public IEnumerable<(string Name, Parameter Parameter)> NamedParameters()
     {
         foreach (var (actor, (head, trunk)) in _critics)
@@ -68,7 +68,7 @@ public sealed class Critics : IDisposable
             var name = actor == Actor.Policy ? "policy" : "guide";
             foreach (var (parameterName, parameter) in head.named_parameters()) yield return ($"{name}.head.{parameterName}", parameter);
             if (trunk is null) continue;
-            foreach (var (parameterName, parameter) in trunk.Module.named_parameters()) yield return ($"{name}.trunk.{parameterName}", parameter);
+            foreach (var (parameterName, parameter) in trunk.Module.named_parameters().Where(named => named.parameter.requires_grad)) yield return ($"{name}.trunk.{parameterName}", parameter);
         }
     }
 

@@ -1,0 +1,120 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Lora;
+
+/// <summary>Adapters in the folder layout of PEFT: <c>adapter_config.json</c>, which names the base model, and <c>adapter_model.safetensors</c>. Such a folder can be given wherever a model's can.</summary>
+internal static class AdapterFolder
+{
+    private const string ConfigurationFile = "adapter_config.json";
+    private const string WeightsFile = "adapter_model.safetensors";
+    private const string PyTorchWeightsFile = "adapter_model.bin";
+    private const string Prefix = "base_model.model.";
+
+    /// <summary>Whether a folder holds an adapter rather than a whole model.</summary>
+    public static bool Is(string folder) => File.Exists(Path.Combine(folder, ConfigurationFile));
+
+    /// <summary>The base model's folder, where the adapter's has no file of its own.</summary>
+    /// <param name="folder">A folder of an adapter, or of a whole model.</param>
+    /// <returns>The base's folder, or the given one.</returns>
+    public static string BaseOf(string folder)
+    {
+        if (!Is(folder)) return folder;
+        var configuration = ReadConfiguration(folder);
+        var name = configuration.Text("base_model_name_or_path") ?? throw configuration.Fault("base_model_name_or_path", "is missing: it says which model the adapter is for");
+        // PEFT looks from the working folder; adapters that travel with their base are beside it.
+        string[] places = [Path.Combine(folder, name), Path.GetFullPath(name)];
+        return places.FirstOrDefault(place => File.Exists(Path.Combine(place, "config.json")))
+            ?? throw configuration.Fault("base_model_name_or_path", $"is '{name}', where there is no model: put the base model there, or write the path of its folder");
+    }
+
+    /// <summary>The <c>config.json</c> of a folder with an adapter: its own where it has one, else the base's, made a classifier's where the adapter is one's.</summary>
+    public static ModelConfiguration ReadModelConfiguration(string folder)
+    {
+        var configuration = ModelConfiguration.Read(BaseOf(folder));
+        if (ReadConfiguration(folder).Text("task_type") != "SEQ_CLS" || configuration.IsClassifier) return configuration;
+        using var weights = Open(folder);
+        var head = weights.Entries.FirstOrDefault(entry => entry.Key.EndsWith("score.weight", StringComparison.Ordinal) || entry.Key.EndsWith("classifier.weight", StringComparison.Ordinal)).Value
+            ?? throw new InputException($"{weights.Path}: the adapter is a classifier's and has no head (score.weight).");
+        var json = configuration.ToJson();
+        json["architectures"] = new JsonArray(ModelFamilies.Of(configuration).ClassifierArchitecture);
+        var names = new JsonObject();
+        for (var label = 0; label < head.Shape[0]; label++) names[label.ToString(CultureInfo.InvariantCulture)] = string.Create(CultureInfo.InvariantCulture, $"LABEL_{label}");
+        json["id2label"] ??= names;
+        return new ModelConfiguration(json, configuration.Source);
+    }
+
+    /// <summary>Puts a folder's adapter on a module, unless it has one, and reads its weights.</summary>
+    /// <exception cref="InputException">Lists all names that are missing or unexpected and all wrong shapes.</exception>
+    public static void Load(nn.Module module, string folder)
+    {
+        var configuration = LoraConfiguration.Read(ReadConfiguration(folder));
+        using var weights = Open(folder);
+        var stored = weights.Entries.Keys.ToDictionary(NameInModule, StringComparer.Ordinal);
+        if (!LoraAdapters.Has(module))
+            LoraAdapters.Attach(module, configuration, stored.Keys.Where(name => name.EndsWith(".lora_A.weight", StringComparison.Ordinal)).Select(name => name[..^".lora_A.weight".Length]).ToHashSet(StringComparer.Ordinal));
+
+        var faults = new List<string>();
+        var copies = new List<(string Source, Tensor Parameter)>();
+        foreach (var (name, parameter) in ModuleWeights.Named(module).Where(named => LoraAdapters.IsTrained(named.Key, configuration)))
+        {
+            if (!stored.Remove(name, out var source)) faults.Add($"'{name}' is missing");
+            else if (!weights.Entries[source].Shape.SequenceEqual(parameter.shape))
+                faults.Add($"'{source}' has the shape {Shapes.Format(weights.Entries[source].Shape)} where the base model and r ask for {Shapes.Format(parameter.shape)}");
+            else copies.Add((source, parameter));
+        }
+
+        faults.AddRange(stored.Values.Order(StringComparer.Ordinal).Select(name => $"'{name}' is unexpected"));
+        if (faults.Count > 0) throw new InputException($"{weights.Path}: the adapter doesn't fit the base model: {string.Join("; ", faults)}.");
+        foreach (var (source, parameter) in copies) weights.CopyTo(source, parameter);
+    }
+
+    /// <summary>Whether a folder's adapter brings a parameter that the base may lack, such as a classifier's head.</summary>
+    public static Func<string, bool> Brings(string folder)
+    {
+        var configuration = LoraConfiguration.Read(ReadConfiguration(folder));
+        return name => LoraAdapters.IsTrained(name, configuration);
+    }
+
+    /// <summary>Writes a module's adapter.</summary>
+    public static void Save(nn.Module module, LoraConfiguration configuration, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        var trained = ModuleWeights.Named(module).Where(named => LoraAdapters.IsTrained(named.Key, configuration));
+        SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), trained.Select(named => KeyValuePair.Create(Prefix + named.Key, named.Value)));
+        AtomicFile.WriteText(Path.Combine(folder, ConfigurationFile), configuration.Json.ToJsonString(JsonFormat.Indented));
+    }
+
+    private static string NameInModule(string name)
+    {
+        // Some versions of PEFT name the level at which it keeps a module that is trained whole.
+        var inside = name.StartsWith(Prefix, StringComparison.Ordinal) ? name[Prefix.Length..] : name;
+        return inside.Replace(".modules_to_save.", ".", StringComparison.Ordinal);
+    }
+
+    private static ITensorFile Open(string folder)
+    {
+        var path = Path.Combine(folder, WeightsFile);
+        var older = Path.Combine(folder, PyTorchWeightsFile);
+        return !File.Exists(path) && File.Exists(older) ? PyTorchFile.Open(older) : SafetensorsFile.Open(path);
+    }
+
+    private static ModelConfiguration ReadConfiguration(string folder)
+    {
+        var path = Path.Combine(folder, ConfigurationFile);
+        try
+        {
+            return new ModelConfiguration(JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"), path);
+        }
+        catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+using Rlgf.Models.Blocks;
+using Rlgf.Models.Checkpoints;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Lora;
+
+/// <summary>
+/// Puts adapters on models. What a model had then stays as it is: only the adapter is trained, only the adapter is saved, and a clone uses the same memory for all that isn't trained.
+/// </summary>
+public static class LoraAdapters
+{
+    /// <summary>Modules of classifiers that the trunk doesn't have: they are trained whole, since they begin at random.</summary>
+    private static readonly string[] Heads = ["score", "classifier", "pre_classifier"];
+
+    /// <summary>Puts a new adapter on a language model.</summary>
+    /// <param name="model">The model; it gives the same logits as before until the adapter is trained.</param>
+    /// <param name="settings">The adapter.</param>
+    /// <param name="baseFolder">Where the model came from: who loads the adapter will look there.</param>
+    /// <param name="seed">Decides the adapter's beginning.</param>
+    /// <exception cref="InputException">A target isn't there, or the model has an adapter.</exception>
+    public static void Attach(ILanguageModel model, LoraSettings settings, string baseFolder, ulong seed) =>
+        Attach(model.Module, settings, baseFolder, (bool?)model.Configuration["is_encoder_decoder"] == true ? "SEQ_2_SEQ_LM" : "CAUSAL_LM", [], seed, model.Device);
+
+    /// <summary>Puts a new adapter on a classifier, whose head is trained whole.</summary>
+    /// <param name="classifier">The classifier.</param>
+    /// <param name="settings">The adapter.</param>
+    /// <param name="baseFolder">Where its trunk came from.</param>
+    /// <param name="seed">Decides the adapter's beginning.</param>
+    /// <exception cref="InputException">A target isn't there, or the classifier has an adapter.</exception>
+    public static void Attach(ISequenceClassifier classifier, LoraSettings settings, string baseFolder, ulong seed)
+    {
+        var heads = Heads.Where(head => classifier.Module.named_children().Any(child => child.name == head)).ToArray();
+        Attach(classifier.Module, settings, baseFolder, "SEQ_CLS", heads, seed, classifier.Module.parameters().First().device);
+    }
+
+    /// <summary>Whether a model has an adapter.</summary>
+    public static bool Has(nn.Module module) => ConfigurationOf(module) is not null;
+
+    /// <summary>Freezes all parameters of a model: clones of it share them.</summary>
+    public static void Freeze(nn.Module module)
+    {
+        foreach (var parameter in module.parameters()) parameter.requires_grad = false;
+    }
+
+    /// <summary>The settings of a model's adapter; null where it has none.</summary>
+    internal static LoraConfiguration? ConfigurationOf(nn.Module module) => Projections(module).Select(named => named.Projection.Adapter).FirstOrDefault(adapter => adapter is not null)?.Configuration;
+
+    /// <summary>All maps that may have an adapter, by name.</summary>
+    internal static IEnumerable<(string Name, IProjection Projection)> Projections(nn.Module module) =>
+        module.named_modules().Where(named => named.module is IProjection).Select(named => (named.name, (IProjection)named.module));
+
+    /// <summary>Puts adapters without values on the maps of the given names, and freezes all but them and the modules that are trained whole.</summary>
+    internal static void Attach(nn.Module module, LoraConfiguration configuration, IReadOnlySet<string> names)
+    {
+        Freeze(module);
+        using var type = new Weights.TypeScope(module.parameters().First().dtype);
+        foreach (var (name, projection) in Projections(module).Where(named => names.Contains(named.Name)).ToArray())
+            projection.Adapt(new LoraAdapter(configuration, projection.Inputs, projection.Outputs, module.parameters().First().device));
+        foreach (var (name, parameter) in module.named_parameters())
+        {
+            if (IsTrained(name, configuration)) parameter.requires_grad = true;
+        }
+    }
+
+    /// <summary>Whether a parameter belongs to the adapter rather than to the base.</summary>
+    internal static bool IsTrained(string name, LoraConfiguration configuration) =>
+        name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || name.EndsWith(".lora_B.weight", StringComparison.Ordinal)
+        || configuration.ModulesToSave.Any(head => $".{name}".Contains($".{head}.", StringComparison.Ordinal));
+
+    private static void Attach(nn.Module module, LoraSettings settings, string baseFolder, string task, string[] heads, ulong seed, Device device)
+    {
+        if (Has(module)) throw new InputException("The model has an adapter already: train that one, or merge it first (rlgf convert).");
+        var names = Projections(module).Select(named => named.Name).Where(name => name.Contains('.', StringComparison.Ordinal) && !Heads.Contains(name.Split('.')[0])).ToArray();
+        var targets = settings.TargetModules is [LoraSettings.AllLinear] ? names.Select(LastPart).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray() : [.. settings.TargetModules];
+        foreach (var target in targets)
+        {
+            if (!names.Any(name => Matches(name, target)))
+                throw new InputException($"There is no linear map '{target}' for an adapter: the model has {string.Join(", ", names.Select(LastPart).Distinct(StringComparer.Ordinal))}.");
+        }
+
+        var chosen = names.Where(name => targets.Any(target => Matches(name, target))).ToHashSet(StringComparer.Ordinal);
+        var transposed = Projections(module).Any(named => named.Projection is Conv1D && chosen.Contains(named.Name));
+        Attach(module, LoraConfiguration.Of(settings, targets, Path.GetFullPath(baseFolder), task, transposed, heads), chosen);
+        using var random = new Generator(seed, device);
+        foreach (var (_, projection) in Projections(module)) projection.Adapter?.Initialise(random);
+    }
+
+    private static bool Matches(string name, string target) => name == target || name.EndsWith($".{target}", StringComparison.Ordinal);
+
+    private static string LastPart(string name) => name[(name.LastIndexOf('.') + 1)..];
+}

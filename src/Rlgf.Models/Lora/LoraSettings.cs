@@ -1,0 +1,28 @@
+using Rlgf.Text;
+
+namespace Rlgf.Models.Lora;
+
+/// <summary>A new low-rank adapter (Hu et al. 2022): the weights of a model stay as they are, and to some of its maps a product of two narrow ones is added, which is trained.</summary>
+public sealed record LoraSettings
+{
+    /// <summary>The target that stands for all linear maps but the head.</summary>
+    public const string AllLinear = "all-linear";
+
+    /// <summary>r: width between the two narrow maps.</summary>
+    [Limits(AtLeast = 1)]
+    public int Rank { get; init; } = 8;
+
+    /// <summary>The product is multiplied by alpha / r.</summary>
+    [Limits(Above = 0)]
+    public double Alpha { get; init; } = 16;
+
+    /// <summary>Share of the product's inputs that supervised training leaves out at random. Reinforcement learning leaves out none: the policy that learns is the one that wrote.</summary>
+    [Limits(AtLeast = 0, AtMost = 0.99)]
+    public double Dropout { get; init; }
+
+    /// <summary>Which maps: last parts of their names in the checkpoint, such as <c>q_proj</c> or <c>self_attn.q_proj</c>; or <c>all-linear</c> alone.</summary>
+    public IReadOnlyList<string> TargetModules { get; init; } = [AllLinear];
+
+    /// <summary>Whether the product is multiplied by alpha / √r instead (Kalajdzievski 2023).</summary>
+    public bool RankStabilised { get; init; }
+}

@@ -1,0 +1,252 @@
+using System.Text.Json.Nodes;
+using Rlgf.Models.Blocks;
+using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Lora;
+using Rlgf.Models.Optimizers;
+using Rlgf.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.Tests;
+
+/// <summary>Low-rank adapters against PEFT, and what training with them leaves alone; see fixtures/README.md.</summary>
+public sealed class LoraTests : IDisposable
+{
+    private const double Tolerance = 1e-4;
+
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public static TheoryData<string> Adapters => [.. Fixture.Of("lora")];
+
+    public void Dispose() => _scope.Dispose();
+
+    [Theory, MemberData(nameof(Adapters))]
+    public void Logits_with_and_without_an_adapter_and_merged_equal_those_of_peft(string name)
+    {
+        using var fixture = new Fixture(name);
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        using var model = LanguageModelFolder.Load(fixture.Folder);
+        using var plain = LanguageModelFolder.Load(Path.Combine(fixture.Folder, (string)fixture.Expected["base"]!));
+        Fixture.Close(fixture.Tensor("logits_with_adapter"), Fixture.AllLogits(model, rows), Tolerance);
+        Fixture.Close(fixture.Tensor("logits_without_adapter"), Fixture.AllLogits(plain, rows), Tolerance);
+
+        using var folder = new TemporaryFolder();
+        LanguageModelFolder.Save(model, folder.Path, mergeAdapter: true);
+        using var merged = LanguageModelFolder.Load(folder.Path);
+        Assert.False(LoraAdapters.Has(merged.Module));
+        Fixture.Close(fixture.Tensor("logits_merged"), Fixture.AllLogits(merged, rows), Tolerance);
+        var weight = fixture.Tensors.Single(tensor => tensor.StartsWith("merged.", StringComparison.Ordinal));
+        Fixture.Close(fixture.Tensor(weight), merged.Module.named_parameters().Single(named => $"merged.{named.name}" == weight).parameter, 1e-6);
+    }
+
+    [Theory, MemberData(nameof(Adapters))]
+    public void A_saved_adapter_has_the_same_names_shapes_and_bytes_and_settings(string name)
+    {
+        using var fixture = new Fixture(name);
+        using var model = LanguageModelFolder.Load(fixture.Folder);
+        using var folder = new TemporaryFolder();
+        LanguageModelFolder.Save(model, folder.Path);
+        Fixture.SameWeights(fixture.Folder, folder.Path, "adapter_model.safetensors");
+        Assert.False(File.Exists(folder.File("model.safetensors")));
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(File.ReadAllText(Path.Combine(fixture.Folder, "adapter_config.json"))), JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))));
+    }
+
+    [Fact]
+    public void The_decoder_and_a_clone_have_the_adapter_too()
+    {
+        using var fixture = new Fixture("llama_lora_all");
+        using var model = LanguageModelFolder.Load(fixture.Folder);
+        using var clone = model.Clone();
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        var logits = fixture.Tensor("logits_with_adapter");
+        Fixture.Close(logits, Fixture.AllLogits(clone, rows), Tolerance);
+        using var decoder = clone.StartDecoding([new TokenRow(rows[0][..^1], [])], 1);
+        decoder.Append([rows[0][^1]]);
+        Fixture.Close(logits[rows[0].Length - 1], decoder.NextLogits[0], Tolerance);
+    }
+
+    [Theory]
+    [InlineData("gpt2", false)]
+    [InlineData("llama", true)]
+    public void A_new_adapter_changes_nothing_until_it_is_trained_and_then_only_itself(string name, bool rankStabilised)
+    {
+        using var fixture = new Fixture(name);
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        using var model = LanguageModelFolder.Load(fixture.Folder);
+        LoraAdapters.Attach(model, new LoraSettings { Rank = 3, RankStabilised = rankStabilised }, fixture.Folder, seed: 1);
+        Fixture.Close(fixture.Tensor("logits"), Fixture.AllLogits(model, rows), Tolerance);
+        using var reference = model.Clone();
+
+        var (before, after) = Train(model, rows);
+
+        Assert.True(after < before - 0.1, $"The loss went from {before} to {after}.");
+        Fixture.Close(fixture.Tensor("logits"), Fixture.AllLogits(reference, rows), Tolerance);
+        using var original = SafetensorsFile.Open(Path.Combine(fixture.Folder, "model.safetensors"));
+        foreach (var (parameterName, parameter) in model.Module.named_parameters().Where(named => !named.parameter.requires_grad))
+            Assert.True(original.Read(parameterName).bytes.SequenceEqual(parameter.bytes), parameterName);
+
+        using var folder = new TemporaryFolder();
+        LanguageModelFolder.Save(model, folder.Path);
+        using var again = LanguageModelFolder.Load(folder.Path);
+        Fixture.Close(Fixture.AllLogits(model, rows), Fixture.AllLogits(again, rows), 0);
+        Assert.Equal(rankStabilised, (bool)JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))!["use_rslora"]!);
+    }
+
+    [Fact]
+    public void Clones_share_the_memory_of_the_base_and_outlive_each_other()
+    {
+        using var fixture = new Fixture("llama_lora");
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        var model = LanguageModelFolder.Load(fixture.Folder);
+        using var clone = model.Clone();
+        var parameters = clone.Module.named_parameters().ToDictionary(named => named.name, named => named.parameter, StringComparer.Ordinal);
+        foreach (var (name, parameter) in model.Module.named_parameters())
+        {
+            var isShared = parameter.storage<float>().data_ptr() == parameters[name].storage<float>().data_ptr();
+            Assert.Equal(!name.Contains("lora_", StringComparison.Ordinal), isShared);
+            Assert.Equal(parameter.requires_grad, parameters[name].requires_grad);
+        }
+
+        model.Dispose();
+        Fixture.Close(fixture.Tensor("logits_with_adapter"), Fixture.AllLogits(clone, rows), Tolerance);
+    }
+
+    [Fact]
+    public void Gradients_of_an_adapter_follow_from_that_of_the_weight_it_is_added_to()
+    {
+        // W' = W + s B A, so dB = s dW' Aᵀ and dA = s Bᵀ dW'.
+        using var fixture = new Fixture("llama_lora");
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        using var model = LanguageModelFolder.Load(fixture.Folder);
+        using var folder = new TemporaryFolder();
+        LanguageModelFolder.Save(model, folder.Path, mergeAdapter: true);
+        using var merged = LanguageModelFolder.Load(folder.Path);
+        Loss(model, rows).backward();
+        Loss(merged, rows).backward();
+        Tensor Parameter(ILanguageModel of, string name) => of.Module.named_parameters().Single(named => named.name == name).parameter;
+        const string Map = "model.layers.1.self_attn.v_proj";
+        var scaling = (float)fixture.Expected["scaling"]!;
+        var (down, up, weight) = (Parameter(model, $"{Map}.lora_A.weight"), Parameter(model, $"{Map}.lora_B.weight"), Parameter(merged, $"{Map}.weight"));
+        Fixture.Close(scaling * weight.grad!.matmul(down.detach().t()), up.grad!, Tolerance);
+        Fixture.Close(scaling * up.detach().t().matmul(weight.grad!), down.grad!, Tolerance);
+        Assert.True(Parameter(model, $"{Map}.weight").grad is null);
+    }
+
+    [Fact]
+    public void Dropout_leaves_out_inputs_of_the_product_only_where_training_asks_for_it()
+    {
+        TorchRuntime.Load();
+        using var random = new Generator(1);
+        using var map = new Linear(40, 3, bias: false, CPU);
+        map.Initialise(1, random);
+        var configuration = LoraConfiguration.Of(new LoraSettings { Rank = 2, Dropout = 0.5 }, ["x"], "base", "CAUSAL_LM", false, []);
+        var adapter = new LoraAdapter(configuration, 40, 3, CPU);
+        map.Adapt(adapter);
+        using var gradients = no_grad();
+        foreach (var factor in map.parameters().Skip(1)) factor.normal_(0, 1, random);
+        var x = randn([1, 40], generator: random);
+        var exact = x.matmul(map.MergedWeight().t());
+        Fixture.Close(exact, map.Forward(x), 1e-4);
+
+        map.train();
+        manual_seed(1);
+        var draws = map.Forward(x.expand(20_000, 40));
+        Assert.True(draws.std(0).min().item<float>() > 1);
+        // The mean over many draws is what it is without dropout: its own deviation is that of one draw by √20000.
+        Assert.True(((draws.mean([0]) - exact).abs() < 4 * draws.std(0) / Math.Sqrt(20_000)).all().item<bool>());
+        map.eval();
+        Fixture.Close(exact, map.Forward(x), 1e-4);
+    }
+
+    [Fact]
+    public void A_classifier_with_an_adapter_trains_its_head_too_and_is_loaded_from_what_it_saved()
+    {
+        using var model = LanguageModelFolder.Load(Fixture.PathOf("gpt2"));
+        using var classifier = SequenceClassifierFolder.FromLanguageModel(model, ["bad", "good"], padId: null, seed: 7);
+        LoraAdapters.Attach(classifier, new LoraSettings { TargetModules = ["c_attn", "mlp.c_proj"] }, Fixture.PathOf("gpt2"), seed: 1);
+        var trained = classifier.Module.named_parameters().Where(named => named.parameter.requires_grad).Select(named => named.name).ToArray();
+        Assert.Equal(9, trained.Length); // two maps in two layers, two factors each, and the head
+        Assert.Contains("score.weight", trained);
+        using (no_grad()) foreach (var (_, parameter) in classifier.Module.named_parameters().Where(named => named.parameter.requires_grad)) parameter.add_(0.1f);
+
+        using var folder = new TemporaryFolder();
+        SequenceClassifierFolder.Save(classifier, folder.Path);
+        using var again = SequenceClassifierFolder.Load(folder.Path);
+        using var gradients = no_grad();
+        int[][] rows = [[1, 2, 3], [4]];
+        Assert.Equal(["bad", "good"], again.Labels);
+        Fixture.Close(classifier.Logits(rows), again.Logits(rows), 0);
+
+        // As PEFT leaves it: without a configuration of the model.
+        File.Delete(folder.File("config.json"));
+        using var plain = SequenceClassifierFolder.Load(folder.Path);
+        Assert.Equal(["LABEL_0", "LABEL_1"], plain.Labels);
+        Fixture.Close(classifier.Logits(rows), plain.Logits(rows), 0);
+
+        SequenceClassifierFolder.Save(classifier, folder.Path, mergeAdapter: true);
+        File.Delete(folder.File("adapter_config.json"));
+        using var merged = SequenceClassifierFolder.Load(folder.Path);
+        Fixture.Close(classifier.Logits(rows), merged.Logits(rows), Tolerance);
+    }
+
+    [Theory]
+    [InlineData("peft_type", "\"IA3\"", "peft_type is 'IA3': only LORA is supported")]
+    [InlineData("use_dora", "true", "use_dora is true, which isn't supported")]
+    [InlineData("bias", "\"all\"", "bias is 'all'")]
+    [InlineData("rank_pattern", """{"q_proj": 2}""", "rank_pattern is set, which isn't supported")]
+    [InlineData("r", "4", "'base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight' has the shape [3, 48] where the base model and r ask for [4, 48]")]
+    [InlineData("lora_dropout", "1.0", "lora_dropout is 1")]
+    [InlineData("base_model_name_or_path", "\"someone/llama\"", "base_model_name_or_path is 'someone/llama', where there is no model")]
+    [InlineData("base_model_name_or_path", "\"../gpt2\"", "'base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight' is unexpected")]
+    public void What_is_not_supported_or_does_not_fit_is_refused_by_name(string key, string value, string message)
+    {
+        using var models = new TemporaryFolder();
+        foreach (var name in new[] { "llama_lora", "llama", "gpt2" })
+        {
+            Directory.CreateDirectory(models.File(name));
+            foreach (var file in new[] { "config.json", "model.safetensors", "adapter_config.json", "adapter_model.safetensors" }.Where(file => File.Exists(Path.Combine(Fixture.PathOf(name), file))))
+                File.Copy(Path.Combine(Fixture.PathOf(name), file), Path.Combine(models.File(name), file));
+        }
+
+        var path = Path.Combine(models.File("llama_lora"), "adapter_config.json");
+        var configuration = (JsonObject)JsonNode.Parse(File.ReadAllText(path))!;
+        configuration[key] = JsonNode.Parse(value);
+        File.WriteAllText(path, configuration.ToJsonString());
+        Assert.Contains(message, Assert.Throws<InputException>(() => LanguageModelFolder.Load(models.File("llama_lora"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_target_that_the_model_does_not_have_is_refused_with_those_that_it_has()
+    {
+        using var model = LanguageModelFolder.Load(Fixture.PathOf("llama"));
+        var fault = Assert.Throws<InputException>(() => LoraAdapters.Attach(model, new LoraSettings { TargetModules = ["c_attn"] }, Fixture.PathOf("llama"), seed: 1));
+        Assert.Contains("'c_attn'", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("q_proj", fault.Message, StringComparison.Ordinal);
+        Assert.True(model.Module.parameters().All(parameter => parameter.requires_grad));
+    }
+
+    private static (double Before, double After) Train(ILanguageModel model, int[][] rows)
+    {
+        using var optimizer = new FusedAdamW(ParameterGroup.Of(model.Module, 0.01, 0), new AdamWSettings());
+        var losses = new List<double>();
+        for (var step = 0; step < 10; step++)
+        {
+            using var loss = Loss(model, rows);
+            losses.Add(loss.item<float>());
+            optimizer.ClearGradients();
+            loss.backward();
+            optimizer.Step();
+        }
+
+        return (losses[0], losses[^1]);
+    }
+
+    /// <summary>Of every token after the first.</summary>
+    private static Tensor Loss(ILanguageModel model, int[][] rows)
+    {
+        using var scope = NewDisposeScope();
+        var states = model.ResponseStates([.. rows.Select(row => new TokenRow([row[0]], row[1..]))]);
+        var packed = cat([.. rows.Select((row, b) => states[b].narrow(0, 0, row.Length - 1))], 0);
+        return nn.functional.cross_entropy(model.Logits(packed), tensor(rows.SelectMany(row => row[1..]).Select(id => (long)id).ToArray())).MoveToOuterDisposeScope();
+    }
+}
