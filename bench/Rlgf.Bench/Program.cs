@@ -18,6 +18,11 @@ const string usage = """
                           (generation and supervised steps; iterations go by the day) (default: day)
       --output FILE       figures as JSON
 
+    Or, in place of all that, how fast tokenizers are on one thread:
+
+      --tokenizers DIR    a tokenizer's folder, or a folder of such
+      --texts FILE        rows with a column "text", of which the first 2,000 are taken
+
     """;
 
 try
@@ -30,6 +35,12 @@ try
     }
 
     Clock.CountsProcessorTime = options.ProcessorTime;
+    if (options.Tokenizers is { } tokenizers)
+    {
+        TokenizerBenchmark.Run(tokenizers, options.Texts ?? throw new InputException("--tokenizers needs --texts; see --help."), options.Repeats);
+        return 0;
+    }
+
     TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
     var environment = RunEnvironment.Capture();
     Console.WriteLine($"{environment.Processor}, {environment.LogicalCores} cores, {environment.Threads} threads, libtorch {environment.Libtorch}, products {environment.MatmulPrecision}, {(options.ProcessorTime ? "processor time" : "time of day")}");
@@ -55,6 +66,12 @@ namespace Rlgf.Bench
     /// <summary>What was asked for.</summary>
     internal sealed record Options(IReadOnlyList<Workload> Workloads, IReadOnlyList<string> Algorithms, int Repeats, int? Threads, bool ProcessorTime, string? Output)
     {
+        /// <summary>Folder of tokenizers to measure in place of models.</summary>
+        public string? Tokenizers { get; init; }
+
+        /// <summary>Texts to measure them on.</summary>
+        public string? Texts { get; init; }
+
         private static readonly string[] Defaults = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive", "rloo"];
 
         /// <summary>Reads the arguments; null where help is asked for.</summary>
@@ -73,6 +90,8 @@ namespace Rlgf.Bench
                     "--threads" => options with { Threads = Count(arguments[i], value) },
                     "--clock" => options with { ProcessorTime = value switch { "day" => false, "processor" => true, _ => throw new InputException($"--clock is '{value}': it must be day or processor.") } },
                     "--output" => options with { Output = value },
+                    "--tokenizers" => options with { Tokenizers = value },
+                    "--texts" => options with { Texts = value },
                     _ => throw new InputException($"There is no option {arguments[i]}; see --help."),
                 };
             }

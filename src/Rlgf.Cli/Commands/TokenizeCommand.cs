@@ -9,7 +9,7 @@ internal static class TokenizeCommand
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
     {
-        var tokenizer = CommonOptions.Required("--tokenizer", "DIR", "Folder with tokenizer.json, or with vocab.json and merges.txt.");
+        var tokenizer = CommonOptions.Required("--tokenizer", "DIR", "Folder with tokenizer.json, or with an older tokenizer's files.");
         var input = CommonOptions.Required("--input", "FILE", "Rows {\"text\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input.");
         var output = CommonOptions.Output("{\"ids\", \"tokens\", \"offsets\"}");
         var command = new Command("tokenize", CommonOptions.Describe(

@@ -25,7 +25,9 @@ public interface ITokenizer
     /// Encodes text that goes on from tokens which are there already: nothing is put before it, and a special token's text in it is ordinary text, so that what
     /// somebody else wrote can't bring in an end of text. <see cref="Encode"/> does as well for tokenizers without special tokens and prefix space.
     /// </summary>
-    int[] EncodeContinuation(string text) => Encode(text);
+    /// <param name="text">The text.</param>
+    /// <param name="startsText">Whether no token is there after all, as before an encoder–decoder's response: then its first word is marked as a text's first.</param>
+    int[] EncodeContinuation(string text, bool startsText = false) => Encode(text);
 
     /// <summary>Encodes one text, or two, with the special tokens that the tokenizer puts around them, as a model reads them.</summary>
     /// <param name="first">The text, or the first of a pair.</param>

@@ -25,15 +25,16 @@ public static class TokenJoin
     /// <param name="tokenizer">The tokenizer of the tokens that are kept.</param>
     /// <param name="continuation">What somebody else wrote after them. A special token's text in it is ordinary text.</param>
     /// <param name="most">Give no more than this many tokens; the text is then cut where a character ends.</param>
+    /// <param name="startsText">Whether no tokens are kept and the text is one of its own, as an encoder–decoder's response is; otherwise it goes on from the prompt at least.</param>
     /// <returns>The ids to append to tokens that end on a character (<see cref="KeepAtMost"/>), and whether they are all of the continuation.</returns>
     /// <remarks>
     /// The continuation is encoded by itself. Encoding the whole text anew could merge across the seam and so change tokens that somebody chose, whose
     /// log-probabilities are known; the price is that a word which the seam divides is spelled by other tokens than usual.
     /// </remarks>
-    public static (int[] Ids, bool IsWhole) Continue(ITokenizer tokenizer, string continuation, int most = int.MaxValue)
+    public static (int[] Ids, bool IsWhole) Continue(ITokenizer tokenizer, string continuation, int most = int.MaxValue, bool startsText = false)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        var ids = tokenizer.EncodeContinuation(continuation);
+        var ids = tokenizer.EncodeContinuation(continuation, startsText);
         return ids.Length <= most ? (ids, true) : (ids[..KeepAtMost(tokenizer, ids, most)], false);
     }
 }

@@ -65,16 +65,17 @@ internal sealed class TokenizerPipeline : ITokenizer
         {
             if (most < template.AddedTokens)
                 throw new InputException($"A limit of {most} tokens leaves no room for a text: the tokenizer itself adds {template.AddedTokens}.");
-            _parts.Truncation.Apply(ref firstIds, ref secondIds, most - template.AddedTokens);
+            var truncation = template == _parts.Single ? _parts.Truncation with { Which = TruncatedText.Longest } : _parts.Truncation;
+            truncation.Apply(ref firstIds, ref secondIds, most - template.AddedTokens);
         }
         return template.Fill(firstIds, secondIds);
     }
 
-    public int[] EncodeContinuation(string text)
+    public int[] EncodeContinuation(string text, bool startsText = false)
     {
         ArgumentNullException.ThrowIfNull(text);
         var ids = new List<int>(text.Length / 3 + 8);
-        AddIds(_addedTokensButSpecial.Split(text, continues: true), _modelWithoutSpecial.Value, ids);
+        AddIds(_addedTokensButSpecial.Split(text, continues: !startsText), _modelWithoutSpecial.Value, ids);
         return [.. ids];
     }
 

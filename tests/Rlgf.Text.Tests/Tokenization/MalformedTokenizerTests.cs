@@ -97,6 +97,53 @@ public sealed class MalformedTokenizerTests
         Refuses(folder.Path, "tokenizer_class \"CLIPTokenizer\" can't be read from vocab.json with merges.txt alone, without tokenizer.json");
     }
 
+    [Theory]
+    [InlineData("\"content\": \"<|endoftext|>\"", "\"content\": \"\\ud800\"", "tokenizer.json: added_tokens[0].content has characters that aren't valid")]
+    [InlineData("\"vocab\": {", "\"vocab\": {\"\\ud800\": 5, ", "tokenizer.json: model.vocab has characters that aren't valid")]
+    [InlineData("\"vocab\": {", "\"vocab\": {\"x\": 16777215, ", "tokenizer.json: model.vocab.x must be a token id")]
+    public void Characters_and_ids_that_can_not_be_are_refused(string old, string replacement, string message)
+    {
+        using var folder = new TemporaryFolder();
+        var text = File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf("gpt2"), "tokenizer.json"));
+        Assert.Contains(old, text, StringComparison.Ordinal);
+        folder.Write("tokenizer.json", text.Replace(old, replacement, StringComparison.Ordinal));
+        Refuses(folder.Path, message);
+    }
+
+    [Fact]
+    public void Broken_files_of_every_kind_load_all_the_same_or_end_in_one_error()
+    {
+        var refused = 0;
+        var texts = TokenizerFixtures.Cases("gpt2").Cases.Select(expected => expected.Text).Concat(NastyTexts.Generate(20, seed: 9)).ToArray();
+        foreach (var broken in BrokenTokenizers.Generate(240, seed: 10))
+        {
+            using var folder = new TemporaryFolder();
+            foreach (var (name, content) in broken.Files)
+                folder.Write(name, content);
+            try
+            {
+                var tokenizer = TokenizerFolder.Load(folder.Path);
+                foreach (var text in texts)
+                {
+                    var ids = tokenizer.EncodeInput(text, text, maxLength: 64).Ids;
+                    Assert.All(ids, id => Assert.InRange(id, 0, tokenizer.VocabularySize - 1));
+                    tokenizer.Decode(tokenizer.EncodeContinuation(text));
+                    tokenizer.EncodeWithOffsets(text);
+                }
+            }
+            catch (InputException error)
+            {
+                refused++;
+                Assert.DoesNotContain('\n', error.Message);
+            }
+            catch (Exception error) when (error is not Xunit.Sdk.IAssertionException)
+            {
+                Assert.Fail($"{broken.Description}: {error}");
+            }
+        }
+        Assert.InRange(refused, 120, 240);
+    }
+
     [Fact]
     public void Saving_into_a_folder_that_is_not_there_is_refused()
     {

@@ -35,6 +35,95 @@ public sealed class TokenJoinTests
         }
     }
 
+    /// <summary>Sides whose vocabularies mark words; neither loses any of these texts.</summary>
+    public static TheoryData<string, string> MarkingSides => new()
+    {
+        { "llama2", "gpt2" }, { "llama2_metaspace", "llama3" }, { "gpt2", "llama2" }, { "llama2", "llama2_metaspace" },
+    };
+
+    [Theory]
+    [MemberData(nameof(MarkingSides))]
+    public void The_same_holds_where_tokens_mark_words_or_spell_bytes(string policySide, string guideSide)
+    {
+        var policy = TokenizerFixtures.Load(policySide);
+        var guide = TokenizerFixtures.Load(guideSide);
+        foreach (var text in NastyTexts.Generate(60, seed: 6))
+        {
+            var ids = policy.EncodeContinuation(text);
+            Assert.Equal(text, policy.DecodeContinuation(ids));
+            for (var r = 0; r <= ids.Length; r++)
+            {
+                var kept = ids[..TokenJoin.KeepAtMost(policy, ids, r)];
+                var handedOver = policy.DecodeContinuation(kept);
+                Assert.StartsWith(handedOver, text, StringComparison.Ordinal);
+                Assert.Equal(handedOver, guide.DecodeContinuation(guide.EncodeContinuation(handedOver)));
+                var written = guide.DecodeContinuation(guide.EncodeContinuation(text[handedOver.Length..]));
+
+                var (appended, isWhole) = TokenJoin.Continue(policy, written);
+                Assert.True(isWhole);
+                Assert.Equal(text, policy.DecodeContinuation([.. kept, .. appended]));
+                Assert.DoesNotContain(appended, id => id == policy.EosId || id == policy.BosId);
+            }
+        }
+    }
+
+    /// <summary>Texts that these tokenizers don't change: small letters that they know, one space between words.</summary>
+    [Theory]
+    [InlineData("t5", " the wonderful actors are watching an interesting film ending in tears")]
+    [InlineData("t5", "ly acted, but it's not really good: a film. i liked it!")]
+    [InlineData("bert_uncased", " the wonderful actors are watching an interesting film ending in tears")]
+    [InlineData("bert_cased", "ful story and The End of it")]
+    [InlineData("bert_uncased", "ing, but not really good")]
+    public void A_word_that_the_seam_divides_stays_one_word(string name, string text)
+    {
+        var tokenizer = TokenizerFixtures.Load(name);
+        var start = tokenizer.Encode("it is a play");
+        for (var cut = 0; cut <= text.Length; cut++)
+        {
+            // White space at the end of a text means nothing to these, so nobody can hand it over.
+            if (cut > 0 && text[cut - 1] == ' ')
+                continue;
+            var first = TokenJoin.Continue(tokenizer, text[..cut]).Ids;
+            var second = TokenJoin.Continue(tokenizer, text[cut..]).Ids;
+            Assert.Equal("it is a play" + text, tokenizer.Decode([.. start, .. first, .. second]));
+        }
+
+        var ids = tokenizer.EncodeContinuation(text);
+        for (var r = 0; r <= ids.Length; r++)
+        {
+            var kept = ids[..TokenJoin.KeepAtMost(tokenizer, ids, r)];
+            var handedOver = tokenizer.Decode([.. start, .. kept])["it is a play".Length..];
+            Assert.Equal("it is a play" + text, tokenizer.Decode([.. start, .. kept, .. TokenJoin.Continue(tokenizer, text[handedOver.Length..]).Ids]));
+        }
+    }
+
+    [Theory]
+    [InlineData("t5")]
+    [InlineData("llama2")]
+    [InlineData("llama2_metaspace")]
+    [InlineData("bert_uncased")]
+    [InlineData("gpt2")]
+    public void A_continuation_of_nothing_has_the_tokens_of_a_text(string name)
+    {
+        var tokenizer = TokenizerFixtures.Load(name);
+        Assert.Equal(tokenizer.Encode("the end of it"), TokenJoin.Continue(tokenizer, "the end of it", startsText: true).Ids);
+    }
+
+    [Theory]
+    [InlineData("t5", "</s><extra_id_0> <pad>")]
+    [InlineData("llama2", "</s> <s><unk>")]
+    [InlineData("llama2_metaspace", "</s> <s><unk>")]
+    [InlineData("bert_uncased", "[SEP][MASK] [CLS]")]
+    public void No_kind_of_continuation_can_bring_in_a_special_token(string name, string text)
+    {
+        var tokenizer = TokenizerFixtures.Load(name);
+        // Only the unknown token, which stands for characters that a vocabulary lacks.
+        var unknown = tokenizer.IdOf(name.StartsWith("bert", StringComparison.Ordinal) ? "[UNK]" : "<unk>");
+        var ids = TokenJoin.Continue(tokenizer, "so it ends" + text).Ids;
+        Assert.All(ids, id => Assert.True(id == unknown || tokenizer.DecodeContinuation([id]).Length > 0));
+        Assert.Equal("so it ends", tokenizer.DecodeContinuation(ids)[.."so it ends".Length]);
+    }
+
     [Theory]
     [InlineData("gpt2")]
     [InlineData("gpt_neox")]
@@ -127,6 +216,13 @@ public sealed class TokenJoinTests
     [InlineData("gpt2", false)]
     [InlineData("qwen2", true)]
     [InlineData("gpt_neox", true)]
+    [InlineData("llama2", true)]
+    [InlineData("llama2", false)]
+    [InlineData("llama2_metaspace", true)]
+    [InlineData("t5", true)]
+    [InlineData("t5", false)]
+    [InlineData("bert_uncased", true)]
+    [InlineData("bert_cased", false)]
     public void Decoding_token_by_token_gives_the_text_and_never_half_a_character(string name, bool skipSpecialTokens)
     {
         var tokenizer = TokenizerFixtures.Load(name);
@@ -139,6 +235,40 @@ public sealed class TokenJoinTests
                 Assert.All(parts, part => Assert.DoesNotContain('\uFFFD', part));
             Assert.Equal(tokenizer.Decode(ids, skipSpecialTokens), string.Concat(parts) + decoder.Finish());
         }
+    }
+
+    /// <summary>A model may write any tokens in any order: halves of characters, ends of words without beginnings, marks alone.</summary>
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Any_tokens_decode_one_by_one_to_what_they_are_together(string name)
+    {
+        var tokenizer = TokenizerFixtures.Load(name);
+        var random = new Random(8);
+        // Tokens that act on their neighbours come up often.
+        string[] spelled = ["'", "n", "t", "s", "do", "##t", "##s", "##'", ".", ",", "▁", "▁'", "▁the", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>", "<0x41>", "</s>", "[SEP]", "Ġ", "ð", "Ł"];
+        var nasty = spelled.Select(tokenizer.IdOf).OfType<int>().ToArray();
+        for (var round = 0; round < 1500; round++)
+        {
+            var ids = Enumerable.Range(0, random.Next(1, 14)).Select(_ => random.Next(3) == 0 ? random.Next(tokenizer.VocabularySize + 3) : nasty[random.Next(nasty.Length)]).ToArray();
+            var decoder = new StreamingDecoder(tokenizer, skipSpecialTokens: round % 2 == 0);
+            var text = string.Concat(ids.Select(decoder.Append)) + decoder.Finish();
+            Assert.Equal(tokenizer.Decode(ids, skipSpecialTokens: round % 2 == 0), text);
+        }
+    }
+
+    public static TheoryData<string> All => [.. TokenizerFixtures.Names];
+
+    [Fact]
+    public void Text_is_held_back_no_longer_than_it_may_change()
+    {
+        var llama = TokenizerFixtures.Load("llama2");
+        int[] ids = [.. llama.Encode("a"), .. Encoding.UTF8.GetBytes("😀").Select(value => llama.IdOf($"<0x{value:X2}>")!.Value), .. llama.EncodeContinuation(" b")];
+        var decoder = new StreamingDecoder(llama);
+        Assert.Equal(["a", "", "", "", "", "😀 b"], ids.Select(decoder.Append));
+
+        var bert = TokenizerFixtures.Load("bert_uncased");
+        decoder = new StreamingDecoder(bert);
+        Assert.Equal(["it", "", "'s", " a", " film", "."], bert.Encode("it's a film.").Select(decoder.Append));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace Rlgf.Text.Tokenization.Subwords;
@@ -49,8 +50,8 @@ internal sealed class WordPiece : ISubwordModel
         if (IsTooLong(word))
             return new WordToken[] { new(_unknownId, 0, word.Length) };
         var tokens = new List<WordToken>();
-        // A word that was begun is spelled as its rest; where that can't be, it stands by itself.
-        if (continues && Spell(word, _continuing, tokens))
+        // A word that was begun is spelled as its rest; where that can't be, and for punctuation, it stands by itself.
+        if (continues && Rune.DecodeFromUtf16(word, out var first, out _) == OperationStatus.Done && Rune.IsLetterOrDigit(first) && Spell(word, _continuing, tokens))
             return tokens.ToArray();
         tokens.Clear();
         return Spell(word, _beginning, tokens) ? tokens.ToArray() : new WordToken[] { new(_unknownId, 0, word.Length) };
