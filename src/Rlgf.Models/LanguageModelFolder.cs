@@ -34,8 +34,9 @@ public static class LanguageModelFolder
     /// <param name="folder">The folder.</param>
     /// <param name="device">Where; the CPU by default.</param>
     /// <param name="precision">Type of the weights in memory, whatever the file holds.</param>
+    /// <param name="sharing">A model with an adapter: if the folder is that of its base or of another adapter for it, the base's memory is used instead of reading it again.</param>
     /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
-    public static ILanguageModel Load(string folder, Device? device = null, Precision precision = Precision.Float32)
+    public static ILanguageModel Load(string folder, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
         TorchRuntime.Load();
         var configuration = ModelConfiguration.Read(folder);
@@ -43,7 +44,7 @@ public static class LanguageModelFolder
         var model = ModelFamilies.Of(configuration).CreateLanguageModel(configuration, device ?? CPU);
         try
         {
-            ModelFolder.LoadWeights(model.Module, configuration, folder);
+            ModelFolder.LoadWeights(model.Module, configuration, folder, sharing?.Module);
             model.GenerationSettings = ReadGenerationSettings(folder);
             return model;
         }
@@ -106,10 +107,19 @@ public static class LanguageModelFolder
 internal static class ModelFolder
 {
     /// <summary>Fills a module's parameters from a folder.</summary>
-    public static void LoadWeights(nn.Module module, ModelConfiguration configuration, string folder)
+    /// <param name="module">The module.</param>
+    /// <param name="configuration">The folder's configuration.</param>
+    /// <param name="folder">The folder, of a model or of an adapter.</param>
+    /// <param name="sharing">A module with an adapter, whose base may be the folder's too.</param>
+    public static void LoadWeights(nn.Module module, ModelConfiguration configuration, string folder, nn.Module? sharing = null)
     {
         var isAdapter = AdapterFolder.Is(folder);
-        if (!LoraAdapters.Has(module)) LoadBase(module, configuration, folder, isAdapter ? AdapterFolder.Brings(folder) : _ => false);
+        Func<string, bool> comesWithAdapter = isAdapter ? AdapterFolder.Brings(folder) : _ => false;
+        if (sharing is not null && LoraAdapters.ConfigurationOf(sharing)?.BaseFolder == Path.GetFullPath(AdapterFolder.BaseOf(folder)) && ModuleWeights.TryShare(sharing, module, comesWithAdapter))
+        {
+            // Nothing of the base is left to read.
+        }
+        else if (!LoraAdapters.Has(module)) LoadBase(module, configuration, folder, comesWithAdapter);
         else if (!isAdapter) throw new InputException($"{folder}: it holds no adapter, and the model has one: give the folder of an adapter.");
         if (isAdapter) AdapterFolder.Load(module, folder);
     }

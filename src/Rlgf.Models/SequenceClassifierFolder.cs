@@ -16,8 +16,9 @@ public static class SequenceClassifierFolder
     /// <param name="folder">The folder.</param>
     /// <param name="device">Where; the CPU by default.</param>
     /// <param name="precision">Type of the weights in memory, whatever the file holds.</param>
+    /// <param name="sharing">A model with an adapter: if the folder is that of another adapter for its base, the base's memory is used instead of reading it again.</param>
     /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
-    public static ISequenceClassifier Load(string folder, Device? device = null, Precision precision = Precision.Float32)
+    public static ISequenceClassifier Load(string folder, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
         TorchRuntime.Load();
         var configuration = ModelConfiguration.Read(folder);
@@ -25,7 +26,7 @@ public static class SequenceClassifierFolder
         var classifier = ModelFamilies.Of(configuration).CreateClassifier(configuration, device ?? CPU);
         try
         {
-            ModelFolder.LoadWeights(classifier.Module, configuration, folder);
+            ModelFolder.LoadWeights(classifier.Module, configuration, folder, sharing?.Module);
             return classifier;
         }
         catch
@@ -46,6 +47,7 @@ public static class SequenceClassifierFolder
     /// <param name="seed">Decides the head.</param>
     public static ISequenceClassifier FromLanguageModel(ILanguageModel model, IReadOnlyList<string> labels, int? padId, ulong seed)
     {
+        if (LoraAdapters.Has(model.Module)) throw new InputException("The language model has an adapter: make it part of the weights first (rlgf convert), then begin a classifier with it.");
         if (labels.Count == 0 || labels.Distinct(StringComparer.Ordinal).Count() < labels.Count) throw new InputException("A classifier needs labels with different names.");
         var configuration = new ModelConfiguration(model.Configuration, "the language model's configuration");
         var family = ModelFamilies.Of(configuration);

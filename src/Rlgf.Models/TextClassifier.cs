@@ -16,14 +16,15 @@ public sealed record TextClassifier(string Folder, ISequenceClassifier Model, IT
     /// <param name="tokenizerFolder">Where the tokenizer is, if it is not in the same folder.</param>
     /// <param name="device">Where the model goes; the CPU by default.</param>
     /// <param name="precision">Type of its weights in memory.</param>
+    /// <param name="sharing">A model with an adapter, whose base may be this one's too: its memory is then used.</param>
     /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
-    public static TextClassifier Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32)
+    public static TextClassifier Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
         var vocabulary = ModelConfiguration.Read(folder).Size("vocab_size");
-        tokenizerFolder ??= TextModel.TokenizerFolderOf(folder);
+        tokenizerFolder = TextModel.TokenizerFolderOf(tokenizerFolder ?? folder);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder);
         TextModel.RequireFit(tokenizer, tokenizerFolder, vocabulary, folder);
-        return new TextClassifier(folder, SequenceClassifierFolder.Load(folder, device, precision), tokenizer);
+        return new TextClassifier(folder, SequenceClassifierFolder.Load(folder, device, precision, sharing), tokenizer);
     }
 
     /// <inheritdoc/>

@@ -19,14 +19,15 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
     /// <param name="tokenizerFolder">Where the tokenizer is, if it is not in the same folder.</param>
     /// <param name="device">Where the model goes; the CPU by default.</param>
     /// <param name="precision">Type of its weights in memory.</param>
+    /// <param name="sharing">A model with an adapter, whose base may be this one's too: its memory is then used.</param>
     /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
-    public static TextModel Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32)
+    public static TextModel Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
         // The tokenizer first: it is read in no time, the weights of a large model are not.
         _ = ModelConfiguration.Read(folder);
-        tokenizerFolder ??= TokenizerFolderOf(folder);
+        tokenizerFolder = TokenizerFolderOf(tokenizerFolder ?? folder);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder);
-        var model = LanguageModelFolder.Load(folder, device, precision);
+        var model = LanguageModelFolder.Load(folder, device, precision, sharing);
         try
         {
             RequireFit(tokenizer, tokenizerFolder, model.Shape.Vocabulary, folder);

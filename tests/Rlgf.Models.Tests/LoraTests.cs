@@ -48,7 +48,52 @@ public sealed class LoraTests : IDisposable
         LanguageModelFolder.Save(model, folder.Path);
         Fixture.SameWeights(fixture.Folder, folder.Path, "adapter_model.safetensors");
         Assert.False(File.Exists(folder.File("model.safetensors")));
-        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(File.ReadAllText(Path.Combine(fixture.Folder, "adapter_config.json"))), JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))));
+        var settings = JsonNode.Parse(File.ReadAllText(Path.Combine(fixture.Folder, "adapter_config.json")))!;
+        var saved = JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))!;
+        // "../gpt2" leads nowhere from there.
+        Assert.Equal(Path.GetFullPath(Path.Combine(fixture.Folder, (string)settings["base_model_name_or_path"]!)), (string)saved["base_model_name_or_path"]!);
+        saved["base_model_name_or_path"] = (string)settings["base_model_name_or_path"]!;
+        Assert.True(JsonNode.DeepEquals(settings, saved));
+        using var again = LanguageModelFolder.Load(folder.Path);
+        Fixture.Close(fixture.Tensor("logits_with_adapter"), Fixture.AllLogits(again, Fixture.Rows(fixture.Expected["right_padded"]!)), Tolerance);
+    }
+
+    [Fact]
+    public void Models_and_classifiers_on_the_base_of_an_adapter_share_its_memory()
+    {
+        using var fixture = new Fixture("llama_lora");
+        using var other = new Fixture("llama_lora_all");
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        using var policy = LanguageModelFolder.Load(fixture.Folder);
+        using var plain = LanguageModelFolder.Load(Fixture.PathOf("llama"), sharing: policy);
+        using var guide = LanguageModelFolder.Load(other.Folder, sharing: policy);
+        using var folder = new TemporaryFolder();
+        using (var start = LanguageModelFolder.Load(Fixture.PathOf("llama")))
+        {
+            LoraAdapters.Freeze(start.Module);
+            using var made = SequenceClassifierFolder.FromLanguageModel(start, ["bad", "good"], padId: null, seed: 1);
+            LoraAdapters.Attach(made, new LoraSettings(), Fixture.PathOf("llama"), seed: 2);
+            SequenceClassifierFolder.Save(made, folder.Path);
+        }
+
+        using var classifier = SequenceClassifierFolder.Load(folder.Path, sharing: policy);
+        using var alone = SequenceClassifierFolder.Load(folder.Path);
+
+        Fixture.Close(fixture.Tensor("logits_with_adapter"), Fixture.AllLogits(policy, rows), Tolerance);
+        Fixture.Close(fixture.Tensor("logits_without_adapter"), Fixture.AllLogits(plain, rows), Tolerance);
+        Fixture.Close(other.Tensor("logits_with_adapter"), Fixture.AllLogits(guide, rows), Tolerance);
+        using var gradients = no_grad();
+        Fixture.Close(alone.Logits(rows), classifier.Logits(rows), 0);
+        IntPtr Address(nn.Module module, string name) => module.named_parameters().Single(named => named.name == name).parameter.storage<float>().data_ptr();
+        foreach (var name in ModuleWeights.Named(plain.Module).Select(named => named.Key))
+        {
+            foreach (var module in new[] { plain.Module, guide.Module, classifier.Module }.Where(module => module != classifier.Module || name != "lm_head.weight"))
+                Assert.Equal(Address(policy.Module, name), Address(module, name));
+        }
+
+        // Another base is not shared.
+        using var gpt2 = LanguageModelFolder.Load(Fixture.PathOf("gpt2"), sharing: policy);
+        Assert.True(gpt2.Module.parameters().All(parameter => parameter.requires_grad));
     }
 
     [Fact]
@@ -139,7 +184,7 @@ public sealed class LoraTests : IDisposable
         using var random = new Generator(1);
         using var map = new Linear(40, 3, bias: false, CPU);
         map.Initialise(1, random);
-        var configuration = LoraConfiguration.Of(new LoraSettings { Rank = 2, Dropout = 0.5 }, ["x"], "base", "CAUSAL_LM", false, []);
+        var configuration = LoraConfiguration.Of(new LoraSettings { Rank = 2, Dropout = 0.5 }, ["x"], "base", "CAUSAL_LM", transposed: false, []);
         var adapter = new LoraAdapter(configuration, 40, 3, CPU);
         map.Adapt(adapter);
         using var gradients = no_grad();

@@ -54,10 +54,31 @@ internal static class ModuleWeights
         foreach (var (name, parameter) in Named(to))
         {
             if (!source.TryGetValue(name, out var value)) continue;
-            if (!value.requires_grad) parameter.requires_grad = false;
-            if (!value.requires_grad && parameter.dtype == value.dtype && parameter.device.ToString() == value.device.ToString()) parameter.set_(value);
-            else parameter.copy_(value);
+            if (value.requires_grad) parameter.copy_(value);
+            else Share(value, parameter);
         }
+    }
+
+    /// <summary>Lets a module without an adapter use the frozen parameters of another, if they are all that it needs.</summary>
+    /// <param name="from">A module with an adapter.</param>
+    /// <param name="to">The other.</param>
+    /// <param name="comesLater">Parameters that <paramref name="to"/> gets elsewhere.</param>
+    /// <returns>Whether it did; otherwise nothing has changed.</returns>
+    public static bool TryShare(nn.Module from, nn.Module to, Func<string, bool> comesLater)
+    {
+        using var gradients = no_grad();
+        var source = Named(from).Where(named => !named.Value.requires_grad).ToDictionary(StringComparer.Ordinal);
+        var wanted = Named(to).Where(named => !comesLater(named.Key)).ToArray();
+        if (!wanted.All(named => source.TryGetValue(named.Key, out var value) && value.shape.SequenceEqual(named.Value.shape))) return false;
+        foreach (var (name, parameter) in wanted) Share(source[name], parameter);
+        return true;
+    }
+
+    private static void Share(Tensor value, Tensor parameter)
+    {
+        parameter.requires_grad = false;
+        if (parameter.dtype == value.dtype && parameter.device.ToString() == value.device.ToString()) parameter.set_(value);
+        else parameter.copy_(value);
     }
 
     /// <summary>A module's weights as a whole model's, to be stored: where a map has an adapter, what it adds is part of the weight.</summary>

@@ -16,6 +16,7 @@ internal static class AdapterFolder
     private const string WeightsFile = "adapter_model.safetensors";
     private const string PyTorchWeightsFile = "adapter_model.bin";
     private const string Prefix = "base_model.model.";
+    private const string BaseKey = "base_model_name_or_path";
 
     /// <summary>Whether a folder holds an adapter rather than a whole model.</summary>
     public static bool Is(string folder) => File.Exists(Path.Combine(folder, ConfigurationFile));
@@ -26,19 +27,16 @@ internal static class AdapterFolder
     public static string BaseOf(string folder)
     {
         if (!Is(folder)) return folder;
-        var configuration = ReadConfiguration(folder);
-        var name = configuration.Text("base_model_name_or_path") ?? throw configuration.Fault("base_model_name_or_path", "is missing: it says which model the adapter is for");
-        // PEFT looks from the working folder; adapters that travel with their base are beside it.
-        string[] places = [Path.Combine(folder, name), Path.GetFullPath(name)];
-        return places.FirstOrDefault(place => File.Exists(Path.Combine(place, "config.json")))
-            ?? throw configuration.Fault("base_model_name_or_path", $"is '{name}', where there is no model: put the base model there, or write the path of its folder");
+        var configuration = ReadJson(folder);
+        var name = configuration.Text(BaseKey) ?? throw configuration.Fault(BaseKey, "is missing: it says which model the adapter is for");
+        return Find(name, folder) ?? throw configuration.Fault(BaseKey, $"is '{name}', where there is no model: put the base model there, or write the path of its folder");
     }
 
     /// <summary>The <c>config.json</c> of a folder with an adapter: its own where it has one, else the base's, made a classifier's where the adapter is one's.</summary>
     public static ModelConfiguration ReadModelConfiguration(string folder)
     {
         var configuration = ModelConfiguration.Read(BaseOf(folder));
-        if (ReadConfiguration(folder).Text("task_type") != "SEQ_CLS" || configuration.IsClassifier) return configuration;
+        if (ReadJson(folder).Text("task_type") != "SEQ_CLS" || configuration.IsClassifier) return configuration;
         using var weights = Open(folder);
         var head = weights.Entries.FirstOrDefault(entry => entry.Key.EndsWith("score.weight", StringComparison.Ordinal) || entry.Key.EndsWith("classifier.weight", StringComparison.Ordinal)).Value
             ?? throw new InputException($"{weights.Path}: the adapter is a classifier's and has no head (score.weight).");
@@ -54,7 +52,7 @@ internal static class AdapterFolder
     /// <exception cref="InputException">Lists all names that are missing or unexpected and all wrong shapes.</exception>
     public static void Load(nn.Module module, string folder)
     {
-        var configuration = LoraConfiguration.Read(ReadConfiguration(folder));
+        var configuration = ReadConfiguration(folder);
         using var weights = Open(folder);
         var stored = weights.Entries.Keys.ToDictionary(NameInModule, StringComparer.Ordinal);
         if (!LoraAdapters.Has(module))
@@ -78,7 +76,7 @@ internal static class AdapterFolder
     /// <summary>Whether a folder's adapter brings a parameter that the base may lack, such as a classifier's head.</summary>
     public static Func<string, bool> Brings(string folder)
     {
-        var configuration = LoraConfiguration.Read(ReadConfiguration(folder));
+        var configuration = ReadConfiguration(folder);
         return name => LoraAdapters.IsTrained(name, configuration);
     }
 
@@ -88,7 +86,17 @@ internal static class AdapterFolder
         Directory.CreateDirectory(folder);
         var trained = ModuleWeights.Named(module).Where(named => LoraAdapters.IsTrained(named.Key, configuration));
         SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), trained.Select(named => KeyValuePair.Create(Prefix + named.Key, named.Value)));
-        AtomicFile.WriteText(Path.Combine(folder, ConfigurationFile), configuration.Json.ToJsonString(JsonFormat.Indented));
+        var json = (JsonObject)configuration.Json.DeepClone();
+        // A path that led from where the adapter was need not lead from here.
+        if (Find((string)json[BaseKey]!, folder) is not { } found || Path.GetFullPath(found) != configuration.BaseFolder) json[BaseKey] = configuration.BaseFolder;
+        AtomicFile.WriteText(Path.Combine(folder, ConfigurationFile), json.ToJsonString(JsonFormat.Indented));
+    }
+
+    /// <summary>The base model's folder by the name that an adapter's folder has for it: PEFT looks from the working folder, and adapters that travel with their base are beside it.</summary>
+    private static string? Find(string name, string folder)
+    {
+        string[] places = [Path.Combine(folder, name), Path.GetFullPath(name)];
+        return places.FirstOrDefault(place => File.Exists(Path.Combine(place, "config.json")));
     }
 
     private static string NameInModule(string name)
@@ -105,7 +113,9 @@ internal static class AdapterFolder
         return !File.Exists(path) && File.Exists(older) ? PyTorchFile.Open(older) : SafetensorsFile.Open(path);
     }
 
-    private static ModelConfiguration ReadConfiguration(string folder)
+    private static LoraConfiguration ReadConfiguration(string folder) => LoraConfiguration.Read(ReadJson(folder), BaseOf(folder));
+
+    private static ModelConfiguration ReadJson(string folder)
     {
         var path = Path.Combine(folder, ConfigurationFile);
         try

@@ -82,7 +82,7 @@ public static class LoraAdapters
 
         var chosen = names.Where(name => targets.Any(target => Matches(name, target))).ToHashSet(StringComparer.Ordinal);
         var transposed = Projections(module).Any(named => named.Projection is Conv1D && chosen.Contains(named.Name));
-        Attach(module, LoraConfiguration.Of(settings, targets, Path.GetFullPath(baseFolder), task, transposed, heads), chosen);
+        Attach(module, LoraConfiguration.Of(settings, targets, baseFolder, task, transposed, heads), chosen);
         using var random = new Generator(seed, device);
         foreach (var (_, projection) in Projections(module)) projection.Adapter?.Initialise(random);
     }

@@ -8,13 +8,16 @@ namespace Rlgf.Models.Lora;
 /// <param name="Rank">r.</param>
 /// <param name="Scaling">What the product is multiplied by.</param>
 /// <param name="Dropout">Share of the inputs that training leaves out.</param>
-internal sealed record LoraConfiguration(JsonObject Json, int Rank, double Scaling, double Dropout)
+/// <param name="BaseFolder">Full path of the base model's folder; what the file calls it may be relative, or a name.</param>
+internal sealed record LoraConfiguration(JsonObject Json, int Rank, double Scaling, double Dropout, string BaseFolder)
 {
     /// <summary>Modules beside the adapter that are trained and stored whole.</summary>
     public IReadOnlyList<string> ModulesToSave { get; } = [.. (Json["modules_to_save"] as JsonArray ?? []).Select(name => (string)name!)];
 
     /// <summary>Reads the settings of an adapter, and refuses by name what isn't supported.</summary>
-    public static LoraConfiguration Read(ModelConfiguration configuration)
+    /// <param name="configuration">The file.</param>
+    /// <param name="baseFolder">Where the base model was found.</param>
+    public static LoraConfiguration Read(ModelConfiguration configuration, string baseFolder)
     {
         if (configuration.Text("peft_type") is var kind && kind != "LORA") throw configuration.Fault("peft_type", $"is '{kind}': only LORA is supported");
         if (configuration.Text("bias") is { } bias && bias != "none") throw configuration.Fault("bias", $"is '{bias}': only none is supported");
@@ -27,22 +30,22 @@ internal sealed record LoraConfiguration(JsonObject Json, int Rank, double Scali
 
         var rank = configuration.Size("r");
         var scaling = ScalingOf(rank, configuration.Positive("lora_alpha", formatDefault: 8), configuration.Flag("use_rslora", formatDefault: false));
-        return new LoraConfiguration(json, rank, scaling, Share(configuration));
+        return new LoraConfiguration(json, rank, scaling, Share(configuration), Path.GetFullPath(baseFolder));
     }
 
     /// <summary>The settings of a new adapter.</summary>
     /// <param name="settings">What was asked for.</param>
     /// <param name="targets">The maps that it has, by the last part of their names.</param>
-    /// <param name="baseModel">Folder of the model that it is for.</param>
+    /// <param name="baseFolder">Folder of the model that it is for.</param>
     /// <param name="task">CAUSAL_LM, SEQ_2_SEQ_LM or SEQ_CLS.</param>
     /// <param name="transposed">Whether some of the maps are stored [in, out].</param>
     /// <param name="modulesToSave">Modules that are trained and stored whole.</param>
-    public static LoraConfiguration Of(LoraSettings settings, IReadOnlyList<string> targets, string baseModel, string task, bool transposed, IReadOnlyList<string> modulesToSave) => new(
+    public static LoraConfiguration Of(LoraSettings settings, IReadOnlyList<string> targets, string baseFolder, string task, bool transposed, IReadOnlyList<string> modulesToSave) => new(
         new JsonObject
         {
             ["peft_type"] = "LORA",
             ["task_type"] = task,
-            ["base_model_name_or_path"] = baseModel,
+            ["base_model_name_or_path"] = Path.GetFullPath(baseFolder),
             ["inference_mode"] = true,
             ["r"] = settings.Rank,
             ["lora_alpha"] = settings.Alpha,
@@ -56,7 +59,8 @@ internal sealed record LoraConfiguration(JsonObject Json, int Rank, double Scali
         },
         settings.Rank,
         ScalingOf(settings.Rank, settings.Alpha, settings.RankStabilised),
-        settings.Dropout);
+        settings.Dropout,
+        Path.GetFullPath(baseFolder));
 
     private static double ScalingOf(int rank, double alpha, bool rankStabilised) => alpha / (rankStabilised ? Math.Sqrt(rank) : rank);
 

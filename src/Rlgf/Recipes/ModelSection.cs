@@ -1,15 +1,22 @@
+using Rlgf.Models.Lora;
+
 namespace Rlgf.Recipes;
 
-/// <summary>A model in the Hugging Face folder layout.</summary>
+/// <summary>A model in the Hugging Face folder layout, or an adapter for one in PEFT's.</summary>
 public sealed record ModelSection
 {
-    /// <summary>The folder with <c>config.json</c> and <c>model.safetensors</c>.</summary>
+    /// <summary>The folder with <c>config.json</c> and <c>model.safetensors</c>, or with <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</summary>
     [RecipePath]
     public required string Path { get; init; }
 
     /// <summary>The tokenizer's folder; null for the model's.</summary>
     [RecipePath]
     public string? Tokenizer { get; init; }
+
+    /// <summary>
+    /// A new adapter that is trained in place of the model's own weights, which everything on the same base then shares; null to train what the folder holds: all weights of a model, or the adapter that it is.
+    /// </summary>
+    public LoraSettings? Lora { get; init; }
 
     /// <summary>The section with the tokenizer's folder filled in.</summary>
     public ModelSection Resolved() => this with { Tokenizer = Tokenizer ?? Path };

@@ -1,6 +1,7 @@
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Lora;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Text;
@@ -14,9 +15,19 @@ public sealed class RecipeParts : IDisposable
 {
     private readonly List<IDisposable> _loaded = [];
 
-    /// <summary>Loads a language model with its tokenizer.</summary>
-    /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
-    public TextModel Model(ModelSection section) => Own(TextModel.Load(section.Path, section.Tokenizer));
+    private ILanguageModel? _policy;
+
+    /// <summary>Loads the policy with its tokenizer. If it has an adapter, what is loaded afterwards on the same base shares it.</summary>
+    /// <param name="section">Where it is, and the adapter to train.</param>
+    /// <param name="seed">Decides the beginning of a new adapter.</param>
+    /// <exception cref="InputException">A file is missing or malformed, the tokenizer does not fit the model, or it has no such maps for an adapter.</exception>
+    public TextModel Policy(ModelSection section, ulong seed)
+    {
+        var policy = Own(TextModel.Load(section.Path, section.Tokenizer));
+        if (section.Lora is { } lora) LoraAdapters.Attach(policy.Model, lora, section.Path, seed);
+        _policy = policy.Model;
+        return policy;
+    }
 
     /// <summary>Reads prompts, in the file's order.</summary>
     /// <param name="section">Where they come from and how they are cut.</param>
@@ -50,7 +61,7 @@ public sealed class RecipeParts : IDisposable
         switch (section)
         {
             case ClassifierRewardSection classifier:
-                var loaded = Own(TextClassifier.Load(classifier.Path, classifier.Tokenizer, precision: precision));
+                var loaded = Own(TextClassifier.Load(classifier.Path, classifier.Tokenizer, precision: precision, sharing: _policy));
                 return new ClassifierReward(name, loaded.Model, loaded.Tokenizer, classifier.Label, classifier.IncludePrompt);
             case RegexRewardSection regex:
                 return new RegexReward(name, regex.Pattern, regex.IncludePrompt);
@@ -74,7 +85,7 @@ public sealed class RecipeParts : IDisposable
         switch (section)
         {
             case ModelGuideSection guide:
-                var model = Own(TextModel.Load(guide.Path, guide.Tokenizer, precision: precision));
+                var model = Own(TextModel.Load(guide.Path, guide.Tokenizer, precision: precision, sharing: _policy));
                 return new LocalModelGuide(NameOf(guide.Path), model.Model, model.Tokenizer, policy.Tokenizer, EndingAsModel(guide.Sampling ?? sampling, model));
             case ReferencesGuideSection:
                 return new ReferencesGuide();

@@ -1,3 +1,4 @@
+using Rlgf.Models.Lora;
 using Rlgf.Text;
 using Rlgf.Text.Data;
 
@@ -18,6 +19,9 @@ public sealed record FolderStartSection : StartSection
     /// <summary>The tokenizer's folder; null for the model's.</summary>
     [RecipePath]
     public string? Tokenizer { get; init; }
+
+    /// <summary>A new adapter that is trained in place of the model's own weights; null to train what the folder holds.</summary>
+    public LoraSettings? Lora { get; init; }
 }
 
 /// <summary>A new GPT-2 with fresh weights.</summary>

@@ -31,7 +31,7 @@ public sealed class TrainingRun : IDisposable
         Folder = new RunFolder(Recipe.Output!);
         try
         {
-            Policy = _parts.Model(Recipe.Model);
+            Policy = _parts.Policy(Recipe.Model, Recipe.Seed);
             var reference = PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Reference);
             Setup = NewSetup(reference);
             Judge = Recipe.Judge is { } judge ? _parts.Reward(judge, "judge", Recipe.Precision.Rewards) : null;

@@ -56,6 +56,9 @@ internal static class SupervisedLoop
         {
             using var scope = NewDisposeScope();
             optimizer.ClearGradients();
+            // Only an adapter's dropout looks at either: its draws depend on the seed and on the step alone.
+            task.Module.train();
+            manual_seed((long)(RandomStream.Combine(settings.Seed, (ulong)state.Step) >> 1));
             double total = 0, terms = Math.Max(1, batch.Sum(task.Terms));
             var size = settings.RowsPerMicroBatch > 0 ? settings.RowsPerMicroBatch : batch.Length;
             for (var first = 0; first < batch.Length; first += size)
@@ -66,6 +69,7 @@ internal static class SupervisedLoop
                 total += loss.item<float>();
             }
 
+            task.Module.eval();
             return (total, optimizer.Step());
         }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
+using Rlgf.Models.Lora;
 using Rlgf.Recipes;
 using Rlgf.Runs;
 using Rlgf.Text;
@@ -28,6 +29,7 @@ public static class SupervisedRun
     {
         recipe = (SftRecipe)recipe.Resolved();
         using var model = Start(recipe.Model, recipe.Seed);
+        if (recipe.Model is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
         var separator = model.Tokenizer.EosId ?? throw new InputException("the tokenizer has no end token, which separates texts and ends responses; name one in its tokenizer_config.json");
         var shape = model.Model.Shape;
         var block = recipe.BlockTokens ?? shape.ContextLength;
@@ -59,7 +61,11 @@ public static class SupervisedRun
         using var start = Start(recipe.Model, recipe.Seed);
         // A padding token that is the end token would make a final end token count as padding.
         var pad = start.Tokenizer.PadId is { } id && id != start.Tokenizer.EosId ? id : (int?)null;
+        // What is frozen is shared: the classifier of an adapter needs no second trunk.
+        var adapter = recipe.Model is FolderStartSection { Lora: { } lora } folder ? (Settings: lora, Base: folder.Path) : default;
+        if (adapter.Settings is not null) LoraAdapters.Freeze(start.Model.Module);
         using var classifier = SequenceClassifierFolder.FromLanguageModel(start.Model, recipe.Labels, pad, recipe.Seed);
+        if (adapter.Settings is not null) LoraAdapters.Attach(classifier, adapter.Settings, adapter.Base, recipe.Seed);
         var (training, heldOut) = Read(recipe.Data);
         LabelledText[] Texts(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, start.Tokenizer), LabelOf(row, recipe)))];
         var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;

@@ -1,4 +1,5 @@
 using Rlgf.Models;
+using Rlgf.Models.Lora;
 using Rlgf.Supervised;
 using Rlgf.Text;
 using TorchSharp;
@@ -83,6 +84,37 @@ public sealed class SupervisedTrainingTests
         using var resumed = TinyModels.LanguageModel(seed: 99);
         SupervisedTraining.Run(resumed, _training, _heldOut, Settings, folder.Path, resume: true);
         Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(resumed.Module));
+    }
+
+    [Fact]
+    public void An_adapter_learns_with_dropout_and_a_training_that_was_resumed_drops_the_same()
+    {
+        var settings = Settings with { MaxSteps = 30, Epochs = 1 };
+        using var baseFolder = new TemporaryFolder();
+        using var throughFolder = new TemporaryFolder();
+        using var stoppedFolder = new TemporaryFolder();
+        using (var start = TinyModels.LanguageModel()) LanguageModelFolder.Save(start, baseFolder.Path);
+        using var through = Adapted(seed: 1);
+        using var stopped = Adapted(seed: 1);
+        using var other = Adapted(seed: 2);
+        var result = SupervisedTraining.Run(through, _training, _heldOut, settings, throughFolder.Path);
+        // From ln 11 = 2.40; what is frozen here is random, so there is not much to build on.
+        Assert.InRange(result.LastHeldOut["loss"], 0, 2.35);
+
+        using var stop = new CancellationTokenSource();
+        var progress = new Told<SupervisedProgress>(report => { if (report.Step == 13) stop.Cancel(); });
+        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(stopped, _training, _heldOut, settings, stoppedFolder.Path, progress: progress, cancellation: stop.Token));
+        SupervisedTraining.Run(other, _training, _heldOut, settings, stoppedFolder.Path, resume: true);
+        Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(other.Module));
+        using var best = LanguageModelFolder.Load(throughFolder.Path);
+        Assert.Equal(result.BestHeldOut["loss"], SupervisedTraining.MeanLoss(best, _heldOut), 1e-6);
+
+        ILanguageModel Adapted(ulong seed)
+        {
+            var model = LanguageModelFolder.Load(baseFolder.Path);
+            LoraAdapters.Attach(model, new LoraSettings { Rank = 4, Dropout = 0.2 }, baseFolder.Path, seed);
+            return model;
+        }
     }
 
     [Fact]

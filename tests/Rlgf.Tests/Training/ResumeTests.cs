@@ -3,6 +3,7 @@ using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Lora;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
@@ -34,6 +35,28 @@ public sealed class ResumeTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(CriticSharing.SharedTrunk)]
+    [InlineData(CriticSharing.Separate)]
+    public void With_an_adapter_a_resumed_run_ends_with_the_same_weights_and_its_base_is_as_it_was(CriticSharing sharing)
+    {
+        var start = Path.Combine(_folder, "base");
+        using (var model = TinyGpt2.Create(seed: 3)) LanguageModelFolder.Save(model, start);
+        var before = File.ReadAllBytes(Path.Combine(start, "model.safetensors"));
+        var whole = Run(Path.Combine(_folder, "whole"), Presets.Adaptive(), sharing, stopDuring: null, resume: false, start);
+        Assert.Null(Run(Path.Combine(_folder, "stopped"), Presets.Adaptive(), sharing, stopDuring: 3, resume: false, start));
+        Assert.Equal(whole, Run(Path.Combine(_folder, "stopped"), Presets.Adaptive(), sharing, stopDuring: null, resume: true, start));
+
+        using var original = LanguageModelFolder.Load(start);
+        var policy = Directory.GetDirectories(Path.Combine(_folder, "stopped")).Select(folder => Path.Combine(folder, "policy")).Single();
+        Assert.False(File.Exists(Path.Combine(policy, "model.safetensors")));
+        using var tuned = LanguageModelFolder.Load(policy, sharing: null);
+        var parameters = tuned.Module.named_parameters().ToDictionary(named => named.name, named => named.parameter);
+        foreach (var (name, parameter) in original.Module.named_parameters()) Assert.Equal(parameter.data<float>().ToArray(), parameters[name].data<float>().ToArray());
+        Assert.Contains(parameters, named => named.Key.EndsWith("lora_B.weight", StringComparison.Ordinal) && named.Value.abs().max().item<float>() > 0);
+        Assert.Equal(before, File.ReadAllBytes(Path.Combine(start, "model.safetensors")));
+    }
+
     [Fact]
     public void A_stop_while_text_is_written_saves_the_iterations_that_are_done()
     {
@@ -53,10 +76,11 @@ public sealed class ResumeTests : IDisposable
 
     /// <summary>Six iterations on a tiny GPT-2. Stopped: the reward of that iteration cancels, in the middle of it.</summary>
     /// <returns>All final weights, or null if it was stopped.</returns>
-    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume)
+    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null)
     {
         using var cancellation = new CancellationTokenSource();
-        using var policy = TinyGpt2.Create(seed: 3);
+        using var policy = adapterOn is null ? TinyGpt2.Create(seed: 3) : LanguageModelFolder.Load(adapterOn);
+        if (adapterOn is not null) LoraAdapters.Attach(policy, new LoraSettings { Rank = 2 }, adapterOn, seed: 5);
         using var reference = policy.Clone();
         using var guideModel = TinyGpt2.Create(seed: 4);
         var tokenizer = new DigitTokenizer(TinyGpt2.Vocabulary, TinyGpt2.End);
