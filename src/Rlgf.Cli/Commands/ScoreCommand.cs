@@ -153,7 +153,7 @@ internal static class ScoreCommand
         if (row.Has("response_ids") || row.Has("response"))
         {
             var prompt = row.Has("prompt_ids") ? row.GetInt32s("prompt_ids") : PromptTokens.Of(model, row.GetString("prompt"), row);
-            var response = row.Has("response_ids") ? row.GetInt32s("response_ids") : tokenizer.Encode(row.GetString("response"));
+            var response = row.Has("response_ids") ? row.GetInt32s("response_ids") : ResponseText.Encode(tokenizer, model.Model.Shape, row.GetString("response"));
             if (prompt.Length == 0) throw row.Invalid("prompt_ids", "it is empty; a language model needs at least one token to go on from");
             return new TokenRow(prompt, response);
         }

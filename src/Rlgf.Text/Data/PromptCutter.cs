@@ -32,7 +32,7 @@ public sealed record PromptSettings
 }
 
 /// <summary>A text, cut in two.</summary>
-/// <param name="PromptIds">The prompt's tokens.</param>
+/// <param name="PromptIds">The prompt's tokens, with those that the tokenizer puts around every text.</param>
 /// <param name="Prompt">The prompt as the text has it.</param>
 /// <param name="RestIds">The tokens after the prompt; empty where the whole text is the prompt.</param>
 /// <param name="Rest">The text after the prompt.</param>
@@ -67,19 +67,20 @@ public static class PromptCutter
             }
 
             var at = tokens.Offsets[cut - 1].End;
-            return new CutPrompt(ids[..cut], text[..at], ids[cut..], text[at..]);
+            return new CutPrompt(tokenizer.AddSpecialTokens(ids.AsSpan(0, cut)), text[..at], ids[cut..], text[at..]);
         }
 
-        if (settings.MaxTokens is not { } most || ids.Length <= most)
+        var whole = tokenizer.AddSpecialTokens(ids);
+        if (settings.MaxTokens is not { } most || whole.Length <= most)
         {
-            return new CutPrompt(ids, text, [], "");
+            return new CutPrompt(whole, text, [], "");
         }
 
         return settings.TooLong switch
         {
             LongPrompts.Skip => null,
-            LongPrompts.KeepEnd => KeepEnd(tokenizer, text, tokens, most),
-            _ => throw row.Invalid(column, $"{ids.Length} tokens where a prompt may have {most}; raise the limit, or choose to keep the end or to skip such rows"),
+            LongPrompts.KeepEnd => KeepEnd(tokenizer, text, tokens, Math.Max(0, most - (whole.Length - ids.Length))),
+            _ => throw row.Invalid(column, $"{whole.Length} tokens where a prompt may have {most}; raise the limit, or choose to keep the end or to skip such rows"),
         };
     }
 
@@ -92,6 +93,6 @@ public static class PromptCutter
         }
 
         var at = start < tokens.Ids.Length ? tokens.Offsets[start].Start : text.Length;
-        return new CutPrompt(tokens.Ids[start..], text[at..], [], "");
+        return new CutPrompt(tokenizer.AddSpecialTokens(tokens.Ids.AsSpan(start)), text[at..], [], "");
     }
 }

@@ -45,6 +45,9 @@ public interface ITokenizer
         return (string.IsNullOrEmpty(second) ? Template.One : Template.Two).Fill(firstIds, secondIds);
     }
 
+    /// <summary>Puts the special tokens that the tokenizer has around every text around one's ids, such as BOS before them.</summary>
+    int[] AddSpecialTokens(ReadOnlySpan<int> ids) => ids.ToArray();
+
     /// <summary>Encodes a text (no special tokens added) and says which part of it each token covers.</summary>
     TokenizedText EncodeWithOffsets(string text);
 

@@ -79,6 +79,8 @@ internal sealed class TokenizerPipeline : ITokenizer
         return [.. ids];
     }
 
+    public int[] AddSpecialTokens(ReadOnlySpan<int> ids) => _parts.Single.Fill(ids, []).Ids;
+
     public TokenizedText EncodeWithOffsets(string text)
     {
         ArgumentNullException.ThrowIfNull(text);

@@ -47,15 +47,18 @@ public sealed class LocalModelGuide : IGuide
         {
             var row = UsesPolicyTokens
                 ? new TokenRow(request.PromptTokens, request.ResponseTokens)
-                : new TokenRow(_tokenizer.Encode(request.Prompt), _tokenizer.EncodeContinuation(request.ResponseSoFar));
+                : new TokenRow(_tokenizer.Encode(request.Prompt, addSpecialTokens: true), ResponseText.Encode(_tokenizer, _model.Shape, request.ResponseSoFar));
             var left = Math.Max(0, _sampling.MaxNewTokens - row.Response.Length);
             return new GenerationRequest(row, request.Stream, UsesPolicyTokens ? Math.Min(left, request.MaxTokens) : left);
         });
         // The requests' streams hold the run's seed already.
         var written = TextGenerator.Generate(_model, [.. rows], _sampling, seed: 0, cancellationToken);
-        return [.. written.Select(row => new GuideContinuation(
-            _tokenizer.Decode(row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens), row.Ended, UsesPolicyTokens ? row.Tokens : null))];
+        return [.. written.Select((row, i) => new GuideContinuation(
+            TextOf(row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens, requests[i]), row.Ended, UsesPolicyTokens ? row.Tokens : null))];
     }
+
+    private string TextOf(ReadOnlySpan<int> tokens, GuideRequest request) =>
+        request.ResponseSoFar.Length > 0 ? _tokenizer.DecodeContinuation(tokens) : ResponseText.Decode(_tokenizer, _model.Shape, tokens);
 
     /// <summary>Whether every id stands for the same token in both.</summary>
     public static bool HaveSameVocabulary(ITokenizer one, ITokenizer other) =>

@@ -121,7 +121,7 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
     }
 
     /// <summary>The text of response tokens, without the end token.</summary>
-    public string TextOf(ReadOnlySpan<int> tokens, bool ended) => tokenizer.Decode(ended ? tokens[..^1] : tokens);
+    public string TextOf(ReadOnlySpan<int> tokens, bool ended) => ResponseText.Decode(tokenizer, policy.Shape, ended ? tokens[..^1] : tokens);
 
     /// <summary>Asks the guide and brings what it wrote into the policy's tokens, within the response limit.</summary>
     private Written[] AskGuide((Prompt Prompt, TokenRow Row, ulong Stream)[] starts, CancellationToken cancellationToken)
@@ -131,7 +131,7 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
         var requests = Array.ConvertAll(starts, start => new GuideRequest
         {
             Prompt = start.Prompt.Text,
-            ResponseSoFar = tokenizer.Decode(start.Row.Response),
+            ResponseSoFar = TextOf(start.Row.Response, ended: false),
             PromptTokens = start.Prompt.Tokens,
             ResponseTokens = start.Row.Response,
             MaxTokens = _limit - start.Row.Response.Length,
@@ -142,16 +142,17 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
         var continuations = guide.Continue(requests, cancellationToken);
         if (continuations.Count != requests.Length)
             throw new InputException($"The guide '{guide.Name}' answered {continuations.Count} of {requests.Length} requests: it must answer each, in their order.");
-        return [.. continuations.Select((continuation, i) => InPolicyTokens(continuation, requests[i].MaxTokens))];
+        return [.. continuations.Select((continuation, i) => InPolicyTokens(continuation, requests[i]))];
     }
 
     /// <summary>
     /// A guide's text in the policy's tokens. The text is encoded by itself, so that no token before it changes, and cut where a character ends.
     /// </summary>
-    private Written InPolicyTokens(GuideContinuation continuation, int maxTokens)
+    private Written InPolicyTokens(GuideContinuation continuation, GuideRequest request)
     {
+        var maxTokens = request.MaxTokens;
         if (continuation.Tokens is { } own) return own.Length <= maxTokens ? new(own, continuation.Ended) : new(own[..maxTokens], false);
-        var (tokens, isWhole) = TokenJoin.Continue(tokenizer, continuation.Text, maxTokens);
+        var (tokens, isWhole) = TokenJoin.Continue(tokenizer, continuation.Text, maxTokens, startsText: policy.Shape.ReadsPromptApart && request.ResponseTokens.Length == 0);
         var ends = continuation.Ended && isWhole && tokens.Length < maxTokens && sampling.EndTokens.Count > 0;
         return ends ? new([.. tokens, sampling.EndTokens[0]], true) : new(tokens, false);
     }

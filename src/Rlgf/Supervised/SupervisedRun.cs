@@ -114,7 +114,7 @@ public static class SupervisedRun
     private static TokenRow Pair(DataRow row, string promptColumn, string column, ITokenizer tokenizer, int end, LanguageModelShape shape)
     {
         var prompt = tokenizer.Encode(row.GetString(promptColumn), addSpecialTokens: true);
-        int[] response = [.. tokenizer.Encode(row.GetString(column)), end];
+        int[] response = [.. ResponseText.Encode(tokenizer, shape, row.GetString(column)), end];
         if (prompt.Length == 0) throw row.Invalid(promptColumn, "it is empty; a language model needs at least one token to go on from");
         return response.Length <= shape.Room(prompt.Length)
             ? new TokenRow(prompt, response)

@@ -1,5 +1,6 @@
 using System.Text;
 using Rlgf.Text.Data;
+using Rlgf.Text.Tests.Tokenization;
 using Rlgf.Text.Tokenization;
 
 namespace Rlgf.Text.Tests.Data;
@@ -49,6 +50,17 @@ public sealed class PromptCutterTests
         Assert.Equal(
             "memory, row 1: column 'text': 11 tokens where a prompt may have 7; raise the limit, or choose to keep the end or to skip such rows",
             Assert.Throws<InputException>(() => Cut("aé猫😀b", new() { MaxTokens = 7 })).Message);
+    }
+
+    [Fact]
+    public void A_prompt_has_the_special_tokens_that_its_tokenizer_puts_around_texts()
+    {
+        var bert = TokenizerFixtures.Load("bert_uncased");
+        CutPrompt? Of(PromptSettings settings) => PromptCutter.Cut(bert, DataRow.Create("memory", 1, ("text", "it is a good film")), "text", settings);
+        Assert.Equal(bert.Encode("it is a good film", addSpecialTokens: true), Of(new())!.PromptIds);
+        Assert.Equal(bert.Encode("it is a", addSpecialTokens: true), Of(new() { Tokens = 3 })!.PromptIds);
+        Assert.Equal(bert.Encode("good film"), Of(new() { Tokens = 3 })!.RestIds);
+        Assert.Equal(bert.Encode("good film", addSpecialTokens: true), Of(new() { MaxTokens = 4, TooLong = LongPrompts.KeepEnd })!.PromptIds);
     }
 
     private static CutPrompt? Cut(string text, PromptSettings settings) => PromptCutter.Cut(Tokenizer, DataRow.Create("memory", 1, ("text", text)), "text", settings);
