@@ -29,6 +29,32 @@ public sealed class TrainTests
     }
 
     [Fact]
+    public void An_adapter_alone_is_trained_and_saved_and_every_command_loads_it_and_merges_it()
+    {
+        using var scratch = new Scratch();
+        var result = Cli.Run("train", Recipe(scratch, "run"), "--set", "model.lora.rank=2", "--set", "update.learning_rate=0.01");
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+        var policy = Path.Combine(scratch["run"], "checkpoints/iteration-00003/policy");
+        Assert.True(File.Exists(Path.Combine(policy, "adapter_model.safetensors")));
+        Assert.False(File.Exists(Path.Combine(policy, "model.safetensors")));
+        var evaluated = Cli.Run("evaluate", scratch["run"], "--model", policy);
+        Assert.True(evaluated.Code == ExitCode.Ok, evaluated.Error);
+
+        var merged = Cli.Run("convert", "--model", policy, "--output", scratch["merged"], "--type", "float32");
+        Assert.True(merged.Code == ExitCode.Ok, merged.Error);
+        Assert.False(File.Exists(Path.Combine(scratch["merged"], "adapter_config.json")));
+        double Score(string model)
+        {
+            var scored = Cli.RunWith("""{"text": "The acting is good and the end is better"}""", default, "score", "--model", model, "--input", "-", "--output", "-");
+            Assert.True(scored.Code == ExitCode.Ok, scored.Error);
+            return JsonNode.Parse(scored.Output)!["sum"]!.GetValue<double>();
+        }
+
+        Assert.Equal(Score(policy), Score(scratch["merged"]), 1e-4);
+        Assert.True(Math.Abs(Score(policy) - Score(Fixtures.Model("gpt2"))) > 1e-3);
+    }
+
+    [Fact]
     public void A_run_that_was_stopped_goes_on_to_the_same_numbers()
     {
         using var scratch = new Scratch();
