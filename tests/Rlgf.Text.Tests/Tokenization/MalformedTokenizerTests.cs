@@ -111,6 +111,26 @@ public sealed class MalformedTokenizerTests
     }
 
     [Fact]
+    public void A_small_file_can_not_ask_for_large_texts()
+    {
+        var long1 = new string('x', 300);
+        Refuses("t5", "normalizer.content must have at most 256 characters", json => json["normalizer"] = JsonNode.Parse($$"""{"type": "Replace", "pattern": {"String": "a"}, "content": "{{long1}}"}"""));
+        Refuses("t5", "normalizer.prepend must have at most 256 characters", json => json["normalizer"] = JsonNode.Parse($$"""{"type": "Prepend", "prepend": "{{long1}}"}"""));
+        Refuses("t5", "model.vocab[3][0] must have at most 256 characters", json => json["model"]!["vocab"]![3]![0] = long1);
+        Refuses("bert_cased", "model.max_input_chars_per_word must be at most 1000", json => json["model"]!["max_input_chars_per_word"] = 100000);
+        Refuses("opt", "post_processor.single adds more than 100 special tokens", json => json["post_processor"]!["special_tokens"]!["</s>"]!["ids"] = new JsonArray([.. Enumerable.Repeat(0, 101).Select(_ => JsonValue.Create(2))]));
+
+        static void Refuses(string name, string message, Action<JsonNode> change)
+        {
+            using var folder = new TemporaryFolder();
+            var json = JsonNode.Parse(File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf(name), "tokenizer.json")))!;
+            change(json);
+            folder.Write("tokenizer.json", json.ToJsonString());
+            MalformedTokenizerTests.Refuses(folder.Path, "tokenizer.json: " + message);
+        }
+    }
+
+    [Fact]
     public void Broken_files_of_every_kind_load_all_the_same_or_end_in_one_error()
     {
         var refused = 0;

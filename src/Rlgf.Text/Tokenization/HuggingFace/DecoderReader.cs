@@ -48,7 +48,7 @@ internal static class DecoderReader
                 steps.Add(new StripStep(character, decoder.Required("start").AsCount(), decoder.Required("stop").AsCount(), steps.Exists(step => step is FuseStep)));
                 break;
             case "Replace":
-                steps.Add(new ReplaceStep(PatternReader.Read(decoder), decoder.Required("content").AsString()));
+                steps.Add(new ReplaceStep(PatternReader.Read(decoder), decoder.Required("content").AsShortString()));
                 break;
             case "WordPiece":
                 steps.Add(new WordPieceStep(decoder.Optional("prefix")?.AsString() ?? "##", decoder.Flag("cleanup", otherwise: true)));

@@ -8,6 +8,9 @@ internal readonly struct JsonPart
     /// <summary>Larger ids are taken for mistakes: tables have a place for every id below the largest.</summary>
     public const int MostTokens = 1 << 22;
 
+    /// <summary>A small file must not make a text as large as it likes.</summary>
+    private const int LongestRepeated = 256;
+
     private readonly string _file;
     private readonly string _key;
     private readonly JsonElement _element;
@@ -50,6 +53,9 @@ internal readonly struct JsonPart
 
     /// <summary>The value as a string.</summary>
     public string AsString() => _element.ValueKind == JsonValueKind.String ? Characters(_element.GetString)! : throw Error("must be a string");
+
+    /// <summary>The value as a string that is written many times over, and so can't be long.</summary>
+    public string AsShortString() => AsString() is { Length: <= LongestRepeated } text ? text : throw Error($"must have at most {LongestRepeated} characters");
 
     /// <summary>The value as a token id.</summary>
     public int AsId() =>

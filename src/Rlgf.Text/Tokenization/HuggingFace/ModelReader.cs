@@ -73,7 +73,7 @@ internal static class ModelReader
             if (parts.Length != 2)
                 throw entry.Error("must be a token and its score");
             var score = parts[1].AsNumber();
-            pieces.Add((parts[0].AsString(), double.IsFinite(score) ? score : throw parts[1].Error("must be a finite number")));
+            pieces.Add((parts[0].AsShortString(), double.IsFinite(score) ? score : throw parts[1].Error("must be a finite number")));
         }
         var unknown = model.Required("unk_id");
         if (unknown.AsId() >= pieces.Count)
@@ -89,7 +89,15 @@ internal static class ModelReader
             vocabulary,
             model.Optional("continuing_subword_prefix")?.AsString() ?? "##",
             ReadUnknown(model, vocabulary)!.Value,
-            model.Optional("max_input_chars_per_word")?.AsCount() ?? 100);
+            ReadMaxCharacters(model));
+    }
+
+    private static int ReadMaxCharacters(JsonPart model)
+    {
+        if (model.Optional("max_input_chars_per_word") is not { } most)
+            return 100;
+        // The work for a word grows with its length squared.
+        return most.AsCount() <= 1000 ? most.AsCount() : throw most.Error("must be at most 1000");
     }
 
     private static int? ReadUnknown(JsonPart model, Dictionary<string, int> vocabulary) =>

@@ -25,9 +25,9 @@ internal static class NormalizerReader
             case "Strip":
                 return new StripNormalizer(normalizer.Flag("strip_left", otherwise: true), normalizer.Flag("strip_right", otherwise: true));
             case "Prepend":
-                return new PrependNormalizer(normalizer.Required("prepend").AsString());
+                return new PrependNormalizer(normalizer.Required("prepend").AsShortString());
             case "Replace":
-                return new ReplaceNormalizer(PatternReader.Read(normalizer), normalizer.Required("content").AsString());
+                return new ReplaceNormalizer(PatternReader.Read(normalizer), normalizer.Required("content").AsShortString());
             case "Nmt":
                 return new NmtNormalizer();
             case "BertNormalizer":

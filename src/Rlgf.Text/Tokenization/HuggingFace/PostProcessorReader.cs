@@ -3,6 +3,8 @@ namespace Rlgf.Text.Tokenization.HuggingFace;
 /// <summary>Reads the "post_processor" section of <c>tokenizer.json</c>.</summary>
 internal static class PostProcessorReader
 {
+    private const int MostSpecialTokens = 100;
+
     /// <summary>Adds to the parts what a post-processor puts around texts and how it trims offsets.</summary>
     public static TokenizerParts Read(JsonPart processor, TokenizerParts parts)
     {
@@ -51,12 +53,12 @@ internal static class PostProcessorReader
     {
         var template = processor.Required(key);
         var parts = new List<TemplatePart>();
-        foreach (var piece in template.Items())
+        foreach (var piece in template.Items().Take(MostSpecialTokens + 3))
         {
             if (piece.Optional("SpecialToken") is { } special)
             {
                 var definition = processor.Required("special_tokens").Required(special.Required("id").AsString());
-                parts.Add(Special([.. definition.Required("ids").Items().Select(id => id.AsId())], TypeOf(special)));
+                parts.Add(Special([.. definition.Required("ids").Items().Take(MostSpecialTokens + 1).Select(id => id.AsId())], TypeOf(special)));
                 continue;
             }
             var sequence = piece.Required("Sequence");
@@ -67,6 +69,8 @@ internal static class PostProcessorReader
                 var other => throw sequence.Error($"is text \"{other}\", which this template isn't given"),
             }));
         }
+        if (parts.Sum(part => (long)(part.Ids?.Length ?? 0)) > MostSpecialTokens)
+            throw template.Error($"adds more than {MostSpecialTokens} special tokens");
         foreach (var second in (bool[])(pair ? [false, true] : [false]))
         {
             if (parts.Count(part => part.Ids is null && part.IsSecond == second) != 1)

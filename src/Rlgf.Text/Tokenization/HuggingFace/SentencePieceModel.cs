@@ -30,7 +30,7 @@ internal enum PieceKind
 internal sealed class SentencePieceModel
 {
     /// <summary>Sentencepiece itself allows sixteen; longer ones only make tables large.</summary>
-    private const int LongestPiece = 1024;
+    private const int LongestPiece = 256;
 
     private readonly string _file;
 

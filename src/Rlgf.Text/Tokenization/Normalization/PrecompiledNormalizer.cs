@@ -14,6 +14,8 @@ internal sealed class PrecompiledNormalizer : INormalizer
     /// <summary>Longer clusters are looked up code point by code point.</summary>
     private const int LongestCluster = 5;
 
+    private const int LongestReplacement = 256;
+
     private readonly uint[] _trie;
     private readonly byte[] _texts;
 
@@ -30,7 +32,17 @@ internal sealed class PrecompiledNormalizer : INormalizer
         var trie = new uint[size / 4];
         for (var i = 0; i < trie.Length; i++)
             trie[i] = BinaryPrimitives.ReadUInt32LittleEndian(table[(4 + 4 * i)..]);
-        return new PrecompiledNormalizer(trie, table[(4 + (int)size)..].ToArray());
+        var texts = table[(4 + (int)size)..].ToArray();
+        // What one character becomes must not be as long as somebody likes.
+        for (var start = 0; start < texts.Length;)
+        {
+            var length = texts.AsSpan(start).IndexOf((byte)0);
+            length = length < 0 ? texts.Length - start : length;
+            if (length > LongestReplacement)
+                return null;
+            start += length + 1;
+        }
+        return new PrecompiledNormalizer(trie, texts);
     }
 
     public Word Normalize(Word text)
