@@ -71,6 +71,8 @@ internal static class CommandLine
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
+        FetchCommand.Create(terminal),
+        InspectCommand.Create(terminal),
         ConvertCommand.Create(terminal),
     ];
 

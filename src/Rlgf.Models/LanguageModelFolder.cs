@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
@@ -38,13 +39,10 @@ public static class LanguageModelFolder
     /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
     public static ILanguageModel Load(string folder, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
-        TorchRuntime.Load();
-        var configuration = ModelConfiguration.Read(folder);
         using var type = precision.OfNewParameters();
-        var model = ModelFamilies.Of(configuration).CreateLanguageModel(configuration, device ?? CPU);
+        var model = ModelFolder.Load(folder, (family, configuration) => family.CreateLanguageModel(configuration, device ?? CPU), model => model.Module, sharing?.Module);
         try
         {
-            ModelFolder.LoadWeights(model.Module, configuration, folder, sharing?.Module);
             model.GenerationSettings = ReadGenerationSettings(folder);
             return model;
         }
@@ -106,6 +104,55 @@ public static class LanguageModelFolder
 /// <summary>What folders of language models and of classifiers have in common.</summary>
 internal static class ModelFolder
 {
+    /// <summary>Builds the model of a folder and fills it.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="create">Builds a model whose parameters have no values yet.</param>
+    /// <param name="moduleOf">The module that holds them.</param>
+    /// <param name="sharing">A module with an adapter, whose base may be the folder's too.</param>
+    /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
+    public static TModel Load<TModel>(string folder, Func<IModelFamily, ModelConfiguration, TModel> create, Func<TModel, nn.Module> moduleOf, nn.Module? sharing) where TModel : IDisposable
+    {
+        TorchRuntime.Load();
+        var configuration = ModelConfiguration.Read(folder);
+        var family = ModelFamilies.Of(configuration);
+        TModel model;
+        try
+        {
+            using var checkpoint = Checkpoint.Open(AdapterFolder.BaseOf(folder));
+            model = Build(family, configuration, checkpoint, create);
+        }
+        catch (InputException) when (ConfiguredSizes.AreModest(configuration))
+        {
+            // Where weights are missing or damaged too, a setting that isn't supported is what to hear of first.
+            using (create(family, configuration)) throw;
+        }
+
+        try
+        {
+            LoadWeights(moduleOf(model), configuration, folder, sharing);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Builds a model for weights that are there; its parameters have no values yet.</summary>
+    public static TModel Build<TModel>(IModelFamily family, ModelConfiguration configuration, Checkpoint checkpoint, Func<IModelFamily, ModelConfiguration, TModel> create)
+    {
+        ConfiguredSizes.RequireLikely(configuration, checkpoint);
+        try
+        {
+            return create(family, configuration);
+        }
+        catch (Exception failure) when (failure is ExternalException or OutOfMemoryException or OverflowException)
+        {
+            throw new InputException($"{configuration.Source}: no model of these sizes can be made here: {failure.Message.Split('\n')[0]}", failure);
+        }
+    }
+
     /// <summary>Fills a module's parameters from a folder.</summary>
     /// <param name="module">The module.</param>
     /// <param name="configuration">The folder's configuration.</param>

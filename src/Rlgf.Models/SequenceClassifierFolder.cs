@@ -20,20 +20,8 @@ public static class SequenceClassifierFolder
     /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
     public static ISequenceClassifier Load(string folder, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
-        TorchRuntime.Load();
-        var configuration = ModelConfiguration.Read(folder);
         using var type = precision.OfNewParameters();
-        var classifier = ModelFamilies.Of(configuration).CreateClassifier(configuration, device ?? CPU);
-        try
-        {
-            ModelFolder.LoadWeights(classifier.Module, configuration, folder, sharing?.Module);
-            return classifier;
-        }
-        catch
-        {
-            classifier.Dispose();
-            throw;
-        }
+        return ModelFolder.Load(folder, (family, configuration) => family.CreateClassifier(configuration, device ?? CPU), classifier => classifier.Module, sharing?.Module);
     }
 
     /// <summary>Loads a folder's weights into a classifier that exists, so that its optimisers go on working.</summary>

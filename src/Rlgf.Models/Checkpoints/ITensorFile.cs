@@ -56,7 +56,11 @@ public static class TensorFiles
 /// <summary>Shapes as messages show them, and what they come to.</summary>
 internal static class Shapes
 {
-    public static string Format(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+    /// <summary>The most sides that are shown: a damaged file may list any number.</summary>
+    private const int MostShown = 16;
+
+    public static string Format(IReadOnlyList<long> shape) =>
+        shape.Count <= MostShown ? $"[{string.Join(", ", shape)}]" : $"[{string.Join(", ", shape.Take(MostShown))}, … {shape.Count} in all]";
 
     /// <summary>How many numbers a tensor of a shape has, or null where a length is negative or no 64-bit number holds the product in bytes.</summary>
     public static long? Elements(IEnumerable<long> shape)

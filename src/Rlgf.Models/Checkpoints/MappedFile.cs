@@ -34,9 +34,12 @@ internal sealed unsafe class MappedFile : IDisposable
     {
         try
         {
-            var length = new FileInfo(path).Length;
-            if (length < atLeast) throw new InputException($"{path}: it has {length} bytes, too few for {kind}; copy or download it again.");
-            return new MappedFile(path, length, MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read));
+            // The stream's length and not the path's, which in a hub's cache is that of a link.
+            var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            var length = stream.Length;
+            if (length >= atLeast) return new MappedFile(path, length, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
+            stream.Dispose();
+            throw new InputException($"{path}: it has {length} bytes, too few for {kind}; copy or download it again.");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

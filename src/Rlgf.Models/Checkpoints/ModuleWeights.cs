@@ -13,8 +13,15 @@ internal static class ModuleWeights
     /// <param name="checkpoint">The weights.</param>
     /// <param name="nameInModule">Maps a stored name to the module's name for it; null for what the family may ignore (buffers, tied copies).</param>
     /// <param name="mayBeMissing">Whether a parameter by the module's name for it may stay as it is where the checkpoint has none; null for none.</param>
-    /// <exception cref="InputException">Lists all names that are missing or unexpected and all wrong shapes.</exception>
+    /// <exception cref="InputException">Lists all names that are missing or unexpected and all wrong shapes; nothing is copied then.</exception>
     public static void Load(nn.Module module, Checkpoint checkpoint, Func<string, string?> nameInModule, Func<string, bool>? mayBeMissing = null)
+    {
+        foreach (var (parameter, source) in Match(module, checkpoint, nameInModule, mayBeMissing)) checkpoint.CopyTo(source, parameter);
+    }
+
+    /// <summary>Which stored tensor each of a module's parameters is filled from.</summary>
+    /// <inheritdoc cref="Load"/>
+    public static IReadOnlyList<(Tensor Parameter, string StoredName)> Match(nn.Module module, Checkpoint checkpoint, Func<string, string?> nameInModule, Func<string, bool>? mayBeMissing = null)
     {
         var stored = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var name in checkpoint.Names)
@@ -24,7 +31,7 @@ internal static class ModuleWeights
         }
 
         var faults = new List<string>();
-        var copies = new List<(string Source, Tensor Parameter)>();
+        var matches = new List<(Tensor, string)>();
         foreach (var (name, parameter) in Named(module))
         {
             if (!stored.Remove(name, out var source))
@@ -33,12 +40,11 @@ internal static class ModuleWeights
             }
             else if (!checkpoint.Entry(source).Shape.SequenceEqual(parameter.shape))
                 faults.Add($"'{name}' has the shape {Shapes.Format(checkpoint.Entry(source).Shape)} where config.json asks for {Shapes.Format(parameter.shape)}");
-            else copies.Add((source, parameter));
+            else matches.Add((parameter, source));
         }
 
         faults.AddRange(stored.Values.Order(StringComparer.Ordinal).Select(name => $"'{name}' is unexpected"));
-        if (faults.Count > 0) throw new InputException($"{checkpoint.Folder}: the weights don't fit config.json: {string.Join("; ", faults)}.");
-        foreach (var (source, parameter) in copies) checkpoint.CopyTo(source, parameter);
+        return faults.Count == 0 ? matches : throw new InputException($"{checkpoint.Folder}: the weights don't fit config.json: {string.Join("; ", faults)}.");
     }
 
     /// <summary>

@@ -12,7 +12,9 @@ namespace Rlgf.Models.Lora;
 /// <summary>Adapters in the folder layout of PEFT: <c>adapter_config.json</c>, which names the base model, and <c>adapter_model.safetensors</c>. Such a folder can be given wherever a model's can.</summary>
 internal static class AdapterFolder
 {
-    private const string ConfigurationFile = "adapter_config.json";
+    /// <summary>What makes a folder an adapter's.</summary>
+    public const string ConfigurationFile = "adapter_config.json";
+
     private const string WeightsFile = "adapter_model.safetensors";
     private const string PyTorchWeightsFile = "adapter_model.bin";
     private const string Prefix = "base_model.model.";
@@ -106,7 +108,8 @@ internal static class AdapterFolder
         return inside.Replace(".modules_to_save.", ".", StringComparison.Ordinal);
     }
 
-    private static ITensorFile Open(string folder)
+    /// <summary>Opens the file of an adapter's weights.</summary>
+    public static ITensorFile Open(string folder)
     {
         var path = Path.Combine(folder, WeightsFile);
         var older = Path.Combine(folder, PyTorchWeightsFile);
