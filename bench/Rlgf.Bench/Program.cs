@@ -10,7 +10,7 @@ const string usage = """
 
     dotnet run -c Release --project bench/Rlgf.Bench -- [options]
 
-      --shape NAME        S, gpt2-28, gpt2-112, or gpt2 for both; several separated by commas (default: all)
+      --shape NAME        S, gpt2-28, gpt2-112, gpt2 for both, or llama-100m; several separated by commas (default: all)
       --algorithms NAMES  separated by commas, or none (default: the paper's five, adaptive, rloo)
       --repeats N         of generation and of supervised steps; medians are given (default: 3)
       --threads N         of one operation (default: all cores)
