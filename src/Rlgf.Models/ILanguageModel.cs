@@ -64,18 +64,20 @@ public interface ILanguageModel : IDisposable
 /// <param name="ContextLength">The most tokens of prompt and response together, or of the response alone where the prompt has a place of its own; <see cref="int.MaxValue"/> where positions have no limit.</param>
 public sealed record LanguageModelShape(int Vocabulary, int Width, int ContextLength)
 {
-    /// <summary>The most tokens of a prompt where it has a place of its own (encoder–decoders); null where prompt and response share the context.</summary>
-    public int? PromptLength { get; init; }
+    /// <summary>The encoder that the prompt goes to; null where prompt and response are one sequence.</summary>
+    public EncoderShape? Encoder { get; init; }
 
     /// <summary>How many response tokens there is room for after a prompt; negative where the prompt alone is too long.</summary>
-    public int Room(int prompt) => PromptLength is not { } most ? ContextLength - prompt : prompt <= most ? ContextLength : most - prompt;
-
-    /// <summary>Whether the prompt has a place of its own: the model is an encoder–decoder.</summary>
-    public bool ReadsPromptApart => PromptLength is not null;
+    public int Room(int prompt) => Encoder is not { } encoder ? ContextLength - prompt : prompt <= encoder.ContextLength ? ContextLength : encoder.ContextLength - prompt;
 
     /// <summary>The limits in words, for messages.</summary>
-    public string Limits => PromptLength is { } most ? $"the model's {most} tokens for a prompt and {ContextLength} for a response" : $"the model's context of {ContextLength}";
+    public string Limits => Encoder is { } encoder ? $"the model's {encoder.ContextLength} tokens for a prompt and {ContextLength} for a response" : $"the model's context of {ContextLength}";
 }
+
+/// <summary>What callers need to know of an encoder–decoder beside its <see cref="LanguageModelShape"/>.</summary>
+/// <param name="ContextLength">The most tokens of a prompt, or <see cref="int.MaxValue"/>.</param>
+/// <param name="StartToken">What the decoder begins with, before the response.</param>
+public sealed record EncoderShape(int ContextLength, int StartToken);
 
 /// <summary>One row: a prompt and (the beginning of) a response, as token ids without padding.</summary>
 /// <param name="Prompt">P ids that are given and never trained on.</param>

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Lora;
 using Rlgf.Text;
@@ -14,6 +13,9 @@ namespace Rlgf.Models;
 /// <param name="EndTokens">Ids that end a text: those of <c>generation_config.json</c>, or the tokenizer's EOS where that file names none.</param>
 public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer Tokenizer, IReadOnlyList<int> EndTokens) : IDisposable
 {
+    /// <summary>What the folder asks of everybody who writes with the model.</summary>
+    public GenerationDefaults Defaults { get; init; } = new();
+
     /// <summary>Loads both from a Hugging Face folder.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tokenizerFolder">Where the tokenizer is, if it is not in the same folder.</param>
@@ -31,7 +33,8 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
         try
         {
             RequireFit(tokenizer, tokenizerFolder, model.Shape.Vocabulary, folder);
-            return new TextModel(folder, model, tokenizer, ReadEndTokens(folder, tokenizer));
+            var defaults = GenerationDefaults.Of(model.GenerationSettings, Path.Combine(folder, "generation_config.json"));
+            return new TextModel(folder, model, tokenizer, defaults.EndTokens ?? (tokenizer.EosId is { } end ? [end] : [])) { Defaults = defaults };
         }
         catch
         {
@@ -56,27 +59,4 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
 
     /// <summary>Where a folder's tokenizer is: in it, or beside the base model of an adapter that came without.</summary>
     public static string TokenizerFolderOf(string folder) => TokenizerFolder.Exists(folder) ? folder : AdapterFolder.BaseOf(folder);
-
-    private static IReadOnlyList<int> ReadEndTokens(string folder, ITokenizer tokenizer)
-    {
-        var path = Path.Combine(folder, "generation_config.json");
-        if (!File.Exists(path)) path = Path.Combine(AdapterFolder.BaseOf(folder), "generation_config.json");
-        if (File.Exists(path))
-        {
-            try
-            {
-                switch ((JsonNode.Parse(File.ReadAllText(path)) as JsonObject)?["eos_token_id"])
-                {
-                    case JsonArray several: return [.. several.Select(id => id!.GetValue<int>())];
-                    case { } one: return [one.GetValue<int>()];
-                }
-            }
-            catch (Exception failure) when (failure is System.Text.Json.JsonException or InvalidOperationException or FormatException or NullReferenceException)
-            {
-                throw new InputException($"{path}: eos_token_id can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
-            }
-        }
-
-        return tokenizer.EosId is { } end ? [end] : [];
-    }
 }

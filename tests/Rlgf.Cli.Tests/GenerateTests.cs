@@ -52,6 +52,86 @@ public sealed class GenerateTests
     }
 
     [Fact]
+    public void Beams_find_the_best_sequences_of_the_fixture()
+    {
+        using var scratch = new Scratch();
+        var expected = Fixtures.Expected("gpt2");
+        var run = expected["generation"]!.AsArray().First(one => one!["name"]!.GetValue<string>() == "beam_no_repeat_ngram_2")!;
+        var model = scratch.CopyOf("gpt2");
+        var end = run["settings"]!["eos_token_id"]!.GetValue<int>();
+        File.WriteAllText(Path.Combine(model, "generation_config.json"), $$"""{"eos_token_id": {{end}}}""");
+        var input = scratch.Write("prompts.jsonl", [.. expected["prompts"]!.AsArray().Select(prompt => JsonSerializer.Serialize(new { prompt = prompt!.GetValue<string>() }))]);
+
+        Assert.Equal(ExitCode.Ok, Cli.Run("generate", "--model", model, "--prompts", input, "--output", scratch["out.jsonl"],
+            "--beams", "4", "--length-penalty", "1.0", "--no-repeat-ngram", "2", "--max-new-tokens", "14").Code);
+
+        var rows = Fixtures.Rows(scratch["out.jsonl"]);
+        var padded = Fixtures.Ids(expected["left_padded"]!["input_ids"]![0]).Length;
+        for (var row = 0; row < rows.Length; row++)
+        {
+            // The fixture holds two sequences of each prompt.
+            var sequence = Fixtures.Ids(run["sequences"]![2 * row])[padded..];
+            Assert.Equal(Array.IndexOf(sequence, end) is var at and >= 0 ? sequence[..(at + 1)] : sequence, Fixtures.Ids(rows[row]["response_ids"]));
+        }
+    }
+
+    [Fact]
+    public void An_encoder_decoder_answers_prompts_and_scores_its_answers()
+    {
+        using var scratch = new Scratch();
+        var expected = Fixtures.Expected("t5");
+        var run = expected["generation"]![0]!;
+        var input = scratch.Write("prompts.jsonl", [.. expected["inputs"]!.AsArray().Select(prompt => JsonSerializer.Serialize(new { prompt = prompt!.GetValue<string>() })), """{"prompt": ""}"""]);
+
+        Assert.Equal(ExitCode.Ok, Cli.Run("generate", "--model", Fixtures.Model("t5"), "--prompts", input, "--output", scratch["out.jsonl"], "--greedy", "--max-new-tokens", "20").Code);
+
+        var rows = Fixtures.Rows(scratch["out.jsonl"]);
+        for (var row = 0; row < 3; row++) Assert.Equal(Fixtures.Ids(run["sequences"]![row])[1..], Fixtures.Ids(rows[row]["response_ids"]));
+
+        scratch.Write("answers.jsonl", [.. rows.Select(row => JsonSerializer.Serialize(new { prompt = (string)row["prompt"]!, response_ids = Fixtures.Ids(row["response_ids"]) }))]);
+        Assert.Equal(ExitCode.Ok, Cli.Run("score", "--model", Fixtures.Model("t5"), "--input", scratch["answers.jsonl"], "--output", scratch["scores.jsonl"]).Code);
+        foreach (var (row, score) in rows.Zip(Fixtures.Rows(scratch["scores.jsonl"]))) ScoreTests.AssertNear(Fixtures.Numbers(row["log_probs"]), Fixtures.Numbers(score["log_probs"]));
+    }
+
+    [Fact]
+    public void A_response_ends_where_it_holds_a_stop_text_and_keeps_it()
+    {
+        using var scratch = new Scratch();
+        var input = scratch.Write("prompts.jsonl", """{"prompt": "I don't"}""");
+        string Response(params string[] options)
+        {
+            Assert.Equal(ExitCode.Ok, Cli.Run(["generate", "--model", Fixtures.Model("gpt2"), "--prompts", input, "--output", scratch["out.jsonl"], "--greedy", "--max-new-tokens", "20", .. options]).Code);
+            return (string)Fixtures.Rows(scratch["out.jsonl"])[0]["response"]!;
+        }
+
+        var whole = Response();
+        var stop = whole.Substring(whole.Length / 2, 2);
+        var cut = Response("--stop", "a text that does not come", "--stop", stop);
+
+        Assert.True(cut.Length < whole.Length);
+        Assert.StartsWith(cut, whole, StringComparison.Ordinal);
+        Assert.Contains(stop, cut, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_the_models_own_settings_force_and_forbid_applies()
+    {
+        using var scratch = new Scratch();
+        var model = scratch.CopyOf("gpt2");
+        File.WriteAllText(Path.Combine(model, "generation_config.json"), """{"eos_token_id": [419], "forced_bos_token_id": 7, "forced_eos_token_id": 419, "bad_words_ids": [[7, 7]], "suppress_tokens": [8, 9]}""");
+        var input = scratch.Write("prompts.jsonl", """{"prompt": "a"}""", """{"prompt": "b"}""");
+        Assert.Equal(ExitCode.Ok, Cli.Run("generate", "--model", model, "--prompts", input, "--output", scratch["out.jsonl"], "--max-new-tokens", "6", "--temperature", "5", "--min-new-tokens", "5").Code);
+        Assert.All(Fixtures.Rows(scratch["out.jsonl"]).Select(row => Fixtures.Ids(row["response_ids"])), ids =>
+        {
+            Assert.Equal((7, 419, 6), (ids[0], ids[^1], ids.Length));
+            Assert.NotEqual(7, ids[1]);
+            Assert.DoesNotContain(ids, id => id is 8 or 9);
+        });
+        File.WriteAllText(Path.Combine(model, "generation_config.json"), """{"forced_bos_token_id": "x"}""");
+        Assert.Contains("forced_bos_token_id", Cli.Run("generate", "--model", model, "--prompts", input, "--output", scratch["out.jsonl"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_same_seed_gives_the_same_texts_in_any_batch_and_another_seed_others()
     {
         using var scratch = new Scratch();

@@ -90,6 +90,34 @@ public sealed class ScoreTests
     }
 
     [Fact]
+    public void An_encoder_classifies_as_the_fixture_says()
+    {
+        using var scratch = new Scratch();
+        var expected = Fixtures.Expected("distilbert_classifier");
+        var rows = Score("distilbert_classifier", scratch, [.. expected["texts"]!.AsArray().Select(text => JsonSerializer.Serialize(new { text = text!.GetValue<string>() }))]);
+        for (var row = 0; row < rows.Length; row++)
+        {
+            AssertNear(Fixtures.Numbers(expected["logits"]![row]), Fixtures.Numbers(rows[row]["logits"]));
+            AssertNear(Fixtures.Numbers(expected["probabilities"]![row]), Fixtures.Numbers(rows[row]["probabilities"]));
+        }
+    }
+
+    [Fact]
+    public void An_encoder_decoder_scores_responses_to_prompts_and_no_bare_texts()
+    {
+        using var scratch = new Scratch();
+        var expected = Fixtures.Expected("t5");
+        var rows = Score("t5", scratch, [.. Enumerable.Range(0, 3).Select(row => JsonSerializer.Serialize(new
+        {
+            prompt = expected["inputs"]![row]!.GetValue<string>(), response_ids = Fixtures.Unpadded(new JsonObject { ["input_ids"] = expected["labels"]!.DeepClone(), ["attention_mask"] = expected["decoder"]!["attention_mask"]!.DeepClone() }, row),
+        }))]);
+        for (var row = 0; row < rows.Length; row++) AssertNear(Fixtures.Numbers(expected["target_log_probs"]![row]), Fixtures.Numbers(rows[row]["log_probs"]));
+
+        var input = scratch.Write("text.jsonl", """{"text": "a film"}""");
+        Assert.Contains("encoder–decoder", Cli.Run("score", "--model", Fixtures.Model("t5"), "--input", input, "--output", scratch["out.jsonl"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Texts_beyond_the_context_are_cut_only_if_asked()
     {
         using var scratch = new Scratch();

@@ -30,14 +30,18 @@ internal static class GenerateCommand
         var topK = CommonOptions.Number("--top-k", 0, "Only the k most likely tokens can be drawn; 0 is no limit.");
         var topP = CommonOptions.Number("--top-p", 1.0, "Only the most likely tokens that together reach this probability can be drawn.");
         var penalty = CommonOptions.Number("--repetition-penalty", 1.0, "Makes tokens that the row already holds less likely; 1 is none.");
+        var ngram = CommonOptions.Number("--no-repeat-ngram", 0, "No sequence of so many tokens can occur twice in a row; 0 is no limit.");
+        var beams = CommonOptions.Number("--beams", 1, "Searches for the most likely response, following so many beginnings at once; temperature, top-k and top-p are then not used.");
+        var lengthPenalty = CommonOptions.Number("--length-penalty", 1.0, "With beams: above 0 favours long responses, below 0 short ones.");
+        var stop = new Option<string[]>("--stop") { HelpName = "TEXT", Description = "A response ends once it holds this text; may be given several times.", AllowMultipleArgumentsPerToken = true };
         var seed = CommonOptions.Number("--seed", 0UL, "Seed of the random numbers. What a row gets depends on the seed and the row's number only.");
         var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
         var command = new Command("generate", CommonOptions.Describe(
             "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
-            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the tokenizer's begin token.",
+            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the tokenizer's begin token. A stop text stays in the response. What the model's generation_config.json forces or forbids (forced_bos_token_id, bad_words_ids and the like) applies.",
             "rlgf generate --model assets/policy --prompts prompts.jsonl --output out.jsonl --max-new-tokens 32 --top-p 0.95 --seed 1"))
         {
-            model, prompts, output, greedy, maximum, minimum, temperature, topK, topP, penalty, seed, batch,
+            model, prompts, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch,
         };
         command.SetAction(parsed =>
         {
@@ -50,11 +54,13 @@ internal static class GenerateCommand
                 TopK = parsed.GetValue(topK),
                 TopP = parsed.GetValue(topP),
                 RepetitionPenalty = parsed.GetValue(penalty),
+                NoRepeatNgram = parsed.GetValue(ngram),
+                Beams = parsed.GetValue(beams) == 1 ? null : new BeamSettings { Width = parsed.GetValue(beams), LengthPenalty = parsed.GetValue(lengthPenalty) },
                 BatchRows = parsed.GetValue(batch),
             };
             CheckOptions(settings);
             return Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(prompts), parsed.GetRequiredValue(output), settings,
-                fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), terminal);
+                fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
         });
         return command;
     }
@@ -76,10 +82,11 @@ internal static class GenerateCommand
         }
     }
 
-    private static int Run(string folder, string promptsPath, string output, SamplingSettings settings, bool fitsMaximum, ulong seed, Terminal terminal)
+    private static int Run(string folder, string promptsPath, string output, SamplingSettings settings, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
     {
         using var model = TextModel.Load(folder);
-        settings = settings with { EndTokens = model.EndTokens };
+        settings = model.Defaults.ApplyTo(settings) with { EndTokens = model.EndTokens };
+        var stop = stopTexts.Length > 0 ? new StopTexts(stopTexts, model.Tokenizer) : null;
         settings.Validate(model.Model.Shape.Vocabulary);
         var rows = RowInput.ReadAll(promptsPath, terminal);
         var prompts = new string[rows.Count];
@@ -100,7 +107,7 @@ internal static class GenerateCommand
             IReadOnlyList<GeneratedRow> written;
             try
             {
-                written = TextGenerator.Generate(model.Model, chunk, settings, seed, terminal.Stop);
+                written = TextGenerator.Generate(model.Model, chunk, settings, seed, stop, terminal.Stop);
             }
             catch (OperationCanceledException)
             {

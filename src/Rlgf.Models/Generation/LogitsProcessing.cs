@@ -4,9 +4,10 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Generation;
 
 /// <summary>What the processing of a row's next logits may look at.</summary>
-/// <param name="Tokens">Prompt and response so far.</param>
+/// <param name="Tokens">Prompt, or the start token of a decoder whose prompt is in the encoder, and response so far.</param>
 /// <param name="ResponseTokens">How many of them are the response.</param>
-public readonly record struct RowHistory(IReadOnlyList<int> Tokens, int ResponseTokens);
+/// <param name="TokensLeft">How many more may be written, the one that is chosen now included.</param>
+public readonly record struct RowHistory(IReadOnlyList<int> Tokens, int ResponseTokens, int TokensLeft = int.MaxValue);
 
 /// <summary>The tokens that can be drawn, as unnormalised log-probabilities.</summary>
 /// <param name="Logits">[B, C] float32; −∞ where a token can't be drawn.</param>
@@ -15,7 +16,8 @@ public readonly record struct Candidates(Tensor Logits, Tensor? Ids);
 
 /// <summary>
 /// From the model's logits to the distribution that is sampled: the same processors in the same order as transformers' <c>generate</c>
-/// (repetition penalty, minimum of new tokens; then, only when sampling, temperature, top-k, top-p). Pure: the input is never changed.
+/// (repetition penalty, n-grams and sequences that are forbidden, minimum of new tokens, forced tokens; then, only when sampling, temperature, top-k, top-p, min-p, typical-p).
+/// Pure: the input is never changed.
 /// </summary>
 /// <remarks>
 /// Nothing over the vocabulary is sorted that need not be: top-k and top-p give the few tokens that are left, so that all after them costs next to nothing.
@@ -35,11 +37,11 @@ public static class LogitsProcessing
     public static Candidates Apply(Tensor logits, IReadOnlyList<RowHistory> rows, SamplingSettings settings)
     {
         var penalised = Penalise(logits, rows, settings);
-        return settings.Greedy ? new Candidates(penalised, null) : Restrict(penalised, settings);
+        return settings.Greedy || settings.Beams is not null ? new Candidates(penalised, null) : Restrict(penalised, settings);
     }
 
-    /// <summary>The processors that look at what a row holds: repetition penalty, then the minimum of new tokens.</summary>
-    /// <param name="logits">[B, V] float32.</param>
+    /// <summary>The processors that look at what a row holds: repetition penalty, then what is forbidden, then what is forced.</summary>
+    /// <param name="logits">[B, V] float32; log-probabilities in a beam search.</param>
     /// <param name="rows">B histories.</param>
     /// <param name="settings">Valid settings.</param>
     /// <returns>[B, V] float32; <paramref name="logits"/> itself where nothing applies.</returns>
@@ -51,22 +53,39 @@ public static class LogitsProcessing
             result = PenaliseRepetition(result, rows, settings.RepetitionPenalty);
         }
 
-        if (settings.EndTokens.Count > 0 && rows.Any(row => row.ResponseTokens < settings.MinNewTokens))
+        int[][] forbidden = [.. rows.Select(row => Forbidden(row, settings).ToArray())];
+        if (forbidden.Any(tokens => tokens.Length > 0))
         {
-            result = ForbidEnd(result, rows, settings);
+            if (ReferenceEquals(result, logits)) result = logits.clone();
+            result.view(-1).index_fill_(0, EntriesOf(result, forbidden), Impossible);
+        }
+
+        int?[] forced = [.. rows.Select(row => row.TokensLeft == 1 && settings.ForcedLastToken is { } last ? last : row.ResponseTokens == 0 ? settings.ForcedFirstToken : null)];
+        if (forced.Any(token => token is not null))
+        {
+            if (ReferenceEquals(result, logits)) result = logits.clone();
+            for (var row = 0; row < forced.Length; row++)
+            {
+                if (forced[row] is not { } token) continue;
+                var scores = result[row];
+                scores.fill_(Impossible);
+                scores.narrow(0, token, 1).fill_(0);
+            }
         }
 
         return result;
     }
 
-    /// <summary>The processors of sampling: temperature, then top-k, then top-p.</summary>
+    /// <summary>The processors of sampling: temperature, then top-k, top-p, min-p and typical-p.</summary>
     /// <param name="logits">[B, V] float32.</param>
     /// <param name="settings">Valid settings.</param>
     public static Candidates Restrict(Tensor logits, SamplingSettings settings)
     {
         var scaled = settings.Temperature == 1 ? logits : logits / settings.Temperature;
         var candidates = settings.TopK > 0 && settings.TopK < scaled.size(1) ? TopK(scaled, settings.TopK) : new Candidates(scaled, null);
-        return settings.TopP < 1 ? TopP(candidates, settings.TopP) : candidates;
+        if (settings.TopP < 1) candidates = TopP(candidates, settings.TopP);
+        if (settings.MinP > 0) candidates = MinP(candidates, settings.MinP);
+        return settings.TypicalP < 1 ? TypicalP(candidates, settings.TypicalP) : candidates;
     }
 
     private static Tensor PenaliseRepetition(Tensor logits, IReadOnlyList<RowHistory> rows, double penalty)
@@ -79,12 +98,37 @@ public static class LogitsProcessing
         return result;
     }
 
-    private static Tensor ForbidEnd(Tensor logits, IReadOnlyList<RowHistory> rows, SamplingSettings settings)
+    /// <summary>The tokens that can't come next, some perhaps twice.</summary>
+    private static IEnumerable<int> Forbidden(RowHistory row, SamplingSettings settings)
     {
-        var entries = EntriesOf(logits, rows.Select(row => row.ResponseTokens < settings.MinNewTokens ? settings.EndTokens : []));
-        var result = logits.clone();
-        result.view(-1).index_fill_(0, entries, Impossible);
-        return result;
+        IEnumerable<int> tokens = row.ResponseTokens < settings.MinNewTokens ? settings.EndTokens : [];
+        if (settings.NoRepeatNgram > 0) tokens = tokens.Concat(RepeatedNgramEnds(row.Tokens, settings.NoRepeatNgram));
+        if (settings.ForbiddenSequences.Count > 0) tokens = tokens.Concat(settings.ForbiddenSequences.Where(sequence => StandsAtEnd(row.Tokens, sequence)).Select(sequence => sequence[^1]));
+        return tokens;
+    }
+
+    /// <summary>The tokens that would make the last n − 1 and one more a sequence of n that the row already holds.</summary>
+    private static IEnumerable<int> RepeatedNgramEnds(IReadOnlyList<int> tokens, int n)
+    {
+        for (var end = n - 1; end < tokens.Count; end++)
+        {
+            var i = 1;
+            while (i < n && tokens[end - i] == tokens[tokens.Count - i]) i++;
+            if (i == n) yield return tokens[end];
+        }
+    }
+
+    /// <summary>Whether a row ends in all but the last token of a sequence.</summary>
+    private static bool StandsAtEnd(IReadOnlyList<int> tokens, IReadOnlyList<int> sequence)
+    {
+        var before = sequence.Count - 1;
+        if (before > tokens.Count) return false;
+        for (var i = 0; i < before; i++)
+        {
+            if (tokens[tokens.Count - before + i] != sequence[i]) return false;
+        }
+
+        return true;
     }
 
     /// <summary>[N] int64: where the rows' tokens stand in [B, V] read as one row.</summary>
@@ -150,6 +194,21 @@ public static class LogitsProcessing
                 return new Candidates(kept, ids);
             }
         }
+    }
+
+    private static Candidates MinP(Candidates candidates, double p) =>
+        candidates with { Logits = candidates.Logits.masked_fill(candidates.Logits < candidates.Logits.amax([1], keepdim: true) + Math.Log(p), Impossible) };
+
+    /// <summary>Tokens in the order of how far their surprise is from its expectation, up to the one with which their sum reaches p.</summary>
+    private static Candidates TypicalP(Candidates candidates, double p)
+    {
+        var logProbs = candidates.Logits.log_softmax(1);
+        var probabilities = logProbs.exp();
+        var entropy = -(probabilities * logProbs).nan_to_num(0).sum(1, keepdim: true);
+        var distance = (logProbs + entropy).abs();
+        var (sorted, order) = distance.sort(1);
+        var last = (probabilities.gather(1, order).cumsum(1) < p).sum(1, keepdim: true).clamp_max(distance.size(1) - 1);
+        return candidates with { Logits = candidates.Logits.masked_fill(distance > sorted.gather(1, last), Impossible) };
     }
 
     /// <param name="sorted">[B, C] logits, the most likely first.</param>

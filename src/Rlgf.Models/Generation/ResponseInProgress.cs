@@ -1,9 +1,10 @@
 namespace Rlgf.Models.Generation;
 
 /// <summary>A response that is being written.</summary>
-internal sealed class ResponseInProgress(GenerationRequest request, SamplingSettings settings)
+internal sealed class ResponseInProgress(GenerationRequest request, SamplingSettings settings, LanguageModelShape shape, StopTexts? stop)
 {
-    private readonly List<int> _tokens = [.. request.Row.Prompt, .. request.Row.Response];
+    private readonly List<int> _tokens = GivenTokens(request.Row, shape);
+    private readonly int _given = GivenTokens(request.Row, shape).Count;
     private readonly List<float> _sampledLogProbs = [];
     private readonly List<float> _rawLogProbs = [];
 
@@ -19,6 +20,9 @@ internal sealed class ResponseInProgress(GenerationRequest request, SamplingSett
     /// <summary>Number of tokens given: prompt and beginning of the response.</summary>
     public int BeginningLength => request.Row.Prompt.Length + request.Row.Response.Length;
 
+    /// <summary>What a row's writer has before it: the prompt, or where that is the encoder's the decoder's start token, and the beginning of the response.</summary>
+    public static List<int> GivenTokens(TokenRow row, LanguageModelShape shape) => shape.Encoder is { } encoder ? [encoder.StartToken, .. row.Response] : [.. row.Prompt, .. row.Response];
+
     /// <summary>Number of tokens of the response so far, given ones included.</summary>
     public int ResponseLength => request.Row.Response.Length + Written;
 
@@ -31,11 +35,14 @@ internal sealed class ResponseInProgress(GenerationRequest request, SamplingSett
     /// <summary>Whether an end token was written.</summary>
     public bool Ended { get; private set; }
 
+    /// <summary>Whether a stop text was written.</summary>
+    public bool Stopped { get; private set; }
+
     /// <summary>Whether nothing more is to be written.</summary>
-    public bool IsDone => Ended || Written >= Limit;
+    public bool IsDone => Ended || Stopped || Written >= Limit;
 
     /// <summary>What processors may look at.</summary>
-    public RowHistory History => new(_tokens, ResponseLength);
+    public RowHistory History => new(_tokens, ResponseLength, Limit - Written);
 
     /// <summary>Adds a token.</summary>
     public void Add(int token, float sampledLogProb, float rawLogProb)
@@ -44,8 +51,9 @@ internal sealed class ResponseInProgress(GenerationRequest request, SamplingSett
         _sampledLogProbs.Add(sampledLogProb);
         _rawLogProbs.Add(rawLogProb);
         Ended = settings.EndTokens.Contains(token);
+        Stopped = !Ended && stop?.IsAtEnd(_tokens, _tokens.Count - ResponseLength) == true;
     }
 
     /// <summary>The tokens written.</summary>
-    public GeneratedRow ToGeneratedRow() => new([.. _tokens.Skip(BeginningLength)], [.. _sampledLogProbs], [.. _rawLogProbs], Ended);
+    public GeneratedRow ToGeneratedRow() => new([.. _tokens.Skip(_given)], [.. _sampledLogProbs], [.. _rawLogProbs], Ended) { Stopped = Stopped };
 }

@@ -3,7 +3,10 @@ using Rlgf.Text;
 
 namespace Rlgf.Models.Generation;
 
-/// <summary>How the next token is chosen. Processing order as in transformers: repetition penalty, minimum new tokens, then, when sampling, temperature, top-k, top-p.</summary>
+/// <summary>
+/// How the next token is chosen. Processing order as in transformers: repetition penalty, n-grams and sequences that are forbidden, minimum new tokens, forced tokens, then, when sampling,
+/// temperature, top-k, top-p, min-p, typical-p.
+/// </summary>
 public sealed record SamplingSettings
 {
     /// <summary>The most tokens written in a row; the row ends there if no end token came.</summary>
@@ -17,8 +20,11 @@ public sealed record SamplingSettings
     [Limits(AtLeast = 0)]
     public int MinNewTokens { get; init; }
 
-    /// <summary>Take the most likely token instead of sampling; temperature, top-k and top-p are then not used.</summary>
+    /// <summary>Take the most likely token instead of sampling; temperature and all that follow it in the order are then not used.</summary>
     public bool Greedy { get; init; }
+
+    /// <summary>Search for the most likely whole response instead of sampling; temperature and all that follow it in the order are then not used. Null for none.</summary>
+    public BeamSettings? Beams { get; init; }
 
     /// <summary>Logits are divided by it; above 0.</summary>
     [Limits(Above = 0)]
@@ -32,9 +38,32 @@ public sealed record SamplingSettings
     [Limits(Above = 0, AtMost = 1)]
     public double TopP { get; init; } = 1;
 
-    /// <summary>Divides positive and multiplies negative logits of tokens that the row already holds, its prompt included; above 0, and 1 is none.</summary>
+    /// <summary>Only tokens that are at least this share as likely as the most likely one can be drawn; from 0, no limit, to 1.</summary>
+    [Limits(AtLeast = 0, AtMost = 1)]
+    public double MinP { get; init; }
+
+    /// <summary>
+    /// Only the tokens whose log-probability is nearest to its expectation and that together reach this probability can be drawn (Meister et al. 2023), at least one; above 0, and 1 is no limit.
+    /// </summary>
+    [Limits(Above = 0, AtMost = 1)]
+    public double TypicalP { get; init; } = 1;
+
+    /// <summary>Divides positive and multiplies negative logits of tokens that the row already holds, its prompt included where it is not an encoder's; above 0, and 1 is none.</summary>
     [Limits(Above = 0)]
     public double RepetitionPenalty { get; init; } = 1;
+
+    /// <summary>No sequence of so many tokens can occur twice in a row, its prompt included where it is not an encoder's; 0 is no limit.</summary>
+    [Limits(AtLeast = 0)]
+    public int NoRepeatNgram { get; init; }
+
+    /// <summary>Sequences of ids that can't be written: the last of a sequence is impossible where those before it stand.</summary>
+    public IReadOnlyList<IReadOnlyList<int>> ForbiddenSequences { get; init; } = [];
+
+    /// <summary>The only id that a response can begin with; null for any.</summary>
+    public int? ForcedFirstToken { get; init; }
+
+    /// <summary>The only id that can be written at a row's limit, such as the end token; null for any.</summary>
+    public int? ForcedLastToken { get; init; }
 
     /// <summary>Ids that end a row.</summary>
     public IReadOnlyList<int> EndTokens { get; init; } = [];
@@ -54,14 +83,29 @@ public sealed record SamplingSettings
         Require(TopK >= 0, "top-k", TopK, "0 (no limit) or more");
         Require(TopP is > 0 and <= 1, "top-p", TopP, "above 0 and at most 1 (no limit)");
         Require(double.IsFinite(RepetitionPenalty) && RepetitionPenalty > 0, "repetition penalty", RepetitionPenalty, "above 0 (1 is none)");
+        Require(MinP is >= 0 and <= 1, "min-p", MinP, "from 0 (no limit) to 1");
+        Require(TypicalP is > 0 and <= 1, "typical-p", TypicalP, "above 0 and at most 1 (no limit)");
+        Require(NoRepeatNgram >= 0, "length of n-grams that can't be repeated", NoRepeatNgram, "0 (no limit) or more");
+        Beams?.Validate();
+        if (Beams is not null && Greedy) throw new InputException("Greedy and beams are two ways to choose tokens: use one of them.");
         Require(BatchRows > 0, "number of rows in a batch", BatchRows, "1 or more");
         foreach (var end in EndTokens)
         {
-            Require(end >= 0 && end < vocabulary, "end token", end, $"an id below the model's vocabulary of {vocabulary}");
+            RequireId(end, "end token");
         }
+
+        if (ForcedFirstToken is { } first) RequireId(first, "forced first token");
+        if (ForcedLastToken is { } last) RequireId(last, "forced last token");
+        foreach (var sequence in ForbiddenSequences)
+        {
+            if (sequence.Count == 0) throw new InputException("A forbidden sequence holds no token: leave it out.");
+            foreach (var id in sequence) RequireId(id, "token of a forbidden sequence");
+        }
+
+        void RequireId(int id, string what) => Require(id >= 0 && id < vocabulary, what, id, $"an id below the model's vocabulary of {vocabulary}");
     }
 
-    private static void Require(bool holds, string what, double value, string range)
+    internal static void Require(bool holds, string what, double value, string range)
     {
         if (!holds)
         {

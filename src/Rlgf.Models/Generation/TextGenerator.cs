@@ -15,10 +15,14 @@ public readonly record struct GenerationRequest(TokenRow Row, ulong Stream, int?
 
 /// <summary>What was written.</summary>
 /// <param name="Tokens">New ids, the end token included where one was drawn.</param>
-/// <param name="SampledLogProbs">For each new id, its log-probability under the distribution that it was drawn from (after all processing); 0 when greedy.</param>
+/// <param name="SampledLogProbs">For each new id, its log-probability under the distribution that it was drawn from (after all processing); 0 when greedy or found by a beam search.</param>
 /// <param name="RawLogProbs">For each new id, its log-probability under the model's own distribution (softmax of the raw logits).</param>
-/// <param name="Ended">Whether an end token was drawn; false if the row was cut at its limit.</param>
-public sealed record GeneratedRow(int[] Tokens, float[] SampledLogProbs, float[] RawLogProbs, bool Ended);
+/// <param name="Ended">Whether an end token was drawn; false if the row was cut at its limit or at a stop text.</param>
+public sealed record GeneratedRow(int[] Tokens, float[] SampledLogProbs, float[] RawLogProbs, bool Ended)
+{
+    /// <summary>Whether a stop text ended the row.</summary>
+    public bool Stopped { get; init; }
+}
 
 /// <summary>
 /// Writes text with a language model, token by token, for everything that needs it: roll-ins and roll-outs, guides, evaluation, the command line.
@@ -39,13 +43,27 @@ public static class TextGenerator
     /// <param name="settings">How tokens are chosen.</param>
     /// <param name="seed">The run's seed.</param>
     /// <param name="cancellationToken">Looked at before every token.</param>
-    /// <returns>What was written, in the order of <paramref name="rows"/>.</returns>
+    /// <returns>What was written, in the order of <paramref name="rows"/>; with beams each row's best sequence.</returns>
     /// <exception cref="InputException">A setting is out of range, a row is longer than the model's context, or the model's logits are not numbers.</exception>
     public static IReadOnlyList<GeneratedRow> Generate(
-        ILanguageModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, ulong seed, CancellationToken cancellationToken = default)
+        ILanguageModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, ulong seed, CancellationToken cancellationToken = default) =>
+        Generate(model, rows, settings, seed, null, cancellationToken);
+
+    /// <summary>As the other, until one of some texts too.</summary>
+    /// <param name="model">The model, in evaluation mode.</param>
+    /// <param name="rows">Rows of any lengths.</param>
+    /// <param name="settings">How tokens are chosen.</param>
+    /// <param name="seed">The run's seed.</param>
+    /// <param name="stop">Texts that end a row; null for none.</param>
+    /// <param name="cancellationToken">Looked at before every token.</param>
+    /// <returns>What was written, in the order of <paramref name="rows"/>; with beams each row's best sequence.</returns>
+    /// <exception cref="InputException">A setting is out of range, a row is longer than the model's context, or the model's logits are not numbers.</exception>
+    public static IReadOnlyList<GeneratedRow> Generate(
+        ILanguageModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, ulong seed, StopTexts? stop, CancellationToken cancellationToken)
     {
+        if (settings.Beams is not null) return [.. BeamSearch.Search(model, rows, settings, 1, stop, cancellationToken).Select(found => found[0].Row)];
         settings.Validate(model.Shape.Vocabulary);
-        var responses = rows.Select(request => new ResponseInProgress(request, settings)).ToArray();
+        var responses = rows.Select(request => new ResponseInProgress(request, settings, model.Shape, stop)).ToArray();
         RequireRoom(responses, model.Shape);
 
         using var noGradient = no_grad();
@@ -57,7 +75,7 @@ public static class TextGenerator
         return Array.ConvertAll(responses, response => response.ToGeneratedRow());
     }
 
-    private static void RequireRoom(ResponseInProgress[] responses, LanguageModelShape shape)
+    internal static void RequireRoom(ResponseInProgress[] responses, LanguageModelShape shape)
     {
         for (var i = 0; i < responses.Length; i++)
         {
@@ -73,7 +91,7 @@ public static class TextGenerator
     }
 
     /// <summary>Rows of like length together, for little padding, and equal rows side by side, since they are read once; batches of about equal size.</summary>
-    private static IEnumerable<ResponseInProgress[]> Batches(ResponseInProgress[] responses, int batchRows)
+    internal static IEnumerable<ResponseInProgress[]> Batches(ResponseInProgress[] responses, int batchRows)
     {
         var sorted = responses
             .Where(response => !response.IsDone)
@@ -173,12 +191,15 @@ public static class TextGenerator
 
             if (tokens[i] < 0 || !float.IsFinite(rawLogProbs[i]))
             {
-                throw new InputException("The model's logits are not numbers (NaN or infinite): its weights are damaged, or training has diverged; lower the learning rate.");
+                throw NotNumbers();
             }
 
             rows[i].Add(tokens[i], (float)logProbs[i], rawLogProbs[i]);
         }
     }
+
+    internal static InputException NotNumbers() =>
+        new("The model's logits are not numbers (NaN or infinite): its weights are damaged, or training has diverged; lower the learning rate.");
 
     private static void ChooseMostLikely(Tensor logits, int[] tokens) => MemoryMarshal.Cast<byte, int>(logits.argmax(1).to(ScalarType.Int32).cpu().bytes).CopyTo(tokens);
 

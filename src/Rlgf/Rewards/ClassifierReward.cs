@@ -51,11 +51,10 @@ public sealed class ClassifierReward : IReward
         return scores;
     }
 
-    /// <summary>The tokens that the classifier reads: the last ones where the text is longer than it can take; an empty text counts as one end token.</summary>
+    /// <summary>The tokens that the classifier reads: the last ones where the text is longer than it can take, between its special tokens; an empty text counts as one end token.</summary>
     private int[] Read(Response response)
     {
-        var tokens = _tokenizer.Encode(_includePrompt ? response.Prompt + response.Text : response.Text, addSpecialTokens: true);
-        if (tokens.Length == 0) return [_tokenizer.EosId ?? 0];
-        return tokens.Length > _classifier.ContextLength ? tokens[^_classifier.ContextLength..] : tokens;
+        var tokens = _tokenizer.EncodeEnd(_includePrompt ? response.Prompt + response.Text : response.Text, _classifier.ContextLength);
+        return tokens.Length > 0 ? tokens : [_tokenizer.EosId ?? 0];
     }
 }

@@ -26,7 +26,8 @@ public static class TrainingChecks
             throw new InputException($"The estimator of '{algorithm.Name}' compares the responses to one prompt: group_size must be at least 2, it is {algorithm.GroupSize}.");
         if (setup.RowsPerIteration < algorithm.GroupSize || setup.RowsPerIteration % algorithm.GroupSize != 0)
             throw new InputException($"rows_per_iteration is {setup.RowsPerIteration}: it must be a multiple of group_size, {algorithm.GroupSize}.");
-        if (setup.Sampling.Greedy) throw new InputException("Greedy responses don't explore: training needs sampling; greedy is for evaluation.");
+        if (setup.Sampling.Greedy || setup.Sampling.Beams is not null)
+            throw new InputException($"{(setup.Sampling.Greedy ? "Greedy responses" : "Responses of a beam search")} don't explore: training needs sampling; {(setup.Sampling.Greedy ? "greedy" : "beams")} is for evaluation.");
         var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
         if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
             throw new InputException($"The longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either.");

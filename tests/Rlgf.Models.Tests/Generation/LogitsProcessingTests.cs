@@ -10,12 +10,12 @@ public class LogitsProcessingTests
     private static readonly ProcessorFixture Fixture = new();
 
     public static TheoryData<string> Cases =>
-        [.. Fixture.Expected["cases"]!.AsArray().Where(c => Fixture.Settings(c!) is not null).Select(c => (string)c!["name"]!)];
+        [.. Fixture.Expected["cases"]!.AsArray().Select(c => (string)c!["name"]!)];
 
     [Fact]
     public void The_fixture_has_the_cases_that_are_compared()
     {
-        Assert.Equal(15, Cases.Count);
+        Assert.Equal(33, Cases.Count);
     }
 
     [Theory]
@@ -23,9 +23,9 @@ public class LogitsProcessingTests
     public void Processed_logits_and_probabilities_are_those_of_transformers(string name)
     {
         using var scope = NewDisposeScope();
-        var settings = Fixture.Settings(Fixture.Expected["cases"]!.AsArray().Single(c => (string)c!["name"]! == name)!)!;
+        var @case = Fixture.Expected["cases"]!.AsArray().Single(c => (string)c!["name"]! == name)!;
 
-        var processed = Dense(LogitsProcessing.Apply(Fixture.Tensor("logits"), Fixture.Histories, settings), 120);
+        var processed = Dense(LogitsProcessing.Apply(Fixture.Input(@case), Fixture.HistoriesOf(@case), Fixture.Settings(@case)), 120);
 
         AssertEqual(Fixture.Tensor("out." + name), processed);
         AssertEqual(Fixture.Tensor("probs." + name), processed.softmax(1));
@@ -108,6 +108,20 @@ public class LogitsProcessingTests
     }
 
     [Fact]
+    public void The_first_and_the_last_token_can_be_forced()
+    {
+        using var scope = NewDisposeScope();
+        var settings = new SamplingSettings { MaxNewTokens = 9, ForcedFirstToken = 2, ForcedLastToken = 1 };
+        var logits = tensor(new float[] { 1, 5, 3, 1, 5, 3, 1, 5, 3, 1, 5, 3 }, 4, 3);
+
+        var processed = LogitsProcessing.Apply(logits, [new([0], 0, 9), new([0, 1], 1, 8), new([0, 1], 8, 1), new([0], 0, 1)], settings).Logits;
+
+        float[] no = [float.NegativeInfinity];
+        Assert.Equal([.. no, .. no, 0, 1, 5, 3, .. no, 0, .. no, .. no, 0, .. no], processed.data<float>().ToArray());
+        Assert.Equal([1, 5, 3, 1, 5, 3, 1, 5, 3, 1, 5, 3], logits.data<float>().ToArray());
+    }
+
+    [Fact]
     public void Without_settings_the_distribution_is_the_models_own_tensor()
     {
         using var logits = zeros(1, 3);
@@ -133,6 +147,16 @@ public class LogitsProcessingTests
         AssertRefused(good with { MinNewTokens = -1 }, "minimum of new tokens");
         AssertRefused(good with { EndTokens = [3] }, "end token");
         AssertRefused(good with { BatchRows = 0 }, "rows in a batch");
+        AssertRefused(good with { MinP = 1.1 }, "min-p");
+        AssertRefused(good with { TypicalP = 0 }, "typical-p");
+        AssertRefused(good with { NoRepeatNgram = -1 }, "n-grams");
+        AssertRefused(good with { ForcedFirstToken = 3 }, "forced first token");
+        AssertRefused(good with { ForcedLastToken = -1 }, "forced last token");
+        AssertRefused(good with { ForbiddenSequences = [[1], []] }, "holds no token");
+        AssertRefused(good with { ForbiddenSequences = [[1, 3]] }, "forbidden sequence");
+        AssertRefused(good with { Beams = new BeamSettings { Width = 1 } }, "number of beams");
+        AssertRefused(good with { Beams = new BeamSettings { Width = 2, LengthPenalty = double.NaN } }, "length penalty");
+        AssertRefused(good with { Beams = new BeamSettings { Width = 2 }, Greedy = true }, "use one of them");
     }
 
     private static void AssertRefused(SamplingSettings settings, string what) =>

@@ -23,8 +23,7 @@ internal sealed class BartFamily : IModelFamily
         var settings = BartSettings.Read(configuration);
         return new EncoderDecoderLanguageModel(
             new BartModule(settings, device),
-            new LanguageModelShape(settings.Vocabulary, settings.Width, settings.Positions - 1) { PromptLength = settings.Positions },
-            EncoderDecoderConfiguration.StartToken(configuration, settings.Vocabulary),
+            new LanguageModelShape(settings.Vocabulary, settings.Width, settings.Positions - 1) { Encoder = EncoderDecoderConfiguration.Shape(configuration, settings.Vocabulary, settings.Positions) },
             device,
             configuration.ToJson(),
             () => CreateLanguageModel(configuration, device));

@@ -6,12 +6,12 @@ namespace Rlgf.Models.Families.EncoderDecoders;
 /// <summary>What the configurations of all encoder–decoders have in common.</summary>
 internal static class EncoderDecoderConfiguration
 {
-    /// <summary>The token that the decoder begins with.</summary>
-    public static int StartToken(ModelConfiguration configuration, int vocabulary)
+    /// <summary>The encoder's shape, with the token that the decoder begins with.</summary>
+    public static EncoderShape Shape(ModelConfiguration configuration, int vocabulary, int contextLength)
     {
         const string Key = "decoder_start_token_id";
         var start = configuration.TokenId(Key) ?? throw configuration.Fault(Key, "is missing: it names the token that the decoder begins with");
-        return start < vocabulary ? start : throw configuration.Fault(Key, $"is {start} and vocab_size {vocabulary}");
+        return start < vocabulary ? new EncoderShape(contextLength, start) : throw configuration.Fault(Key, $"is {start} and vocab_size {vocabulary}");
     }
 
     /// <summary>The refusal to be a classifier.</summary>

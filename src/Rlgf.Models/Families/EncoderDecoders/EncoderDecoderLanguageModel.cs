@@ -11,21 +11,20 @@ namespace Rlgf.Models.Families.EncoderDecoders;
 internal sealed class EncoderDecoderLanguageModel : ILanguageModel
 {
     private readonly IEncoderDecoder _transformer;
-    private readonly int _startToken;
+    private readonly EncoderShape _encoder;
     private readonly JsonObject _configuration;
     private readonly Func<ILanguageModel> _another;
 
     /// <summary>Wraps a transformer.</summary>
     /// <param name="transformer">The family's halves and head, a module.</param>
-    /// <param name="shape">Its sizes.</param>
-    /// <param name="startToken">The token that the decoder begins with.</param>
+    /// <param name="shape">Its sizes, those of the encoder among them.</param>
     /// <param name="device">Where its parameters are.</param>
     /// <param name="configuration">Its config.json.</param>
     /// <param name="another">Builds a model like it whose parameters have no values yet.</param>
-    public EncoderDecoderLanguageModel(IEncoderDecoder transformer, LanguageModelShape shape, int startToken, Device device, JsonObject configuration, Func<ILanguageModel> another)
+    public EncoderDecoderLanguageModel(IEncoderDecoder transformer, LanguageModelShape shape, Device device, JsonObject configuration, Func<ILanguageModel> another)
     {
         _transformer = transformer;
-        _startToken = startToken;
+        _encoder = shape.Encoder ?? throw new ArgumentException("There is no encoder.", nameof(shape));
         _configuration = configuration;
         _another = another;
         Shape = shape;
@@ -87,7 +86,7 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
         using var scope = NewDisposeScope();
 
         // A multiple of 8, as in training a decoder: few shapes for oneDNN to compile and keep.
-        var columns = Math.Min(Shape.PromptLength ?? int.MaxValue, (prompts.Max(prompt => prompt.Length) + 7) / 8 * 8);
+        var columns = Math.Min(_encoder.ContextLength, (prompts.Max(prompt => prompt.Length) + 7) / 8 * 8);
         var ids = new long[prompts.Count * columns];
         for (var u = 0; u < prompts.Count; u++) Rows.Copy(prompts[u], ids.AsSpan(u * columns));
         var attention = new BidirectionalAttention([.. prompts.Select(prompt => prompt.Length)], columns, Device);
@@ -96,7 +95,7 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
 
     private TokenRow[] DecoderRows(IReadOnlyList<TokenRow> rows)
     {
-        int[] start = [_startToken];
+        int[] start = [_encoder.StartToken];
         return [.. rows.Select(row => new TokenRow(start, row.Response))];
     }
 

@@ -21,8 +21,7 @@ internal sealed class T5Family : IModelFamily
         var settings = T5Settings.Read(configuration);
         return new EncoderDecoderLanguageModel(
             new T5Module(settings, device),
-            new LanguageModelShape(settings.Vocabulary, settings.Width, int.MaxValue) { PromptLength = int.MaxValue },
-            EncoderDecoderConfiguration.StartToken(configuration, settings.Vocabulary),
+            new LanguageModelShape(settings.Vocabulary, settings.Width, int.MaxValue) { Encoder = EncoderDecoderConfiguration.Shape(configuration, settings.Vocabulary, int.MaxValue) },
             device,
             configuration.ToJson(),
             () => CreateLanguageModel(configuration, device));

@@ -1,0 +1,19 @@
+namespace Rlgf.Text.Tokenization;
+
+/// <summary>What every tokenizer can do by what <see cref="ITokenizer"/> asks of it.</summary>
+public static class TokenizerExtensions
+{
+    /// <summary>Encodes a text with the special tokens around it; where that is too much, the text's end is kept, and all special tokens.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="most">The most tokens; more than the special tokens alone.</param>
+    public static int[] EncodeEnd(this ITokenizer tokenizer, string text, int most)
+    {
+        var whole = tokenizer.Encode(text, addSpecialTokens: true);
+        if (whole.Length <= most) return whole;
+        var plain = tokenizer.Encode(text);
+        var special = whole.Length - plain.Length;
+        var first = Enumerable.Range(0, special + 1).First(start => start == special || whole.AsSpan(start, plain.Length).SequenceEqual(plain));
+        return [.. whole[..first], .. plain[^(most - special)..], .. whole[(first + plain.Length)..]];
+    }
+}
