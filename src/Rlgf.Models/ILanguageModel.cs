@@ -67,6 +67,9 @@ public sealed record LanguageModelShape(int Vocabulary, int Width, int ContextLe
     /// <summary>The encoder that the prompt goes to; null where prompt and response are one sequence.</summary>
     public EncoderShape? Encoder { get; init; }
 
+    /// <summary>Whether the prompt goes to an encoder, so that the response is a sequence of its own.</summary>
+    public bool ReadsPromptApart => Encoder is not null;
+
     /// <summary>How many response tokens there is room for after a prompt; negative where the prompt alone is too long.</summary>
     public int Room(int prompt) => Encoder is not { } encoder ? ContextLength - prompt : prompt <= encoder.ContextLength ? ContextLength : encoder.ContextLength - prompt;
 

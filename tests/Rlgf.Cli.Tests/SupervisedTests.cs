@@ -51,6 +51,41 @@ public sealed class SupervisedTests
         Assert.True(positive[0] > 0.7 && positive[1] < 0.3, $"{positive[0]} {positive[1]}");
     }
 
+    [Fact]
+    public void An_encoder_decoder_learns_responses_to_prompts()
+    {
+        using var scratch = new Scratch();
+        scratch.Write("pairs.jsonl", [.. Enumerable.Range(0, 60).Select(i => $$"""{"question": "{{(i % 2 == 0 ? "good" : "bad")}} {{i % 7}}", "answer": "{{(i % 2 == 0 ? "yes it is" : "not at all")}}"}""")]);
+        var recipe = scratch.Write("sft.yaml",
+            "kind: sft",
+            "name: tiny",
+            $"output: {scratch["model"]}",
+            "model:",
+            "  kind: folder",
+            $"  path: {Fixtures.Model("t5")}",
+            "data:",
+            $"  path: {scratch["pairs.jsonl"]}",
+            "  column: answer",
+            "  prompt_column: question",
+            "  held_out_rows: 10",
+            "training:",
+            "  epochs: 6",
+            "  rows_per_step: 5",
+            "  warm_up_steps: 2",
+            "  learning_rate: 0.02");
+        var result = Cli.Run("sft", recipe);
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+        var log = Fixtures.Rows(Path.Combine(scratch["model"], "training.jsonl"));
+        var (first, last) = (log[0]["held_out"]!["loss"]!.GetValue<double>(), log[^1]["held_out"]!["loss"]!.GetValue<double>());
+        Assert.True(last < first - 2, $"the held-out loss went from {first} to {last}");
+
+        // The end token was learned too.
+        var generated = Cli.RunWith("""{"prompt": "good 3"}""", default, "generate", "--model", scratch["model"], "--prompts", "-", "--output", "-", "--greedy", "--max-new-tokens", "20");
+        Assert.Equal("yes it is", (string?)System.Text.Json.Nodes.JsonNode.Parse(generated.Output)!["response"]);
+
+        Assert.Contains("prompt_column", Cli.Run("sft", recipe, "--set", "data.prompt_column=null", "--set", $"output={scratch["other"]}").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("data.column=txt", "'txt'")]
     [InlineData("data.held_out_rows=60", "lower held_out_rows")]

@@ -73,6 +73,31 @@ public sealed class TrainTests
         Assert.Equal(Weights(scratch["whole"]), Weights(scratch["stopped"]));
     }
 
+    [Theory]
+    [InlineData("t5", "gpt2", "aggrevated")]
+    [InlineData("t5", "gpt2", "adaptive")]
+    [InlineData("t5", "t5", "d2lols")]
+    [InlineData("gpt2", "t5", "aggrevated")]
+    [InlineData("gpt2", "t5", "lols")]
+    public void Policy_and_guide_may_be_of_different_families_and_tokenizers(string policy, string guide, string algorithm)
+    {
+        using var scratch = new Scratch();
+        var schedule = algorithm == "d2lols" ? ", switch_iteration: 1" : "";
+        var result = Cli.Run("train", Recipe(scratch, "run"), "--set", $"model.path={Fixtures.Model(policy)}", "--set", $"guide={{kind: model, path: {Fixtures.Model(guide)}}}",
+            "--set", $"algorithm={{name: {algorithm}{schedule}}}", "--set", "kl.coefficient=0.05");
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+
+        var metrics = Fixtures.Rows(Path.Combine(scratch["run"], "metrics.jsonl"));
+        Assert.Contains(metrics, row => (double)row["tokens/guide"]! > 0);
+        Assert.Contains(metrics, row => (double)row["tokens/policy"]! > 0);
+        var trained = Path.Combine(scratch["run"], "checkpoints/iteration-00003/policy");
+        Assert.NotEqual(File.ReadAllBytes(Path.Combine(Fixtures.Model(policy), "model.safetensors")), File.ReadAllBytes(Path.Combine(trained, "model.safetensors")));
+        var generated = Cli.RunWith("""{"prompt": "This movie"}""", default, "generate", "--model", trained, "--prompts", "-", "--output", "-", "--max-new-tokens", "4", "--beams", "2");
+        Assert.True(generated.Code == ExitCode.Ok, generated.Error);
+        var evaluated = Cli.Run("evaluate", scratch["run"], "--model", trained);
+        Assert.True(evaluated.Code == ExitCode.Ok, evaluated.Error);
+    }
+
     [Fact]
     public void A_run_goes_on_only_with_its_own_recipe()
     {

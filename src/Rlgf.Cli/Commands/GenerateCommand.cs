@@ -116,7 +116,7 @@ internal static class GenerateCommand
 
             foreach (var row in written)
             {
-                var text = model.Tokenizer.Decode(row.Tokens);
+                var text = ResponseText.Decode(model.Tokenizer, model.Model.Shape, row.Tokens);
                 writer.Write(new Row(prompts[writer.Count], text, row.Tokens, row.RawLogProbs));
                 tokens += row.Tokens.Length;
             }

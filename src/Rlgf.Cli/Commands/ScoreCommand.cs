@@ -158,7 +158,7 @@ internal static class ScoreCommand
             return new TokenRow(prompt, response);
         }
 
-        if (model.Model.Shape.Encoder is not null) throw row.Invalid("response", "there is none; an encoder–decoder scores a response to a prompt");
+        if (model.Model.Shape.ReadsPromptApart) throw row.Invalid("response", "there is none; an encoder–decoder scores a response to a prompt");
         var ids = tokenizer.Encode(Text(row), addSpecialTokens: true);
         return ids.Length == 0 ? new TokenRow([], []) : new TokenRow(ids[..1], ids[1..]);
     }

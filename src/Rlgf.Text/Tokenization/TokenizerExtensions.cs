@@ -12,8 +12,6 @@ public static class TokenizerExtensions
         var whole = tokenizer.Encode(text, addSpecialTokens: true);
         if (whole.Length <= most) return whole;
         var plain = tokenizer.Encode(text);
-        var special = whole.Length - plain.Length;
-        var first = Enumerable.Range(0, special + 1).First(start => start == special || whole.AsSpan(start, plain.Length).SequenceEqual(plain));
-        return [.. whole[..first], .. plain[^(most - special)..], .. whole[(first + plain.Length)..]];
+        return tokenizer.AddSpecialTokens(plain.AsSpan(plain.Length - (most - (whole.Length - plain.Length))));
     }
 }

@@ -34,7 +34,7 @@ public static class SupervisedRun
         var shape = model.Model.Shape;
         var block = recipe.BlockTokens ?? shape.ContextLength;
         if (block > shape.ContextLength) throw new InputException($"block_tokens is {block}: more than {shape.Limits}");
-        if (shape.Encoder is not null && recipe.Data.PromptColumn is null)
+        if (shape.ReadsPromptApart && recipe.Data.PromptColumn is null)
             throw new InputException("data.prompt_column is missing: an encoder–decoder learns responses to prompts, not texts alone");
         var (training, heldOut) = Read(recipe.Data);
         IReadOnlyList<TokenRow> Rows(IReadOnlyList<DataRow> rows) => recipe.Data.PromptColumn is { } prompt

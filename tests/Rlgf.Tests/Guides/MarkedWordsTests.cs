@@ -36,7 +36,7 @@ public sealed class MarkedWordsTests
     {
         var tokenizer = Load("t5");
         var goesOn = new LanguageModelShape(2000, 8, 100);
-        var ofItsOwn = goesOn with { PromptLength = 100 };
+        var ofItsOwn = goesOn with { Encoder = new EncoderShape(100, 0) };
         int[] marked = tokenizer.Encode("the film");
 
         Assert.Equal(marked, ResponseText.Encode(tokenizer, ofItsOwn, "the film"));

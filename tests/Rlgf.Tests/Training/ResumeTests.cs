@@ -22,16 +22,18 @@ public sealed class ResumeTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [InlineData(CriticSharing.SharedTrunk)]
-    [InlineData(CriticSharing.Separate)]
-    public void A_resumed_run_ends_with_the_same_weights_bit_for_bit(CriticSharing sharing)
+    [InlineData(CriticSharing.SharedTrunk, false)]
+    [InlineData(CriticSharing.Separate, false)]
+    [InlineData(CriticSharing.SharedTrunk, true)]
+    [InlineData(CriticSharing.Separate, true)]
+    public void A_resumed_run_ends_with_the_same_weights_bit_for_bit(CriticSharing sharing, bool encoderDecoder)
     {
         foreach (var algorithm in new[] { Presets.Lols(0.5, 0.8), Presets.Adaptive() })
         {
-            var whole = Run(Path.Combine(_folder, "whole" + algorithm.Name + sharing), algorithm, sharing, stopDuring: null, resume: false);
+            var whole = Run(Path.Combine(_folder, "whole" + algorithm.Name + sharing), algorithm, sharing, stopDuring: null, resume: false, encoderDecoder: encoderDecoder);
             var folder = Path.Combine(_folder, "stopped" + algorithm.Name + sharing);
-            Assert.Null(Run(folder, algorithm, sharing, stopDuring: 3, resume: false));
-            Assert.Equal(whole, Run(folder, algorithm, sharing, stopDuring: null, resume: true));
+            Assert.Null(Run(folder, algorithm, sharing, stopDuring: 3, resume: false, encoderDecoder: encoderDecoder));
+            Assert.Equal(whole, Run(folder, algorithm, sharing, stopDuring: null, resume: true, encoderDecoder: encoderDecoder));
         }
     }
 
@@ -74,12 +76,12 @@ public sealed class ResumeTests : IDisposable
         Assert.NotNull(Run(folder, Presets.Ppo(), CriticSharing.SharedTrunk, stopDuring: null, resume: true));
     }
 
-    /// <summary>Six iterations on a tiny GPT-2. Stopped: the reward of that iteration cancels, in the middle of it.</summary>
+    /// <summary>Six iterations on a tiny GPT-2 or T5. Stopped: the reward of that iteration cancels, in the middle of it.</summary>
     /// <returns>All final weights, or null if it was stopped.</returns>
-    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null)
+    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null, bool encoderDecoder = false)
     {
         using var cancellation = new CancellationTokenSource();
-        using var policy = adapterOn is null ? TinyGpt2.Create(seed: 3) : LanguageModelFolder.Load(adapterOn);
+        using var policy = adapterOn is not null ? LanguageModelFolder.Load(adapterOn) : encoderDecoder ? TinyT5.Create(seed: 3) : TinyGpt2.Create(seed: 3);
         if (adapterOn is not null) LoraAdapters.Attach(policy, new LoraSettings { Rank = 2 }, adapterOn, seed: 5);
         using var reference = policy.Clone();
         using var guideModel = TinyGpt2.Create(seed: 4);
