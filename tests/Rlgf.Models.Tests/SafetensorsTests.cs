@@ -56,6 +56,21 @@ public sealed class SafetensorsTests : IDisposable
         Assert.Empty(file.Read("one").shape);
     }
 
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Int32)]
+    public void A_tensor_that_is_read_in_several_pieces_is_whole(ScalarType type)
+    {
+        // More than two pieces of 2²⁰ numbers, each of its own value: whole numbers up to 2²⁴ are exact in float32.
+        var path = _folder.File("x.safetensors");
+        var numbers = arange(2_200_003, dtype: type);
+        SafetensorsWriter.Write(path, new Dictionary<string, Tensor> { ["before"] = zeros(3), ["x"] = numbers });
+        using var file = SafetensorsFile.Open(path);
+        var read = empty(2_200_003);
+        file.CopyTo("x", read);
+        Assert.True(read.eq(numbers).all().item<bool>());
+    }
+
     [Fact]
     public void Half_precision_is_widened_exactly()
     {
