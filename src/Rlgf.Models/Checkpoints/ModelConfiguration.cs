@@ -109,6 +109,14 @@ public sealed class ModelConfiguration
         _ => throw Fault(key, "is not a text"),
     };
 
+    /// <summary>A list of texts, empty where the key is absent or null.</summary>
+    public IReadOnlyList<string> Texts(string key) => _json[key] switch
+    {
+        null => [],
+        JsonArray items => [.. items.Select(item => item is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw Fault(key, "is not a list of texts"))],
+        _ => throw Fault(key, "is not a list of texts"),
+    };
+
     /// <summary>The labels by index, from <c>id2label</c>, or null where there are none.</summary>
     public IReadOnlyList<string>? Labels()
     {

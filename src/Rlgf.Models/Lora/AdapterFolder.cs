@@ -18,6 +18,7 @@ internal static class AdapterFolder
     private const string WeightsFile = "adapter_model.safetensors";
     private const string PyTorchWeightsFile = "adapter_model.bin";
     private const string Prefix = "base_model.model.";
+    private const string DownEnding = ".lora_A.weight";
     private const string BaseKey = "base_model_name_or_path";
 
     /// <summary>Whether a folder holds an adapter rather than a whole model.</summary>
@@ -56,9 +57,17 @@ internal static class AdapterFolder
     {
         var configuration = ReadConfiguration(folder);
         using var weights = Open(folder);
-        var stored = weights.Entries.Keys.ToDictionary(NameInModule, StringComparer.Ordinal);
+        var stored = weights.Entries.Keys.GroupBy(NameInModule, StringComparer.Ordinal)
+            .ToDictionary(names => names.Key, names => names.Count() == 1 ? names.First() : throw new InputException($"{weights.Path}: '{names.First()}' and '{names.Last()}' are the same parameter; keep one of them."), StringComparer.Ordinal);
+        // Before anything of that size is made.
+        foreach (var source in stored.Where(pair => pair.Key.EndsWith(DownEnding, StringComparison.Ordinal)).Select(pair => pair.Value))
+        {
+            if (weights.Entries[source].Shape is not [var rank, _] || rank != configuration.Rank)
+                throw new InputException($"{weights.Path}: '{source}' has the shape {Shapes.Format(weights.Entries[source].Shape)}, and {ConfigurationFile} says r = {configuration.Rank}.");
+        }
+
         if (!LoraAdapters.Has(module))
-            LoraAdapters.Attach(module, configuration, stored.Keys.Where(name => name.EndsWith(".lora_A.weight", StringComparison.Ordinal)).Select(name => name[..^".lora_A.weight".Length]).ToHashSet(StringComparer.Ordinal));
+            LoraAdapters.Attach(module, configuration, stored.Keys.Where(name => name.EndsWith(DownEnding, StringComparison.Ordinal)).Select(name => name[..^DownEnding.Length]).ToHashSet(StringComparer.Ordinal));
 
         var faults = new List<string>();
         var copies = new List<(string Source, Tensor Parameter)>();
@@ -66,7 +75,7 @@ internal static class AdapterFolder
         {
             if (!stored.Remove(name, out var source)) faults.Add($"'{name}' is missing");
             else if (!weights.Entries[source].Shape.SequenceEqual(parameter.shape))
-                faults.Add($"'{source}' has the shape {Shapes.Format(weights.Entries[source].Shape)} where the base model and r ask for {Shapes.Format(parameter.shape)}");
+                faults.Add($"'{source}' has the shape {Shapes.Format(weights.Entries[source].Shape)} where the base model asks for {Shapes.Format(parameter.shape)}");
             else copies.Add((source, parameter));
         }
 

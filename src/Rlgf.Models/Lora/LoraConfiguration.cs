@@ -8,12 +8,10 @@ namespace Rlgf.Models.Lora;
 /// <param name="Rank">r.</param>
 /// <param name="Scaling">What the product is multiplied by.</param>
 /// <param name="Dropout">Share of the inputs that training leaves out.</param>
+/// <param name="ModulesToSave">Modules beside the adapter that are trained and stored whole.</param>
 /// <param name="BaseFolder">Full path of the base model's folder; what the file calls it may be relative, or a name.</param>
-internal sealed record LoraConfiguration(JsonObject Json, int Rank, double Scaling, double Dropout, string BaseFolder)
+internal sealed record LoraConfiguration(JsonObject Json, int Rank, double Scaling, double Dropout, IReadOnlyList<string> ModulesToSave, string BaseFolder)
 {
-    /// <summary>Modules beside the adapter that are trained and stored whole.</summary>
-    public IReadOnlyList<string> ModulesToSave { get; } = [.. (Json["modules_to_save"] as JsonArray ?? []).Select(name => (string)name!)];
-
     /// <summary>Reads the settings of an adapter, and refuses by name what isn't supported.</summary>
     /// <param name="configuration">The file.</param>
     /// <param name="baseFolder">Where the base model was found.</param>
@@ -30,7 +28,7 @@ internal sealed record LoraConfiguration(JsonObject Json, int Rank, double Scali
 
         var rank = configuration.Size("r");
         var scaling = ScalingOf(rank, configuration.Positive("lora_alpha", formatDefault: 8), configuration.Flag("use_rslora", formatDefault: false));
-        return new LoraConfiguration(json, rank, scaling, Share(configuration), Path.GetFullPath(baseFolder));
+        return new LoraConfiguration(json, rank, scaling, Share(configuration), configuration.Texts("modules_to_save"), Path.GetFullPath(baseFolder));
     }
 
     /// <summary>The settings of a new adapter.</summary>
@@ -60,6 +58,7 @@ internal sealed record LoraConfiguration(JsonObject Json, int Rank, double Scali
         settings.Rank,
         ScalingOf(settings.Rank, settings.Alpha, settings.RankStabilised),
         settings.Dropout,
+        modulesToSave,
         Path.GetFullPath(baseFolder));
 
     private static double ScalingOf(int rank, double alpha, bool rankStabilised) => alpha / (rankStabilised ? Math.Sqrt(rank) : rank);

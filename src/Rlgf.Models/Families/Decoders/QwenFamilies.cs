@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 
 namespace Rlgf.Models.Families.Decoders;
@@ -12,9 +11,9 @@ internal static class Qwen2Family
     public static void RequireFullAttention(ModelConfiguration configuration)
     {
         configuration.RequireFlag("use_sliding_window", false);
-        foreach (var type in configuration.ToJson()["layer_types"] as JsonArray ?? [])
+        foreach (var type in configuration.Texts("layer_types"))
         {
-            if ((string?)type != "full_attention") throw configuration.Fault("layer_types", $"names '{type}': only full_attention is supported");
+            if (type != "full_attention") throw configuration.Fault("layer_types", $"names '{type}': only full_attention is supported");
         }
     }
 
