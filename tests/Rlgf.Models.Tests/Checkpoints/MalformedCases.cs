@@ -82,7 +82,7 @@ internal sealed class MalformedCases(int seed)
             yield return Weights($"safetensors header {depth} objects deep", WithHeader(string.Concat(Enumerable.Repeat("{\"a\":", depth)), data));
         }
 
-        yield return Weights("safetensors with a million tensors of nothing and no data for the last", WithHeader("{" + string.Join(',', Enumerable.Range(0, 100_000).Select(i => $"\"{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}")) + "}", data));
+        yield return Weights("safetensors with a hundred thousand tensors of nothing before data that no tensor has", WithHeader("{" + string.Join(',', Enumerable.Range(0, 100_000).Select(i => $"\"{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}")) + "}", data));
         yield return Weights("safetensors with a long list as shape", WithHeader($"{{\"x\":{{\"dtype\":\"F32\",\"data_offsets\":[0,4],\"shape\":[{string.Join(',', Enumerable.Repeat('1', 500_000))},{string.Join(',', Enumerable.Repeat('9', 50))}]}}}}", data));
         yield return Weights("safetensors with bytes that are no UTF-8", [.. BitConverter.GetBytes(6UL), .. "{\""u8, 0xFF, 0xFE, .. "\":"u8, .. data]);
         yield return Weights("safetensors of text", Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("no weights here\n", 1000))));
