@@ -103,6 +103,18 @@ public sealed class ScoreTests
     }
 
     [Fact]
+    public void A_text_that_is_cut_keeps_the_special_tokens_around_it()
+    {
+        using var scratch = new Scratch();
+        var text = string.Concat(Enumerable.Repeat("a good film ", 100));
+        var ids = Rlgf.Text.Tokenization.TokenizerFolder.Load(Fixtures.Model("distilbert_classifier")).Encode(text, addSpecialTokens: true);
+        var whole = scratch.Write("long.jsonl", JsonSerializer.Serialize(new { text }));
+        Assert.Equal(ExitCode.Ok, Cli.Run("score", "--model", Fixtures.Model("distilbert_classifier"), "--input", whole, "--output", scratch["cut.jsonl"], "--truncate").Code);
+        var expected = Score("distilbert_classifier", scratch, JsonSerializer.Serialize(new { prompt_ids = ids[..127], response_ids = ids[^1..] }));
+        AssertNear(Fixtures.Numbers(expected[0]["logits"]), Fixtures.Numbers(Fixtures.Rows(scratch["cut.jsonl"])[0]["logits"]));
+    }
+
+    [Fact]
     public void An_encoder_decoder_scores_responses_to_prompts_and_no_bare_texts()
     {
         using var scratch = new Scratch();

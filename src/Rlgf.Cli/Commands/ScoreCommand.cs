@@ -58,12 +58,11 @@ internal static class ScoreCommand
         using var classifier = TextClassifier.Load(folder);
         var rows = Array.ConvertAll([.. RowInput.ReadAll(input, terminal)], (DataRow row) =>
         {
-            var ids = ReadWhole(row, classifier.Tokenizer);
+            var room = classifier.Model.ContextLength;
+            var ids = ReadWhole(row, classifier.Tokenizer, truncate ? room : null);
             if (ids.Length == 0) throw new InputException($"{row.Location}: there is no token to classify");
             RequireIds(ids, classifier.Tokenizer.VocabularySize, row);
-            var room = classifier.Model.ContextLength;
-            if (ids.Length > room && !truncate) throw TooLong(row, ids.Length, $"the model's context of {room}");
-            return ids.Length > room ? ids[..room] : ids;
+            return ids.Length <= room ? ids : throw TooLong(row, ids.Length, $"the model's context of {room}");
         });
         // A classifier has few logits; what takes memory is its inside, so tokens are counted as if each had a vocabulary of the usual size.
         return Score(rows, row => row.Length, 16_384, batch => Classify(classifier.Model, batch), output, terminal);
@@ -163,15 +162,17 @@ internal static class ScoreCommand
         return ids.Length == 0 ? new TokenRow([], []) : new TokenRow(ids[..1], ids[1..]);
     }
 
-    private static int[] ReadWhole(DataRow row, ITokenizer tokenizer)
+    /// <summary>All that a classifier reads of a row; of a text that is too long the end is left out, and no special token.</summary>
+    private static int[] ReadWhole(DataRow row, ITokenizer tokenizer, int? most)
     {
         if (row.Has("prompt_ids") || row.Has("response_ids"))
         {
             int[] prompt = row.Has("prompt_ids") ? row.GetInt32s("prompt_ids") : tokenizer.Encode(row.GetString("prompt"), addSpecialTokens: true);
-            return [.. prompt, .. row.Has("response_ids") ? row.GetInt32s("response_ids") : tokenizer.Encode(row.GetString("response"))];
+            int[] ids = [.. prompt, .. row.Has("response_ids") ? row.GetInt32s("response_ids") : tokenizer.Encode(row.GetString("response"))];
+            return ids.Length > most ? ids[..most.Value] : ids;
         }
 
-        return tokenizer.Encode(row.Has("response") ? row.GetString("prompt") + row.GetString("response") : Text(row), addSpecialTokens: true);
+        return tokenizer.EncodeInput(row.Has("response") ? row.GetString("prompt") + row.GetString("response") : Text(row), maxLength: most).Ids;
     }
 
     private static string Text(DataRow row) => row.Has("text")

@@ -147,6 +147,71 @@ public sealed class EncoderDecoderPolicyTests
     }
 
     [Fact]
+    public void PPO_does_not_open_a_combination_lock_and_a_decent_guide_does()
+    {
+        // By chance a row opens it once in 8⁵ = 32,768; 20 iterations are 640 rows.
+        int[] combination = [1, 4, 2, 5, 3];
+        var decent = ToyRun.Guide(combination.Length, null, prefix =>
+        {
+            var p = Enumerable.Repeat(0.1 / 7, 8).ToArray();
+            p[combination[Math.Min(prefix.Length, combination.Length - 1)]] = 0.9;
+            return p;
+        });
+        Assert.InRange(Opens(Presets.Ppo(), null), 0, 0.01);
+        Assert.InRange(Opens(Presets.Adaptive(), decent), 0.5, 1);
+
+        double Opens(AlgorithmSettings algorithm, IGuide? guide)
+        {
+            using var policy = TinyT5.Create(seed: 3);
+            Run(policy, algorithm, guide, setup => setup with
+            {
+                Reward = new FunctionReward("lock", response => response.Tokens.SequenceEqual(combination) ? 1 : 0),
+                Sampling = new SamplingSettings { MaxNewTokens = combination.Length },
+                Kl = new KlSettings { Coefficient = 0 },
+                Update = setup.Update with { LearningRate = 1e-2, CriticLearningRate = 1e-2, RowsPerMinibatch = 16, Epochs = 4 },
+                Iterations = 20,
+                RowsPerIteration = 32,
+            });
+            using var scope = NewDisposeScope();
+            using var gradients = no_grad();
+            return TokenLogProbs.OfRows(policy, [new TokenRow([1, 2], combination)]).sum().exp().item<float>();
+        }
+    }
+
+    [Fact]
+    public void AggreVaTeD_ends_above_a_suboptimal_guide_and_D2LOLS_is_not_below()
+    {
+        // The guide writes a 1 two times in five, whatever stands before; a response of ones is best.
+        var suboptimal = ToyRun.Guide(3, null, _ => [0.1, 0.4, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]);
+        double guide = 0.4, aggrevated = Final(Presets.AggreVaTeD(0.9), 20), d2lols = Final(Presets.D2Lols(10, 0.5), 30);
+        Assert.InRange(aggrevated, guide + 0.2, 1);
+        Assert.InRange(d2lols, aggrevated - 0.05, 1);
+
+        double Final(AlgorithmSettings algorithm, int iterations)
+        {
+            using var policy = TinyT5.Create(seed: 3);
+            Run(policy, algorithm, suboptimal, setup => setup with
+            {
+                Reward = new FunctionReward("ones", Ones),
+                Sampling = new SamplingSettings { MaxNewTokens = 3 },
+                Kl = new KlSettings { Coefficient = 0 },
+                Update = setup.Update with { LearningRate = 3e-3, CriticLearningRate = 3e-3, RowsPerMinibatch = 32 },
+                Iterations = iterations,
+                RowsPerIteration = 64,
+            });
+
+            // The mean over everything that it can write.
+            using var scope = NewDisposeScope();
+            using var gradients = no_grad();
+            int[][] all = [.. Enumerable.Range(0, 512).Select(i => (int[])[i / 64, i / 8 % 8, i % 8])];
+            var probabilities = TokenLogProbs.OfRows(policy, [.. all.Select(tokens => new TokenRow([1, 2], tokens))]).sum(1).exp().data<float>().ToArray();
+            return all.Zip(probabilities, (tokens, probability) => probability * tokens.Count(token => token == 1) / 3.0).Sum();
+        }
+
+        static double Ones(Response response) => response.Tokens.Count(token => token == 1) / 3.0;
+    }
+
+    [Fact]
     public void The_guides_text_never_comes_from_the_policys_weights()
     {
         using var policy = TinyT5.Create(seed: 1);
