@@ -104,8 +104,9 @@ public sealed class EncoderDecoderTests : IDisposable
             new([5, 6, 7, 1], [10, 11, 12]), new([8, 1], [13]), new([5, 6, 7, 1], [14]), new([5, 6, 7, 1], [15, 16]), new([9, 9, 9, 9, 9, 1], []), new([8, 1], [17, 18, 19, 20]),
         ];
         using var decoder = model.StartDecoding(rows, 3);
-        int[] kept = [5, 0, 0, 3, 2];
+        int[] kept = [5, 4, 1, 4, 5];
         CloseToAlone(rows, decoder.NextLogits);
+        // No row of the first prompt stays, so that the others move up.
         decoder.Select(kept);
         var chosen = kept.Select(row => rows[row]).ToArray();
         CloseToAlone(chosen, decoder.NextLogits);
