@@ -137,6 +137,38 @@ public sealed class LoraTests : IDisposable
         Assert.Equal(rankStabilised, (bool)JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))!["use_rslora"]!);
     }
 
+    public static TheoryData<string> Models => [.. Fixture.Of("causal_lm"), .. Fixture.Of("seq2seq_lm")];
+
+    [Theory, MemberData(nameof(Models))]
+    public void Every_family_takes_an_adapter_on_all_linear_maps_saves_it_and_merges_it(string name)
+    {
+        using var gradients = no_grad();
+        using var random = new Generator(1);
+        using var model = LanguageModelFolder.Load(Fixture.PathOf(name));
+        TokenRow[] rows = [new([5, 6, 7], [8, 9]), new([11], [12, 13])];
+        var before = Logits(model);
+        LoraAdapters.Attach(model, new LoraSettings { Rank = 2 }, Fixture.PathOf(name), seed: 1);
+        Fixture.Close(before, Logits(model), 0);
+        foreach (var (parameterName, parameter) in model.Module.named_parameters())
+        {
+            if (parameterName.EndsWith("lora_B.weight", StringComparison.Ordinal)) parameter.normal_(0, 0.05, random);
+        }
+
+        var adapted = Logits(model);
+        Assert.True((adapted - before).abs().max().item<float>() > 0.1);
+        using var folder = new TemporaryFolder();
+        LanguageModelFolder.Save(model, folder.Path);
+        using var again = LanguageModelFolder.Load(folder.Path);
+        using var clone = again.Clone();
+        Fixture.Close(adapted, Logits(clone), 0);
+        using var mergedFolder = new TemporaryFolder();
+        LanguageModelFolder.Save(model, mergedFolder.Path, mergeAdapter: true);
+        using var merged = LanguageModelFolder.Load(mergedFolder.Path);
+        Fixture.Close(adapted, Logits(merged), Tolerance);
+
+        Tensor Logits(ILanguageModel of) => of.Logits(of.ResponseStates(rows));
+    }
+
     [Fact]
     public void Clones_share_the_memory_of_the_base_and_outlive_each_other()
     {
@@ -232,6 +264,35 @@ public sealed class LoraTests : IDisposable
         File.Delete(folder.File("adapter_config.json"));
         using var merged = SequenceClassifierFolder.Load(folder.Path);
         Fixture.Close(classifier.Logits(rows), merged.Logits(rows), Tolerance);
+    }
+
+    [Theory]
+    [InlineData("bert_classifier")]
+    [InlineData("distilbert_classifier")]
+    [InlineData("roberta_classifier")]
+    public void Encoders_take_an_adapter_too_and_train_their_own_head(string name)
+    {
+        using var gradients = no_grad();
+        using var classifier = SequenceClassifierFolder.Load(Fixture.PathOf(name));
+        int[][] rows = [[5, 6, 7], [8]];
+        var before = classifier.Logits(rows);
+        LoraAdapters.Attach(classifier, new LoraSettings { Rank = 2 }, Fixture.PathOf(name), seed: 1);
+        Fixture.Close(before, classifier.Logits(rows), 0);
+        var trained = classifier.Module.named_parameters().Where(named => named.parameter.requires_grad).ToArray();
+        Assert.Contains(trained, named => named.name.StartsWith("classifier.", StringComparison.Ordinal));
+        Assert.DoesNotContain(trained, named => named.name.Contains("embeddings", StringComparison.Ordinal));
+        foreach (var (_, parameter) in trained) parameter.add_(0.05f);
+
+        var adapted = classifier.Logits(rows);
+        Assert.True((adapted - before).abs().max().item<float>() > 0.01);
+        using var folder = new TemporaryFolder();
+        SequenceClassifierFolder.Save(classifier, folder.Path);
+        using var again = SequenceClassifierFolder.Load(folder.Path);
+        Fixture.Close(adapted, again.Logits(rows), 0);
+        using var mergedFolder = new TemporaryFolder();
+        SequenceClassifierFolder.Save(classifier, mergedFolder.Path, mergeAdapter: true);
+        using var merged = SequenceClassifierFolder.Load(mergedFolder.Path);
+        Fixture.Close(adapted, merged.Logits(rows), Tolerance);
     }
 
     [Theory]

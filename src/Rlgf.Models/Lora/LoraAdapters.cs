@@ -47,9 +47,16 @@ public static class LoraAdapters
     /// <summary>The settings of a model's adapter; null where it has none.</summary>
     internal static LoraConfiguration? ConfigurationOf(nn.Module module) => Projections(module).Select(named => named.Projection.Adapter).FirstOrDefault(adapter => adapter is not null)?.Configuration;
 
-    /// <summary>All maps that may have an adapter, by name.</summary>
-    internal static IEnumerable<(string Name, IProjection Projection)> Projections(nn.Module module) =>
-        module.named_modules().Where(named => named.module is IProjection).Select(named => (named.name, (IProjection)named.module));
+    /// <summary>
+    /// All maps that may have an adapter, by the names that their parameters have. The library registers the fields of modules in a list too, after what the modules registered themselves: so the first name counts.
+    /// </summary>
+    internal static IEnumerable<(string Name, IProjection Projection)> Projections(nn.Module module)
+    {
+        return Below(module).DistinctBy(named => named.Projection);
+
+        static IEnumerable<(string Name, IProjection Projection)> Below(nn.Module level) => level.named_children().SelectMany(child =>
+            child.module is IProjection projection ? [(child.name, projection)] : Below(child.module).Select(inner => ($"{child.name}.{inner.Name}", inner.Projection)));
+    }
 
     /// <summary>Puts adapters without values on the maps of the given names, and freezes all but them and the modules that are trained whole.</summary>
     internal static void Attach(nn.Module module, LoraConfiguration configuration, IReadOnlySet<string> names)
