@@ -42,6 +42,34 @@ public sealed class GenerationParityTests
         }
     }
 
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("t5")]
+    [InlineData("bart")]
+    public void Sampling_beams_and_reading_leave_no_tensor(string name)
+    {
+        using var model = LanguageModelFolder.Load(Fixture.PathOf(name));
+        GenerationRequest[] requests = [.. Enumerable.Range(0, 6).Select(i => new GenerationRequest(new TokenRow([5, 6 + i / 2, 1], []), (ulong)i, MaxNewTokens: 2 + i))];
+        var sampling = new SamplingSettings { MaxNewTokens = 8, EndTokens = [83], TopK = 40, NoRepeatNgram = 2 };
+        Once();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        var before = TorchSharp.torch.Tensor.TotalCount;
+
+        for (var call = 0; call < 5; call++) Once();
+
+        Assert.Equal(before, TorchSharp.torch.Tensor.TotalCount);
+
+        void Once()
+        {
+            TextGenerator.Generate(model, requests, sampling, seed: 1);
+            BeamSearch.Search(model, requests, sampling with { Beams = new BeamSettings { Width = 3 } }, wanted: 2);
+            using var scope = TorchSharp.torch.NewDisposeScope();
+            model.Module.zero_grad();
+            model.Logits(model.ResponseStates([.. requests.Select(request => request.Row with { Response = [7, 8, 9] })])).square().mean().backward();
+        }
+    }
+
     private static bool Generates(JsonNode expected) => expected["generation"] is not null;
 
     private static SamplingSettings Settings(JsonNode settings)
