@@ -19,7 +19,9 @@ internal sealed record Axis(double Low, double High, double Step, double From, d
         var rough = (high - low) / 5;
         var power = Math.Pow(10, Math.Floor(Math.Log10(rough)));
         var step = power * (rough / power) switch { <= 1 => 1, <= 2 => 2, <= 5 => 5, _ => 10 };
-        return new Axis(Math.Floor(low / step + 1e-9) * step, Math.Ceiling(high / step - 1e-9) * step, step, from, to);
+        // What lies beyond a tick by less than can be seen is rounding: a KL of −0.0000004 needs no axis that begins at −5.
+        const double unseen = 1e-3;
+        return new Axis(Math.Floor(low / step + unseen) * step, Math.Ceiling(high / step - unseen) * step, step, from, to);
     }
 
     /// <summary>Where a value is drawn.</summary>

@@ -8,9 +8,9 @@ internal static class Number
     /// <summary>What stands for a number that is not there.</summary>
     public const string None = "–";
 
-    /// <summary>With so many decimals.</summary>
+    /// <summary>With so many decimals; what rounds to zero has no sign.</summary>
     public static string Fixed(double value, int decimals) =>
-        double.IsFinite(value) ? Minus(value.ToString("F" + decimals, CultureInfo.InvariantCulture)) : None;
+        double.IsFinite(value) ? Minus((Math.Round(value, decimals) == 0 ? 0 : value).ToString("F" + decimals, CultureInfo.InvariantCulture)) : None;
 
     /// <summary>With its sign always.</summary>
     public static string Signed(double value, int decimals) =>
