@@ -30,6 +30,13 @@ public sealed class MalformedCheckpointTests : IDisposable
     public void No_folder() => Refused("there is no such folder", folder: _folder.File("nowhere"));
 
     [Fact]
+    public void A_GGUF_file_in_place_of_a_folder()
+    {
+        File.WriteAllText(_folder.File("model.gguf"), "GGUF");
+        Refused("rlgf convert", folder: _folder.File("model.gguf"));
+    }
+
+    [Fact]
     public void No_configuration()
     {
         File.Delete(_folder.File("config.json"));

@@ -27,7 +27,7 @@ internal sealed class RmsNorm : nn.Module, INorm
     public Tensor Forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        // Not by the length of x, which needs no squares in memory but is slower; libtorch's own rms_norm is this chain of operations.
+        // Not by the length of x, which needs no squares in memory but is slower. libtorch's own rms_norm can be reached through TorchScript only.
         // In float32 also where states are bfloat16, whose squares would lose too much.
         var states = x.to_type(ScalarType.Float32);
         var scale = states.square().mean([-1], keepdim: true).add_(_epsilon).rsqrt();

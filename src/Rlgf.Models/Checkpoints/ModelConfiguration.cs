@@ -37,6 +37,8 @@ public sealed class ModelConfiguration
     public static ModelConfiguration Read(string folder)
     {
         var path = Path.Combine(folder, "config.json");
+        if (folder.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && File.Exists(folder))
+            throw new InputException($"{folder}: a GGUF file is not read as it is; make a folder of it first: rlgf convert {folder} FOLDER");
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, model.safetensors).");
         if (!File.Exists(path) && AdapterFolder.Is(folder)) return AdapterFolder.ReadModelConfiguration(folder);
         if (!File.Exists(path)) throw new InputException($"{path}: the file is missing; a model's folder holds config.json and model.safetensors.");
