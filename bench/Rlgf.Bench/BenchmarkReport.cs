@@ -16,7 +16,7 @@ public sealed record WorkloadFigures(
     Workload Workload, ProductRates OperationsPerSecond, IReadOnlyList<GenerationFigures> Generation, SupervisedFigures Supervised, IReadOnlyList<IterationFigures> Iterations);
 
 /// <summary>All figures of a run, with where they were measured.</summary>
-public sealed record BenchmarkReport(RunEnvironment Environment, IReadOnlyList<WorkloadFigures> Workloads)
+public sealed record BenchmarkReport(RunEnvironment Environment, IReadOnlyList<WorkloadFigures> Workloads, IReadOnlyList<EncoderDecoderFigures> EncoderDecoder)
 {
     private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
     private static readonly string[] Phases = ["roll_in", "roll_out", "reward", "gap", "reference", "values", "update", "total"];
@@ -55,6 +55,17 @@ public sealed record BenchmarkReport(RunEnvironment Environment, IReadOnlyList<W
 
         return text.ToString();
     }
+
+    /// <summary>An encoder–decoder's figures as a table in Markdown.</summary>
+    public static string ToText(IReadOnlyList<EncoderDecoderFigures> figures) => $"""
+
+        ## {EncoderDecoderBenchmark.Name}: 6 + 6 layers × 512, 32 rows, 20 → 20 tokens
+
+        | generation | tokens/s | peak MiB |
+        |---|---|---|
+        {string.Join('\n', figures.Select(row => Invariant($"| {row.How} | {row.TokensPerSecond:F0} | {row.PeakMebibytes:F0} |")))}
+
+        """;
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

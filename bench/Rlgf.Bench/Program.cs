@@ -10,7 +10,7 @@ const string usage = """
 
     dotnet run -c Release --project bench/Rlgf.Bench -- [options]
 
-      --shape NAME        S, gpt2-28, gpt2-112, gpt2 for both, or llama-100m; several separated by commas (default: all)
+      --shape NAME        S, gpt2-28, gpt2-112, gpt2 for both, llama-100m or t5-small; several separated by commas (default: all)
       --algorithms NAMES  separated by commas, or none (default: the paper's five, adaptive, rloo)
       --repeats N         of generation and of supervised steps; medians are given (default: 3)
       --threads N         of one operation (default: all cores)
@@ -18,7 +18,11 @@ const string usage = """
                           (generation and supervised steps; iterations go by the day) (default: day)
       --output FILE       figures as JSON
 
-    Or, in place of all that, how fast tokenizers are on one thread:
+    Or, in place of all that, how long a model takes to load:
+
+      --load DIR          a language model's folder
+
+    Or how fast tokenizers are on one thread:
 
       --tokenizers DIR    a tokenizer's folder, or a folder of such
       --texts FILE        rows with a column "text", of which the first 2,000 are taken
@@ -41,16 +45,35 @@ try
         return 0;
     }
 
+    if (options.Load is { } folder)
+    {
+        LoadBenchmark.Run(folder, options.Repeats);
+        return 0;
+    }
+
     TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
     var environment = RunEnvironment.Capture();
     Console.WriteLine($"{environment.Processor}, {environment.LogicalCores} cores, {environment.Threads} threads, libtorch {environment.Libtorch}, products {environment.MatmulPrecision}, {(options.ProcessorTime ? "processor time" : "time of day")}");
     var figures = new List<WorkloadFigures>();
+    IReadOnlyList<EncoderDecoderFigures> written = [];
     foreach (var workload in options.Workloads)
     {
         figures.Add(Benchmarks.Run(workload, options));
         Console.Write(BenchmarkReport.ToText(figures[^1]));
         // Written after each workload, so that a run which is stopped leaves what it has.
-        if (options.Output is { } path) File.WriteAllText(path, new BenchmarkReport(environment, figures).ToJson());
+        Write();
+    }
+
+    if (options.EncoderDecoder)
+    {
+        written = EncoderDecoderBenchmark.Run(options.Repeats);
+        Console.Write(BenchmarkReport.ToText(written));
+        Write();
+    }
+
+    void Write()
+    {
+        if (options.Output is { } path) File.WriteAllText(path, new BenchmarkReport(environment, figures, written).ToJson());
     }
 
     return 0;
@@ -66,6 +89,12 @@ namespace Rlgf.Bench
     /// <summary>What was asked for.</summary>
     internal sealed record Options(IReadOnlyList<Workload> Workloads, IReadOnlyList<string> Algorithms, int Repeats, int? Threads, bool ProcessorTime, string? Output)
     {
+        /// <summary>Whether the encoder–decoder is measured.</summary>
+        public bool EncoderDecoder { get; init; } = true;
+
+        /// <summary>Folder of a model whose loading is measured in place of all else.</summary>
+        public string? Load { get; init; }
+
         /// <summary>Folder of tokenizers to measure in place of models.</summary>
         public string? Tokenizers { get; init; }
 
@@ -84,7 +113,12 @@ namespace Rlgf.Bench
                 var value = i + 1 < arguments.Length ? arguments[i + 1] : throw new InputException($"{arguments[i]} needs a value; see --help.");
                 options = arguments[i] switch
                 {
-                    "--shape" => options with { Workloads = [.. value.Split(',').SelectMany(WorkloadsNamed)] },
+                    "--shape" => options with
+                    {
+                        Workloads = [.. value.Split(',').Where(name => name != EncoderDecoderBenchmark.Name).SelectMany(WorkloadsNamed)],
+                        EncoderDecoder = value.Split(',').Contains(EncoderDecoderBenchmark.Name),
+                    },
+                    "--load" => options with { Load = value },
                     "--algorithms" => options with { Algorithms = value == "none" ? [] : [.. value.Split(',').Select(Known)] },
                     "--repeats" => options with { Repeats = Count(arguments[i], value) },
                     "--threads" => options with { Threads = Count(arguments[i], value) },
