@@ -92,57 +92,6 @@ internal sealed class PickledWeights
                 case (byte)'(': // MARK
                     _marks.Push(_stack.Count);
                     break;
-                case (byte)'N': // NONE
-                    _stack.Add(null);
-                    break;
-                case 0x88: // NEWTRUE
-                    _stack.Add(true);
-                    break;
-                case 0x89: // NEWFALSE
-                    _stack.Add(false);
-                    break;
-                case (byte)'K': // BININT1
-                    _stack.Add((long)Byte());
-                    break;
-                case (byte)'M': // BININT2
-                    _stack.Add((long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2)));
-                    break;
-                case (byte)'J': // BININT
-                    _stack.Add((long)BinaryPrimitives.ReadInt32LittleEndian(Take(4)));
-                    break;
-                case 0x8A: // LONG1
-                    _stack.Add(LongNumber());
-                    break;
-                case (byte)'G': // BINFLOAT
-                    _stack.Add(BinaryPrimitives.ReadDoubleBigEndian(Take(8)));
-                    break;
-                case 0x8C: // SHORT_BINUNICODE
-                    _stack.Add(Encoding.UTF8.GetString(Take(Byte())));
-                    break;
-                case (byte)'X': // BINUNICODE
-                    _stack.Add(Encoding.UTF8.GetString(Take(BinaryPrimitives.ReadUInt32LittleEndian(Take(4)))));
-                    break;
-                case (byte)'}': // EMPTY_DICT
-                    _stack.Add(new Dictionary<object, object?>());
-                    break;
-                case (byte)']': // EMPTY_LIST
-                    _stack.Add(new List<object?>());
-                    break;
-                case (byte)')': // EMPTY_TUPLE
-                    _stack.Add(Array.Empty<object?>());
-                    break;
-                case 0x85: // TUPLE1
-                    _stack.Add(PopLast(1));
-                    break;
-                case 0x86: // TUPLE2
-                    _stack.Add(PopLast(2));
-                    break;
-                case 0x87: // TUPLE3
-                    _stack.Add(PopLast(3));
-                    break;
-                case (byte)'t': // TUPLE
-                    _stack.Add(PopToMark());
-                    break;
                 case (byte)'a': // APPEND
                     Append(PopLast(1));
                     break;
@@ -164,36 +113,50 @@ internal sealed class PickledWeights
                 case 0x94: // MEMOIZE
                     _memo[_memo.Count] = Top();
                     break;
-                case (byte)'h': // BINGET
-                    _stack.Add(Remembered(Byte()));
-                    break;
-                case (byte)'j': // LONG_BINGET
-                    _stack.Add(Remembered(BinaryPrimitives.ReadUInt32LittleEndian(Take(4))));
-                    break;
-                case (byte)'c': // GLOBAL
-                    _stack.Add(Known(Line(), Line()));
-                    break;
-                case 0x93: // STACK_GLOBAL
-                    _stack.Add(PopLast(2) is [string module, string name] ? Known(module, name) : throw Fault("a name in it is not a text"));
-                    break;
-                case (byte)'Q': // BINPERSID
-                    _stack.Add(Storage(Pop()));
-                    break;
-                case (byte)'R': // REDUCE
-                    var arguments = Pop();
-                    _stack.Add(Call(Pop() as Global, arguments as object?[]));
-                    break;
                 case (byte)'b': // BUILD: a state_dict carries the versions of its modules as an attribute, which nothing here depends on
                     Pop();
                     if (Top() is not Dictionary<object, object?>) throw Fault("it sets the state of an object, which weights have no need of");
                     break;
                 default:
-                    throw Fault($"its pickle uses the operation 0x{code:X2}{(code is > 0x20 and < 0x7F ? $" ('{(char)code}')" : "")}, which isn't among those that weights need");
+                    _stack.Add(Value(code));
+                    break;
             }
         }
 
         throw Fault("its pickle is longer than any model's");
     }
+
+    /// <summary>What an operation puts onto the stack, of those that do nothing else.</summary>
+    private object? Value(byte code) => code switch
+    {
+        (byte)'N' => null, // NONE
+        0x88 => true, // NEWTRUE
+        0x89 => false, // NEWFALSE
+        (byte)'K' => (long)Byte(), // BININT1
+        (byte)'M' => (long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2)), // BININT2
+        (byte)'J' => (long)BinaryPrimitives.ReadInt32LittleEndian(Take(4)), // BININT
+        0x8A => LongNumber(), // LONG1
+        (byte)'G' => BinaryPrimitives.ReadDoubleBigEndian(Take(8)), // BINFLOAT
+        0x8C => Encoding.UTF8.GetString(Take(Byte())), // SHORT_BINUNICODE
+        (byte)'X' => Encoding.UTF8.GetString(Take(BinaryPrimitives.ReadUInt32LittleEndian(Take(4)))), // BINUNICODE
+        (byte)'}' => new Dictionary<object, object?>(), // EMPTY_DICT
+        (byte)']' => new List<object?>(), // EMPTY_LIST
+        (byte)')' => Array.Empty<object?>(), // EMPTY_TUPLE
+        0x85 => PopLast(1), // TUPLE1
+        0x86 => PopLast(2), // TUPLE2
+        0x87 => PopLast(3), // TUPLE3
+        (byte)'t' => PopToMark(), // TUPLE
+        (byte)'h' => Remembered(Byte()), // BINGET
+        (byte)'j' => Remembered(BinaryPrimitives.ReadUInt32LittleEndian(Take(4))), // LONG_BINGET
+        (byte)'c' => Known(Line(), Line()), // GLOBAL
+        0x93 => PopLast(2) is [string module, string name] ? Known(module, name) : throw Fault("a name in it is not a text"), // STACK_GLOBAL
+        (byte)'Q' => Storage(Pop()), // BINPERSID
+        (byte)'R' => Called(Pop()), // REDUCE
+        _ => throw Fault($"its pickle uses the operation 0x{code:X2}{(code is > 0x20 and < 0x7F ? $" ('{(char)code}')" : "")}, which isn't among those that weights need"),
+    };
+
+    /// <summary>What the function below its arguments makes of them.</summary>
+    private object? Called(object? arguments) => Call(Pop() as Global, arguments as object?[]);
 
     private Global Known(string module, string name)
     {

@@ -31,6 +31,20 @@ public sealed class RowFilter
     /// <exception cref="InputException">It isn't one; names the column of the expression, from 1.</exception>
     public static RowFilter Parse(string expression) => new(expression);
 
+    /// <summary>What is wrong with an expression, in one line; null where nothing is, or where there is none.</summary>
+    public static string? Problem(string? expression)
+    {
+        try
+        {
+            _ = expression is null ? null : Parse(expression);
+            return null;
+        }
+        catch (InputException e)
+        {
+            return e.Message;
+        }
+    }
+
     /// <summary>Whether a row meets the condition.</summary>
     /// <exception cref="InputException">The row lacks a column, or holds a type that the condition can't use.</exception>
     public bool Accepts(DataRow row) => _condition(row);

@@ -14,24 +14,8 @@ public sealed class TextReplacement
     /// <exception cref="InputException">The pattern is no such expression.</exception>
     public TextReplacement(string pattern, string with)
     {
-        _pattern = PatternProblem(pattern) is { } problem
-            ? throw new InputException($"the pattern '{pattern}': {problem}")
-            : new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+        _pattern = UserPattern.TryParse(pattern, out var problem) ?? throw new InputException($"the pattern '{pattern}': {problem}");
         _with = with;
-    }
-
-    /// <summary>What is wrong with a pattern, in one line; null where nothing is.</summary>
-    public static string? PatternProblem(string pattern)
-    {
-        try
-        {
-            _ = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
-            return null;
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            return e.Message.ReplaceLineEndings(" ");
-        }
     }
 
     /// <summary>The text with every match replaced.</summary>

@@ -66,20 +66,6 @@ public sealed record DataSection : ICheckedSection
     {
         if (PromptTokens is not null && MaxPromptTokens is not null)
             yield return ("max_prompt_tokens", "belongs to whole texts, and prompt_tokens is set; use one of them");
-        var problem = FilterProblem();
-        if (problem is not null) yield return ("filter", problem);
-    }
-
-    private string? FilterProblem()
-    {
-        try
-        {
-            _ = Filter is null ? null : RowFilter.Parse(Filter);
-            return null;
-        }
-        catch (InputException e)
-        {
-            return e.Message;
-        }
+        if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
     }
 }

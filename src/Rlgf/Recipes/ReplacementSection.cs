@@ -1,3 +1,4 @@
+using Rlgf.Text;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Recipes;
@@ -14,7 +15,7 @@ public sealed record ReplacementSection : ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        if (TextReplacement.PatternProblem(Pattern) is { } problem) yield return ("pattern", problem);
+        if (UserPattern.Problem(Pattern) is { } problem) yield return ("pattern", problem);
     }
 }
 

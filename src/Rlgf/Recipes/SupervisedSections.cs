@@ -91,17 +91,7 @@ public sealed record TextsSection : ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        string? problem = null;
-        try
-        {
-            _ = Filter is null ? null : RowFilter.Parse(Filter);
-        }
-        catch (InputException e)
-        {
-            problem = e.Message;
-        }
-
-        if (problem is not null) yield return ("filter", problem);
+        if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
     }
 }
 

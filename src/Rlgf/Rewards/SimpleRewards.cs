@@ -27,14 +27,7 @@ public sealed class RegexReward : IReward
     public RegexReward(string name, string pattern, bool includePrompt = false)
     {
         (Name, _includePrompt) = (name, includePrompt);
-        try
-        {
-            _pattern = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
-        }
-        catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
-        {
-            throw new InputException($"The pattern of the reward '{name}' is not a regular expression that can be used: {exception.Message.ReplaceLineEndings(" ")}", exception);
-        }
+        _pattern = UserPattern.TryParse(pattern, out var problem) ?? throw new InputException($"The pattern of the reward '{name}' is not a regular expression that can be used: {problem}");
     }
 
     /// <inheritdoc/>
