@@ -36,26 +36,55 @@ public static class SequenceClassifierFolder
     public static ISequenceClassifier FromLanguageModel(ILanguageModel model, IReadOnlyList<string> labels, int? padId, ulong seed)
     {
         if (LoraAdapters.Has(model.Module)) throw new InputException("The language model has an adapter: make it part of the weights first (rlgf convert), then begin a classifier with it.");
-        if (labels.Count == 0 || labels.Distinct(StringComparer.Ordinal).Count() < labels.Count) throw new InputException("A classifier needs labels with different names.");
         var configuration = new ModelConfiguration(model.Configuration, "the language model's configuration");
         var family = ModelFamilies.Of(configuration);
-        var json = configuration.ToJson();
-        var names = new JsonObject();
-        var indices = new JsonObject();
-        for (var label = 0; label < labels.Count; label++)
-        {
-            names[label.ToString(CultureInfo.InvariantCulture)] = labels[label];
-            indices[labels[label]] = label;
-        }
-
-        json["architectures"] = new JsonArray(family.ClassifierArchitecture);
-        json["id2label"] = names;
-        json["label2id"] = indices;
-        json["pad_token_id"] = padId;
-        var classifier = family.CreateClassifier(new ModelConfiguration(json, "the new classifier's configuration"), model.Device);
+        var json = WithLabels(configuration, family, labels);
+        if (padId is not null || !model.Shape.ReadsPromptApart) json["pad_token_id"] = padId;
+        var ofClassifier = new ModelConfiguration(json, "the new classifier's configuration");
+        var classifier = family.CreateClassifier(ofClassifier, model.Device);
         classifier.Initialise(seed);
-        ModuleWeights.Copy(model.Module, classifier.Module);
+        ModuleWeights.Copy(model.Module, classifier.Module, name => family.NameInModule(name, ofClassifier));
         return classifier;
+    }
+
+    /// <summary>Whether a folder's model is an encoder, which writes no text: a classifier can begin with it all the same.</summary>
+    /// <exception cref="InputException">There is no readable <c>config.json</c>, or the family isn't known.</exception>
+    public static bool IsEncoder(string folder) => !ModelFamilies.Of(ModelConfiguration.Read(folder)).WritesText;
+
+    /// <summary>
+    /// Makes a classifier on the trunk of an encoder. Its head is the folder's where that has one for as many labels, and fresh otherwise; heads for other purposes, such as filling gaps, are passed over.
+    /// </summary>
+    /// <param name="folder">The encoder's folder.</param>
+    /// <param name="labels">Names of the C labels, by index.</param>
+    /// <param name="seed">Decides what is fresh.</param>
+    /// <param name="device">Where; the CPU by default.</param>
+    /// <exception cref="InputException">A file is missing or malformed, the family is no encoder's, or the weights don't fit the configuration.</exception>
+    public static ISequenceClassifier FromEncoder(string folder, IReadOnlyList<string> labels, ulong seed, Device? device = null)
+    {
+        TorchRuntime.Load();
+        if (AdapterFolder.Is(folder)) throw new InputException($"{folder}: it holds an adapter: make it part of the weights first (rlgf convert), then begin a classifier with it.");
+        var configuration = ModelConfiguration.Read(folder);
+        var family = ModelFamilies.Of(configuration);
+        if (family.WritesText) throw configuration.Fault("model_type", $"is '{configuration.ModelType}', which is no encoder");
+        var json = WithLabels(configuration, family, labels);
+        using var checkpoint = Checkpoint.Open(folder);
+        var classifier = ModelFolder.Build(family, new ModelConfiguration(json, configuration.Source), checkpoint, (builder, settings) => builder.CreateClassifier(settings, device ?? CPU));
+        try
+        {
+            classifier.Initialise(seed);
+            var shapes = ModuleWeights.Named(classifier.Module).ToDictionary(named => named.Key, named => named.Value.shape, StringComparer.Ordinal);
+            ModuleWeights.Load(classifier.Module, checkpoint, NameOf, family.IsOfHead);
+            return classifier;
+
+            // A head for other labels is no beginning.
+            string? NameOf(string stored) => family.NameInModule(stored, configuration) is { } name
+                && !(family.IsOfHead(name) && shapes.TryGetValue(name, out var shape) && !checkpoint.Entry(stored).Shape.SequenceEqual(shape)) ? name : null;
+        }
+        catch
+        {
+            classifier.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Writes a classifier into a folder, which is made where there is none. Other files in it (a tokenizer) stay. Of a classifier with an adapter only adapter, head and labels are written.</summary>
@@ -76,5 +105,23 @@ public static class SequenceClassifierFolder
         AdapterFolder.Save(classifier.Module, adapter, folder);
         // The labels stand nowhere else.
         ModelFolder.SaveConfiguration(classifier.Configuration, folder);
+    }
+
+    private static JsonObject WithLabels(ModelConfiguration configuration, IModelFamily family, IReadOnlyList<string> labels)
+    {
+        if (labels.Count == 0 || labels.Distinct(StringComparer.Ordinal).Count() < labels.Count) throw new InputException("A classifier needs labels with different names.");
+        var json = configuration.ToJson();
+        var names = new JsonObject();
+        var indices = new JsonObject();
+        for (var label = 0; label < labels.Count; label++)
+        {
+            names[label.ToString(CultureInfo.InvariantCulture)] = labels[label];
+            indices[labels[label]] = label;
+        }
+
+        json["architectures"] = new JsonArray(family.ClassifierArchitecture);
+        json["id2label"] = names;
+        json["label2id"] = indices;
+        return json;
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families.Decoders;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Optimizers;
 using Rlgf.Text;
@@ -28,7 +29,7 @@ public sealed class DecoderFamilyTests : IDisposable
             Fixture.Of("causal_lm"));
 
     [Theory, MemberData(nameof(Models))]
-    public void Logits_and_last_states_equal_those_of_transformers(string name)
+    public void Logits_and_states_of_every_layer_equal_those_of_transformers(string name)
     {
         using var fixture = new Fixture(name);
         using var model = LanguageModelFolder.Load(fixture.Folder);
@@ -36,8 +37,13 @@ public sealed class DecoderFamilyTests : IDisposable
         var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
         Fixture.Close(fixture.Tensor("logits"), Fixture.AllLogits(model, rows), Tolerance);
 
+        var expected = fixture.Tensor("row0.hidden_states");
+        List<Tensor> read = [];
+        ((DecoderModule)model.Module).LayerInput = x => read.Add(x.clone().DetachFromDisposeScope());
         var states = model.ResponseStates([new TokenRow([rows[0][0]], [.. rows[0][1..], 0])])[0];
-        Fixture.Close(fixture.Tensor("row0.hidden_states")[-1], states, Tolerance);
+        Fixture.Close(expected[-1], states, Tolerance);
+        Assert.Equal(expected.size(0) - 1, read.Count);
+        for (var layer = 0; layer < read.Count; layer++) Fixture.Close(expected[layer], read[layer].narrow(0, 0, rows[0].Length), Tolerance);
     }
 
     [Theory, MemberData(nameof(Models))]

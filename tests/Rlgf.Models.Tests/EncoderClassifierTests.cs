@@ -44,13 +44,18 @@ public sealed class EncoderClassifierTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void States_of_a_text_equal_those_of_transformers(string name)
+    public void States_of_every_layer_equal_those_of_transformers(string name)
     {
         using var fixture = new Fixture(name);
         using var classifier = (EncoderClassifier)SequenceClassifierFolder.Load(fixture.Folder);
         using var gradients = no_grad();
         var row = Fixture.Rows(fixture.Expected["right_padded"]!)[0];
-        Fixture.Close(fixture.Tensor("row0.hidden_states")[-1], classifier.States([row])[0].narrow(0, 0, row.Length), Tolerance);
+        var expected = fixture.Tensor("row0.hidden_states");
+        List<Tensor> read = [];
+        ((EncoderClassifierModule)classifier.Module).LayerInput = x => read.Add(x.clone().DetachFromDisposeScope());
+        Fixture.Close(expected[-1], classifier.States([row])[0].narrow(0, 0, row.Length), Tolerance);
+        Assert.Equal(expected.size(0) - 1, read.Count);
+        for (var layer = 0; layer < read.Count; layer++) Fixture.Close(expected[layer], read[layer].narrow(0, 0, row.Length), Tolerance);
     }
 
     [Theory]
@@ -95,6 +100,51 @@ public sealed class EncoderClassifierTests : IDisposable
         File.Copy(Path.Combine(Fixture.PathOf("bert_classifier"), "model.safetensors"), folder.File("model.safetensors"));
         using var classifier = SequenceClassifierFolder.Load(folder.Path);
         Assert.Equal(["LABEL_0", "LABEL_1"], classifier.Labels);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_classifier_begins_with_the_trunk_of_an_encoder_and_keeps_a_head_for_as_many_labels(string name)
+    {
+        using var original = SequenceClassifierFolder.Load(Fixture.PathOf(name));
+        using var gradients = no_grad();
+        using var same = SequenceClassifierFolder.FromEncoder(Fixture.PathOf(name), ["bad", "good"], seed: 1);
+        Assert.Equal(["bad", "good"], same.Labels);
+        int[][] rows = [[2, 5, 9, 11, 3]];
+        Fixture.Close(original.Logits(rows), same.Logits(rows), 0);
+
+        using var three = (EncoderClassifier)SequenceClassifierFolder.FromEncoder(Fixture.PathOf(name), ["bad", "fair", "good"], seed: 1);
+        Assert.Equal([1, 3], three.Logits(rows).shape);
+        Fixture.Close(((EncoderClassifier)original).States(rows), three.States(rows), 0);
+        Assert.True(SequenceClassifierFolder.IsEncoder(Fixture.PathOf(name)));
+        Assert.Equal(original.Configuration["pad_token_id"]?.ToJsonString(), three.Configuration["pad_token_id"]?.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("bert_classifier", "bert.", "cls.predictions.transform.dense.weight", "bert.pooler.dense", "classifier")]
+    [InlineData("distilbert_classifier", "distilbert.", "vocab_transform.weight", "pre_classifier", "classifier")]
+    [InlineData("roberta_classifier", "roberta.", "lm_head.dense.weight", "classifier.dense", "classifier.out_proj")]
+    public void An_encoder_that_was_trained_to_fill_gaps_brings_its_trunk_and_not_its_head(string name, string trunk, string otherHead, params string[] fresh)
+    {
+        using var folder = new TemporaryFolder();
+        File.Copy(Path.Combine(Fixture.PathOf(name), "config.json"), folder.File("config.json"));
+        using (var weights = SafetensorsFile.Open(Path.Combine(Fixture.PathOf(name), "model.safetensors")))
+        {
+            var kept = weights.Entries.Keys.Where(key => !fresh.Any(part => key.StartsWith($"{part}.", StringComparison.Ordinal)) && key.StartsWith(trunk, StringComparison.Ordinal)).ToDictionary(key => key, weights.Read, StringComparer.Ordinal);
+            kept[otherHead] = ones(3);
+            kept["roberta.pooler.dense.weight"] = ones(3);
+            if (trunk != "roberta.") kept.Remove("roberta.pooler.dense.weight");
+            Checkpoint.Save(folder.Path, kept.Select(pair => TensorToStore.Of(pair.Key, pair.Value)));
+        }
+
+        using var original = (EncoderClassifier)SequenceClassifierFolder.Load(Fixture.PathOf(name));
+        using var one = (EncoderClassifier)SequenceClassifierFolder.FromEncoder(folder.Path, ["bad", "good"], seed: 1);
+        using var other = (EncoderClassifier)SequenceClassifierFolder.FromEncoder(folder.Path, ["bad", "good"], seed: 2);
+        using var gradients = no_grad();
+        int[][] rows = [[2, 5, 9, 11, 3]];
+        Fixture.Close(original.States(rows), one.States(rows), 0);
+        Assert.True((one.Logits(rows) - other.Logits(rows)).abs().max().item<float>() > 1e-5, "The head doesn't follow the seed.");
+        Assert.Contains("is missing", Assert.Throws<InputException>(() => SequenceClassifierFolder.Load(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     [Theory]

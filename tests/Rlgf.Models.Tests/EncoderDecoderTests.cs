@@ -291,10 +291,56 @@ public sealed class EncoderDecoderTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void An_encoder_decoder_is_refused_as_a_classifier_by_name(string name)
+    public void Every_layer_of_encoder_and_decoder_reads_what_it_reads_in_transformers(string name)
     {
-        var error = Assert.Throws<InputException>(() => SequenceClassifierFolder.Load(Fixture.PathOf(name)));
-        Assert.Contains($"'{name.Split('_')[0]}'", error.Message, StringComparison.Ordinal);
+        using var fixture = new Fixture(name);
+        using var model = (EncoderDecoderLanguageModel)LanguageModelFolder.Load(fixture.Folder);
+        using var gradients = no_grad();
+        List<Tensor> encoder = [], decoder = [];
+        if (model.Module is T5Module t5) (t5.Encoder.LayerInput, t5.Decoder.LayerInput) = (Keep(encoder), Keep(decoder));
+        else if (model.Module is BartModule bart) (bart.Encoder.LayerInput, bart.Decoder.LayerInput) = (Keep(encoder), Keep(decoder));
+        var row = Rows(fixture)[0];
+        _ = model.ResponseStates([row]);
+        Same("row0.encoder_hidden_states", encoder, row.Prompt.Length);
+        Same("row0.decoder_hidden_states", decoder, row.Response.Length);
+
+        void Same(string states, List<Tensor> seen, int tokens)
+        {
+            var expected = fixture.Tensor(states);
+            Assert.Equal(expected.size(0) - 1, seen.Count); // the last is compared elsewhere
+            for (var layer = 0; layer < seen.Count; layer++) Fixture.Close(expected[layer], seen[layer].narrow(0, 0, tokens), Tolerance);
+        }
+
+        static Action<Tensor> Keep(List<Tensor> seen) => x => seen.Add(x.clone().DetachFromDisposeScope());
+    }
+
+    [Theory]
+    [InlineData("t5", "transformer.")]
+    [InlineData("t5_v1_1", "transformer.")]
+    [InlineData("bart", "")]
+    public void A_classifier_reads_its_labels_where_the_decoder_is_about_to_write_the_last_end_token(string name, string trunk)
+    {
+        using var model = LanguageModelFolder.Load(Fixture.PathOf(name));
+        using var classifier = SequenceClassifierFolder.FromLanguageModel(model, ["bad", "fair", "good"], padId: null, seed: 3);
+        using var gradients = no_grad();
+        var end = (int)model.Configuration["eos_token_id"]!;
+        int[][] texts = [[10, 11, 12, end], [13, end, 14, 15, 16, end], [17, end, 20, 21]];
+        int[] read = [3, 5, 1];
+        // The state from which a response's token is predicted, by the code that the fixtures check; the head by its formula (BartClassificationHead: dense, tanh, out_proj).
+        var states = stack([.. texts.Select((text, b) => model.ResponseStates([new TokenRow(text, text)])[0, read[b]])]);
+        Tensor Parameter(string part) => classifier.Module.named_parameters().Single(named => named.name == $"classification_head.{part}").parameter;
+        var expected = states.matmul(Parameter("dense.weight").t()).add(Parameter("dense.bias")).tanh().matmul(Parameter("out_proj.weight").t()).add(Parameter("out_proj.bias"));
+        Assert.True(expected.abs().max().item<float>() > 1e-3);
+        Fixture.Close(expected, classifier.Logits(texts), Tolerance);
+
+        Assert.All(classifier.Module.named_parameters(), named =>
+            Assert.True(named.name.StartsWith($"{trunk}", StringComparison.Ordinal) || named.name.StartsWith("classification_head.", StringComparison.Ordinal), named.name));
+        using var folder = new TemporaryFolder();
+        SequenceClassifierFolder.Save(classifier, folder.Path);
+        using var again = SequenceClassifierFolder.Load(folder.Path);
+        Assert.Equal(["bad", "fair", "good"], again.Labels);
+        Fixture.Close(classifier.Logits(texts), again.Logits(texts), 0);
+        Assert.Contains($"no end token ({end})", Assert.Throws<InputException>(() => again.Logits([[10, 11]])).Message, StringComparison.Ordinal);
     }
 
     private static TokenRow[] Rows(Fixture fixture)

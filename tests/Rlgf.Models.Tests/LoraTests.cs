@@ -39,6 +39,38 @@ public sealed class LoraTests : IDisposable
         Fixture.Close(fixture.Tensor(weight), merged.Module.named_parameters().Single(named => $"merged.{named.name}" == weight).parameter, 1e-6);
     }
 
+    [Fact]
+    public void A_base_that_goes_by_its_name_on_a_hub_is_found_among_what_was_fetched()
+    {
+        using var cache = new TemporaryFolder();
+        using var adapter = new TemporaryFolder();
+        var snapshot = Path.Combine(cache.Path, "models--someone--tiny-gpt2", "snapshots", "0123456789abcdef");
+        Directory.CreateDirectory(snapshot);
+        foreach (var file in Directory.GetFiles(Fixture.PathOf("gpt2"))) File.Copy(file, Path.Combine(snapshot, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Fixture.PathOf("gpt2_lora"))) File.Copy(file, adapter.File(Path.GetFileName(file)));
+        var settings = JsonNode.Parse(File.ReadAllText(adapter.File("adapter_config.json")))!;
+        settings["base_model_name_or_path"] = "someone/tiny-gpt2";
+        File.WriteAllText(adapter.File("adapter_config.json"), settings.ToJsonString());
+        var before = Environment.GetEnvironmentVariable("HF_HUB_CACHE");
+        try
+        {
+            Environment.SetEnvironmentVariable("HF_HUB_CACHE", cache.Path);
+            Assert.Contains("rlgf fetch", Assert.Throws<InputException>(() => LanguageModelFolder.Load(adapter.Path)).Message, StringComparison.Ordinal);
+            Directory.CreateDirectory(Path.Combine(cache.Path, "models--someone--tiny-gpt2", "refs"));
+            File.WriteAllText(Path.Combine(cache.Path, "models--someone--tiny-gpt2", "refs", "main"), "0123456789abcdef");
+            using var fixture = new Fixture("gpt2_lora");
+            using var model = LanguageModelFolder.Load(adapter.Path);
+            Fixture.Close(fixture.Tensor("logits_with_adapter"), Fixture.AllLogits(model, Fixture.Rows(fixture.Expected["right_padded"]!)), Tolerance);
+            using var saved = new TemporaryFolder();
+            LanguageModelFolder.Save(model, saved.Path);
+            Assert.Contains("\"someone/tiny-gpt2\"", File.ReadAllText(saved.File("adapter_config.json")), StringComparison.Ordinal);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("HF_HUB_CACHE", before);
+        }
+    }
+
     [Theory, MemberData(nameof(Adapters))]
     public void A_saved_adapter_has_the_same_names_shapes_and_bytes_and_settings(string name)
     {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Rlgf.Models;
 
 namespace Rlgf.Cli.Commands;
 
@@ -14,6 +15,22 @@ internal static class CommonOptions
 
     /// <summary>The file that rows are written to.</summary>
     public static Option<string> Output(string rows) => Required("--output", "FILE", $"Where rows {rows} go, as JSON lines; - is standard output.");
+
+    /// <summary>The type that a model computes with.</summary>
+    public static Option<string> Precision()
+    {
+        var option = new Option<string>("--precision")
+        {
+            HelpName = "TYPE",
+            Description = "What the model computes with: float32; bfloat16, which takes half the memory and rounds more; or auto, the one whose products are faster here.",
+            DefaultValueFactory = _ => "float32",
+        };
+        option.AcceptOnlyFromAmong("float32", "bfloat16", "auto");
+        return option;
+    }
+
+    /// <summary>What was given for <see cref="Precision"/>.</summary>
+    public static Precision PrecisionOf(ParseResult parsed, Option<string> option) => Enum.Parse<Precision>(parsed.GetRequiredValue(option), ignoreCase: true);
 
     /// <summary>Description of a command, with an example.</summary>
     public static string Describe(string what, string example) => $"{what}\n\nExample: {example}";

@@ -35,13 +35,14 @@ internal static class GenerateCommand
         var lengthPenalty = CommonOptions.Number("--length-penalty", 1.0, "With beams: above 0 favours long responses, below 0 short ones.");
         var stop = new Option<string[]>("--stop") { HelpName = "TEXT", Description = "A response ends once it holds this text; may be given several times.", AllowMultipleArgumentsPerToken = true };
         var seed = CommonOptions.Number("--seed", 0UL, "Seed of the random numbers. What a row gets depends on the seed and the row's number only.");
+        var precision = CommonOptions.Precision();
         var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
         var command = new Command("generate", CommonOptions.Describe(
             "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
             "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the tokenizer's begin token. A stop text stays in the response. What the model's generation_config.json forces or forbids (forced_bos_token_id, bad_words_ids and the like) applies.",
             "rlgf generate --model assets/policy --prompts prompts.jsonl --output out.jsonl --max-new-tokens 32 --top-p 0.95 --seed 1"))
         {
-            model, prompts, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch,
+            model, prompts, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
         };
         command.SetAction(parsed =>
         {
@@ -59,7 +60,7 @@ internal static class GenerateCommand
                 BatchRows = parsed.GetValue(batch),
             };
             CheckOptions(settings);
-            return Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(prompts), parsed.GetRequiredValue(output), settings,
+            return Run(parsed.GetRequiredValue(model), CommonOptions.PrecisionOf(parsed, precision), parsed.GetRequiredValue(prompts), parsed.GetRequiredValue(output), settings,
                 fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
         });
         return command;
@@ -82,9 +83,9 @@ internal static class GenerateCommand
         }
     }
 
-    private static int Run(string folder, string promptsPath, string output, SamplingSettings settings, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
+    private static int Run(string folder, Precision precision, string promptsPath, string output, SamplingSettings settings, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
     {
-        using var model = TextModel.Load(folder);
+        using var model = TextModel.Load(folder, precision: precision);
         settings = model.Defaults.ApplyTo(settings) with { EndTokens = model.EndTokens };
         var stop = stopTexts.Length > 0 ? new StopTexts(stopTexts, model.Tokenizer) : null;
         settings.Validate(model.Model.Shape.Vocabulary);

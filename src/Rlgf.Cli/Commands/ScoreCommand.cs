@@ -27,6 +27,7 @@ internal static class ScoreCommand
         var input = CommonOptions.Required("--input", "FILE", "Rows {\"prompt\", \"response\"} or {\"text\"} or {\"prompt_ids\", \"response_ids\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input.");
         var output = CommonOptions.Output("{\"log_probs\", \"sum\", \"perplexity\"} or, from a classifier, {\"logits\", \"probabilities\"}");
         var truncate = new Option<bool>("--truncate") { Description = "Keep the first tokens of a row that is longer than the model's context, instead of stopping with an error." };
+        var precision = CommonOptions.Precision();
         var command = new Command("score", CommonOptions.Describe(
             "Scores given texts. A language model gives natural log-probabilities of the response's tokens, given the prompt; of {\"text\"}, all tokens but the first are scored, " +
             "since nothing comes before it (where the tokenizer puts a begin token in front, that one is the first). Prompt and response are split into tokens separately, an empty prompt is the " +
@@ -34,28 +35,29 @@ internal static class ScoreCommand
             "A classifier reads prompt and response as one text; its probabilities are the softmax of its logits, or the sigmoid of a single one.",
             "rlgf score --model assets/policy --input out.jsonl --output scores.jsonl"))
         {
-            model, input, output, truncate,
+            model, input, output, truncate, precision,
         };
         command.SetAction(parsed =>
         {
             var folder = parsed.GetRequiredValue(model);
             var (source, target, cut) = (parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(truncate));
-            return ModelConfiguration.Read(folder).IsClassifier ? ScoreByClassifier(folder, source, target, cut, terminal) : ScoreByLanguageModel(folder, source, target, cut, terminal);
+            var type = CommonOptions.PrecisionOf(parsed, precision);
+            return ModelConfiguration.Read(folder).IsClassifier ? ScoreByClassifier(folder, type, source, target, cut, terminal) : ScoreByLanguageModel(folder, type, source, target, cut, terminal);
         });
         return command;
     }
 
-    private static int ScoreByLanguageModel(string folder, string input, string output, bool truncate, Terminal terminal)
+    private static int ScoreByLanguageModel(string folder, Precision precision, string input, string output, bool truncate, Terminal terminal)
     {
-        using var model = TextModel.Load(folder);
+        using var model = TextModel.Load(folder, precision: precision);
         var shape = model.Model.Shape;
         var rows = Array.ConvertAll([.. RowInput.ReadAll(input, terminal)], (DataRow row) => Cut(ReadRow(row, model), shape, truncate, row));
         return Score(rows, row => row.Prompt.Length + row.Response.Length, shape.Vocabulary, batch => LogProbs(model.Model, batch), output, terminal);
     }
 
-    private static int ScoreByClassifier(string folder, string input, string output, bool truncate, Terminal terminal)
+    private static int ScoreByClassifier(string folder, Precision precision, string input, string output, bool truncate, Terminal terminal)
     {
-        using var classifier = TextClassifier.Load(folder);
+        using var classifier = TextClassifier.Load(folder, precision: precision);
         var rows = Array.ConvertAll([.. RowInput.ReadAll(input, terminal)], (DataRow row) =>
         {
             var room = classifier.Model.ContextLength;

@@ -51,12 +51,16 @@ internal static class ModuleWeights
     /// Copies the parameters of one module into those of the same name of another; those that only one of them has stay. What is frozen is frozen in both, and where the types are the same, both use the same memory for it.
     /// An adapter comes along.
     /// </summary>
-    public static void Copy(nn.Module from, nn.Module to)
+    /// <param name="from">The source.</param>
+    /// <param name="to">The target.</param>
+    /// <param name="nameInTarget">What the target calls a parameter of the source, where the names differ; null for what it has no use for.</param>
+    public static void Copy(nn.Module from, nn.Module to, Func<string, string?>? nameInTarget = null)
     {
         using var gradients = no_grad();
         if (LoraAdapters.ConfigurationOf(from) is { } adapter && !LoraAdapters.Has(to))
             LoraAdapters.Attach(to, adapter, LoraAdapters.Projections(from).Where(named => named.Projection.Adapter is not null).Select(named => named.Name).ToHashSet(StringComparer.Ordinal));
-        var source = Named(from).ToDictionary(StringComparer.Ordinal);
+        var source = Named(from).Select(named => (Name: nameInTarget is null ? named.Key : nameInTarget(named.Key), named.Value)).Where(named => named.Name is not null)
+            .ToDictionary(named => named.Name!, named => named.Value, StringComparer.Ordinal);
         foreach (var (name, parameter) in Named(to))
         {
             if (!source.TryGetValue(name, out var value)) continue;

@@ -31,6 +31,12 @@ internal interface IModelFamily
     /// <summary>What the modules call a tensor of a file; null for one to be ignored (buffers, copies of tied weights).</summary>
     string? NameInModule(string nameInFile, ModelConfiguration configuration);
 
+    /// <summary>Whether it has language models: encoders have none.</summary>
+    bool WritesText => true;
+
+    /// <summary>Whether a parameter of a classifier on an encoder belongs to its head, which is drawn where a new classifier begins.</summary>
+    bool IsOfHead(string nameInModule) => false;
+
     /// <summary>Whether a file may lack this parameter, which then keeps the value that the module was built with.</summary>
     bool MayBeMissing(string nameInModule) => false;
 }

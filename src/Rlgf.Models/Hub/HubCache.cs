@@ -17,6 +17,25 @@ internal sealed partial class HubCache
         _folder = Path.Combine(cacheFolder, $"models--{model.Name.Replace("/", "--", StringComparison.Ordinal)}");
     }
 
+    /// <summary>The newest snapshot of a model's main branch that is there; asks nobody.</summary>
+    /// <param name="cacheFolder">The cache.</param>
+    /// <param name="name">The model's name on a hub, or anything else.</param>
+    /// <returns>The folder; null where the name can't be a model's, or it hasn't been fetched.</returns>
+    public static string? Find(string cacheFolder, string name)
+    {
+        if (!HubModel.IsName(name)) return null;
+        var cache = new HubCache(cacheFolder, new HubModel(name));
+        try
+        {
+            var folder = cache.SnapshotFolder(File.ReadAllText(Path.Combine(cache._folder, "refs", "main")).Trim());
+            return File.Exists(Path.Combine(folder, "config.json")) ? folder : null;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Where a commit's files are found.</summary>
     public string SnapshotFolder(string commit) => Path.Combine(_folder, "snapshots", commit);
 

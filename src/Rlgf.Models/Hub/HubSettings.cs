@@ -38,10 +38,16 @@ public sealed record HubSettings
         var address = endpoint ?? Variable("HF_ENDPOINT") ?? DefaultEndpoint;
         if (!Uri.TryCreate(address.TrimEnd('/') + '/', UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
             throw new InputException($"{(endpoint is null ? "HF_ENDPOINT" : "--endpoint")} is '{address}': it must be an address such as {DefaultEndpoint}.");
+        return new HubSettings { Endpoint = uri, Token = Variable("HF_TOKEN"), CacheFolder = CacheFolderOfEnvironment() };
+    }
+
+    /// <summary>Where the ecosystem's tools keep models: <c>HF_HUB_CACHE</c>, <c>HF_HOME</c>, <c>XDG_CACHE_HOME</c>.</summary>
+    public static string CacheFolderOfEnvironment()
+    {
         var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
         var hub = Variable("HF_HOME") ?? Path.Combine(Variable("XDG_CACHE_HOME") ?? Path.Combine(home, ".cache"), "huggingface");
         var cache = Variable("HF_HUB_CACHE") ?? Path.Combine(hub, "hub");
-        return new HubSettings { Endpoint = uri, Token = Variable("HF_TOKEN"), CacheFolder = cache.StartsWith('~') ? home + cache[1..] : cache };
+        return cache.StartsWith('~') ? home + cache[1..] : cache;
     }
 
     private static string? Variable(string name) => Environment.GetEnvironmentVariable(name)?.Trim() is { Length: > 0 } value ? value : null;
@@ -56,7 +62,7 @@ public sealed partial record HubModel
     /// <exception cref="InputException">It can't be a model's name, or the revision can't be one.</exception>
     public HubModel(string name, string revision = "main")
     {
-        if (!ModelName().IsMatch(name) || name.Contains("..", StringComparison.Ordinal) || name.Contains("--", StringComparison.Ordinal))
+        if (!IsName(name))
             throw new InputException($"'{name}' is not the name of a model on a hub: it must be ORGANISATION/NAME.");
         if (!RevisionName().IsMatch(revision) || revision.Contains("..", StringComparison.Ordinal) || revision.EndsWith('/'))
             throw new InputException($"'{revision}' is not a revision: it must be a branch, a tag or a commit.");
@@ -69,6 +75,10 @@ public sealed partial record HubModel
 
     /// <summary>The revision.</summary>
     public string Revision { get; }
+
+    /// <summary>Whether it can be the name of a model on a hub.</summary>
+    public static bool IsName(string name) =>
+        ModelName().IsMatch(name) && !name.Contains("..", StringComparison.Ordinal) && !name.Contains("--", StringComparison.Ordinal);
 
     [GeneratedRegex(@"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
     private static partial Regex ModelName();

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
+using Rlgf.Models.Hub;
 using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -21,6 +22,9 @@ internal static class AdapterFolder
     private const string DownEnding = ".lora_A.weight";
     private const string BaseKey = "base_model_name_or_path";
 
+    /// <summary>What scores the labels, in the families' own names.</summary>
+    private static readonly string[] Heads = [".score", ".classifier", ".classifier.out_proj", ".classification_head.out_proj"];
+
     /// <summary>Whether a folder holds an adapter rather than a whole model.</summary>
     public static bool Is(string folder) => File.Exists(Path.Combine(folder, ConfigurationFile));
 
@@ -32,7 +36,7 @@ internal static class AdapterFolder
         if (!Is(folder)) return folder;
         var configuration = ReadJson(folder);
         var name = configuration.Text(BaseKey) ?? throw configuration.Fault(BaseKey, "is missing: it says which model the adapter is for");
-        return Find(name, folder) ?? throw configuration.Fault(BaseKey, $"is '{name}', where there is no model: put the base model there, or write the path of its folder");
+        return Find(name, folder) ?? throw configuration.Fault(BaseKey, $"is '{name}', where there is no model: put the base model there, write the path of its folder, or fetch it if it is on a hub (rlgf fetch)");
     }
 
     /// <summary>The <c>config.json</c> of a folder with an adapter: its own where it has one, else the base's, made a classifier's where the adapter is one's.</summary>
@@ -41,7 +45,7 @@ internal static class AdapterFolder
         var configuration = ModelConfiguration.Read(BaseOf(folder));
         if (ReadJson(folder).Text("task_type") != "SEQ_CLS" || configuration.IsClassifier) return configuration;
         using var weights = Open(folder);
-        var head = weights.Entries.FirstOrDefault(entry => entry.Key.EndsWith("score.weight", StringComparison.Ordinal) || entry.Key.EndsWith("classifier.weight", StringComparison.Ordinal)).Value
+        var head = weights.Entries.FirstOrDefault(entry => Heads.Any(name => entry.Key.EndsWith($"{name}.weight", StringComparison.Ordinal))).Value
             ?? throw new InputException($"{weights.Path}: the adapter is a classifier's and has no head (score.weight).");
         var json = configuration.ToJson();
         json["architectures"] = new JsonArray(ModelFamilies.Of(configuration).ClassifierArchitecture);
@@ -103,11 +107,14 @@ internal static class AdapterFolder
         AtomicFile.WriteText(Path.Combine(folder, ConfigurationFile), json.ToJsonString(JsonFormat.Indented));
     }
 
-    /// <summary>The base model's folder by the name that an adapter's folder has for it: PEFT looks from the working folder, and adapters that travel with their base are beside it.</summary>
+    /// <summary>
+    /// The base model's folder by the name that an adapter's folder has for it: PEFT looks from the working folder, adapters that travel with their base are beside it, and a name of a hub is looked up
+    /// among what has been fetched.
+    /// </summary>
     private static string? Find(string name, string folder)
     {
         string[] places = [Path.Combine(folder, name), Path.GetFullPath(name)];
-        return places.FirstOrDefault(place => File.Exists(Path.Combine(place, "config.json")));
+        return places.FirstOrDefault(place => File.Exists(Path.Combine(place, "config.json"))) ?? HubCache.Find(HubSettings.CacheFolderOfEnvironment(), name);
     }
 
     private static string NameInModule(string name)

@@ -12,7 +12,7 @@ namespace Rlgf.Models.Lora;
 public static class LoraAdapters
 {
     /// <summary>Modules of classifiers that the trunk doesn't have: they are trained whole, since they begin at random.</summary>
-    private static readonly string[] Heads = ["score", "classifier", "pre_classifier"];
+    private static readonly string[] Heads = ["score", "classifier", "pre_classifier", "pooler", "classification_head"];
 
     /// <summary>Puts a new adapter on a language model.</summary>
     /// <param name="model">The model; it gives the same logits as before until the adapter is trained.</param>
@@ -31,7 +31,7 @@ public static class LoraAdapters
     /// <exception cref="InputException">A target isn't there, or the classifier has an adapter.</exception>
     public static void Attach(ISequenceClassifier classifier, LoraSettings settings, string baseFolder, ulong seed)
     {
-        var heads = Heads.Where(head => classifier.Module.named_children().Any(child => child.name == head)).ToArray();
+        var heads = Heads.Where(head => classifier.Module.named_parameters().Any(parameter => IsBelow(parameter.name, head))).ToArray();
         Attach(classifier.Module, settings, baseFolder, "SEQ_CLS", heads, seed, classifier.Module.parameters().First().device);
     }
 
@@ -74,12 +74,12 @@ public static class LoraAdapters
     /// <summary>Whether a parameter belongs to the adapter rather than to the base.</summary>
     internal static bool IsTrained(string name, LoraConfiguration configuration) =>
         name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || name.EndsWith(".lora_B.weight", StringComparison.Ordinal)
-        || configuration.ModulesToSave.Any(head => $".{name}".Contains($".{head}.", StringComparison.Ordinal));
+        || configuration.ModulesToSave.Any(head => IsBelow(name, head));
 
     private static void Attach(nn.Module module, LoraSettings settings, string baseFolder, string task, string[] heads, ulong seed, Device device)
     {
         if (Has(module)) throw new InputException("The model has an adapter already: train that one, or merge it first (rlgf convert).");
-        var names = Projections(module).Select(named => named.Name).Where(name => name.Contains('.', StringComparison.Ordinal) && !Heads.Contains(name.Split('.')[0])).ToArray();
+        var names = Projections(module).Select(named => named.Name).Where(name => name.Contains('.', StringComparison.Ordinal) && !Heads.Any(head => IsBelow($"{name}.", head))).ToArray();
         var targets = settings.TargetModules is [LoraSettings.AllLinear] ? names.Select(LastPart).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray() : [.. settings.TargetModules];
         foreach (var target in targets)
         {
@@ -93,6 +93,8 @@ public static class LoraAdapters
         using var random = new Generator(seed, device);
         foreach (var (_, projection) in Projections(module)) projection.Adapter?.Initialise(random);
     }
+
+    private static bool IsBelow(string name, string module) => $".{name}".Contains($".{module}.", StringComparison.Ordinal);
 
     private static bool Matches(string name, string target) => name == target || name.EndsWith($".{target}", StringComparison.Ordinal);
 

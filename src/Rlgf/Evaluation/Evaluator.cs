@@ -61,7 +61,10 @@ public sealed class Evaluator
     private EvaluationRecord Measure(int iteration, Written[] written, double[]? logProbs, CancellationToken cancellationToken)
     {
         var responses = written.Select((w, row) => new Response(
-            Prompts[row].Text, ResponseText.Decode(Tokenizer, Reference.Shape, w.Ended ? w.Tokens.AsSpan(..^1) : w.Tokens), w.Tokens, w.Ended, Prompts[row].Row)).ToArray();
+            Prompts[row].Text, ResponseText.Decode(Tokenizer, Reference.Shape, w.Ended ? w.Tokens.AsSpan(..^1) : w.Tokens), w.Tokens, w.Ended, Prompts[row].Row)
+        {
+            StandsAlone = Reference.Shape.ReadsPromptApart,
+        }).ToArray();
         var rewards = Reward.Score(responses, cancellationToken);
         var judged = Judge?.Score(responses, cancellationToken);
         var start = StartLogProbs(written, cancellationToken);

@@ -34,7 +34,7 @@ public sealed record GuideRequest
     /// <summary>The prompt as text.</summary>
     public required string Prompt { get; init; }
 
-    /// <summary>The response so far as text; empty for a roll-in. It ends on a character boundary.</summary>
+    /// <summary>The response so far as text that goes on from the prompt; empty for a roll-in. It ends on a character boundary.</summary>
     public required string ResponseSoFar { get; init; }
 
     /// <summary>The prompt in the policy's tokens, for guides that share its vocabulary.</summary>
@@ -57,7 +57,7 @@ public sealed record GuideRequest
 }
 
 /// <summary>What a guide wrote.</summary>
-/// <param name="Text">The continuation alone.</param>
+/// <param name="Text">The continuation alone, with the space before its first word where there is one.</param>
 /// <param name="Ended">Whether the guide ended its response there; false if it was cut at a limit.</param>
 /// <param name="Tokens">The continuation in the policy's tokens, end token included where it ended, from guides that share the policy's vocabulary; null otherwise.</param>
 public sealed record GuideContinuation(string Text, bool Ended, int[]? Tokens = null);

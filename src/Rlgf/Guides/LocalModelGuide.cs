@@ -47,7 +47,7 @@ public sealed class LocalModelGuide : IGuide
         {
             var row = UsesPolicyTokens
                 ? new TokenRow(request.PromptTokens, request.ResponseTokens)
-                : new TokenRow(_tokenizer.Encode(request.Prompt, addSpecialTokens: true), ResponseText.Encode(_tokenizer, _model.Shape, request.ResponseSoFar));
+                : new TokenRow(_tokenizer.Encode(request.Prompt, addSpecialTokens: true), ResponseText.Encode(_tokenizer, _model.Shape, _model.Shape.ReadsPromptApart ? request.ResponseSoFar.TrimStart() : request.ResponseSoFar));
             var left = Math.Max(0, _sampling.MaxNewTokens - row.Response.Length);
             return new GenerationRequest(row, request.Stream, UsesPolicyTokens ? Math.Min(left, request.MaxTokens) : left);
         });
@@ -57,8 +57,13 @@ public sealed class LocalModelGuide : IGuide
             TextOf(row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens, requests[i]), row.Ended, UsesPolicyTokens ? row.Tokens : null))];
     }
 
-    private string TextOf(ReadOnlySpan<int> tokens, GuideRequest request) =>
-        request.ResponseSoFar.Length > 0 ? _tokenizer.DecodeContinuation(tokens) : ResponseText.Decode(_tokenizer, _model.Shape, tokens);
+    /// <summary>What was written, as text that goes on from the request's: an encoder–decoder begins a text of its own.</summary>
+    private string TextOf(ReadOnlySpan<int> tokens, GuideRequest request)
+    {
+        if (request.ResponseSoFar.Length > 0) return _tokenizer.DecodeContinuation(tokens);
+        var text = ResponseText.Decode(_tokenizer, _model.Shape, tokens);
+        return ResponseText.Separator(request.Prompt, text, _model.Shape.ReadsPromptApart) + text;
+    }
 
     /// <summary>Whether every id stands for the same token in both.</summary>
     public static bool HaveSameVocabulary(ITokenizer one, ITokenizer other) =>

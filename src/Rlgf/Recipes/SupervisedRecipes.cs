@@ -34,7 +34,7 @@ public sealed record SftRecipe : RunRecipe, ICheckedSection
 /// <summary>Training of a sequence classifier, for a reward or a judge: <c>rlgf classifier train</c>.</summary>
 public sealed record ClassifierRecipe : RunRecipe, ICheckedSection
 {
-    /// <summary>The language model whose trunk it starts from.</summary>
+    /// <summary>The language model whose trunk it starts from, or an encoder (BERT, DistilBERT, RoBERTa) as it was trained to fill gaps.</summary>
     public required StartSection Model { get; init; }
 
     /// <summary>What it learns.</summary>
@@ -43,7 +43,7 @@ public sealed record ClassifierRecipe : RunRecipe, ICheckedSection
     /// <summary>Names of the labels; the numbers in the data count them from 0.</summary>
     public required IReadOnlyList<string> Labels { get; init; }
 
-    /// <summary>The part of a text that it reads; null: its beginning, as much as the context holds. A reward for short responses should be trained on parts as short.</summary>
+    /// <summary>The part of a text that it reads, between its tokenizer's special tokens; null: its beginning, as much as the context holds. A reward for short responses should be trained on parts as short.</summary>
     public WindowSection? Window { get; init; }
 
     /// <summary>How it learns; its seed is the recipe's.</summary>

@@ -9,7 +9,7 @@ namespace Rlgf.Recipes;
 [RecipeKind("gpt2", typeof(Gpt2StartSection))]
 public abstract record StartSection;
 
-/// <summary>A language model that exists.</summary>
+/// <summary>A model that exists.</summary>
 public sealed record FolderStartSection : StartSection
 {
     /// <summary>The model's folder.</summary>

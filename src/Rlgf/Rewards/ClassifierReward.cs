@@ -54,7 +54,7 @@ public sealed class ClassifierReward : IReward
     /// <summary>The tokens that the classifier reads: the last ones where the text is longer than it can take, between its special tokens; an empty text counts as one end token.</summary>
     private int[] Read(Response response)
     {
-        var tokens = _tokenizer.EncodeEnd(_includePrompt ? response.Prompt + response.Text : response.Text, _classifier.ContextLength);
+        var tokens = _tokenizer.EncodeEnd(_includePrompt ? response.Whole : response.Text, _classifier.ContextLength);
         return tokens.Length > 0 ? tokens : [_tokenizer.EosId ?? 0];
     }
 }

@@ -1,3 +1,4 @@
+using Rlgf.Models;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Rewards;
@@ -19,7 +20,14 @@ public interface IReward
 /// <param name="Tokens">The response in the policy's tokens, end token included where it ended.</param>
 /// <param name="Ended">Whether it ended by itself; false if it was cut at the limit.</param>
 /// <param name="Row">The data row of the prompt, where it came from data.</param>
-public sealed record Response(string Prompt, string Text, int[] Tokens, bool Ended, DataRow? Row = null);
+public sealed record Response(string Prompt, string Text, int[] Tokens, bool Ended, DataRow? Row = null)
+{
+    /// <summary>Whether the response is a text of its own, as an encoder–decoder's is, rather than one that goes on from the prompt.</summary>
+    public bool StandsAlone { get; init; }
+
+    /// <summary>Prompt and response as one text.</summary>
+    public string Whole => ResponseText.Join(Prompt, Text, StandsAlone);
+}
 
 /// <summary>A score.</summary>
 /// <param name="Total">The reward; falls on the response's last token.</param>

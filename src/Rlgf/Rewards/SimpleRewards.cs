@@ -38,7 +38,7 @@ public sealed class RegexReward : IReward
 
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
-        [.. responses.Select(response => new RewardScore(_pattern.IsMatch(_includePrompt ? response.Prompt + response.Text : response.Text) ? 1 : 0))];
+        [.. responses.Select(response => new RewardScore(_pattern.IsMatch(_includePrompt ? response.Whole : response.Text) ? 1 : 0))];
 }
 
 /// <summary>How near the response's length is to a target: 1 − |length − target| / target, at least −1; tokens, the end token not counted.</summary>

@@ -42,8 +42,11 @@ public sealed record Rollout
     /// <summary>The row as models take it.</summary>
     public TokenRow TokenRow => new(Prompt.Tokens, Tokens);
 
+    /// <summary>Whether the response is a text of its own, as an encoder–decoder's is.</summary>
+    public bool StandsAlone { get; init; }
+
     /// <summary>The row as rewards take it.</summary>
-    public Response Response => new(Prompt.Text, Text, Tokens, Ended, Prompt.Row);
+    public Response Response => new(Prompt.Text, Text, Tokens, Ended, Prompt.Row) { StandsAlone = StandsAlone };
 }
 
 /// <summary>A prompt x: what the policy is given.</summary>

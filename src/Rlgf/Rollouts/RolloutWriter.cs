@@ -116,6 +116,7 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
                 Ended = rollIn.Ended || rollOut.Ended,
                 LogProbs = [.. rollIn.LogProbs, .. rollOut.LogProbs],
                 SampledLogProbs = [.. rollIn.SampledLogProbs, .. rollOut.Sampled],
+                StandsAlone = policy.Shape.ReadsPromptApart,
             };
         })];
     }
@@ -131,7 +132,7 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
         var requests = Array.ConvertAll(starts, start => new GuideRequest
         {
             Prompt = start.Prompt.Text,
-            ResponseSoFar = TextOf(start.Row.Response, ended: false),
+            ResponseSoFar = SoFar(start.Prompt.Text, TextOf(start.Row.Response, ended: false)),
             PromptTokens = start.Prompt.Tokens,
             ResponseTokens = start.Row.Response,
             MaxTokens = _limit - start.Row.Response.Length,
@@ -152,10 +153,15 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
     {
         var maxTokens = request.MaxTokens;
         if (continuation.Tokens is { } own) return own.Length <= maxTokens ? new(own, continuation.Ended) : new(own[..maxTokens], false);
-        var (tokens, isWhole) = TokenJoin.Continue(tokenizer, continuation.Text, maxTokens, startsText: policy.Shape.ReadsPromptApart && request.ResponseTokens.Length == 0);
+        // A text of its own begins with its first word.
+        var startsText = policy.Shape.ReadsPromptApart && request.ResponseTokens.Length == 0;
+        var (tokens, isWhole) = TokenJoin.Continue(tokenizer, startsText ? continuation.Text.TrimStart() : continuation.Text, maxTokens, startsText);
         var ends = continuation.Ended && isWhole && tokens.Length < maxTokens && sampling.EndTokens.Count > 0;
         return ends ? new([.. tokens, sampling.EndTokens[0]], true) : new(tokens, false);
     }
+
+    /// <summary>A response as text that goes on from its prompt, whatever the policy's own is.</summary>
+    private string SoFar(string prompt, string response) => ResponseText.Separator(prompt, response, policy.Shape.ReadsPromptApart) + response;
 
     /// <summary>The largest length up to <paramref name="length"/> at which no character is cut: a text-level guide can't go on from half a character.</summary>
     private int Boundary(int[] tokens, int length) => guide is { UsesPolicyTokens: true } ? length : TokenJoin.KeepAtMost(tokenizer, tokens, length);

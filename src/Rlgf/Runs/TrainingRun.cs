@@ -166,7 +166,10 @@ public sealed class TrainingRun : IDisposable
         var responses = written.Select((row, i) =>
         {
             var prompt = prompts[i % prompts.Length];
-            return new Response(prompt.Text, ResponseText.Decode(Setup.Tokenizer, Setup.Policy.Shape, row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens), row.Tokens, row.Ended, prompt.Row);
+            return new Response(prompt.Text, ResponseText.Decode(Setup.Tokenizer, Setup.Policy.Shape, row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens), row.Tokens, row.Ended, prompt.Row)
+            {
+                StandsAlone = Setup.Policy.Shape.ReadsPromptApart,
+            };
         });
         return Setup.Reward.Score([.. responses], cancellationToken);
     }

@@ -1,12 +1,13 @@
 using Rlgf.Models;
 using Rlgf.Text;
+using Rlgf.Text.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Rlgf.Supervised;
 
 /// <summary>A text and what it is.</summary>
-/// <param name="Tokens">Token ids, at least one.</param>
+/// <param name="Tokens">Token ids, at least one; without those that a tokenizer puts around every text, where one is given to the training.</param>
 /// <param name="Label">Index of the label.</param>
 public readonly record struct LabelledText(int[] Tokens, int Label);
 
@@ -32,6 +33,7 @@ public static class ClassifierTraining
     /// <param name="window">The part of a text that is read, drawn anew in each epoch; null for its beginning, as much as the context holds.</param>
     /// <param name="settings">How to train.</param>
     /// <param name="folder">Where the best classifier and the checkpoints go.</param>
+    /// <param name="tokenizer">Puts its special tokens around the part that is read, beyond the window's limits, as around every text; null for none.</param>
     /// <param name="resume">Go on from the folder's newest checkpoint.</param>
     /// <param name="progress">Told after each step.</param>
     /// <param name="cancellation">Stops after the step at hand and a checkpoint.</param>
@@ -44,16 +46,18 @@ public static class ClassifierTraining
         TextWindow? window,
         SupervisedSettings settings,
         string folder,
+        ITokenizer? tokenizer = null,
         bool resume = false,
         IProgress<SupervisedProgress>? progress = null,
         CancellationToken cancellation = default)
     {
         if (heldOut.Count == 0) throw new InputException("There is no held-out example: the best classifier is chosen by the held-out loss.");
-        if (window is { } part && (part.MinTokens < 1 || part.MaxTokens < part.MinTokens || part.MaxTokens > classifier.ContextLength))
-            throw new InputException($"The window of {part.MinTokens} to {part.MaxTokens} tokens is impossible: it needs 1 to {classifier.ContextLength}, the classifier's context.");
+        var parts = new Parts(window, tokenizer, classifier.ContextLength);
+        if (window is { } part && (part.MinTokens < 1 || part.MaxTokens < part.MinTokens || part.MaxTokens > parts.Room))
+            throw new InputException($"The window of {part.MinTokens} to {part.MaxTokens} tokens is impossible: it needs 1 to {parts.Room}, the classifier's context without special tokens.");
         Check(training, classifier);
         Check(heldOut, classifier);
-        return SupervisedLoop.Run(new Task(classifier, training, heldOut, window, settings), settings, folder, resume, progress, cancellation);
+        return SupervisedLoop.Run(new Task(classifier, training, heldOut, parts, settings), settings, folder, resume, progress, cancellation);
     }
 
     /// <summary>
@@ -61,13 +65,14 @@ public static class ClassifierTraining
     /// how often it is right, over 15 bins of that probability (Guo et al., "On calibration of modern neural networks", 2017, equation 3).
     /// </summary>
     public static IReadOnlyDictionary<string, double> Evaluate(
-        ISequenceClassifier classifier, IReadOnlyList<LabelledText> texts, TextWindow? window = null, ulong seed = 0, int rowsPerBatch = 64, CancellationToken cancellation = default)
+        ISequenceClassifier classifier, IReadOnlyList<LabelledText> texts, TextWindow? window = null, ITokenizer? tokenizer = null, ulong seed = 0, int rowsPerBatch = 64, CancellationToken cancellation = default)
     {
+        var parts = new Parts(window, tokenizer, classifier.ContextLength);
         using var gradients = no_grad();
         double loss = 0;
         var right = new double[Bins];
         var confidence = new double[Bins];
-        foreach (var batch in texts.Select((text, index) => text with { Tokens = Cut(text.Tokens, window, classifier.ContextLength, seed, ulong.MaxValue, (ulong)index) })
+        foreach (var batch in texts.Select((text, index) => text with { Tokens = parts.Of(text.Tokens, seed, ulong.MaxValue, (ulong)index) })
             .OrderBy(text => text.Tokens.Length).Chunk(rowsPerBatch))
         {
             cancellation.ThrowIfCancellationRequested();
@@ -107,25 +112,41 @@ public static class ClassifierTraining
         }
     }
 
-    /// <summary>The part of a text that is read: a pure function of (seed, epoch, index).</summary>
-    private static int[] Cut(int[] tokens, TextWindow? window, int context, ulong seed, ulong epoch, ulong index)
+    /// <summary>What is read of texts.</summary>
+    private sealed record Parts(TextWindow? Window, ITokenizer? Tokenizer, int Context)
     {
-        if (window is null) return tokens.Length <= context ? tokens : tokens[..context];
-        var random = new RandomStream(seed, RandomStream.Combine(WindowPurpose, epoch, index));
-        var length = window.MinTokens + random.NextInt32(window.MaxTokens - window.MinTokens + 1);
-        if (tokens.Length <= length) return tokens;
-        var start = random.NextInt32(tokens.Length - length + 1);
-        return tokens[start..(start + length)];
+        /// <summary>The most tokens of a text itself.</summary>
+        public int Room { get; } = Context - (Tokenizer?.AddSpecialTokens([]).Length ?? 0);
+
+        /// <summary>The most tokens of a text of so many that are read, special ones not counted.</summary>
+        public int LengthOf(int tokens) => Math.Min(tokens, Window?.MaxTokens ?? Room);
+
+        /// <summary>The part of a text that is read: a pure function of (seed, epoch, index).</summary>
+        public int[] Of(int[] tokens, ulong seed, ulong epoch, ulong index)
+        {
+            var part = Cut(tokens, seed, epoch, index);
+            return Tokenizer is null ? part : Tokenizer.AddSpecialTokens(part);
+        }
+
+        private int[] Cut(int[] tokens, ulong seed, ulong epoch, ulong index)
+        {
+            if (Window is null) return tokens.Length <= Room ? tokens : tokens[..Room];
+            var random = new RandomStream(seed, RandomStream.Combine(WindowPurpose, epoch, index));
+            var length = Window.MinTokens + random.NextInt32(Window.MaxTokens - Window.MinTokens + 1);
+            if (tokens.Length <= length) return tokens;
+            var start = random.NextInt32(tokens.Length - length + 1);
+            return tokens[start..(start + length)];
+        }
     }
 
-    private sealed class Task(ISequenceClassifier classifier, IReadOnlyList<LabelledText> training, IReadOnlyList<LabelledText> heldOut, TextWindow? window, SupervisedSettings settings)
+    private sealed class Task(ISequenceClassifier classifier, IReadOnlyList<LabelledText> training, IReadOnlyList<LabelledText> heldOut, Parts parts, SupervisedSettings settings)
         : ISupervisedTask
     {
         public nn.Module Module => classifier.Module;
 
         public int Examples => training.Count;
 
-        public int Length(int example) => Math.Min(training[example].Tokens.Length, window?.MaxTokens ?? classifier.ContextLength);
+        public int Length(int example) => parts.LengthOf(training[example].Tokens.Length);
 
         public int Terms(int example) => 1;
 
@@ -137,7 +158,7 @@ public static class ClassifierTraining
             for (var b = 0; b < rows.Length; b++)
             {
                 var text = training[examples[b]];
-                rows[b] = Cut(text.Tokens, window, classifier.ContextLength, settings.Seed, (ulong)epoch, (ulong)examples[b]);
+                rows[b] = parts.Of(text.Tokens, settings.Seed, (ulong)epoch, (ulong)examples[b]);
                 labels[b] = text.Label;
             }
 
@@ -146,7 +167,7 @@ public static class ClassifierTraining
         }
 
         public IReadOnlyDictionary<string, double> Evaluate() =>
-            ClassifierTraining.Evaluate(classifier, heldOut, window, settings.Seed);
+            ClassifierTraining.Evaluate(classifier, heldOut, parts.Window, parts.Tokenizer, settings.Seed);
 
         public void Save(string folder) => SequenceClassifierFolder.Save(classifier, folder);
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Rlgf.Models;
+using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Lora;
 using Rlgf.Recipes;
@@ -58,20 +59,43 @@ public static class SupervisedRun
     public static SupervisedResult Train(ClassifierRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
-        using var start = Start(recipe.Model, recipe.Seed);
-        // A padding token that is the end token would make a final end token count as padding.
-        var pad = start.Tokenizer.PadId is { } id && id != start.Tokenizer.EosId ? id : (int?)null;
-        // What is frozen is shared: the classifier of an adapter needs no second trunk.
-        var adapter = recipe.Model is FolderStartSection { Lora: { } lora } folder ? (Settings: lora, Base: folder.Path) : default;
-        if (adapter.Settings is not null) LoraAdapters.Freeze(start.Model.Module);
-        using var classifier = SequenceClassifierFolder.FromLanguageModel(start.Model, recipe.Labels, pad, recipe.Seed);
-        if (adapter.Settings is not null) LoraAdapters.Attach(classifier, adapter.Settings, adapter.Base, recipe.Seed);
-        var (training, heldOut) = Read(recipe.Data);
-        LabelledText[] Texts(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, start.Tokenizer), LabelOf(row, recipe)))];
-        var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
-        var (learned, measured) = (Texts(training), Texts(heldOut));
-        var log = Begin(recipe, resume, start.Tokenizer);
-        return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, resume, new Log(log, progress), cancellationToken);
+        var (classifier, tokenizer) = StartClassifier(recipe);
+        using (classifier)
+        {
+            var (training, heldOut) = Read(recipe.Data);
+            LabelledText[] Texts(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, tokenizer), LabelOf(row, recipe)))];
+            var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
+            var (learned, measured) = (Texts(training), Texts(heldOut));
+            var log = Begin(recipe, resume, tokenizer);
+            return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, resume, new Log(log, progress), cancellationToken);
+        }
+    }
+
+    private static (ISequenceClassifier Classifier, ITokenizer Tokenizer) StartClassifier(ClassifierRecipe recipe)
+    {
+        var folder = recipe.Model as FolderStartSection;
+        ISequenceClassifier classifier;
+        ITokenizer tokenizer;
+        if (folder is not null && SequenceClassifierFolder.IsEncoder(folder.Path))
+        {
+            var place = TextModel.TokenizerFolderOf(folder.Tokenizer ?? folder.Path);
+            tokenizer = TokenizerFolder.Load(place);
+            TextModel.RequireFit(tokenizer, place, ModelConfiguration.Read(folder.Path).Size("vocab_size"), folder.Path);
+            classifier = SequenceClassifierFolder.FromEncoder(folder.Path, recipe.Labels, recipe.Seed);
+        }
+        else
+        {
+            using var start = Start(recipe.Model, recipe.Seed);
+            tokenizer = start.Tokenizer;
+            // A padding token that is the end token would make a final end token count as padding.
+            var pad = tokenizer.PadId is { } id && id != tokenizer.EosId ? id : (int?)null;
+            // What is frozen is shared: the classifier of an adapter needs no second trunk.
+            if (folder?.Lora is not null) LoraAdapters.Freeze(start.Model.Module);
+            classifier = SequenceClassifierFolder.FromLanguageModel(start.Model, recipe.Labels, pad, recipe.Seed);
+        }
+
+        if (folder?.Lora is { } lora) LoraAdapters.Attach(classifier, lora, folder.Path, recipe.Seed);
+        return (classifier, tokenizer);
     }
 
     private static TextModel Start(StartSection section, ulong seed)
@@ -123,7 +147,7 @@ public static class SupervisedRun
 
     private static int[] TokensOf(DataRow row, string column, ITokenizer tokenizer)
     {
-        var ids = tokenizer.Encode(row.GetString(column), addSpecialTokens: true);
+        var ids = tokenizer.Encode(row.GetString(column));
         return ids.Length > 0 ? ids : throw row.Invalid(column, "it is empty; filter such rows out");
     }
 

@@ -47,6 +47,43 @@ public sealed class MarkedWordsTests
         Assert.Equal("the film", ResponseText.Decode(tokenizer, goesOn, ResponseText.Encode(tokenizer, goesOn, "the film")));
     }
 
+    [Fact]
+    public void A_space_comes_between_a_prompt_and_a_response_of_its_own_where_somebody_reads_both_as_one_text()
+    {
+        var tokenizer = Load("t5");
+        using var policy = TinyT5.Create(tokenizer.VocabularySize, start: 0, seed: 1);
+        var guide = new Writing([" is wonder", "ful, and funny"]);
+        var writer = new RolloutWriter(policy, tokenizer, guide, new SamplingSettings { MaxNewTokens = 60, EndTokens = [] }, seed: 2);
+        Prompt[] prompts = [new("This film", tokenizer.Encode("This film", addSpecialTokens: true))];
+        var plan = new RolloutPlan(Actor.Guide, Actor.Guide, 1, RollInLengths.Limit);
+
+        var rollIns = writer.RollIn(plan, prompts, 0, CancellationToken.None);
+        var row = writer.RollOut(plan, prompts, rollIns, 0, CancellationToken.None)[0];
+
+        Assert.Equal(["", " is wonder"], guide.Seen.Select(request => request.ResponseSoFar));
+        Assert.Equal("is wonderful, and funny", row.Text);
+        Assert.Equal("This film is wonderful, and funny", row.Response.Whole);
+        Assert.Equal("This film?", ResponseText.Join("This film", "?", standsAlone: false));
+        Assert.Equal("summarise:\nthis", ResponseText.Join("summarise:\n", "this", standsAlone: true));
+        Assert.Equal("this", ResponseText.Join("", "this", standsAlone: true));
+    }
+
+    [Fact]
+    public void What_an_encoder_decoder_writes_for_a_policy_that_goes_on_begins_with_a_space()
+    {
+        var (own, policys) = (Load("t5"), Load("llama2"));
+        using var model = TinyT5.Create(own.VocabularySize, start: 0, seed: 1);
+        var guide = new LocalModelGuide("t5", model, own, policys, new SamplingSettings { MaxNewTokens = 8, EndTokens = [] });
+        GuideRequest Request(string prompt, string soFar) =>
+            new() { Prompt = prompt, ResponseSoFar = soFar, PromptTokens = [], ResponseTokens = [], MaxTokens = 8, Stream = 5 };
+
+        var answers = guide.Continue([Request("This film", ""), Request("This film: ", ""), Request("This film", " is")], CancellationToken.None);
+
+        Assert.All(answers, answer => Assert.NotEmpty(answer.Text.Trim()));
+        Assert.StartsWith(" ", answers[0].Text, StringComparison.Ordinal);
+        Assert.False(char.IsWhiteSpace(answers[1].Text[0]));
+    }
+
     private static ITokenizer Load(string name) => TokenizerFolder.Load(Path.Combine(AppContext.BaseDirectory, "fixtures", "tokenizers", name));
 
     /// <summary>Writes texts, one to a call.</summary>

@@ -1,6 +1,10 @@
+using System.Text.Json.Nodes;
 using Rlgf.Models;
 using Rlgf.Supervised;
 using Rlgf.Text;
+using Rlgf.Text.Tokenization;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Rlgf.Tests.Supervised;
 
@@ -21,7 +25,7 @@ public sealed class ClassifierTrainingTests
         Assert.InRange(result.BestHeldOut["calibration_error"], 0, 0.05);
         using var best = SequenceClassifierFolder.Load(folder.Path);
         Assert.Equal(["down", "up"], best.Labels);
-        Assert.Equal(result.BestHeldOut["loss"], ClassifierTraining.Evaluate(best, Texts(200, 2), Window, Settings.Seed)["loss"], 1e-6);
+        Assert.Equal(result.BestHeldOut["loss"], ClassifierTraining.Evaluate(best, Texts(200, 2), Window, seed: Settings.Seed)["loss"], 1e-6);
     }
 
     [Fact]
@@ -42,6 +46,25 @@ public sealed class ClassifierTrainingTests
     }
 
     [Fact]
+    public void Special_tokens_stand_around_each_part_that_is_read()
+    {
+        using var folder = new TemporaryFolder();
+        using var classifier = new Recording(Classifier());
+        var tokenizer = TokenizerFolder.Load(Path.Combine(AppContext.BaseDirectory, "fixtures", "tokenizers", "t5"));
+        int end = Assert.Single(tokenizer.AddSpecialTokens([]));
+        LabelledText[] texts = [.. Texts(40, 1).Select(text => text with { Tokens = [.. text.Tokens.Select(token => token % 8 + 2)] })];
+        ClassifierTraining.Run(classifier, texts, texts, Window, Settings with { Epochs = 1 }, folder.Path, tokenizer);
+        Assert.NotEmpty(classifier.Read);
+        Assert.All(classifier.Read, row =>
+        {
+            Assert.Equal(end, row[^1]);
+            Assert.InRange(row.Length, 4 + 1, 8 + 1);
+            Assert.DoesNotContain(end, row[..^1]);
+        });
+        Assert.Contains("it needs 1 to 31", Assert.Throws<InputException>(() => ClassifierTraining.Run(classifier, texts, texts, new(4, 32), Settings, folder.Path, tokenizer)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Labels_and_windows_that_cannot_be_are_refused()
     {
         using var folder = new TemporaryFolder();
@@ -58,6 +81,30 @@ public sealed class ClassifierTrainingTests
     {
         using var model = TinyModels.LanguageModel(seed);
         return SequenceClassifierFolder.FromLanguageModel(model, ["down", "up"], padId: null, seed);
+    }
+
+    /// <summary>Keeps what the classifier was given.</summary>
+    private sealed class Recording(ISequenceClassifier inner) : ISequenceClassifier
+    {
+        public List<int[]> Read { get; } = [];
+
+        public IReadOnlyList<string> Labels => inner.Labels;
+
+        public int ContextLength => inner.ContextLength;
+
+        public nn.Module Module => inner.Module;
+
+        public JsonObject Configuration => inner.Configuration;
+
+        public Tensor Logits(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null)
+        {
+            Read.AddRange(rows);
+            return inner.Logits(rows, segments);
+        }
+
+        public void Initialise(ulong seed) => inner.Initialise(seed);
+
+        public void Dispose() => inner.Dispose();
     }
 
     /// <summary>Runs of numbers that go up (label 1) or down (label 0) by one, modulo 10.</summary>

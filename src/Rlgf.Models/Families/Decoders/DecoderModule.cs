@@ -36,6 +36,9 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         NamedModules.Register(this, Named(headName: labels is null ? settings.Names.Head : "score"));
     }
 
+    /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
+    internal Action<Tensor>? LayerInput { get; set; }
+
     public AttentionShape AttentionShape => new(_settings.Layers, _settings.KeyValueHeads, _settings.HeadSize, _settings.Window);
 
     public Tensor States(Tensor ids, TokenPositions? positions, IAttention attention)
@@ -46,6 +49,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         var x = Embed(ids, positions);
         foreach (var block in _blocks)
         {
+            LayerInput?.Invoke(x);
             var next = block.Forward(x, pass);
             x.Dispose();
             x = next;

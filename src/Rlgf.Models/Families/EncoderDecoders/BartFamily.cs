@@ -22,20 +22,26 @@ internal sealed class BartFamily : IModelFamily
     {
         var settings = BartSettings.Read(configuration);
         return new EncoderDecoderLanguageModel(
-            new BartModule(settings, device),
+            new BartModule(settings, labels: null, device),
             new LanguageModelShape(settings.Vocabulary, settings.Width, settings.Positions - 1) { Encoder = EncoderDecoderConfiguration.Shape(configuration, settings.Vocabulary, settings.Positions) },
             device,
             configuration.ToJson(),
             () => CreateLanguageModel(configuration, device));
     }
 
-    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device) => throw EncoderDecoderConfiguration.NoClassifier(configuration);
+    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device)
+    {
+        var settings = BartSettings.Read(configuration);
+        return EncoderDecoderConfiguration.Classifier(configuration, labels => new BartModule(settings, labels, device), settings.Vocabulary, settings.Positions, device);
+    }
 
     public string? NameInModule(string nameInFile, ModelConfiguration configuration)
     {
         // Copies of the embedding, and version numbers of old files.
         var name = nameInFile.Split('.')[0] is "shared" or "encoder" or "decoder" ? $"model.{nameInFile}" : nameInFile;
         if (name is "model.encoder.embed_tokens.weight" or "model.decoder.embed_tokens.weight" or "model.encoder.version" or "model.decoder.version") return null;
+        // A classifier that was made from a language model may still hold its head.
+        if (configuration.IsClassifier && name is ("lm_head.weight" or LogitsBias)) return null;
         return name == "lm_head.weight" && configuration.Flag("tie_word_embeddings", formatDefault: true) ? null : name;
     }
 

@@ -7,7 +7,7 @@ using LayerNorm = Rlgf.Models.Blocks.LayerNorm;
 
 namespace Rlgf.Models.Families.EncoderDecoders;
 
-/// <summary>BART with its head, <c>BartForConditionalGeneration</c>. A tied head is the embedding's own parameter.</summary>
+/// <summary>BART with a head that scores the vocabulary, <c>BartForConditionalGeneration</c>, or labels, <c>BartForSequenceClassification</c>. A tied head is the embedding's own parameter.</summary>
 internal sealed class BartModule : nn.Module, IEncoderDecoder
 {
     private readonly BartSettings _settings;
@@ -15,15 +15,23 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
     private readonly BartStack _encoder;
     private readonly BartStack _decoder;
     private readonly Embedding? _head;
-    private readonly Parameter _logitsBias;
+    private readonly Parameter? _logitsBias;
+    private readonly ClassificationHead? _labels;
 
-    public BartModule(BartSettings settings, Device device) : base("BartForConditionalGeneration")
+    public BartModule(BartSettings settings, int? labels, Device device) : base(nameof(BartModule))
     {
         _settings = settings;
         _embedding = new Embedding(settings.Vocabulary, settings.Width, device);
         _encoder = new BartStack(settings, isDecoder: false, device);
         _decoder = new BartStack(settings, isDecoder: true, device);
         List<(string, nn.Module)> parts = [("model.shared", _embedding), ("model.encoder", _encoder), ("model.decoder", _decoder)];
+        if (labels is { } count)
+        {
+            _labels = new ClassificationHead(settings.Width, count, device);
+            NamedModules.Register(this, [.. parts, ("classification_head", _labels)]);
+            return;
+        }
+
         if (!settings.TiedHead)
         {
             _head = new Embedding(settings.Vocabulary, settings.Width, device);
@@ -39,6 +47,12 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
         register_parameter("final_logits_bias", _logitsBias);
     }
 
+    /// <summary>The half that reads.</summary>
+    internal BartStack Encoder => _encoder;
+
+    /// <summary>The half that writes.</summary>
+    internal BartStack Decoder => _decoder;
+
     public AttentionShape AttentionShape => new(_settings.DecoderLayers, _settings.Decoder.Heads, _settings.Width / _settings.Decoder.Heads);
 
     public Tensor Encode(Tensor ids, IAttention attention) => Run(_encoder, ids, null, attention, null);
@@ -50,13 +64,15 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
     public Tensor Logits(Tensor states)
     {
         using var scope = NewDisposeScope();
-        return nn.functional.linear(states, _head is null ? _embedding.Weight : _head.Weight, _logitsBias.view(-1)).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
+        var logits = _labels is null ? nn.functional.linear(states, _head is null ? _embedding.Weight : _head.Weight, _logitsBias!.view(-1)) : _labels.Forward(states);
+        return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)
     {
         _embedding.Initialise(_settings.InitialDeviation, random);
         _head?.Initialise(_settings.InitialDeviation, random);
+        _labels?.Initialise(_settings.InitialDeviation, random);
         _encoder.Initialise(random);
         _decoder.Initialise(random);
     }
@@ -96,6 +112,9 @@ internal sealed class BartStack : nn.Module
         register_module("layers", nn.ModuleList(_layers));
     }
 
+    /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
+    internal Action<Tensor>? LayerInput { get; set; }
+
     /// <summary>[B·T, D] embeddings → [B, T, D] states; positions [B·T] or null for 0, 1, 2 … in every row.</summary>
     public Tensor Forward(Tensor embedded, Tensor? positions, long rows, long columns, IAttention attention, CrossAttention? prompts)
     {
@@ -106,6 +125,7 @@ internal sealed class BartStack : nn.Module
         var x = _embeddingNorm.Forward(sum);
         foreach (var layer in _layers)
         {
+            LayerInput?.Invoke(x);
             var next = layer.Forward(x, rows, attention, prompts);
             x.Dispose();
             x = next;

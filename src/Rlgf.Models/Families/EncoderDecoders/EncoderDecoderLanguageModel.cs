@@ -80,18 +80,8 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
 
     public void Dispose() => Module.Dispose();
 
-    /// <summary>[U, P, D]: the encoder's states of prompts, padded on the right; meaningless beyond a prompt's own length.</summary>
-    internal Tensor Encode(IReadOnlyList<int[]> prompts)
-    {
-        using var scope = NewDisposeScope();
-
-        // A multiple of 8, as in training a decoder: few shapes for oneDNN to compile and keep.
-        var columns = Math.Min(_encoder.ContextLength, (prompts.Max(prompt => prompt.Length) + 7) / 8 * 8);
-        var ids = new long[prompts.Count * columns];
-        for (var u = 0; u < prompts.Count; u++) Rows.Copy(prompts[u], ids.AsSpan(u * columns));
-        var attention = new BidirectionalAttention([.. prompts.Select(prompt => prompt.Length)], columns, Device);
-        return _transformer.Encode(tensor(ids, [prompts.Count, columns]).to(Device), attention).MoveToOuterDisposeScope();
-    }
+    /// <summary>[U, P, D]: the encoder's states of prompts; meaningless beyond a prompt's own length.</summary>
+    internal Tensor Encode(IReadOnlyList<int[]> prompts) => _transformer.Encode(prompts, _encoder.ContextLength, Device);
 
     private TokenRow[] DecoderRows(IReadOnlyList<TokenRow> rows)
     {
@@ -112,8 +102,7 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
             if (!places.TryGetValue(prompt, out promptOf[b])) places[prompt] = promptOf[b] = places.Count;
         }
 
-        int[][] prompts = [.. places.OrderBy(place => place.Value).Select(place => place.Key.Prompt)];
-        return new CrossAttention(_transformer.KeysAndValues(Encode(prompts)), [.. prompts.Select(prompt => prompt.Length)], promptOf);
+        return _transformer.Read([.. places.OrderBy(place => place.Value).Select(place => place.Key.Prompt)], promptOf, _encoder.ContextLength, Device);
     }
 
     /// <summary>Writes responses: the decoder with its own cache beside the prompts' keys and values.</summary>

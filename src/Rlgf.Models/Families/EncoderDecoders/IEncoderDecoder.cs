@@ -33,3 +33,34 @@ internal interface IEncoderDecoder
     /// <summary>Draws fresh weights as the family does.</summary>
     void Initialise(Generator random);
 }
+
+/// <summary>Reading texts with an encoder.</summary>
+internal static class Encoding
+{
+    /// <summary>Runs the encoder over texts of different lengths, padded on the right.</summary>
+    /// <param name="transformer">The family's halves.</param>
+    /// <param name="texts">U rows of ids.</param>
+    /// <param name="contextLength">The most tokens that it reads.</param>
+    /// <param name="device">Where its parameters are.</param>
+    /// <returns>[U, P, D]; meaningless beyond a text's own length.</returns>
+    public static Tensor Encode(this IEncoderDecoder transformer, IReadOnlyList<int[]> texts, int contextLength, Device device)
+    {
+        using var scope = NewDisposeScope();
+
+        // A multiple of 8, as in training a decoder: few shapes for oneDNN to compile and keep.
+        var columns = Math.Min(contextLength, (texts.Max(text => text.Length) + 7) / 8 * 8);
+        var ids = new long[texts.Count * columns];
+        for (var u = 0; u < texts.Count; u++) Rows.Copy(texts[u], ids.AsSpan(u * columns));
+        var attention = new BidirectionalAttention([.. texts.Select(text => text.Length)], columns, device);
+        return transformer.Encode(tensor(ids, [texts.Count, columns]).to(device), attention).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What the decoder sees of texts; belongs to the caller's scope.</summary>
+    /// <param name="transformer">The family's halves.</param>
+    /// <param name="texts">U rows of ids.</param>
+    /// <param name="textOf">For each of the decoder's rows, the index of its text.</param>
+    /// <param name="contextLength">The most tokens that the encoder reads.</param>
+    /// <param name="device">Where its parameters are.</param>
+    public static CrossAttention Read(this IEncoderDecoder transformer, IReadOnlyList<int[]> texts, int[] textOf, int contextLength, Device device) =>
+        new(transformer.KeysAndValues(transformer.Encode(texts, contextLength, device)), [.. texts.Select(text => text.Length)], textOf);
+}

@@ -20,20 +20,29 @@ internal sealed class T5Family : IModelFamily
     {
         var settings = T5Settings.Read(configuration);
         return new EncoderDecoderLanguageModel(
-            new T5Module(settings, device),
+            new T5Module(settings, labels: null, device),
             new LanguageModelShape(settings.Vocabulary, settings.Width, int.MaxValue) { Encoder = EncoderDecoderConfiguration.Shape(configuration, settings.Vocabulary, int.MaxValue) },
             device,
             configuration.ToJson(),
             () => CreateLanguageModel(configuration, device));
     }
 
-    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device) => throw EncoderDecoderConfiguration.NoClassifier(configuration);
+    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device)
+    {
+        var settings = T5Settings.Read(configuration);
+        return EncoderDecoderConfiguration.Classifier(configuration, labels => new T5Module(settings, labels, device), settings.Vocabulary, int.MaxValue, device);
+    }
 
     public string? NameInModule(string nameInFile, ModelConfiguration configuration)
     {
+        // A classifier's trunk has a name; that of a language model, which it may have been made from, has none.
+        var inTrunk = configuration.IsClassifier && nameInFile.StartsWith(T5Module.Trunk, StringComparison.Ordinal) ? nameInFile[T5Module.Trunk.Length..] : nameInFile;
+
         // Copies of the embedding, and a bias that the first uploads hold and no version ever used.
-        if (nameInFile is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight" or "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight") return null;
-        return nameInFile == "lm_head.weight" && T5Settings.HasTiedHead(configuration) ? null : nameInFile;
+        if (inTrunk is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight" or "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight") return null;
+        if (!configuration.IsClassifier) return inTrunk == "lm_head.weight" && T5Settings.HasTiedHead(configuration) ? null : inTrunk;
+        if (inTrunk == "lm_head.weight") return null;
+        return inTrunk.StartsWith("classification_head.", StringComparison.Ordinal) ? inTrunk : T5Module.Trunk + inTrunk;
     }
 }
 

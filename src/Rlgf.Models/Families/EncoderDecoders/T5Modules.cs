@@ -6,28 +6,37 @@ using Linear = Rlgf.Models.Blocks.Linear;
 
 namespace Rlgf.Models.Families.EncoderDecoders;
 
-/// <summary>T5 with its head, <c>T5ForConditionalGeneration</c>. A tied head is the embedding's own parameter.</summary>
+/// <summary>T5 with a head that scores the vocabulary, <c>T5ForConditionalGeneration</c>, or labels, <c>T5ForSequenceClassification</c>. A tied head is the embedding's own parameter.</summary>
 internal sealed class T5Module : nn.Module, IEncoderDecoder
 {
+    /// <summary>What the names of a classifier's parameters begin with, its head's excepted.</summary>
+    public const string Trunk = "transformer.";
+
     private readonly T5Settings _settings;
     private readonly Embedding _embedding;
     private readonly T5Stack _encoder;
     private readonly T5Stack _decoder;
     private readonly Embedding? _head;
+    private readonly ClassificationHead? _labels;
 
-    public T5Module(T5Settings settings, Device device) : base("T5ForConditionalGeneration")
+    public T5Module(T5Settings settings, int? labels, Device device) : base(nameof(T5Module))
     {
         _settings = settings;
         _embedding = new Embedding(settings.Vocabulary, settings.Width, device);
         _encoder = new T5Stack(settings, isDecoder: false, device);
         _decoder = new T5Stack(settings, isDecoder: true, device);
-        register_module("shared", _embedding);
-        register_module("encoder", _encoder);
-        register_module("decoder", _decoder);
-        if (settings.TiedHead) return;
-        _head = new Embedding(settings.Vocabulary, settings.Width, device);
-        register_module("lm_head", _head);
+        var trunk = labels is null ? "" : Trunk;
+        List<(string, nn.Module)> parts = [($"{trunk}shared", _embedding), ($"{trunk}encoder", _encoder), ($"{trunk}decoder", _decoder)];
+        if (labels is { } count) parts.Add(("classification_head", _labels = new ClassificationHead(settings.Width, count, device)));
+        else if (!settings.TiedHead) parts.Add(("lm_head", _head = new Embedding(settings.Vocabulary, settings.Width, device)));
+        NamedModules.Register(this, parts);
     }
+
+    /// <summary>The half that reads.</summary>
+    internal T5Stack Encoder => _encoder;
+
+    /// <summary>The half that writes.</summary>
+    internal T5Stack Decoder => _decoder;
 
     public AttentionShape AttentionShape => new(_settings.DecoderLayers, _settings.Heads, _settings.HeadSize);
 
@@ -41,7 +50,9 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
     public Tensor Logits(Tensor states)
     {
         using var scope = NewDisposeScope();
-        var logits = _head is not null ? nn.functional.linear(states, _head.Weight) : nn.functional.linear(states * (float)(1 / Math.Sqrt(_settings.Width)), _embedding.Weight);
+        var logits = _labels is not null ? _labels.Forward(states)
+            : _head is not null ? nn.functional.linear(states, _head.Weight)
+            : nn.functional.linear(states * (float)(1 / Math.Sqrt(_settings.Width)), _embedding.Weight);
         return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
@@ -49,6 +60,7 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
     {
         _embedding.Initialise(_settings.InitialFactor, random);
         _head?.Initialise(_settings.InitialFactor, random);
+        _labels?.Initialise(_settings.InitialFactor / Math.Sqrt(_settings.Width), random);
         _encoder.Initialise(random);
         _decoder.Initialise(random);
     }
@@ -72,6 +84,9 @@ internal sealed class T5Stack : nn.Module
         register_module("final_layer_norm", _finalNorm);
     }
 
+    /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
+    internal Action<Tensor>? LayerInput { get; set; }
+
     /// <summary>[B·T, D] embeddings → [B, T, D] states.</summary>
     public Tensor Forward(Tensor x, long rows, long columns, IAttention attention, CrossAttention? prompts)
     {
@@ -79,6 +94,7 @@ internal sealed class T5Stack : nn.Module
         var bias = _bias.Forward((int)columns, attention.PastColumns + (int)columns);
         foreach (var block in _blocks)
         {
+            LayerInput?.Invoke(x);
             var next = block.Forward(x, rows, attention, bias, prompts);
             x.Dispose();
             x = next;

@@ -45,7 +45,11 @@ internal sealed class BertFamily : IModelFamily
         return new EncoderClassifier(new EncoderClassifierModule(settings, _names, labels.Count, device), labels, settings, pad, device, configuration.ToJson());
     }
 
-    public string? NameInModule(string nameInFile, ModelConfiguration configuration) => EncoderNaming.NameInModule(nameInFile, _names.Trunk);
+    public string? NameInModule(string nameInFile, ModelConfiguration configuration) => EncoderNaming.NameInModule(nameInFile, _names);
+
+    public bool WritesText => false;
+
+    public bool IsOfHead(string nameInModule) => EncoderNaming.IsOfHead(nameInModule, _names);
 
     private static EncoderSettings Read(ModelConfiguration configuration)
     {

@@ -51,5 +51,9 @@ internal sealed class DistilBertFamily : IModelFamily
         return new EncoderClassifier(new EncoderClassifierModule(settings, Names, labels.Count, device), labels, settings, null, device, configuration.ToJson());
     }
 
-    public string? NameInModule(string nameInFile, ModelConfiguration configuration) => EncoderNaming.NameInModule(nameInFile, Names.Trunk);
+    public string? NameInModule(string nameInFile, ModelConfiguration configuration) => EncoderNaming.NameInModule(nameInFile, Names);
+
+    public bool WritesText => false;
+
+    public bool IsOfHead(string nameInModule) => EncoderNaming.IsOfHead(nameInModule, Names);
 }

@@ -60,6 +60,9 @@ internal sealed class EncoderClassifierModule : nn.Module
             (names.HeadOuter, _headOuter)]);
     }
 
+    /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
+    internal Action<Tensor>? LayerInput { get; set; }
+
     /// <summary>Runs the layers.</summary>
     /// <param name="ids">[B, T] int64.</param>
     /// <param name="positions">[B, T] int64: rows of the position table.</param>
@@ -75,6 +78,7 @@ internal sealed class EncoderClassifierModule : nn.Module
         var x = _embeddingNorm.Forward(embedded);
         foreach (var layer in _layers)
         {
+            LayerInput?.Invoke(x);
             var next = layer.Forward(x, rows, attention);
             x.Dispose();
             x = next;

@@ -6,17 +6,29 @@ namespace Rlgf.Models.Families.Encoders;
 /// <summary>What the files of all encoders have in common.</summary>
 internal static class EncoderNaming
 {
+    /// <summary>Parts of models that were trained to fill gaps or to find answers: a classifier has no use for them.</summary>
+    private static readonly string[] OtherHeads = ["cls", "lm_head", "vocab_transform", "vocab_layer_norm", "vocab_projector", "qa_outputs"];
+
     /// <summary>As <see cref="IModelFamily.NameInModule"/>.</summary>
-    public static string? NameInModule(string nameInFile, string trunk)
+    public static string? NameInModule(string nameInFile, EncoderNames names)
     {
+        var trunk = names.Trunk;
         if (nameInFile.EndsWith("embeddings.position_ids", StringComparison.Ordinal)) return null;
+        if (OtherHeads.Contains(nameInFile.Split('.')[0], StringComparer.Ordinal)) return null;
         var name = nameInFile;
 
         // The first BERT uploads call a norm's scale and shift so.
         if (name.EndsWith(".gamma", StringComparison.Ordinal)) name = $"{name[..^".gamma".Length]}.weight";
         if (name.EndsWith(".beta", StringComparison.Ordinal)) name = $"{name[..^".beta".Length]}.bias";
-        return name.Split('.')[0] is "embeddings" or "encoder" or "transformer" or "pooler" ? $"{trunk}.{name}" : name;
+        if (name.Split('.')[0] is "embeddings" or "encoder" or "transformer" or "pooler") name = $"{trunk}.{name}";
+
+        // RoBERTa's head reads the first state itself.
+        return name.StartsWith($"{trunk}.pooler.", StringComparison.Ordinal) && !IsOfHead(name, names) ? null : name;
     }
+
+    /// <summary>As <see cref="IModelFamily.IsOfHead"/>.</summary>
+    public static bool IsOfHead(string nameInModule, EncoderNames names) =>
+        nameInModule.StartsWith($"{names.HeadInner}.", StringComparison.Ordinal) || nameInModule.StartsWith($"{names.HeadOuter}.", StringComparison.Ordinal);
 
     /// <summary>The labels. Two of them without names of their own are what transformers leaves out of the file.</summary>
     public static IReadOnlyList<string> Labels(ModelConfiguration configuration) => configuration.Labels() ?? ["LABEL_0", "LABEL_1"];
