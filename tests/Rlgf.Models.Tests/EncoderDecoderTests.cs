@@ -343,6 +343,31 @@ public sealed class EncoderDecoderTests : IDisposable
         Assert.Contains($"no end token ({end})", Assert.Throws<InputException>(() => again.Logits([[10, 11]])).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Bart_whose_prompts_begin_at_later_positions_gives_the_logits_of_transformers_with_padding_on_the_left()
+    {
+        // There padding takes positions and is hidden; here there is none, and a row's positions begin behind where it would be.
+        using var fixture = new Fixture("bart");
+        using var model = (EncoderDecoderLanguageModel)LanguageModelFolder.Load(fixture.Folder);
+        using var gradients = no_grad();
+        var bart = (BartModule)model.Module;
+        var embedding = bart.named_parameters().Single(named => named.name == "model.shared.weight").parameter;
+        var masks = Fixture.Ints(fixture.Expected["left_padded"]!["attention_mask"]);
+        var start = (long)(int)model.Configuration["decoder_start_token_id"]!;
+        var logits = Rows(fixture).Select((row, b) =>
+        {
+            var length = row.Prompt.Length;
+            var first = masks[b].Length - length;
+            var embedded = embedding.index_select(0, tensor(Array.ConvertAll(row.Prompt, id => (long)id)));
+            if ((bool?)model.Configuration["scale_embedding"] == true) embedded = embedded * Math.Sqrt(embedding.size(1));
+            var encoded = bart.Encoder.Forward(embedded, arange(first, first + length, int64), 1, length, new BidirectionalAttention([length], length, CPU), null);
+            long[] read = [start, .. row.Response[..^1].Select(id => (long)id)];
+            var states = bart.Decode(tensor(read, [1, read.Length]), null, new CausalAttention(read.Length, null, CPU), new CrossAttention(bart.KeysAndValues(encoded), [length], [0]));
+            return model.Logits(states)[0];
+        });
+        Fixture.Close(fixture.Tensor("logits_left_padded"), cat([.. logits], 0), Tolerance);
+    }
+
     private static TokenRow[] Rows(Fixture fixture)
     {
         var prompts = Fixture.Rows(fixture.Expected["right_padded"]!);
