@@ -10,6 +10,7 @@ public sealed class LocalModelGuide : IGuide
     private readonly ILanguageModel _model;
     private readonly ITokenizer _tokenizer;
     private readonly SamplingSettings _sampling;
+    private readonly Func<string, string>? _ask;
 
     /// <summary>Makes a guide of a model.</summary>
     /// <param name="name">Name for logs and reports.</param>
@@ -19,10 +20,13 @@ public sealed class LocalModelGuide : IGuide
     /// <param name="sampling">
     /// How the guide samples. The maximum and minimum count the whole response, in the guide's own tokens; allow it enough that the policy's limit can be reached.
     /// </param>
-    public LocalModelGuide(string name, ILanguageModel model, ITokenizer tokenizer, ITokenizer policyTokenizer, SamplingSettings sampling)
+    /// <param name="ask">
+    /// Makes of a prompt what the model reads before its answer, special tokens included, such as a conversation by its chat template; the answer is then a text of its own. Null: it goes on from the prompt.
+    /// </param>
+    public LocalModelGuide(string name, ILanguageModel model, ITokenizer tokenizer, ITokenizer policyTokenizer, SamplingSettings sampling, Func<string, string>? ask = null)
     {
-        (Name, _model, _tokenizer, _sampling) = (name, model, tokenizer, sampling);
-        UsesPolicyTokens = HaveSameVocabulary(tokenizer, policyTokenizer);
+        (Name, _model, _tokenizer, _sampling, _ask) = (name, model, tokenizer, sampling, ask);
+        UsesPolicyTokens = ask is null && HaveSameVocabulary(tokenizer, policyTokenizer);
     }
 
     /// <inheritdoc/>
@@ -47,7 +51,9 @@ public sealed class LocalModelGuide : IGuide
         {
             var row = UsesPolicyTokens
                 ? new TokenRow(request.PromptTokens, request.ResponseTokens)
-                : new TokenRow(_tokenizer.Encode(request.Prompt, addSpecialTokens: true), ResponseText.Encode(_tokenizer, _model.Shape, _model.Shape.ReadsPromptApart ? request.ResponseSoFar.TrimStart() : request.ResponseSoFar));
+                : new TokenRow(
+                    _ask is null ? _tokenizer.Encode(request.Prompt, addSpecialTokens: true) : _tokenizer.Encode(_ask(request.Prompt)),
+                    ResponseText.Encode(_tokenizer, _model.Shape, StandsAlone ? request.ResponseSoFar.TrimStart() : request.ResponseSoFar));
             var left = Math.Max(0, _sampling.MaxNewTokens - row.Response.Length);
             return new GenerationRequest(row, request.Stream, UsesPolicyTokens ? Math.Min(left, request.MaxTokens) : left);
         });
@@ -57,12 +63,15 @@ public sealed class LocalModelGuide : IGuide
             TextOf(row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens, requests[i]), row.Ended, UsesPolicyTokens ? row.Tokens : null))];
     }
 
-    /// <summary>What was written, as text that goes on from the request's: an encoder–decoder begins a text of its own.</summary>
+    /// <summary>Whether what it writes is a text of its own: an encoder–decoder's, or an answer.</summary>
+    private bool StandsAlone => _ask is not null || _model.Shape.ReadsPromptApart;
+
+    /// <summary>What was written, as text that goes on from the request's.</summary>
     private string TextOf(ReadOnlySpan<int> tokens, GuideRequest request)
     {
         if (request.ResponseSoFar.Length > 0) return _tokenizer.DecodeContinuation(tokens);
-        var text = ResponseText.Decode(_tokenizer, _model.Shape, tokens);
-        return ResponseText.Separator(request.Prompt, text, _model.Shape.ReadsPromptApart) + text;
+        var text = StandsAlone ? _tokenizer.Decode(tokens) : _tokenizer.DecodeContinuation(tokens);
+        return ResponseText.Separator(request.Prompt, text, StandsAlone) + text;
     }
 
     /// <summary>Whether every id stands for the same token in both.</summary>

@@ -5,6 +5,7 @@ using Rlgf.Models.Lora;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Text;
+using Rlgf.Text.Chat;
 using Rlgf.Text.Data;
 using Rlgf.Text.Tokenization;
 
@@ -13,6 +14,9 @@ namespace Rlgf.Recipes;
 /// <summary>From the sections of a recipe to the objects they describe. Owns the models that it loads.</summary>
 public sealed class RecipeParts : IDisposable
 {
+    /// <summary>Some templates tell the date: the same on every day, so that a run can be repeated. It is what Llama 3's tells where nobody else does.</summary>
+    private static readonly DateTime TemplateDate = new(2024, 7, 26, 0, 0, 0, DateTimeKind.Unspecified);
+
     private readonly List<IDisposable> _loaded = [];
 
     private ILanguageModel? _policy;
@@ -86,12 +90,21 @@ public sealed class RecipeParts : IDisposable
         {
             case ModelGuideSection guide:
                 var model = Own(TextModel.Load(guide.Path, guide.Tokenizer, precision: precision, sharing: _policy));
-                return new LocalModelGuide(NameOf(guide.Path), model.Model, model.Tokenizer, policy.Tokenizer, EndingAsModel(guide.Sampling ?? sampling, model));
+                return new LocalModelGuide(NameOf(guide.Path), model.Model, model.Tokenizer, policy.Tokenizer, EndingAsModel(guide.Sampling ?? sampling, model), Asking(guide));
             case ReferencesGuideSection:
                 return new ReferencesGuide();
             default:
                 throw new ArgumentException($"There is no guide of the kind {section.GetType().Name}.", nameof(section));
         }
+    }
+
+    /// <summary>How a guide that has a chat template is asked; null where the prompt is given as it is.</summary>
+    private static Func<string, string>? Asking(ModelGuideSection guide)
+    {
+        if (guide.Chat is not { } chat) return null;
+        var template = ChatTemplate.Load(TextModel.TokenizerFolderOf(guide.Tokenizer ?? guide.Path));
+        ChatMessage[] system = chat.System is { } text ? [new ChatMessage("system", text)] : [];
+        return prompt => template.Render([.. system, new ChatMessage("user", chat.Instruction.Replace(ChatSection.Prompt, prompt, StringComparison.Ordinal))], addGenerationPrompt: true, TemplateDate);
     }
 
     /// <summary>Settings with the model's own end tokens, where a recipe names none.</summary>

@@ -1,9 +1,11 @@
 using Rlgf.Algorithms;
 using Rlgf.Guides;
 using Rlgf.Models;
+using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Generation;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
+using Rlgf.Text.Chat;
 using Rlgf.Text.Tokenization;
 
 namespace Rlgf.Tests.Guides;
@@ -82,6 +84,29 @@ public sealed class MarkedWordsTests
         Assert.All(answers, answer => Assert.NotEmpty(answer.Text.Trim()));
         Assert.StartsWith(" ", answers[0].Text, StringComparison.Ordinal);
         Assert.False(char.IsWhiteSpace(answers[1].Text[0]));
+    }
+
+    [Fact]
+    public void A_model_that_is_asked_by_its_chat_template_reads_the_conversation_and_answers_with_a_text_of_its_own()
+    {
+        var tokenizer = Load("llama2");
+        var template = ChatTemplate.Parse("template", "<s>[INST] {{ messages[0]['content'] }} [/INST]");
+        string Ask(string prompt) => template.Render([new ChatMessage("user", $"Go on: {prompt}")], addGenerationPrompt: true);
+        using var model = LanguageModelFolder.Create(new Gpt2Configuration { Vocabulary = tokenizer.VocabularySize, ContextLength = 128, Width = 16, Layers = 1, Heads = 2 }.ToModelConfiguration(), seed: 3);
+        var sampling = new SamplingSettings { MaxNewTokens = 8, EndTokens = [], Greedy = true };
+        var guide = new LocalModelGuide("chat", model, tokenizer, tokenizer, sampling, Ask);
+        Assert.False(guide.UsesPolicyTokens);
+        GuideRequest Request(string soFar) => new() { Prompt = "This film", ResponseSoFar = soFar, PromptTokens = [], ResponseTokens = [], MaxTokens = 8, Stream = 5 };
+
+        var answers = guide.Continue([Request(""), Request(" was")], CancellationToken.None);
+
+        // What the model writes after the conversation, and after the beginning of its answer.
+        int[] conversation = tokenizer.Encode(Ask("This film"));
+        Assert.Equal(tokenizer.BosId, conversation[0]);
+        int[] begun = tokenizer.EncodeContinuation("was");
+        var whole = TextGenerator.Generate(model, [new GenerationRequest(new TokenRow(conversation, []), 0), new GenerationRequest(new TokenRow(conversation, begun), 0, 8 - begun.Length)], sampling, seed: 0);
+        Assert.Equal(ResponseText.Join("This film", tokenizer.Decode(whole[0].Tokens), standsAlone: true), "This film" + answers[0].Text);
+        Assert.Equal(tokenizer.DecodeContinuation(whole[1].Tokens), answers[1].Text);
     }
 
     private static ITokenizer Load(string name) => TokenizerFolder.Load(Path.Combine(AppContext.BaseDirectory, "fixtures", "tokenizers", name));

@@ -39,6 +39,15 @@ public sealed class TrainRecipeTests
     }
 
     [Fact]
+    public void An_instruction_that_leaves_the_prompt_out_is_refused_by_its_place()
+    {
+        Assert.Equal("Go on: {prompt}", ((ModelGuideSection)Load("guide={kind: model, path: g, chat: {instruction: 'Go on: {prompt}'}}").Guide!).Chat!.Instruction);
+        var message = Assert.Throws<InputException>(() => Load("guide={kind: model, path: g, chat: {instruction: Go on}}")).Message;
+        Assert.Contains("instruction", message, StringComparison.Ordinal);
+        Assert.Contains("{prompt}", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Keys_change_the_preset_on_their_own_axis()
     {
         var settings = Load("algorithm={name: lols, roll_in_probability: 0.3, roll_in_lengths: exact, policy_probability: 0.5, advantage: rloo, group_size: 4, gamma: 0.9, lambda: 0, "
