@@ -20,11 +20,21 @@ public sealed record TextClassifier(string Folder, ISequenceClassifier Model, IT
     /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
     public static TextClassifier Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
+        var tokenizer = LoadTokenizer(folder, tokenizerFolder);
+        return new TextClassifier(folder, SequenceClassifierFolder.Load(folder, device, precision, sharing), tokenizer);
+    }
+
+    /// <summary>Loads the tokenizer of a folder alone.</summary>
+    /// <param name="folder">The model's folder.</param>
+    /// <param name="tokenizerFolder">Where the tokenizer is, if it is not in the same folder.</param>
+    /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
+    public static ITokenizer LoadTokenizer(string folder, string? tokenizerFolder)
+    {
         var vocabulary = ModelConfiguration.Read(folder).Size("vocab_size");
         tokenizerFolder = TextModel.TokenizerFolderOf(tokenizerFolder ?? folder);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder);
         TextModel.RequireFit(tokenizer, tokenizerFolder, vocabulary, folder);
-        return new TextClassifier(folder, SequenceClassifierFolder.Load(folder, device, precision, sharing), tokenizer);
+        return tokenizer;
     }
 
     /// <inheritdoc/>

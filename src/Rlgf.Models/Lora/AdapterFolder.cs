@@ -45,7 +45,7 @@ internal static class AdapterFolder
         var configuration = ModelConfiguration.Read(BaseOf(folder));
         if (ReadJson(folder).Text("task_type") != "SEQ_CLS" || configuration.IsClassifier) return configuration;
         using var weights = Open(folder);
-        var head = weights.Entries.FirstOrDefault(entry => Heads.Any(name => entry.Key.EndsWith($"{name}.weight", StringComparison.Ordinal))).Value
+        var head = weights.Entries.FirstOrDefault(entry => Heads.Any(name => $".{NameInModule(entry.Key)}".EndsWith($"{name}.weight", StringComparison.Ordinal))).Value
             ?? throw new InputException($"{weights.Path}: the adapter is a classifier's and has no head (score.weight).");
         var json = configuration.ToJson();
         json["architectures"] = new JsonArray(ModelFamilies.Of(configuration).ClassifierArchitecture);

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Rlgf.Models;
-using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Lora;
 using Rlgf.Recipes;
@@ -78,9 +77,7 @@ public static class SupervisedRun
         ITokenizer tokenizer;
         if (folder is not null && SequenceClassifierFolder.IsEncoder(folder.Path))
         {
-            var place = TextModel.TokenizerFolderOf(folder.Tokenizer ?? folder.Path);
-            tokenizer = TokenizerFolder.Load(place);
-            TextModel.RequireFit(tokenizer, place, ModelConfiguration.Read(folder.Path).Size("vocab_size"), folder.Path);
+            tokenizer = TextClassifier.LoadTokenizer(folder.Path, folder.Tokenizer);
             classifier = SequenceClassifierFolder.FromEncoder(folder.Path, recipe.Labels, recipe.Seed);
         }
         else
