@@ -36,7 +36,7 @@ internal static class SupervisedLoop
             foreach (var group in groups) group.LearningRate = rate;
             var (epoch, batch) = order.Batch(state.Step);
             clock.BeginStep();
-            var (loss, norm) = Step(batch, epoch);
+            var (loss, norm) = Step(task, settings, optimizer, batch, epoch, state.Step);
             if (!double.IsFinite(loss) || !double.IsFinite(norm))
                 throw new InputException($"Training diverged at step {state.Step + 1}: loss {loss}, norm of the gradient {norm}. Lower the learning rate; the best model so far is in {folder}.");
             clock.EndStep(batch.Sum(task.Length));
@@ -52,27 +52,6 @@ internal static class SupervisedLoop
         checkpoints.Finish();
         return new SupervisedResult(steps, state.BestStep, state.BestHeldOut, state.LastHeldOut);
 
-        (double Loss, double Norm) Step(int[] batch, int epoch)
-        {
-            using var scope = NewDisposeScope();
-            optimizer.ClearGradients();
-            // Only an adapter's dropout looks at either: its draws depend on the seed and on the step alone.
-            task.Module.train();
-            manual_seed((long)(RandomStream.Combine(settings.Seed, (ulong)state.Step) >> 1));
-            double total = 0, terms = Math.Max(1, batch.Sum(task.Terms));
-            var size = settings.RowsPerMicroBatch > 0 ? settings.RowsPerMicroBatch : batch.Length;
-            for (var first = 0; first < batch.Length; first += size)
-            {
-                using var partScope = NewDisposeScope();
-                var loss = task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch) / terms;
-                loss.backward();
-                total += loss.item<float>();
-            }
-
-            task.Module.eval();
-            return (total, optimizer.Step());
-        }
-
         SupervisedState Evaluate(SupervisedState before)
         {
             var metrics = task.Evaluate();
@@ -87,6 +66,28 @@ internal static class SupervisedLoop
             task.Save(folder);
             return after with { BestStep = before.Step, BestHeldOut = metrics };
         }
+    }
+
+    /// <summary>Learns one batch: its loss, a mean over its terms, and the gradient's norm.</summary>
+    private static (double Loss, double Norm) Step(ISupervisedTask task, SupervisedSettings settings, FusedAdamW optimizer, int[] batch, int epoch, int step)
+    {
+        using var scope = NewDisposeScope();
+        optimizer.ClearGradients();
+        // Only an adapter's dropout looks at either: its draws depend on the seed and on the step alone.
+        task.Module.train();
+        manual_seed((long)(RandomStream.Combine(settings.Seed, (ulong)step) >> 1));
+        double total = 0, terms = Math.Max(1, batch.Sum(task.Terms));
+        var size = settings.RowsPerMicroBatch > 0 ? settings.RowsPerMicroBatch : batch.Length;
+        for (var first = 0; first < batch.Length; first += size)
+        {
+            using var partScope = NewDisposeScope();
+            var loss = task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch) / terms;
+            loss.backward();
+            total += loss.item<float>();
+        }
+
+        task.Module.eval();
+        return (total, optimizer.Step());
     }
 
     private static void Check(SupervisedSettings settings, ISupervisedTask task)

@@ -68,22 +68,29 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["learning_rate"] = update.LearningRate,
             ["log_probs/sampled_minus_raw"] = sampledGap,
         };
+        AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, update, gap, seconds);
+
+        var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], reference[row], advantage[row], value?[row]));
+        return new(next, new(state.Iteration, plan, metrics), [.. samples]);
+    }
+
+    /// <summary>Parts of the reward, phases, and what belongs to the guide's credit and to the gap.</summary>
+    private static void AddWhatSomeRunsHave(
+        Dictionary<string, double> metrics, RolloutPlan plan, AlgorithmSettings algorithm, IReadOnlyList<RewardScore> scores, UpdateStatistics update, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
+    {
         foreach (var part in scores[0].Parts.Keys) metrics[$"reward/part/{part}"] = scores.Average(score => score.Parts[part]);
-        if (setup.Algorithm.GuideCredit > 0)
+        if (algorithm.GuideCredit > 0)
         {
             metrics["loss/guide"] = update.GuideLoss;
             metrics["guide/credit"] = plan.GuideCredit;
         }
-        if (setup.Algorithm.ScaleByGap)
+        if (algorithm.ScaleByGap)
         {
             metrics["gap/smoothed"] = gap.Smoothed ?? double.NaN;
             metrics["gap/factor"] = gap.Factor;
         }
         foreach (var (phase, time) in seconds) metrics[$"seconds/{phase}"] = time;
         metrics["seconds/total"] = seconds.Values.Sum();
-
-        var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], reference[row], advantage[row], value?[row]));
-        return new(next, new(state.Iteration, plan, metrics), [.. samples]);
     }
 
     /// <summary>A row token by token; log-probabilities are known of the policy's tokens only.</summary>

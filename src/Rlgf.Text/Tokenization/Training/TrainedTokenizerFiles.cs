@@ -20,16 +20,7 @@ internal static class TrainedTokenizerFiles
         var modelTokens = allTokens.DeepClone();
         foreach (var token in options.SpecialTokens)
         {
-            addedTokens.Add(new JsonObject
-            {
-                ["id"] = allTokens.Count,
-                ["content"] = token,
-                ["single_word"] = false,
-                ["lstrip"] = false,
-                ["rstrip"] = false,
-                ["normalized"] = false,
-                ["special"] = true,
-            });
+            addedTokens.Add(Special(token, allTokens.Count));
             allTokens.Add(token, allTokens.Count);
         }
 
@@ -57,16 +48,6 @@ internal static class TrainedTokenizerFiles
                 ["merges"] = new JsonArray([.. merges.Select(merge => new JsonArray(merge.Left, merge.Right))]),
             },
         };
-        var configuration = new JsonObject
-        {
-            ["add_prefix_space"] = false,
-            ["bos_token"] = options.BosToken,
-            ["clean_up_tokenization_spaces"] = false,
-            ["eos_token"] = options.EosToken,
-            ["pad_token"] = options.PadToken,
-            ["tokenizer_class"] = "GPT2Tokenizer",
-            ["unk_token"] = options.EosToken,
-        };
         var mergeLines = new StringBuilder("#version: 0.2\n");
         foreach (var (left, right) in merges)
             mergeLines.Append(left).Append(' ').Append(right).Append('\n');
@@ -76,9 +57,31 @@ internal static class TrainedTokenizerFiles
             [TokenizerFiles.Tokenizer] = Bytes(tokenizer),
             [TokenizerFiles.Vocabulary] = Bytes(allTokens),
             [TokenizerFiles.Merges] = Encoding.UTF8.GetBytes(mergeLines.ToString()),
-            [TokenizerFiles.Configuration] = Bytes(configuration),
+            [TokenizerFiles.Configuration] = Bytes(Configuration(options)),
         });
     }
+
+    private static JsonObject Special(string token, int id) => new()
+    {
+        ["id"] = id,
+        ["content"] = token,
+        ["single_word"] = false,
+        ["lstrip"] = false,
+        ["rstrip"] = false,
+        ["normalized"] = false,
+        ["special"] = true,
+    };
+
+    private static JsonObject Configuration(BpeTrainerOptions options) => new()
+    {
+        ["add_prefix_space"] = false,
+        ["bos_token"] = options.BosToken,
+        ["clean_up_tokenization_spaces"] = false,
+        ["eos_token"] = options.EosToken,
+        ["pad_token"] = options.PadToken,
+        ["tokenizer_class"] = "GPT2Tokenizer",
+        ["unk_token"] = options.EosToken,
+    };
 
     private static JsonObject ByteLevel(bool trimOffsets) => new()
     {
