@@ -17,6 +17,6 @@ internal static class PromptTokens
             return ids;
         }
 
-        return model.Tokenizer.BosId is { } begin ? [begin] : throw row.Invalid("prompt", "it is empty, and the tokenizer has no begin token to start from");
+        return model.BeginToken is { } begin ? [begin] : throw row.Invalid("prompt", "it is empty, and neither the model nor its tokenizer has a begin token to start from");
     }
 }

@@ -7,9 +7,6 @@ namespace Rlgf.Models;
 /// <summary>What a model's folder asks of everybody who writes with it, from <c>generation_config.json</c>.</summary>
 public sealed record GenerationDefaults
 {
-    /// <summary>Ids that end a text; null where the file names none.</summary>
-    public IReadOnlyList<int>? EndTokens { get; init; }
-
     /// <summary>The only id that a response can begin with (<c>forced_bos_token_id</c>); null for any.</summary>
     public int? ForcedFirstToken { get; init; }
 
@@ -32,7 +29,6 @@ public sealed record GenerationDefaults
         {
             return new GenerationDefaults
             {
-                EndTokens = At("eos_token_id") is { } end ? Ids(end) : null,
                 ForcedFirstToken = At("forced_bos_token_id")?.GetValue<int>(),
                 ForcedLastToken = At("forced_eos_token_id") is { } last ? Ids(last)[0] : null,
                 ForbiddenSequences =

@@ -39,18 +39,12 @@ public static class LanguageModelFolder
     /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
     public static ILanguageModel Load(string folder, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
+        var generation = ReadGenerationSettings(folder);
         using var type = precision.OfNewParameters();
-        var model = ModelFolder.Load(folder, (family, configuration) => family.CreateLanguageModel(configuration, device ?? CPU), model => model.Module, sharing?.Module);
-        try
-        {
-            model.GenerationSettings = ReadGenerationSettings(folder);
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        var model = ModelFolder.Load(
+            folder, (family, configuration) => family.CreateLanguageModel(RoleTokens.WithStart(configuration, generation), device ?? CPU), model => model.Module, sharing?.Module);
+        model.GenerationSettings = generation.Settings;
+        return model;
     }
 
     /// <summary>Loads a folder's weights into a model that exists, so that its optimisers go on working.</summary>
@@ -85,18 +79,20 @@ public static class LanguageModelFolder
         return generation;
     }
 
-    private static JsonObject? ReadGenerationSettings(string folder)
+    /// <summary>What a folder says about generating; what its base says where it holds an adapter and says nothing itself.</summary>
+    /// <exception cref="InputException">The file can't be read.</exception>
+    internal static SettingsFile ReadGenerationSettings(string folder)
     {
         var path = Path.Combine(folder, GenerationFile);
         if (!File.Exists(path)) path = Path.Combine(AdapterFolder.BaseOf(folder), GenerationFile);
-        if (!File.Exists(path)) return null;
+        if (!File.Exists(path)) return new SettingsFile(path, null);
         try
         {
-            return JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new JsonException("it is not an object");
+            return new SettingsFile(path, JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"));
         }
         catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: can't be read: {failure.Message}", failure);
+            throw new InputException($"{path}: can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
         }
     }
 }

@@ -10,11 +10,17 @@ namespace Rlgf.Models;
 /// <param name="Folder">The folder.</param>
 /// <param name="Model">The model.</param>
 /// <param name="Tokenizer">The tokenizer; all its ids have an embedding in the model.</param>
-/// <param name="EndTokens">Ids that end a text: those of <c>generation_config.json</c>, or the tokenizer's EOS where that file names none.</param>
+/// <param name="EndTokens">Ids that end a text: those of <c>generation_config.json</c>, else of <c>config.json</c>, else the tokenizer's EOS; none where nobody names one.</param>
 public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer Tokenizer, IReadOnlyList<int> EndTokens) : IDisposable
 {
     /// <summary>What the folder asks of everybody who writes with the model.</summary>
     public GenerationDefaults Defaults { get; init; } = new();
+
+    /// <summary>What a text begins with that has no token of its own, found in the order of the end tokens; null where nobody names one.</summary>
+    public int? BeginToken { get; init; } = Tokenizer.BosId;
+
+    /// <summary>The end token that texts to learn from get: one that ends a text when it is written, so the tokenizer's only where it is one of them. Null where there is none.</summary>
+    public int? TaughtEnd => Tokenizer.EosId is { } end && EndTokens.Contains(end) ? end : EndTokens is [var first, ..] ? first : null;
 
     /// <summary>Loads both from a Hugging Face folder.</summary>
     /// <param name="folder">The folder.</param>
@@ -22,19 +28,26 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
     /// <param name="device">Where the model goes; the CPU by default.</param>
     /// <param name="precision">Type of its weights in memory.</param>
     /// <param name="sharing">A model with an adapter, whose base may be this one's too: its memory is then used.</param>
-    /// <exception cref="InputException">A file is missing or malformed, or the tokenizer does not fit the model.</exception>
+    /// <exception cref="InputException">A file is missing or malformed, the tokenizer does not fit the model, or a token with a role is no id of it.</exception>
     public static TextModel Load(string folder, string? tokenizerFolder = null, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
         // The tokenizer first: it is read in no time, the weights of a large model are not.
-        _ = ModelConfiguration.Read(folder);
+        var read = ModelConfiguration.Read(folder);
         tokenizerFolder = TokenizerFolderOf(tokenizerFolder ?? folder);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder);
         var model = LanguageModelFolder.Load(folder, device, precision, sharing);
         try
         {
             RequireFit(tokenizer, tokenizerFolder, model.Shape.Vocabulary, folder);
-            var defaults = GenerationDefaults.Of(model.GenerationSettings, Path.Combine(folder, "generation_config.json"));
-            return new TextModel(folder, model, tokenizer, defaults.EndTokens ?? (tokenizer.EosId is { } end ? [end] : [])) { Defaults = defaults };
+            var generation = LanguageModelFolder.ReadGenerationSettings(folder);
+            var configuration = new SettingsFile(read.Source, read.ToJson());
+            var ends = RoleTokens.Ends(generation, configuration, tokenizer, model.Shape.Vocabulary);
+            var begin = RoleTokens.Begin(generation, configuration, tokenizer, model.Shape.Vocabulary);
+            return new TextModel(folder, model, tokenizer, ends.Ids)
+            {
+                Defaults = GenerationDefaults.Of(generation.Settings, generation.Path),
+                BeginToken = begin.Ids is [var id] ? id : null,
+            };
         }
         catch
         {

@@ -32,14 +32,19 @@ public sealed class GenerateTests
         }
     }
 
-    [Fact]
-    public void A_text_that_ends_early_holds_its_end_token_and_nothing_after_it()
+    [Theory]
+    [InlineData("generation_config.json")]
+    [InlineData("config.json")]
+    public void A_text_that_ends_early_holds_its_end_token_and_nothing_after_it(string file)
     {
         using var scratch = new Scratch();
         var expected = Fixtures.Expected("gpt2");
         var run = expected["generation"]!.AsArray().First(one => one!["name"]!.GetValue<string>() == "greedy_ends_early")!;
         var model = scratch.CopyOf("gpt2");
-        File.WriteAllText(Path.Combine(model, "generation_config.json"), """{"eos_token_id": [83]}""");
+        var configuration = JsonNode.Parse(File.ReadAllText(Path.Combine(model, "config.json")))!;
+        configuration["eos_token_id"] = file == "config.json" ? new JsonArray(83) : 7;
+        File.WriteAllText(Path.Combine(model, "config.json"), configuration.ToJsonString());
+        File.WriteAllText(Path.Combine(model, "generation_config.json"), file == "config.json" ? """{"do_sample": false}""" : """{"eos_token_id": [83]}""");
         var input = scratch.Write("prompts.jsonl", [.. expected["prompts"]!.AsArray().Select(prompt => JsonSerializer.Serialize(new { prompt = prompt!.GetValue<string>() }))]);
         Assert.Equal(ExitCode.Ok, Cli.Run("generate", "--model", model, "--prompts", input, "--output", scratch["out.jsonl"], "--greedy", "--max-new-tokens", "20").Code);
         var rows = Fixtures.Rows(scratch["out.jsonl"]);

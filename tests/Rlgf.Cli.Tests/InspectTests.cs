@@ -17,6 +17,7 @@ public sealed class InspectTests
         Assert.Contains("2 layers × 32, 4 heads, vocabulary 420, context 128", result.Output, StringComparison.Ordinal);
         Assert.Contains("byte-level BPE", result.Output, StringComparison.Ordinal);
         Assert.Contains("EOS <|endoftext|>", result.Output, StringComparison.Ordinal);
+        Assert.Matches(@"end tokens +<\|endoftext\|> \(419\), from generation_config\.json\n", result.Output);
         Assert.Matches("supported +yes\n", result.Output);
         Assert.Matches("chat template +no\n", result.Output);
     }

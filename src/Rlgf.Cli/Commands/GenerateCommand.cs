@@ -39,7 +39,7 @@ internal static class GenerateCommand
         var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
         var command = new Command("generate", CommonOptions.Describe(
             "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
-            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the tokenizer's begin token. A stop text stays in the response. What the model's generation_config.json forces or forbids (forced_bos_token_id, bad_words_ids and the like) applies.",
+            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the model's begin token. A stop text stays in the response. What the model's generation_config.json forces or forbids (forced_bos_token_id, bad_words_ids and the like) applies.",
             "rlgf generate --model assets/policy --prompts prompts.jsonl --output out.jsonl --max-new-tokens 32 --top-p 0.95 --seed 1"))
         {
             model, prompts, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Rlgf.Models;
 using Rlgf.Models.Inspection;
 
 namespace Rlgf.Cli.Commands;
@@ -17,7 +18,7 @@ internal static class InspectCommand
         var path = new Argument<string>("PATH") { Description = "Folder of a model in the Hugging Face format, or a .gguf, .safetensors or .bin file." };
         var json = new Option<bool>("--json") { Description = "Write one JSON object instead of text." };
         var command = new Command("inspect", CommonOptions.Describe(
-            "Says what a model's folder or file holds: family, sizes, type of the numbers, files, tokenizer, chat template, whether it can be used here and if not what keeps it from that, and the memory that it needs. " +
+            "Says what a model's folder or file holds: family, sizes, type of the numbers, files, tokenizer, the tokens that end a text and which file names them, chat template, whether it can be used here and if not what keeps it from that, and the memory that it needs. " +
             "Weights aren't read. To run takes parameters x 4 bytes in float32 or x 2 in bfloat16; to train by AdamW in float32 takes parameters x 4 bytes and trained ones x 12 more (gradients, two moments); what a batch takes comes to that.",
             "rlgf inspect assets/policy"))
         {
@@ -51,6 +52,12 @@ internal static class InspectCommand
         yield return ("parameters", Join(", ", Count(model.Parameters), model.AdapterParameters is { } trained ? $"{Count(trained)} of them the adapter's" : null, model.StoredTypes.Count == 0 ? null : $"stored as {string.Join(", ", stored)}"));
         yield return ("files", string.Join(", ", model.Files.Select(file => $"{file.Name} ({Size(file.Bytes)})")));
         yield return ("tokenizer", model.Tokenizer is { } tokenizer ? Join(", ", $"{tokenizer.Kind}", $"{Count(tokenizer.Vocabulary)} ids", Role("BOS", tokenizer.Bos), Role("EOS", tokenizer.Eos), Role("PAD", tokenizer.Pad)) : "none that can be read");
+        if (model.EndTokens is { } ends)
+        {
+            var tokens = string.Join(", ", ends.Tokens.Select(token => token.Text.Length > 0 ? $"{token.Text} ({token.Id})" : $"({token.Id})"));
+            yield return ("end tokens", ends.From is null ? "none: a text ends only at its limit" : $"{tokens}, from {(ends.From == RoleTokens.Tokenizer ? "the tokenizer" : ends.From)}");
+        }
+
         yield return ("chat template", model.ChatTemplate ? "yes" : "no");
         var memory = model.Memory;
         yield return ("memory to run", Join(

@@ -178,5 +178,16 @@ public sealed class Checkpoint : IDisposable
 /// <summary>How JSON files are written.</summary>
 internal static class JsonFormat
 {
+    private const int MostCharacters = 80;
+
+    private static readonly JsonSerializerOptions Line = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     public static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>A value for a message: on one line, its end cut off where it is long.</summary>
+    public static string Shown(JsonNode? value)
+    {
+        var text = value?.ToJsonString(Line) ?? "null";
+        return text.Length <= MostCharacters ? text : $"{text[..MostCharacters]}…";
+    }
 }

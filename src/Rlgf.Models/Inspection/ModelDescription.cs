@@ -42,6 +42,9 @@ public sealed record ModelDescription
     /// <summary>The tokenizer; null where there is none or it can't be read.</summary>
     public TokenizerDescription? Tokenizer { get; init; }
 
+    /// <summary>What ends a text that the model writes; null for what writes none, and where the ids that are named are none of the model's.</summary>
+    public EndTokens? EndTokens { get; init; }
+
     /// <summary>Whether there is a chat template.</summary>
     public bool ChatTemplate { get; init; }
 
@@ -79,6 +82,11 @@ public sealed record TokenizerDescription(string Kind, int Vocabulary, SpecialTo
 
 /// <summary>A token with a role.</summary>
 public sealed record SpecialToken(int Id, string Text);
+
+/// <summary>The tokens that end a text.</summary>
+/// <param name="Tokens">Any of them does; none where nobody names one.</param>
+/// <param name="From">The file that names them, "tokenizer" where no file of the model does, or a GGUF file's keys; null where nobody names one.</param>
+public sealed record EndTokens(IReadOnlyList<SpecialToken> Tokens, string? From);
 
 /// <summary>The memory that a model needs, in bytes, beside what a batch takes.</summary>
 /// <remarks>

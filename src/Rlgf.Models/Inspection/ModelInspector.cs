@@ -40,7 +40,8 @@ public static class ModelInspector
         var configuration = isAdapter ? Attempt(() => ModelConfiguration.Read(folder), faults) : ModelConfiguration.Read(folder);
         var isClassifier = configuration?.IsClassifier == true;
         var json = configuration?.ToJson();
-        var tokenizer = configuration is null ? null : Attempt(() => TokenizerOf(TextModel.TokenizerFolderOf(folder)), faults);
+        var read = configuration is null ? null : Attempt(() => TokenizerFolder.Load(TextModel.TokenizerFolderOf(folder)), faults);
+        var tokenizer = read is null ? null : TokenizerOf(read, TextModel.TokenizerFolderOf(folder));
         using var checkpoint = configuration is null ? null : Attempt(() => Checkpoint.Open(AdapterFolder.BaseOf(folder)), faults);
         using var adapter = isAdapter ? Attempt(() => AdapterFolder.Open(folder), faults) : null;
         var adapterParameters = adapter?.Entries.Values.Sum(entry => entry.Elements);
@@ -60,6 +61,7 @@ public static class ModelInspector
             StoredTypes = Types(stored),
             Files = FilesOf(folder),
             Tokenizer = tokenizer,
+            EndTokens = configuration is null || isClassifier ? null : Attempt(() => EndsOf(folder, configuration, read), faults),
             ChatTemplate = HasChatTemplate(folder) || (configuration is not null && isAdapter && HasChatTemplate(AdapterFolder.BaseOf(folder))),
             NotSupported = faults,
         };
@@ -74,7 +76,8 @@ public static class ModelInspector
             {
                 var family = ModelFamilies.Of(configuration);
                 using var model = ModelFolder.Build<IDisposable>(
-                    family, configuration, checkpoint, (builder, settings) => settings.IsClassifier ? builder.CreateClassifier(settings, CPU) : builder.CreateLanguageModel(settings, CPU));
+                    family, configuration, checkpoint,
+                    (builder, settings) => settings.IsClassifier ? builder.CreateClassifier(settings, CPU) : builder.CreateLanguageModel(RoleTokens.WithStart(settings, LanguageModelFolder.ReadGenerationSettings(folder)), CPU));
                 var module = model is ILanguageModel language ? language.Module : ((ISequenceClassifier)model).Module;
                 var isAdapter = AdapterFolder.Is(folder);
                 var comesWithAdapter = isAdapter ? AdapterFolder.Brings(folder) : _ => false;
@@ -126,6 +129,7 @@ public static class ModelInspector
             StoredTypes = file.Tensors.Values.GroupBy(tensor => tensor.Type.ToString(), StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Sum(tensor => Shapes.Elements(tensor.Shape)!.Value), StringComparer.Ordinal),
             Files = [new FileSize(Path.GetFileName(path), new FileInfo(path).Length)],
             Tokenizer = tokenizer is null ? null : new TokenizerDescription(tokenizer.Description, tokenizer.Count, Special(tokenizer.BosId, tokenizer.TokenOf), Special(tokenizer.EosId, tokenizer.TokenOf), Special(tokenizer.PadId, tokenizer.TokenOf)),
+            EndTokens = tokenizer is null ? null : new EndTokens([.. tokenizer.EndIds.Select(id => new SpecialToken(id, tokenizer.TokenOf(id)))], tokenizer.EndIds.Count == 0 ? null : "tokenizer.ggml"),
             ChatTemplate = tokenizer?.ChatTemplate is not null,
             NotSupported = faults,
         };
@@ -162,9 +166,16 @@ public static class ModelInspector
             ConfiguredSizes.First(json, ConfiguredSizes.ContextKeys));
     }
 
-    private static TokenizerDescription TokenizerOf(string folder)
+    private static EndTokens EndsOf(string folder, ModelConfiguration configuration, ITokenizer? tokenizer)
     {
-        var tokenizer = TokenizerFolder.Load(folder);
+        var ends = RoleTokens.Ends(
+            LanguageModelFolder.ReadGenerationSettings(folder), new SettingsFile(configuration.Source, configuration.ToJson()), tokenizer, ConfiguredSizes.First(configuration.ToJson(), ["vocab_size"]));
+        var source = ends.Source is { } file && Path.GetDirectoryName(file) == folder.TrimEnd(Path.DirectorySeparatorChar) ? Path.GetFileName(file) : ends.Source;
+        return new EndTokens([.. ends.Ids.Select(id => new SpecialToken(id, tokenizer?.TokenOf(id) ?? ""))], source);
+    }
+
+    private static TokenizerDescription TokenizerOf(ITokenizer tokenizer, string folder)
+    {
         return new TokenizerDescription(TokenizerKind(folder), tokenizer.VocabularySize, Special(tokenizer.BosId, Spelling), Special(tokenizer.EosId, Spelling), Special(tokenizer.PadId, Spelling));
 
         string Spelling(int id) => tokenizer.TokenOf(id) ?? "";

@@ -30,7 +30,8 @@ public static class SupervisedRun
         recipe = (SftRecipe)recipe.Resolved();
         using var model = Start(recipe.Model, recipe.Seed);
         if (recipe.Model is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
-        var separator = model.Tokenizer.EosId ?? throw new InputException("the tokenizer has no end token, which separates texts and ends responses; name one in its tokenizer_config.json");
+        var separator = model.TaughtEnd
+            ?? throw new InputException("neither the model nor its tokenizer has an end token, which separates texts and ends responses; name one as eos_token in tokenizer_config.json");
         var shape = model.Model.Shape;
         var block = recipe.BlockTokens ?? shape.ContextLength;
         if (block > shape.ContextLength) throw new InputException($"block_tokens is {block}: more than {shape.Limits}");

@@ -43,12 +43,12 @@ public static class GgufConversion
 
     private static JsonObject GenerationSettings(GgufTokenizer tokenizer)
     {
-        var ends = new[] { tokenizer.EosId, tokenizer.EndOfTurnId }.OfType<int>().Distinct().ToArray();
+        var ends = tokenizer.EndIds;
         return new JsonObject
         {
             ["_from_model_config"] = true,
             ["bos_token_id"] = tokenizer.BosId,
-            ["eos_token_id"] = ends.Length > 1 ? new JsonArray([.. ends.Select(id => (JsonNode)id)]) : ends.Length == 1 ? ends[0] : null,
+            ["eos_token_id"] = ends.Count > 1 ? new JsonArray([.. ends.Select(id => (JsonNode)id)]) : ends.Count == 1 ? ends[0] : null,
             ["pad_token_id"] = tokenizer.PadId,
         };
     }

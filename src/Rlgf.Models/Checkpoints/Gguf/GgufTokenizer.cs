@@ -77,6 +77,9 @@ internal sealed class GgufTokenizer
     /// <summary>The token that ends a turn, where the file tells it apart from <see cref="EosId"/>.</summary>
     public int? EndOfTurnId => Id("eot_token_id");
 
+    /// <summary>The tokens that end what a model writes: a text or a turn.</summary>
+    public IReadOnlyList<int> EndIds => [.. new[] { EosId, EndOfTurnId }.OfType<int>().Distinct()];
+
     /// <summary>The token that fills up batches.</summary>
     public int? PadId => Id("padding_token_id");
 
