@@ -118,6 +118,17 @@ public sealed class GenerateTests
         Assert.Contains(stop, cut, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--min-new-tokens 9 is more than --max-new-tokens 8", "--min-new-tokens", "9", "--max-new-tokens", "8")]
+    [InlineData("--min-new-tokens 65 is more than --max-new-tokens 64", "--min-new-tokens", "65")]
+    [InlineData("--greedy and --beams are two ways to choose tokens", "--greedy", "--beams", "4")]
+    public void Options_that_contradict_each_other_are_wrong_use(string message, params string[] options)
+    {
+        using var scratch = new Scratch();
+        var input = scratch.Write("prompts.jsonl", """{"prompt": "a"}""");
+        Assert.Contains(message, Cli.Run(["generate", "--model", Fixtures.Model("gpt2"), "--prompts", input, "--output", scratch["out.jsonl"], .. options]).OneErrorLine(ExitCode.WrongUse), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_the_models_own_settings_force_and_forbid_applies()
     {

@@ -68,6 +68,9 @@ internal static class GenerateCommand
 
     private static void CheckOptions(SamplingSettings settings)
     {
+        if (settings.MinNewTokens > settings.MaxNewTokens)
+            throw new UsageException($"--min-new-tokens {settings.MinNewTokens} is more than --max-new-tokens {settings.MaxNewTokens}");
+        if (settings is { Greedy: true, Beams: not null }) throw new UsageException("--greedy and --beams are two ways to choose tokens: use one of them");
         try
         {
             settings.Validate(int.MaxValue);
@@ -75,11 +78,6 @@ internal static class GenerateCommand
         catch (InputException outOfRange)
         {
             throw new UsageException(outOfRange.Message);
-        }
-
-        if (settings.MinNewTokens > settings.MaxNewTokens)
-        {
-            throw new UsageException($"--min-new-tokens {settings.MinNewTokens} is more than --max-new-tokens {settings.MaxNewTokens}");
         }
     }
 

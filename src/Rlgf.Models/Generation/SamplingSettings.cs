@@ -7,7 +7,7 @@ namespace Rlgf.Models.Generation;
 /// How the next token is chosen. Processing order as in transformers: repetition penalty, n-grams and sequences that are forbidden, minimum new tokens, forced tokens, then, when sampling,
 /// temperature, top-k, top-p, min-p, typical-p.
 /// </summary>
-public sealed record SamplingSettings
+public sealed record SamplingSettings : ICheckedSection
 {
     /// <summary>The most tokens written in a row; the row ends there if no end token came.</summary>
     [Limits(AtLeast = 1)]
@@ -72,6 +72,13 @@ public sealed record SamplingSettings
     [Limits(AtLeast = 1)]
     public int BatchRows { get; init; } = 128;
 
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (MinNewTokens > MaxNewTokens) yield return ("min_new_tokens", $"{MinNewTokens} tokens at least and {MaxNewTokens} at most (max_new_tokens) can't both be: lower the one or raise the other");
+        if (Beams is not null && Greedy) yield return ("greedy", "greedy and beams are two ways to choose tokens: use one of them");
+    }
+
     /// <summary>Checks that the settings make sense for a vocabulary.</summary>
     /// <param name="vocabulary">V: ids are below it.</param>
     /// <exception cref="InputException">A setting is out of its range.</exception>
@@ -87,7 +94,7 @@ public sealed record SamplingSettings
         Require(TypicalP is > 0 and <= 1, "typical-p", TypicalP, "above 0 and at most 1 (no limit)");
         Require(NoRepeatNgram >= 0, "length of n-grams that can't be repeated", NoRepeatNgram, "0 (no limit) or more");
         Beams?.Validate();
-        if (Beams is not null && Greedy) throw new InputException("Greedy and beams are two ways to choose tokens: use one of them.");
+        foreach (var (key, problem) in Problems()) throw new InputException($"{key}: {problem}");
         Require(BatchRows > 0, "number of rows in a batch", BatchRows, "1 or more");
         foreach (var end in EndTokens)
         {

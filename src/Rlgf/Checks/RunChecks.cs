@@ -30,6 +30,8 @@ public static class RunChecks
             ReferenceIsPolicy(setup),
             NoKlPenalty(setup.Kl),
             NoRoomForRollIns(setup),
+            NoEndToken(setup),
+            GuideHasNoEnd(setup),
             PhaseThatNeverRuns(setup.Algorithm, setup.Iterations),
             CreditToNobody(setup.Algorithm),
             GapThatIsNeverMeasured(setup.Algorithm),
@@ -79,6 +81,23 @@ public static class RunChecks
     public static Finding? NoRoomForRollIns(TrainingSetup setup) => setup.Sampling.MaxNewTokens < 2 && Phases(setup.Algorithm).Any(phase => phase.RollInProbability > 0)
         ? Error($"responses of {setup.Sampling.MaxNewTokens} token have no room for a roll-in and a roll-out: one of the two losses falls on nothing; allow at least 2")
         : null;
+
+    /// <summary>No token that ends a response, where responses may be of different lengths.</summary>
+    public static Finding? NoEndToken(TrainingSetup setup)
+    {
+        var (most, least) = (setup.Sampling.MaxNewTokens, setup.Sampling.MinNewTokens);
+        if (setup.Sampling.EndTokens.Count > 0 || least >= most) return null;
+        const string Remedy = "name one as eos_token_id in the model's generation_config.json, or as generation.end_tokens in the recipe";
+        if (Parts(setup.Reward).Any(part => part is LengthReward))
+            return Error($"no token ends a response: neither the model nor its tokenizer names one, so that all have {most} tokens and a reward of their length can change nothing; {Remedy}");
+        return Warning($"no token ends a response: neither the model nor its tokenizer names one, so that every response is cut at max_new_tokens, {most}{(least > 0 ? $", and min_new_tokens {least} is without effect" : "")}; {Remedy}");
+    }
+
+    /// <summary>A guide that never ends a response, where the policy does.</summary>
+    public static Finding? GuideHasNoEnd(TrainingSetup setup) =>
+        setup.Guide is LocalModelGuide { Sampling: { EndTokens.Count: 0 } sampling } guide && setup.Sampling.EndTokens.Count > 0 && sampling.MinNewTokens < sampling.MaxNewTokens && Phases(setup.Algorithm).Any(AsksGuide)
+            ? Warning($"no token ends what the guide '{guide.Name}' writes: neither it nor its tokenizer names one, so that its responses are cut at the limit; name one as eos_token_id in its generation_config.json, or as guide.sampling.end_tokens in the recipe")
+            : null;
 
     /// <summary>A schedule that always chooses the same of its two phases.</summary>
     public static Finding? PhaseThatNeverRuns(AlgorithmSettings algorithm, int iterations) => algorithm.Schedule switch

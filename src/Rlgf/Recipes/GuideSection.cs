@@ -1,4 +1,5 @@
 using Rlgf.Models.Generation;
+using Rlgf.Text;
 
 namespace Rlgf.Recipes;
 

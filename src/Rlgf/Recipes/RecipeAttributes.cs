@@ -16,10 +16,3 @@ public sealed class RecipeKindAttribute(string name, Type type) : Attribute
     /// <summary>The derived record.</summary>
     public Type Type { get; } = type;
 }
-
-/// <summary>A section with rules about several keys at once.</summary>
-public interface ICheckedSection
-{
-    /// <summary>What is wrong: the key that it is about, in snake_case, and one line that says what and what to do; empty if nothing is.</summary>
-    IEnumerable<(string Key, string Problem)> Problems();
-}

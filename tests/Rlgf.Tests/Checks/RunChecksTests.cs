@@ -167,6 +167,28 @@ public sealed class RunChecksTests
 
     private static IReward Judge { get; } = new FunctionReward("judge", response => response.Tokens.Length);
 
+    [Fact]
+    public void Without_an_end_token_responses_are_only_cut_and_a_minimum_is_without_effect()
+    {
+        var setup = Sound(Presets.Ppo());
+        var endless = setup with { Sampling = setup.Sampling with { EndTokens = [] } };
+        Finds(Severity.Warning, $"every response is cut at max_new_tokens, {Horizon};", endless);
+        Finds(Severity.Warning, "min_new_tokens 2 is without effect", endless with { Sampling = endless.Sampling with { MinNewTokens = 2 } });
+        Finds(Severity.Error, "a reward of their length can change nothing", endless with { Reward = new WeightedReward([(setup.Reward, 1), (new LengthReward("length", 2), 1)]) });
+        // Responses of one length need no end.
+        Assert.Empty(RunChecks.Before(endless with { Sampling = endless.Sampling with { MinNewTokens = Horizon } }));
+    }
+
+    [Fact]
+    public void A_guide_without_an_end_token_is_a_warning_where_it_writes()
+    {
+        var setup = Sound(Presets.PpoPlusPlus());
+        var guide = (LocalModelGuide)setup.Guide!;
+        var endless = new LocalModelGuide("endless", guide.Model, setup.Tokenizer, setup.Tokenizer, guide.Sampling with { EndTokens = [] });
+        Finds(Severity.Warning, "no token ends what the guide 'endless' writes", setup with { Guide = endless });
+        Assert.Empty(RunChecks.Before(setup with { Guide = endless, Algorithm = Presets.Ppo() }));
+    }
+
     private static void Finds(Severity severity, string part, TrainingSetup setup)
     {
         var findings = RunChecks.Before(setup, Judge);

@@ -47,6 +47,27 @@ public sealed class TrainRecipeTests
         Assert.Contains("{prompt}", message, StringComparison.Ordinal);
     }
 
+    /// <summary>The sections that say how tokens are chosen are held to their own rules, each at its own line.</summary>
+    [Theory]
+    [InlineData("generation", "demo.yaml:6: generation.min_new_tokens: 9 tokens at least and 8 at most (max_new_tokens)")]
+    [InlineData("decoding", "demo.yaml:6: evaluation.decoding.min_new_tokens: 9 tokens at least and 8 at most (max_new_tokens)")]
+    [InlineData("guide", "demo.yaml:6: guide.sampling.min_new_tokens: 9 tokens at least and 8 at most (max_new_tokens)")]
+    [InlineData("greedy", "demo.yaml:6: evaluation.decoding.greedy: greedy and beams are two ways to choose tokens")]
+    public void Settings_of_generation_that_contradict_each_other_are_refused_by_line_and_key(string section, string message)
+    {
+        // Each puts the key that is wrong at line 6.
+        var text = section switch
+        {
+            "generation" => "generation:\n  max_new_tokens: 8\n  min_new_tokens: 9",
+            "guide" => "guide: {kind: model, path: g,\n  sampling: {max_new_tokens: 8,\n  min_new_tokens: 9}}",
+            "decoding" => "evaluation:\n  decoding: {max_new_tokens: 8,\n    min_new_tokens: 9}",
+            _ => "evaluation:\n  decoding: {max_new_tokens: 8, beams: {width: 2},\n    greedy: true}",
+        };
+        var rest = Least.Split('\n').Skip(3).Where(line => !line.StartsWith($"{section}:", StringComparison.Ordinal));
+        var fault = Assert.Throws<InputException>(() => RecipeFile.Parse<TrainRecipe>($"kind: train\nname: demo\nmodel: {{path: m}}\n{text}\n{string.Join('\n', rest)}", "demo.yaml"));
+        Assert.StartsWith(message, fault.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Keys_change_the_preset_on_their_own_axis()
     {
