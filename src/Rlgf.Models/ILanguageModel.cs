@@ -51,6 +51,13 @@ public interface ILanguageModel : IDisposable
         set { }
     }
 
+    /// <summary>What its files hold under another name than the family's own, such as a tied embedding that is stored as the head; one sentence each. Set by whoever loads it.</summary>
+    IReadOnlyList<string> LoadingNotes
+    {
+        get => [];
+        set { }
+    }
+
     /// <summary>Draws fresh weights, as the family does; the seed decides them.</summary>
     void Initialise(ulong seed);
 

@@ -28,6 +28,13 @@ public interface ISequenceClassifier : IDisposable
     /// <returns>[B, C] float32 logits.</returns>
     Tensor Logits(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null);
 
+    /// <summary>What its files hold under another name than the family's own, one sentence each. Set by whoever loads it.</summary>
+    IReadOnlyList<string> LoadingNotes
+    {
+        get => [];
+        set { }
+    }
+
     /// <summary>Draws fresh weights, as the family does; the seed decides them.</summary>
     void Initialise(ulong seed);
 }

@@ -41,9 +41,10 @@ public static class LanguageModelFolder
     {
         var generation = ReadGenerationSettings(folder);
         using var type = precision.OfNewParameters();
-        var model = ModelFolder.Load(
-            folder, (family, configuration) => family.CreateLanguageModel(RoleTokens.WithStart(configuration, generation), device ?? CPU), model => model.Module, sharing?.Module);
+        var (model, notes) = ModelFolder.Load(
+            folder, (family, configuration) => family.CreateLanguageModel(RoleTokens.WithStart(RequireLanguageModel(configuration), generation), device ?? CPU), model => model.Module, sharing?.Module);
         model.GenerationSettings = generation.Settings;
+        model.LoadingNotes = notes;
         return model;
     }
 
@@ -67,6 +68,11 @@ public static class LanguageModelFolder
         else ModelFolder.Save(model.Module, model.Configuration, folder, type, shardBytes);
         AtomicFile.WriteText(Path.Combine(folder, GenerationFile), (model.GenerationSettings ?? GenerationSettingsOf(model.Configuration)).ToJsonString(JsonFormat.Indented));
     }
+
+    /// <summary>Refuses a classifier: its head scores labels, and a head that writes text is not in its files.</summary>
+    private static ModelConfiguration RequireLanguageModel(ModelConfiguration configuration) => configuration.IsClassifier
+        ? throw configuration.Fault("architectures", $"is {configuration.Architecture}, a classifier (a reward model, perhaps), which writes no text: use it as reward or judge or with 'rlgf score', or give the folder of a language model")
+        : configuration;
 
     private static JsonObject GenerationSettingsOf(JsonObject configuration)
     {
@@ -92,7 +98,7 @@ public static class LanguageModelFolder
         }
         catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
+            throw ForeignContent.Fault(path) ?? new InputException($"{path}: can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
         }
     }
 }
@@ -105,8 +111,9 @@ internal static class ModelFolder
     /// <param name="create">Builds a model whose parameters have no values yet.</param>
     /// <param name="moduleOf">The module that holds them.</param>
     /// <param name="sharing">A module with an adapter, whose base may be the folder's too.</param>
+    /// <returns>The model, and what was read under another name than the family's own.</returns>
     /// <exception cref="InputException">A file is missing or malformed, the family isn't known, or the weights don't fit the configuration.</exception>
-    public static TModel Load<TModel>(string folder, Func<IModelFamily, ModelConfiguration, TModel> create, Func<TModel, nn.Module> moduleOf, nn.Module? sharing) where TModel : IDisposable
+    public static (TModel Model, IReadOnlyList<string> Notes) Load<TModel>(string folder, Func<IModelFamily, ModelConfiguration, TModel> create, Func<TModel, nn.Module> moduleOf, nn.Module? sharing) where TModel : IDisposable
     {
         TorchRuntime.Load();
         var configuration = ModelConfiguration.Read(folder);
@@ -125,8 +132,7 @@ internal static class ModelFolder
 
         try
         {
-            LoadWeights(moduleOf(model), configuration, folder, sharing);
-            return model;
+            return (model, LoadWeights(moduleOf(model), configuration, folder, sharing));
         }
         catch
         {
@@ -154,17 +160,20 @@ internal static class ModelFolder
     /// <param name="configuration">The folder's configuration.</param>
     /// <param name="folder">The folder, of a model or of an adapter.</param>
     /// <param name="sharing">A module with an adapter, whose base may be the folder's too.</param>
-    public static void LoadWeights(nn.Module module, ModelConfiguration configuration, string folder, nn.Module? sharing = null)
+    /// <returns>What was read under another name than the family's own, a sentence each.</returns>
+    public static IReadOnlyList<string> LoadWeights(nn.Module module, ModelConfiguration configuration, string folder, nn.Module? sharing = null)
     {
+        IReadOnlyList<string> notes = [];
         var isAdapter = AdapterFolder.Is(folder);
         Func<string, bool> comesWithAdapter = isAdapter ? AdapterFolder.Brings(folder) : _ => false;
         if (sharing is not null && LoraAdapters.ConfigurationOf(sharing)?.BaseFolder == Path.GetFullPath(AdapterFolder.BaseOf(folder)) && ModuleWeights.TryShare(sharing, module, comesWithAdapter))
         {
             // Nothing of the base is left to read.
         }
-        else if (!LoraAdapters.Has(module)) LoadBase(module, configuration, folder, comesWithAdapter);
+        else if (!LoraAdapters.Has(module)) notes = LoadBase(module, configuration, folder, comesWithAdapter);
         else if (!isAdapter) throw new InputException($"{folder}: it holds no adapter, and the model has one: give the folder of an adapter.");
         if (isAdapter) AdapterFolder.Load(module, folder);
+        return notes;
     }
 
     /// <summary>Writes configuration and weights, an adapter's as part of those that it is added to.</summary>
@@ -180,10 +189,10 @@ internal static class ModelFolder
     /// <summary>Writes <c>config.json</c>.</summary>
     public static void SaveConfiguration(JsonObject configuration, string folder) => AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
 
-    private static void LoadBase(nn.Module module, ModelConfiguration configuration, string folder, Func<string, bool> comesWithAdapter)
+    private static IReadOnlyList<string> LoadBase(nn.Module module, ModelConfiguration configuration, string folder, Func<string, bool> comesWithAdapter)
     {
         var family = ModelFamilies.Of(configuration);
         using var checkpoint = Checkpoint.Open(AdapterFolder.BaseOf(folder));
-        ModuleWeights.Load(module, checkpoint, name => family.NameInModule(name, configuration), name => family.MayBeMissing(name) || comesWithAdapter(name));
+        return ModuleWeights.Load(module, checkpoint, StoredNames.Of(family, configuration, comesWithAdapter));
     }
 }

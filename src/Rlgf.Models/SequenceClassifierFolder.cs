@@ -12,6 +12,9 @@ namespace Rlgf.Models;
 /// <summary>Sequence classifiers in the folder layout of Hugging Face: <c>config.json</c>, which names the labels, and <c>model.safetensors</c> (or shards).</summary>
 public static class SequenceClassifierFolder
 {
+    /// <summary>What the names of classes of language models end with.</summary>
+    private static readonly string[] LanguageModelEndings = ["ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM"];
+
     /// <summary>Loads a classifier.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="device">Where; the CPU by default.</param>
@@ -21,8 +24,16 @@ public static class SequenceClassifierFolder
     public static ISequenceClassifier Load(string folder, Device? device = null, Precision precision = Precision.Float32, ILanguageModel? sharing = null)
     {
         using var type = precision.OfNewParameters();
-        return ModelFolder.Load(folder, (family, configuration) => family.CreateClassifier(configuration, device ?? CPU), classifier => classifier.Module, sharing?.Module);
+        var (model, notes) = ModelFolder.Load(folder, (family, configuration) => family.CreateClassifier(RequireClassifier(configuration), device ?? CPU), classifier => classifier.Module, sharing?.Module);
+        model.LoadingNotes = notes;
+        return model;
     }
+
+    /// <summary>Refuses what says of itself that it is a language model; a folder that says nothing is tried.</summary>
+    private static ModelConfiguration RequireClassifier(ModelConfiguration configuration) =>
+        configuration.Architecture is { } name && Array.Exists(LanguageModelEndings, ending => name.EndsWith(ending, StringComparison.Ordinal))
+            ? throw configuration.Fault("architectures", $"is {name}, a language model, which scores no labels: give the folder of a sequence classifier, or begin one on it with 'rlgf classifier train'")
+            : configuration;
 
     /// <summary>Loads a folder's weights into a classifier that exists, so that its optimisers go on working.</summary>
     /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the classifier.</exception>
@@ -73,7 +84,7 @@ public static class SequenceClassifierFolder
         {
             classifier.Initialise(seed);
             var shapes = ModuleWeights.Named(classifier.Module).ToDictionary(named => named.Key, named => named.Value.shape, StringComparer.Ordinal);
-            ModuleWeights.Load(classifier.Module, checkpoint, NameOf, family.IsOfHead);
+            ModuleWeights.Load(classifier.Module, checkpoint, new StoredNames(NameOf) { TiedTo = name => family.TiedTo(name, configuration), MayBeMissing = family.IsOfHead });
             return classifier;
 
             // A head for other labels is no beginning.

@@ -84,6 +84,6 @@ public sealed class InspectTests
         using var scratch = new Scratch();
         Assert.Contains("there is no such folder or file", Cli.Run("inspect", scratch["nowhere"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         Assert.Contains("files of the kind '.TXT' aren't known", Cli.Run("inspect", scratch.Write("a.txt", "x")).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
-        Assert.Contains("b.gguf: it doesn't begin with GGUF", Cli.Run("inspect", scratch.Write("b.gguf", "a text of some length, but no model")).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains("b.gguf: it is text ('a text of some length", Cli.Run("inspect", scratch.Write("b.gguf", "a text of some length, but no model")).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
     }
 }

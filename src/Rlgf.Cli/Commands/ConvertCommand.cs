@@ -59,11 +59,13 @@ internal static class ConvertCommand
         if (isClassifier)
         {
             using var classifier = SequenceClassifierFolder.Load(input);
+            terminal.Tell(input, classifier.LoadingNotes);
             SequenceClassifierFolder.Save(classifier, output, type, shardBytes, mergeAdapter: true);
         }
         else
         {
             using var model = LanguageModelFolder.Load(input);
+            terminal.Tell(input, model.LoadingNotes);
             LanguageModelFolder.Save(model, output, type, shardBytes, mergeAdapter: true);
         }
 

@@ -84,6 +84,7 @@ internal static class GenerateCommand
     private static int Run(string folder, Precision precision, string promptsPath, string output, SamplingSettings settings, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
     {
         using var model = TextModel.Load(folder, precision: precision);
+        terminal.Tell(folder, model.Model.LoadingNotes);
         settings = model.Defaults.ApplyTo(settings) with { EndTokens = model.EndTokens };
         var stop = stopTexts.Length > 0 ? new StopTexts(stopTexts, model.Tokenizer) : null;
         settings.Validate(model.Model.Shape.Vocabulary);

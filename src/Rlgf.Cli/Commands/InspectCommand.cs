@@ -59,6 +59,7 @@ internal static class InspectCommand
         }
 
         yield return ("chat template", model.ChatTemplate ? "yes" : "no");
+        foreach (var note in model.Notes) yield return ("note", note);
         var memory = model.Memory;
         yield return ("memory to run", Join(
             ", ", $"{Size(memory.RunFloat32)} in float32 (parameters × 4 bytes)", $"{Size(memory.RunBfloat16)} in bfloat16 (× 2)", memory.CacheFloat32PerToken is { } cache ? $"and {Size(cache)} for each token of each row in the cache" : null));

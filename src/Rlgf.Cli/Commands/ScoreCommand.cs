@@ -50,6 +50,7 @@ internal static class ScoreCommand
     private static int ScoreByLanguageModel(string folder, Precision precision, string input, string output, bool truncate, Terminal terminal)
     {
         using var model = TextModel.Load(folder, precision: precision);
+        terminal.Tell(folder, model.Model.LoadingNotes);
         var shape = model.Model.Shape;
         var rows = Array.ConvertAll([.. RowInput.ReadAll(input, terminal)], (DataRow row) => Cut(ReadRow(row, model), shape, truncate, row));
         return Score(rows, row => row.Prompt.Length + row.Response.Length, shape.Vocabulary, batch => LogProbs(model.Model, batch), output, terminal);
@@ -58,6 +59,7 @@ internal static class ScoreCommand
     private static int ScoreByClassifier(string folder, Precision precision, string input, string output, bool truncate, Terminal terminal)
     {
         using var classifier = TextClassifier.Load(folder, precision: precision);
+        terminal.Tell(folder, classifier.Model.LoadingNotes);
         var rows = Array.ConvertAll([.. RowInput.ReadAll(input, terminal)], (DataRow row) =>
         {
             var room = classifier.Model.ContextLength;

@@ -46,6 +46,7 @@ internal static class TrainCommand
         }
 
         using var run = new TrainingRun(recipe);
+        terminal.Tell(run.Recipe.Model.Path, run.Policy.Model.LoadingNotes);
         OutputFolder.Require(run.Folder.Path);
         RequireSound(run, terminal);
 

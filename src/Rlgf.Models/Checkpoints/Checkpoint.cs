@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -10,7 +11,7 @@ namespace Rlgf.Models.Checkpoints;
 /// <summary>
 /// The weights of a Hugging Face folder: <c>model.safetensors</c> or the older <c>pytorch_model.bin</c>, or several such files and an index (<c>….index.json</c>) that says what is where.
 /// </summary>
-public sealed class Checkpoint : IDisposable
+public sealed partial class Checkpoint : IDisposable
 {
     private const string SingleFile = "model.safetensors";
     private const string IndexFile = "model.safetensors.index.json";
@@ -19,6 +20,7 @@ public sealed class Checkpoint : IDisposable
 
     private readonly List<ITensorFile> _files = [];
     private readonly Dictionary<string, ITensorFile> _fileOf = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _absent = new(StringComparer.Ordinal);
 
     private Checkpoint(string folder) => Folder = folder;
 
@@ -30,6 +32,13 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The files that hold them.</summary>
     public IReadOnlyList<string> Files => [.. _files.Select(file => file.Path)];
+
+    /// <summary>Tensors that an index lists and no file holds, with the shard that it names: where weights are tied, some indices list all names of what is stored once.</summary>
+    public IReadOnlyDictionary<string, string> Absent => _absent;
+
+    /// <summary>Names that safetensors files give to tensors that they hold under another name, and that name: what was saved as one tensor is stored once, the rest in <c>__metadata__</c>.</summary>
+    public IReadOnlyDictionary<string, string> SameAs => _files.OfType<SafetensorsFile>().SelectMany(file => file.Metadata)
+        .Where(pair => !_fileOf.ContainsKey(pair.Key) && _fileOf.ContainsKey(pair.Value)).DistinctBy(pair => pair.Key).ToDictionary(StringComparer.Ordinal);
 
     /// <summary>Opens a folder's weights; safetensors where both formats are there.</summary>
     /// <exception cref="InputException">There are none, or they are malformed.</exception>
@@ -43,7 +52,7 @@ public sealed class Checkpoint : IDisposable
             else if (checkpoint.Has(IndexFile)) checkpoint.AddShards(IndexFile, SafetensorsFile.Open);
             else if (checkpoint.Has(PyTorchSingleFile)) checkpoint.Add(PyTorchFile.Open(checkpoint.PathOf(PyTorchSingleFile)));
             else if (checkpoint.Has(PyTorchIndexFile)) checkpoint.AddShards(PyTorchIndexFile, PyTorchFile.Open);
-            else throw NoWeights(folder);
+            else if (!checkpoint.AddShardsWithoutIndex()) throw NoWeights(folder);
             return checkpoint;
         }
         catch
@@ -121,6 +130,8 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Names what is there instead of weights that can be read.</summary>
     private static InputException NoWeights(string folder)
     {
+        if (Directory.EnumerateFiles(folder, "consolidated*").Select(Path.GetFileName).FirstOrDefault() is { } original)
+            return new InputException($"{folder}: {original} has the weights in their maker's own form, under other names; take the model in the Hugging Face format (config.json and {SingleFile} or its shards).");
         string[] others = ["*.gguf", "*.bin", "*.pt", "*.pth", "*.safetensors", "*.h5", "*.msgpack", "*.onnx"];
         var other = others.SelectMany(pattern => Directory.EnumerateFiles(folder, pattern)).Select(Path.GetFileName).FirstOrDefault();
         var what = $"{folder}: there are no weights ({SingleFile}, {PyTorchSingleFile}, or an index of such files)";
@@ -156,8 +167,32 @@ public sealed class Checkpoint : IDisposable
 
         foreach (var (tensor, shard) in map)
         {
-            if (!_fileOf.TryGetValue(tensor, out var file) || Path.GetFileName(file.Path) != shard) throw new InputException($"{path}: '{tensor}' is not in {shard}, where the index has it.");
+            if (!_fileOf.TryGetValue(tensor, out var file)) _absent.Add(tensor, shard!);
+            else if (Path.GetFileName(file.Path) != shard) throw new InputException($"{path}: '{tensor}' is not in {shard}, where the index has it, but in {Path.GetFileName(file.Path)}; download the index again.");
         }
+    }
+
+    /// <summary>
+    /// Opens shards whose index is missing: their names say how many there are, and they name their tensors themselves, so that a whole set of them needs no index.
+    /// </summary>
+    /// <returns>Whether there are shards.</returns>
+    private bool AddShardsWithoutIndex()
+    {
+        var shards = Directory.EnumerateFiles(Folder).Order(StringComparer.Ordinal).Select(path => ShardName().Match(Path.GetFileName(path))).Where(match => match.Success).ToArray();
+        if (shards.Length == 0) return false;
+        var first = shards[0];
+        var (stem, last, ending) = (first.Groups["stem"].Value, first.Groups["count"].Value, first.Groups["ending"].Value);
+        var isSafetensors = ending == "safetensors";
+        var count = int.Parse(last, CultureInfo.InvariantCulture);
+        for (var shard = 1; shard <= count; shard++)
+        {
+            var name = $"{stem}-{shard.ToString(CultureInfo.InvariantCulture).PadLeft(last.Length, '0')}-of-{last}.{ending}";
+            if (!Has(name))
+                throw new InputException($"{PathOf(name)}: the file is missing: {first.Value} is one of {count} shards, and their index ({(isSafetensors ? IndexFile : PyTorchIndexFile)}) is missing too; copy or download the whole folder.");
+            Add(isSafetensors ? SafetensorsFile.Open(PathOf(name)) : PyTorchFile.Open(PathOf(name)));
+        }
+
+        return true;
     }
 
     /// <summary>Which file each tensor is in.</summary>
@@ -170,9 +205,13 @@ public sealed class Checkpoint : IDisposable
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: it isn't an index of shards: {failure.Message}", failure);
+            throw ForeignContent.Fault(path) ?? new InputException($"{path}: it isn't an index of shards: {failure.Message}", failure);
         }
     }
+
+    // No more than 99,999 shards: a name must not make a loop long.
+    [GeneratedRegex(@"^(?<stem>model|pytorch_model)-\d{1,5}-of-(?<count>\d{1,5})\.(?<ending>safetensors|bin)$", RegexOptions.CultureInvariant)]
+    private static partial Regex ShardName();
 }
 
 /// <summary>How JSON files are written.</summary>

@@ -37,8 +37,12 @@ internal sealed unsafe class MappedFile : IDisposable
             // The stream's length and not the path's, which in a hub's cache is that of a link.
             var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             var length = stream.Length;
-            if (length >= atLeast) return new MappedFile(path, length, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
+            Span<byte> start = stackalloc byte[ForeignContent.Enough];
+            start = start[..stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)];
+            var foreign = ForeignContent.DescribeInBinary(start);
+            if (foreign is null && length >= atLeast) return new MappedFile(path, length, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
             stream.Dispose();
+            if (foreign is not null) throw new InputException($"{path}: {foreign}.");
             throw new InputException($"{path}: it has {length} bytes, too few for {kind}; copy or download it again.");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)

@@ -48,6 +48,7 @@ public sealed class ModelConfiguration
         }
         catch (Exception failure) when (failure is JsonException)
         {
+            if (ForeignContent.Fault(path) is { } foreign) throw foreign;
             throw new InputException($"{path}: it isn't valid JSON: {failure.Message.ReplaceLineEndings(" ")}", failure);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)

@@ -11,40 +11,15 @@ internal static class ModuleWeights
     /// <summary>Fills a module's parameters from a checkpoint; every one must be there in the right shape, and nothing else.</summary>
     /// <param name="module">Parameters under the names of the checkpoint format.</param>
     /// <param name="checkpoint">The weights.</param>
-    /// <param name="nameInModule">Maps a stored name to the module's name for it; null for what the family may ignore (buffers, tied copies).</param>
-    /// <param name="mayBeMissing">Whether a parameter by the module's name for it may stay as it is where the checkpoint has none; null for none.</param>
-    /// <exception cref="InputException">Lists all names that are missing or unexpected and all wrong shapes; nothing is copied then.</exception>
-    public static void Load(nn.Module module, Checkpoint checkpoint, Func<string, string?> nameInModule, Func<string, bool>? mayBeMissing = null)
+    /// <param name="names">How its names are read.</param>
+    /// <returns>What was read under another name than the family's own, a sentence each.</returns>
+    /// <exception cref="InputException">Names that are missing or unexpected, and wrong shapes, nothing is copied then; or tied tensors that differ.</exception>
+    public static IReadOnlyList<string> Load(nn.Module module, Checkpoint checkpoint, StoredNames names)
     {
-        foreach (var (parameter, source) in Match(module, checkpoint, nameInModule, mayBeMissing)) checkpoint.CopyTo(source, parameter);
-    }
-
-    /// <summary>Which stored tensor each of a module's parameters is filled from.</summary>
-    /// <inheritdoc cref="Load"/>
-    public static IReadOnlyList<(Tensor Parameter, string StoredName)> Match(nn.Module module, Checkpoint checkpoint, Func<string, string?> nameInModule, Func<string, bool>? mayBeMissing = null)
-    {
-        var stored = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var name in checkpoint.Names)
-        {
-            if (nameInModule(name) is { } target && !stored.TryAdd(target, name))
-                throw new InputException($"{checkpoint.Folder}: '{name}' and '{stored[target]}' are both '{target}'; keep one of them.");
-        }
-
-        var faults = new List<string>();
-        var matches = new List<(Tensor, string)>();
-        foreach (var (name, parameter) in Named(module))
-        {
-            if (!stored.Remove(name, out var source))
-            {
-                if (mayBeMissing?.Invoke(name) != true) faults.Add($"'{name}' is missing");
-            }
-            else if (!checkpoint.Entry(source).Shape.SequenceEqual(parameter.shape))
-                faults.Add($"'{name}' has the shape {Shapes.Format(checkpoint.Entry(source).Shape)} where config.json asks for {Shapes.Format(parameter.shape)}");
-            else matches.Add((parameter, source));
-        }
-
-        faults.AddRange(stored.Values.Order(StringComparer.Ordinal).Select(name => $"'{name}' is unexpected"));
-        return faults.Count == 0 ? matches : throw new InputException($"{checkpoint.Folder}: the weights don't fit config.json: {string.Join("; ", faults)}.");
+        var matches = WeightMatching.Match(module, checkpoint, names);
+        foreach (var (_, parameter, source) in matches.Pairs) checkpoint.CopyTo(source, parameter);
+        WeightMatching.RequireEqualCopies(checkpoint, matches);
+        return matches.Notes;
     }
 
     /// <summary>

@@ -102,7 +102,13 @@ public sealed class SafetensorsFile : ITensorFile
     private void ReadEntry(string name, JsonElement json)
     {
         var typeName = json.GetProperty("dtype").GetString();
-        if (StoredTypes.Parse(typeName) is not { } type) throw Fault($"'{name}' is of the type {typeName}, which this program doesn't read");
+        if (StoredTypes.Parse(typeName) is not { } type)
+        {
+            var what = $"'{name}' is of the type {typeName}, which isn't read";
+            throw StoredTypes.AdviceFor(typeName) is { } advice ? new InputException($"{Path}: {what}: {advice}.") : Fault(what);
+        }
+
+
         var shape = json.GetProperty("shape").EnumerateArray().Select(item => item.GetInt64()).ToArray();
         var offsets = json.GetProperty("data_offsets").EnumerateArray().Select(item => item.GetInt64()).ToArray();
         if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0]) throw Fault($"'{name}' has impossible offsets {Shapes.Format(offsets)}");

@@ -30,6 +30,11 @@ internal static class StoredTypes
         return null;
     }
 
+    /// <summary>What to do about a type that isn't read, where it is a known one: numbers of 8 bits and fewer mean nothing without the scales that stand beside them.</summary>
+    public static string? AdviceFor(string? name) => name is not null && (name.StartsWith("F8_", StringComparison.Ordinal) || name.StartsWith("F6_", StringComparison.Ordinal) || name.StartsWith("F4", StringComparison.Ordinal))
+        ? "the weights are quantised; take the model's original ones (bfloat16, float16 or float32)"
+        : name is "U16" or "U32" or "U64" or "C64" ? "no model's weights are of it here; take the model's original ones (bfloat16, float16 or float32)" : null;
+
     /// <summary>Its name in safetensors headers.</summary>
     public static string NameOf(ScalarType type) => Entry(type).Name;
 

@@ -38,6 +38,8 @@ internal sealed class CausalLanguageModel : ILanguageModel
 
     public JsonObject? GenerationSettings { get; set; }
 
+    public IReadOnlyList<string> LoadingNotes { get; set; } = [];
+
     public Tensor ResponseStates(IReadOnlyList<TokenRow> rows)
     {
         using var scope = NewDisposeScope();

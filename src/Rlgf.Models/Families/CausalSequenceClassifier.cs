@@ -35,6 +35,8 @@ internal sealed class CausalSequenceClassifier : ISequenceClassifier
 
     public nn.Module Module => (nn.Module)_transformer;
 
+    public IReadOnlyList<string> LoadingNotes { get; set; } = [];
+
     public JsonObject Configuration => (JsonObject)_configuration.DeepClone();
 
     public Tensor Logits(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null)

@@ -31,6 +31,13 @@ internal interface IModelFamily
     /// <summary>What the modules call a tensor of a file; null for one to be ignored (buffers, copies of tied weights).</summary>
     string? NameInModule(string nameInFile, ModelConfiguration configuration);
 
+    /// <summary>
+    /// The parameter, by the module's name for it, whose numbers a stored tensor has too, where the family ties weights; null for a tensor that is tied to none. A file holds tied weights once,
+    /// under any of their names: transformers leaves out all but the embedding's, safetensors itself keeps the name that comes first in the alphabet.
+    /// </summary>
+    /// <remarks>A head that the configuration doesn't tie is never one of them.</remarks>
+    string? TiedTo(string nameInFile, ModelConfiguration configuration) => null;
+
     /// <summary>Whether it has language models: encoders have none.</summary>
     bool WritesText => true;
 

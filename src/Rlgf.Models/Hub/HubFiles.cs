@@ -46,5 +46,5 @@ internal static class HubFiles
 
     private static bool Fits(string name, string pattern) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
 
-    private static string List(IReadOnlyList<string> names) => names.Count <= 20 ? string.Join(", ", names) : $"{string.Join(", ", names.Take(20))} and {names.Count - 20} more";
+    private static string List(IReadOnlyList<string> names) => NameList.Of(names, most: 20);
 }

@@ -48,6 +48,9 @@ public sealed record ModelDescription
     /// <summary>Whether there is a chat template.</summary>
     public bool ChatTemplate { get; init; }
 
+    /// <summary>What is read under another name than the family's own, such as a tied embedding that is stored as the head; one sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>What keeps it from being used here, one sentence each; none where it can be.</summary>
     public required IReadOnlyList<string> NotSupported { get; init; }
 

@@ -34,7 +34,7 @@ public static class ModelInspector
 
     private static ModelDescription InspectFolder(string folder)
     {
-        var faults = new List<string>();
+        var (faults, notes) = (new List<string>(), new List<string>());
         var isAdapter = AdapterFolder.Is(folder);
         // Of an adapter something can be said without its base; of a model nothing without its configuration.
         var configuration = isAdapter ? Attempt(() => ModelConfiguration.Read(folder), faults) : ModelConfiguration.Read(folder);
@@ -56,19 +56,20 @@ public static class ModelInspector
             Base = isAdapter ? TextOf(ReadJson(Path.Combine(folder, AdapterFolder.ConfigurationFile)), "base_model_name_or_path") : null,
             Labels = isClassifier ? Attempt(configuration!.Labels, faults) : null,
             Sizes = json is null ? null : SizesOf(json),
-            Parameters = (checkpoint is null ? 0 : Parameters(folder, configuration!, checkpoint, tokenizer, faults)) + (adapterParameters ?? 0),
+            Parameters = (checkpoint is null ? 0 : Parameters(folder, configuration!, checkpoint, tokenizer, faults, notes)) + (adapterParameters ?? 0),
             AdapterParameters = isAdapter ? adapterParameters ?? 0 : null,
             StoredTypes = Types(stored),
             Files = FilesOf(folder),
             Tokenizer = tokenizer,
             EndTokens = configuration is null || isClassifier ? null : Attempt(() => EndsOf(folder, configuration, read), faults),
             ChatTemplate = HasChatTemplate(folder) || (configuration is not null && isAdapter && HasChatTemplate(AdapterFolder.BaseOf(folder))),
+            Notes = notes,
             NotSupported = faults,
         };
     }
 
     /// <summary>Builds the model without values, which takes no memory, and compares it with what is stored: that finds whatever loading it would. Gives the parameters of the model itself, without an adapter's.</summary>
-    private static long Parameters(string folder, ModelConfiguration configuration, Checkpoint checkpoint, TokenizerDescription? tokenizer, List<string> faults)
+    private static long Parameters(string folder, ModelConfiguration configuration, Checkpoint checkpoint, TokenizerDescription? tokenizer, List<string> faults, List<string> notes)
     {
         var all = checkpoint.Names.Sum(name => checkpoint.Entry(name).Elements);
         return Attempt(
@@ -81,11 +82,12 @@ public static class ModelInspector
                 var module = model is ILanguageModel language ? language.Module : ((ISequenceClassifier)model).Module;
                 var isAdapter = AdapterFolder.Is(folder);
                 var comesWithAdapter = isAdapter ? AdapterFolder.Brings(folder) : _ => false;
-                var matches = ModuleWeights.Match(module, checkpoint, name => family.NameInModule(name, configuration), name => family.MayBeMissing(name) || comesWithAdapter(name));
+                var matches = WeightMatching.Match(module, checkpoint, StoredNames.Of(family, configuration, comesWithAdapter));
+                notes.AddRange(matches.Notes);
                 if (isAdapter) AdapterFolder.Load(module, folder);
                 if (tokenizer is not null && model is ILanguageModel { Shape.Vocabulary: var vocabulary } && tokenizer.Vocabulary > vocabulary)
                     faults.Add($"the tokenizer has {tokenizer.Vocabulary} ids and the model embeddings for {vocabulary}");
-                return (long?)matches.Sum(match => checkpoint.Entry(match.StoredName).Elements);
+                return (long?)matches.Pairs.Sum(match => checkpoint.Entry(match.StoredName).Elements);
             },
             faults) ?? all;
     }

@@ -143,7 +143,7 @@ internal static class AdapterFolder
         }
         catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
+            throw ForeignContent.Fault(path) ?? new InputException($"{path}: can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
         }
     }
 }

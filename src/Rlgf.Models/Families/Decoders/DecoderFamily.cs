@@ -46,6 +46,12 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
         return belowRoot.Contains(FirstLevel(nameInFile), StringComparer.Ordinal) ? $"{root}.{nameInFile}" : nameInFile;
     }
 
+    public string? TiedTo(string nameInFile, ModelConfiguration configuration)
+    {
+        var settings = Read(configuration);
+        return settings.TiedHead && nameInFile == $"{settings.Names.Head}.weight" ? $"{settings.Names.Trunk}.{settings.Names.TokenEmbedding}.weight" : null;
+    }
+
     private DecoderSettings Read(ModelConfiguration configuration)
     {
         configuration.RequireFlag("add_cross_attention", false);

@@ -38,12 +38,22 @@ internal sealed class BartFamily : IModelFamily
     public string? NameInModule(string nameInFile, ModelConfiguration configuration)
     {
         // Copies of the embedding, and version numbers of old files.
-        var name = nameInFile.Split('.')[0] is "shared" or "encoder" or "decoder" ? $"model.{nameInFile}" : nameInFile;
+        var name = InTrunk(nameInFile);
         if (name is "model.encoder.embed_tokens.weight" or "model.decoder.embed_tokens.weight" or "model.encoder.version" or "model.decoder.version") return null;
         // A classifier that was made from a language model may still hold its head.
         if (configuration.IsClassifier && name is ("lm_head.weight" or LogitsBias)) return null;
         return name == "lm_head.weight" && configuration.Flag("tie_word_embeddings", formatDefault: true) ? null : name;
     }
+
+    public string? TiedTo(string nameInFile, ModelConfiguration configuration) => InTrunk(nameInFile) switch
+    {
+        "model.decoder.embed_tokens.weight" or "model.encoder.embed_tokens.weight" => BartModule.SharedEmbedding,
+        "lm_head.weight" when configuration.Flag("tie_word_embeddings", formatDefault: true) => BartModule.SharedEmbedding,
+        _ => null,
+    };
+
+    /// <summary>The trunk alone, as it is saved without a head, has no name itself.</summary>
+    private static string InTrunk(string nameInFile) => nameInFile.Split('.')[0] is "shared" or "encoder" or "decoder" ? $"model.{nameInFile}" : nameInFile;
 
     // Files of the model without its head have none.
     public bool MayBeMissing(string nameInModule) => nameInModule == LogitsBias;

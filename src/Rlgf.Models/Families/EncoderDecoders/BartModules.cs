@@ -10,6 +10,9 @@ namespace Rlgf.Models.Families.EncoderDecoders;
 /// <summary>BART with a head that scores the vocabulary, <c>BartForConditionalGeneration</c>, or labels, <c>BartForSequenceClassification</c>. A tied head is the embedding's own parameter.</summary>
 internal sealed class BartModule : nn.Module, IEncoderDecoder
 {
+    /// <summary>The name of the embedding, which encoder, decoder and a tied head all use.</summary>
+    public const string SharedEmbedding = "model.shared.weight";
+
     private readonly BartSettings _settings;
     private readonly Embedding _embedding;
     private readonly BartStack _encoder;

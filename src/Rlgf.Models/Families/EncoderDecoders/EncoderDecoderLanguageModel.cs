@@ -41,6 +41,8 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
 
     public JsonObject? GenerationSettings { get; set; }
 
+    public IReadOnlyList<string> LoadingNotes { get; set; } = [];
+
     /// <summary>What the decoder itself is: its start token takes one place more than the response.</summary>
     private LanguageModelShape DecoderShape => new(Shape.Vocabulary, Shape.Width, Shape.ContextLength == int.MaxValue ? int.MaxValue : Shape.ContextLength + 1);
 

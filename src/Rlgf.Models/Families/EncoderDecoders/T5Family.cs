@@ -35,8 +35,7 @@ internal sealed class T5Family : IModelFamily
 
     public string? NameInModule(string nameInFile, ModelConfiguration configuration)
     {
-        // A classifier's trunk has a name; that of a language model, which it may have been made from, has none.
-        var inTrunk = configuration.IsClassifier && nameInFile.StartsWith(T5Module.Trunk, StringComparison.Ordinal) ? nameInFile[T5Module.Trunk.Length..] : nameInFile;
+        var inTrunk = InTrunk(nameInFile, configuration);
 
         // Copies of the embedding, and a bias that the first uploads hold and no version ever used.
         if (inTrunk is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight" or "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight") return null;
@@ -44,6 +43,21 @@ internal sealed class T5Family : IModelFamily
         if (inTrunk == "lm_head.weight") return null;
         return inTrunk.StartsWith("classification_head.", StringComparison.Ordinal) ? inTrunk : T5Module.Trunk + inTrunk;
     }
+
+    public string? TiedTo(string nameInFile, ModelConfiguration configuration)
+    {
+        var embedding = configuration.IsClassifier ? $"{T5Module.Trunk}shared.weight" : "shared.weight";
+        return InTrunk(nameInFile, configuration) switch
+        {
+            "decoder.embed_tokens.weight" or "encoder.embed_tokens.weight" => embedding,
+            "lm_head.weight" when T5Settings.HasTiedHead(configuration) => embedding,
+            _ => null,
+        };
+    }
+
+    /// <summary>A classifier's trunk has a name; that of a language model, which it may have been made from, has none.</summary>
+    private static string InTrunk(string nameInFile, ModelConfiguration configuration) =>
+        configuration.IsClassifier && nameInFile.StartsWith(T5Module.Trunk, StringComparison.Ordinal) ? nameInFile[T5Module.Trunk.Length..] : nameInFile;
 }
 
 /// <summary>What the modules need to know, read from <c>config.json</c>.</summary>

@@ -24,11 +24,11 @@ internal sealed class BertFamily : IModelFamily
 
     /// <summary>BERT.</summary>
     public static BertFamily Bert { get; } =
-        new("bert", "BertForSequenceClassification", new EncoderNames("bert", "encoder.layer", Layer, "bert.pooler.dense", "classifier", tanh), countsPositionsAfterPad: false);
+        new("bert", "BertForSequenceClassification", new EncoderNames("bert", "encoder.layer", Layer, "bert.pooler.dense", "classifier", tanh, "cls.predictions.decoder.weight"), countsPositionsAfterPad: false);
 
     /// <summary>RoBERTa.</summary>
     public static BertFamily Roberta { get; } =
-        new("roberta", "RobertaForSequenceClassification", new EncoderNames("roberta", "encoder.layer", Layer, "classifier.dense", "classifier.out_proj", tanh), countsPositionsAfterPad: true);
+        new("roberta", "RobertaForSequenceClassification", new EncoderNames("roberta", "encoder.layer", Layer, "classifier.dense", "classifier.out_proj", tanh, "lm_head.decoder.weight"), countsPositionsAfterPad: true);
 
     public string ModelType { get; }
 
@@ -46,6 +46,8 @@ internal sealed class BertFamily : IModelFamily
     }
 
     public string? NameInModule(string nameInFile, ModelConfiguration configuration) => EncoderNaming.NameInModule(nameInFile, _names);
+
+    public string? TiedTo(string nameInFile, ModelConfiguration configuration) => EncoderNaming.TiedTo(nameInFile, _names, configuration);
 
     public bool WritesText => false;
 

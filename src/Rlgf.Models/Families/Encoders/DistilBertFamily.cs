@@ -16,7 +16,8 @@ internal sealed class DistilBertFamily : IModelFamily
             "ffn.lin1", "ffn.lin2", "output_layer_norm"),
         "pre_classifier",
         "classifier",
-        x => nn.functional.relu(x));
+        x => nn.functional.relu(x),
+        "vocab_projector.weight");
 
     // Its configuration has no key for it.
     private const double Epsilon = 1e-12;
@@ -52,6 +53,8 @@ internal sealed class DistilBertFamily : IModelFamily
     }
 
     public string? NameInModule(string nameInFile, ModelConfiguration configuration) => EncoderNaming.NameInModule(nameInFile, Names);
+
+    public string? TiedTo(string nameInFile, ModelConfiguration configuration) => EncoderNaming.TiedTo(nameInFile, Names, configuration);
 
     public bool WritesText => false;
 

@@ -41,6 +41,8 @@ internal sealed class EncoderClassifier : ISequenceClassifier
 
     public nn.Module Module => _module;
 
+    public IReadOnlyList<string> LoadingNotes { get; set; } = [];
+
     public JsonObject Configuration => (JsonObject)_configuration.DeepClone();
 
     public Tensor Logits(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null)

@@ -23,7 +23,8 @@ internal sealed record EncoderSettings(int Vocabulary, int Positions, int Segmen
 /// <param name="HeadInner">The head's first product.</param>
 /// <param name="HeadOuter">The head's second product, one row for each label.</param>
 /// <param name="HeadActivation">Between the two.</param>
-internal sealed record EncoderNames(string Trunk, string Layers, PostNormNames Layer, string HeadInner, string HeadOuter, Func<Tensor, Tensor> HeadActivation);
+/// <param name="TiedHead">The weight of the head that fills gaps which is the embedding's: a file may have it in the embedding's place.</param>
+internal sealed record EncoderNames(string Trunk, string Layers, PostNormNames Layer, string HeadInner, string HeadOuter, Func<Tensor, Tensor> HeadActivation, string TiedHead);
 
 /// <summary>A BERT-like encoder (Devlin et al. 2019) with a head that scores labels from the state of the first token.</summary>
 internal sealed class EncoderClassifierModule : nn.Module

@@ -26,6 +26,10 @@ internal static class EncoderNaming
         return name.StartsWith($"{trunk}.pooler.", StringComparison.Ordinal) && !IsOfHead(name, names) ? null : name;
     }
 
+    /// <summary>As <see cref="IModelFamily.TiedTo"/>: the head that fills gaps ends in the embedding.</summary>
+    public static string? TiedTo(string nameInFile, EncoderNames names, ModelConfiguration configuration) =>
+        nameInFile == names.TiedHead && configuration.Flag("tie_word_embeddings", formatDefault: true) ? $"{names.Trunk}.embeddings.word_embeddings.weight" : null;
+
     /// <summary>As <see cref="IModelFamily.IsOfHead"/>.</summary>
     public static bool IsOfHead(string nameInModule, EncoderNames names) =>
         nameInModule.StartsWith($"{names.HeadInner}.", StringComparison.Ordinal) || nameInModule.StartsWith($"{names.HeadOuter}.", StringComparison.Ordinal);
