@@ -7,8 +7,8 @@ public static class TokenizerFolder
 {
     /// <summary>
     /// Reads <c>tokenizer.json</c> or, where there is none, a sentencepiece model (<c>spiece.model</c> of T5, <c>tokenizer.model</c> of Llama), <c>vocab.json</c>
-    /// with <c>merges.txt</c> (GPT-2, RoBERTa, BART, Qwen 2) or <c>vocab.txt</c> (BERT); the tokens with a role come from <c>tokenizer_config.json</c> or
-    /// <c>special_tokens_map.json</c>.
+    /// with <c>merges.txt</c> (GPT-2, RoBERTa, BART, Qwen 2) or <c>vocab.txt</c> (BERT); added tokens and tokens with a role come from <c>tokenizer_config.json</c>,
+    /// <c>special_tokens_map.json</c> and <c>added_tokens.json</c> too.
     /// </summary>
     /// <exception cref="InputException">A file is missing or broken, or asks for something that isn't supported; the message names the file and the key.</exception>
     public static ITokenizer Load(string folder) => Build(TokenizerFiles.Read(folder));
@@ -29,13 +29,14 @@ public static class TokenizerFolder
         return new TokenizerPipeline(
             parts with
             {
+                SplitsSpecialTokens = configuration.SplitsSpecialTokens,
                 BosId = IdOf("bos_token"),
                 EosId = IdOf("eos_token"),
                 PadId = IdOf("pad_token") ?? parts.PadId,
             },
             files);
 
-        int? IdOf(string role) => configuration.IdOf(role, token => IdOfToken(parts, token), defaults(role));
+        int? IdOf(string role) => IdOfRole(role, parts, configuration, defaults);
     }
 
     /// <summary>Reads the parts from the files that are there.</summary>
@@ -46,7 +47,7 @@ public static class TokenizerFolder
     {
         defaults = _ => null;
         if (files.Has(TokenizerFiles.Tokenizer))
-            return TokenizerJson.Read(JsonPart.Parse(files.PathOf(TokenizerFiles.Tokenizer), files[TokenizerFiles.Tokenizer]), configuration.Flag("add_prefix_space"), configuration.CleansUp);
+            return TokenizerJson.Read(files, configuration);
 
         foreach (var name in (string[])[TokenizerFiles.SentencePieces, TokenizerFiles.OtherSentencePieces])
         {
@@ -85,9 +86,9 @@ public static class TokenizerFolder
 
         TemplatePart[] Bos(int type) => configuration.AddsBos ? [Token("bos_token", type)] : [];
         TemplatePart[] Eos(int type) => configuration.AddsEos ? [Token("eos_token", type)] : [];
-        TemplatePart Token(string role, int type) => PostProcessorReader.Special([configuration.IdOf(role, token => IdOfToken(parts, token), defaults(role)) ?? throw configuration.Lacks(role)], type);
+        TemplatePart Token(string role, int type) => PostProcessorReader.Special([IdOfRole(role, parts, configuration, defaults) ?? throw configuration.Lacks(role)], type);
     }
 
-    private static int? IdOfToken(TokenizerParts parts, string token) =>
-        parts.AddedTokens.FirstOrDefault(added => added.Content == token)?.Id ?? (parts.Model.Vocabulary.TryGetValue(token, out var id) ? id : null);
+    private static int? IdOfRole(string role, TokenizerParts parts, TokenizerConfiguration configuration, Func<string, string?> defaults) =>
+        configuration.TokenOf(role, defaults(role)) is { } content ? parts.AddedTokens.FirstOrDefault(added => added.Content == content)?.Id : null;
 }

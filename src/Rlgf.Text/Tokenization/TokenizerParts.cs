@@ -11,6 +11,9 @@ internal sealed record TokenizerParts
     /// <summary>Tokens that are found in the text itself.</summary>
     public required IReadOnlyList<AddedToken> AddedTokens { get; init; }
 
+    /// <summary>Whether the special ones among them are not looked for, so that their names are plain text.</summary>
+    public bool SplitsSpecialTokens { get; init; }
+
     /// <summary>Rewrites the text between added tokens, if anything does.</summary>
     public INormalizer? Normalizer { get; init; }
 

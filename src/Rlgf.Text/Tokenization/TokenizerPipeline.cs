@@ -21,8 +21,8 @@ internal sealed class TokenizerPipeline : ITokenizer
     {
         _parts = parts;
         _files = files;
-        _addedTokens = new AddedTokenCutter(parts.AddedTokens, parts.Normalizer);
         _addedTokensButSpecial = new AddedTokenCutter([.. parts.AddedTokens.Where(token => !token.IsSpecial)], parts.Normalizer);
+        _addedTokens = parts.SplitsSpecialTokens ? _addedTokensButSpecial : new AddedTokenCutter(parts.AddedTokens, parts.Normalizer);
         _modelWithoutSpecial = new(() => parts.Model.Without(parts.AddedTokens.Where(token => token.IsSpecial).Select(token => token.Id).ToHashSet()));
 
         _ids = new Dictionary<string, int>(parts.Model.Vocabulary, StringComparer.Ordinal);

@@ -164,9 +164,9 @@ public sealed class PipelineStepTests
         json["normalizer"] = null;
         json["post_processor"] = null;
         json["pre_tokenizer"] = JsonNode.Parse(preTokenizer);
-        json["model"]!["vocab"] = new JsonArray([.. tokens.Distinct().Prepend("<unk>").Select((token, i) => new JsonArray(token, -(double)i))]);
+        json["model"]!["vocab"] = new JsonArray([.. tokens.Distinct().Where(token => token != "<x>").Prepend("<unk>").Select((token, i) => new JsonArray(token, -(double)i))]);
         json["model"]!["unk_id"] = 0;
-        json["added_tokens"] = JsonNode.Parse("""[{"id": 100, "content": "<x>", "special": true, "normalized": false}]""");
+        json["added_tokens"] = JsonNode.Parse($$"""[{"id": {{tokens.Distinct().Append("<unk>").Count() - (tokens.Contains("<x>") ? 1 : 0)}}, "content": "<x>", "special": true, "normalized": false}]""");
     }, configuration: false);
 
     private static ITokenizer Changed(string name, Action<JsonNode> change, bool configuration = true)

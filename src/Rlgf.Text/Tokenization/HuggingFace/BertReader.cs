@@ -32,11 +32,12 @@ internal static class BertReader
             ? id
             : throw new InputException($"{file}: lacks \"{tokens[role]}\", the {role} of the tokenizer.");
 
+        var added = new AddedVocabulary(files, configuration, TokenizerFiles.WordList, vocabulary, vocabulary.Count, TokenOf);
         var lowercases = configuration.Flag("do_lower_case") ?? true;
         int[] start = [IdOf("cls_token")], end = [IdOf("sep_token")];
         return new TokenizerParts
         {
-            AddedTokens = [.. tokens.Values.OfType<string>().Distinct().Where(vocabulary.ContainsKey).Select(token => new AddedToken(vocabulary[token], token, IsSpecial: true))],
+            AddedTokens = added.AddAll(),
             Normalizer = new BertNormalizer(
                 cleansText: true,
                 spacesChinese: configuration.Flag("tokenize_chinese_chars") ?? true,

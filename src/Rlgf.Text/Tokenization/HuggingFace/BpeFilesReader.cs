@@ -10,9 +10,6 @@ internal static class BpeFilesReader
     /// <summary>GPT-2's token for the beginning and the end of a text, which its older folders don't mention.</summary>
     private const string EndOfText = "<|endoftext|>";
 
-    /// <summary>The roles of special tokens, in the order in which the transformers library adds those that are missing.</summary>
-    private static readonly string[] Roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
     private static readonly Dictionary<string, string> Gpt2Roles = new() { ["bos_token"] = EndOfText, ["eos_token"] = EndOfText, ["unk_token"] = EndOfText };
 
     private static readonly Dictionary<string, string> Qwen2Roles = new() { ["eos_token"] = EndOfText, ["pad_token"] = EndOfText };
@@ -37,16 +34,7 @@ internal static class BpeFilesReader
         var defaults = RolesOf(configuration);
         var vocabulary = BpeVocabulary.ReadVocabulary(JsonPart.Parse(files.PathOf(TokenizerFiles.Vocabulary), files[TokenizerFiles.Vocabulary]));
         var merges = BpeVocabulary.Check(BpeVocabulary.ReadMerges(files.PathOf(TokenizerFiles.Merges), files[TokenizerFiles.Merges]), vocabulary);
-        var added = configuration.AddedTokens().ToList();
-        if (files.Has(TokenizerFiles.AddedTokens))
-        {
-            foreach (var (token, id) in JsonPart.Parse(files.PathOf(TokenizerFiles.AddedTokens), files[TokenizerFiles.AddedTokens]).Members())
-            {
-                if (!added.Exists(known => known.Content == token))
-                    added.Add(new AddedToken(id.AsId(), token, IsSpecial: false, IsNormalized: true));
-            }
-        }
-        AddMissingRoles(added, vocabulary, configuration, defaults);
+        var added = AddedTokens(files, configuration, vocabulary, defaults);
         var isQwen = configuration.ClassName == "Qwen2Tokenizer";
         IPreTokenizer words = new PatternPreTokenizer(isQwen ? new Cl100kPattern(maxDigits: 1) : new Gpt2Pattern());
         var parts = new TokenizerParts
@@ -85,20 +73,17 @@ internal static class BpeFilesReader
         }
     }
 
-    /// <summary>A token with a role is special even where no file lists it, and gets the next id where the vocabulary lacks it.</summary>
-    private static void AddMissingRoles(
-        List<AddedToken> added, Dictionary<string, int> vocabulary, TokenizerConfiguration configuration, IReadOnlyDictionary<string, string> defaults)
+    private static IReadOnlyList<AddedToken> AddedTokens(
+        TokenizerFiles files, TokenizerConfiguration configuration, Dictionary<string, int> vocabulary, IReadOnlyDictionary<string, string> defaults)
     {
-        foreach (var role in Roles)
+        var added = new AddedVocabulary(files, configuration, TokenizerFiles.Vocabulary, vocabulary, vocabulary.Count, defaults.GetValueOrDefault);
+        added.AddListed();
+        foreach (var role in defaults == Qwen2Roles ? configuration.Roles : [])
         {
-            var content = configuration.TokenOf(role, defaults.GetValueOrDefault(role));
-            if (content is null || added.Exists(token => token.Content == content))
-                continue;
-            if (defaults == Qwen2Roles && !vocabulary.ContainsKey(content))
+            if (configuration.TokenOf(role, defaults.GetValueOrDefault(role)) is { } content && added.IdOf(content) is null)
                 throw configuration.UnlistedToken(role, content);
-            var next = vocabulary.Values.Concat(added.Select(token => token.Id)).Max() + 1;
-            // A mask stands for a word, with the space before it.
-            added.Add(new AddedToken(vocabulary.TryGetValue(content, out var id) ? id : next, content, IsSpecial: true, TakesSpaceBefore: role == "mask_token"));
         }
+        added.AddSpecial();
+        return added.Tokens;
     }
 }

@@ -76,6 +76,8 @@ internal readonly struct JsonPart
     /// <summary>The value as a number.</summary>
     public double AsNumber() => _element.ValueKind == JsonValueKind.Number ? _element.GetDouble() : throw Error("must be a number");
 
+    public bool IsObject => _element.ValueKind == JsonValueKind.Object;
+
     public bool IsString => _element.ValueKind == JsonValueKind.String;
 
     /// <summary>Whether the object has the key, be its value null.</summary>

@@ -19,8 +19,11 @@ internal sealed class SentencePieceReader
 
     private readonly SentencePieceModel _model;
     private readonly TokenizerConfiguration _configuration;
+    private readonly TokenizerFiles _files;
+    private readonly string _name;
 
-    private SentencePieceReader(SentencePieceModel model, TokenizerConfiguration configuration) => (_model, _configuration) = (model, configuration);
+    private SentencePieceReader(SentencePieceModel model, TokenizerConfiguration configuration, TokenizerFiles files, string name) =>
+        (_model, _configuration, _files, _name) = (model, configuration, files, name);
 
     /// <summary>Reads a model file of a folder.</summary>
     /// <returns>The parts, and the model for what else it says.</returns>
@@ -38,7 +41,7 @@ internal sealed class SentencePieceReader
         };
         if (configuration.ClassName is { } named && !classes.Contains(named))
             throw configuration.UnsupportedClass($"{name} of this kind");
-        var reader = new SentencePieceReader(model, configuration);
+        var reader = new SentencePieceReader(model, configuration, files, name);
         return (model.ModelType == 1 ? reader.ReadUnigram(file) : reader.ReadBpe(), model);
     }
 
@@ -46,7 +49,7 @@ internal sealed class SentencePieceReader
     private TokenizerParts ReadUnigram(string file)
     {
         var pieces = _model.Pieces.Select(piece => (piece.Text, piece.Score)).ToList();
-        var added = AddedPieces();
+        var added = SpecialPieces();
         var sentinels = _configuration.Count("extra_ids") ?? DefaultSentinels;
         for (var sentinel = sentinels - 1; sentinel >= 0; sentinel--)
         {
@@ -55,13 +58,14 @@ internal sealed class SentencePieceReader
         }
         var marks = new Metaspace(Mark, _model.AddsPrefix ? PrependScheme.Always : PrependScheme.Never, splits: true);
         var end = Special(_model.EosId, type: 0);
+        var model = new Unigram(pieces, _model.UnknownId, _model.FallsBackOnBytes);
         return new TokenizerParts
         {
-            AddedTokens = added,
+            AddedTokens = AddedTo(model.Vocabulary, pieces.Count, added),
             Normalizer = _model.NormalizationTable.Length == 0 ? null
                 : PrecompiledNormalizer.TryRead(_model.NormalizationTable) ?? throw new InputException($"{file}: normalizer_spec.precompiled_charsmap isn't a compiled table."),
             PreTokenizer = new PreTokenizerSequence(_model.RemovesExtraSpaces ? [CharacterPreTokenizer.WhiteSpace(), marks] : [marks]),
-            Model = new Unigram(pieces, _model.UnknownId, _model.FallsBackOnBytes),
+            Model = model,
             Single = new([PostProcessorReader.Text(0), .. end]),
             Pair = new([PostProcessorReader.Text(0), .. end, PostProcessorReader.Text(0, isSecond: true), .. end]),
             DecoderSteps = [new MetaspaceStep(Mark, dropsFirst: _model.AddsPrefix)],
@@ -76,7 +80,7 @@ internal sealed class SentencePieceReader
             vocabulary[_model.Pieces[id].Text] = id;
         var parts = new TokenizerParts
         {
-            AddedTokens = AddedPieces(),
+            AddedTokens = AddedTo(vocabulary, _model.Pieces.Count, SpecialPieces()),
             Single = new([.. Bos(0), PostProcessorReader.Text(0), .. Eos(0)]),
             Pair = new([.. Bos(0), PostProcessorReader.Text(0), .. Eos(0), .. Bos(1), PostProcessorReader.Text(1, isSecond: true), .. Eos(1)]),
             Model = new CharacterBpe(vocabulary, Merges(vocabulary), new CharacterBpeOptions { UnknownId = _model.UnknownId, FusesUnknown = true, FallsBackOnBytes = _model.FallsBackOnBytes }),
@@ -110,7 +114,16 @@ internal sealed class SentencePieceReader
         _ => null,
     };
 
-    private List<AddedToken> AddedPieces()
+    /// <summary>Those tokens and what the other files add.</summary>
+    private IReadOnlyList<AddedToken> AddedTo(IReadOnlyDictionary<string, int> vocabulary, int size, List<AddedToken> own)
+    {
+        var added = new AddedVocabulary(_files, _configuration, _name, vocabulary, size, role => TokenOf(_model, role));
+        foreach (var token in own)
+            added.AddOwn(token);
+        return added.AddAll();
+    }
+
+    private List<AddedToken> SpecialPieces()
     {
         var added = new List<AddedToken>();
         for (var id = 0; id < _model.Pieces.Count; id++)

@@ -5,7 +5,7 @@ namespace Rlgf.Text.Tokenization.HuggingFace;
 /// <summary>What <c>tokenizer_config.json</c> and <c>special_tokens_map.json</c> say beyond the tokenizer itself; both may be missing.</summary>
 internal sealed class TokenizerConfiguration
 {
-    private static readonly string[] Roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+    private static readonly string[] CommonRoles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
     private readonly JsonPart? _configuration;
     private readonly JsonPart? _specialTokens;
@@ -15,8 +15,14 @@ internal sealed class TokenizerConfiguration
         _configuration = Parse(TokenizerFiles.Configuration);
         _specialTokens = Parse(TokenizerFiles.SpecialTokens);
 
+        Roles = [.. CommonRoles, .. (_configuration?.Members() ?? []).Where(member => member.Key.EndsWith("_token", StringComparison.Ordinal) && member.Value.IsString)
+            .Select(member => member.Key).Except(CommonRoles)];
+
         JsonPart? Parse(string name) => files.Has(name) ? JsonPart.Parse(files.PathOf(name), files[name]) : null;
     }
+
+    /// <summary>The roles that tokens can have: those of every tokenizer, then those that the configuration names itself (<c>"image_token"</c>, say).</summary>
+    public IReadOnlyList<string> Roles { get; }
 
     /// <summary>The class that wrote the folder, without "Fast".</summary>
     public string? ClassName => _configuration?.Optional("tokenizer_class")?.AsString() is { } name
@@ -59,11 +65,39 @@ internal sealed class TokenizerConfiguration
     public InputException UnsupportedClass(string files) =>
         _configuration!.Value.Error($"tokenizer_class \"{ClassName}\" can't be read from {files} alone, without {TokenizerFiles.Tokenizer}; save that file with the transformers library");
 
-    /// <summary>Tokens added to a vocabulary that is kept in <c>vocab.json</c>.</summary>
-    public IEnumerable<AddedToken> AddedTokens()
+    /// <summary>
+    /// Whether the configuration lists the added tokens with their ids; then the transformers library reads neither <c>special_tokens_map.json</c> nor
+    /// <c>added_tokens.json</c>.
+    /// </summary>
+    public bool ListsAddedTokens => _configuration?.Mentions("added_tokens_decoder") == true;
+
+    /// <summary>Whether special tokens in a text are plain text.</summary>
+    public bool SplitsSpecialTokens => Flag("split_special_tokens") ?? false;
+
+    /// <summary>The added tokens that the configuration lists with their ids, and where.</summary>
+    public IEnumerable<(AddedToken Token, JsonPart Entry)> AddedTokens()
     {
         foreach (var (id, token) in _configuration?.Optional("added_tokens_decoder")?.Members() ?? [])
-            yield return TokenizerJson.ReadAddedToken(token, int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < JsonPart.MostTokens ? number : throw token.Error("must be named by a token id"));
+        {
+            if (!int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number >= JsonPart.MostTokens)
+                throw token.Error("must be named by a token id");
+            yield return (TokenizerJson.ReadAddedToken(token, number), token);
+        }
+    }
+
+    /// <summary>Special tokens without a role of the usual ones, in the order in which they get ids; their own ids are not known here.</summary>
+    public IEnumerable<AddedToken> OtherSpecialTokens()
+    {
+        foreach (var file in (JsonPart?[])(ListsAddedTokens ? [_configuration] : [_configuration, _specialTokens]))
+        {
+            foreach (var key in (string[])["extra_special_tokens", "additional_special_tokens"])
+            {
+                if (file?.Optional(key) is not { } list)
+                    continue;
+                foreach (var token in list.IsObject ? list.Members().Select(member => member.Value) : list.Items())
+                    yield return Special(token, isSpecial: token.IsString || !token.Mentions("special") || token.Flag("special"));
+            }
+        }
     }
 
     /// <summary>The token with a role, such as <c>"eos_token"</c>; null where none has it.</summary>
@@ -71,18 +105,14 @@ internal sealed class TokenizerConfiguration
     /// <param name="otherwise">The token that has the role where neither file mentions it.</param>
     public string? TokenOf(string role, string? otherwise = null) => Entry(role) is { } named
         ? named.IsString ? named.AsString() : named.Required("content").AsString()
-        : _configuration?.Mentions(role) == true ? null : otherwise;
+        : _configuration?.Mentions(role) == true || ReadsSpecialTokens(role) ? null : otherwise;
 
-    /// <summary>The id of the token with a role; null where none has it.</summary>
-    /// <param name="role">The role's key.</param>
-    /// <param name="idOf">The id of a token of the vocabulary.</param>
-    /// <param name="otherwise">The token that has the role where neither file mentions it.</param>
-    public int? IdOf(string role, Func<string, int?> idOf, string? otherwise = null)
-    {
-        if (TokenOf(role, otherwise) is not { } token)
-            return null;
-        return idOf(token) ?? (Entry(role) is { } named ? throw named.Error($"names \"{token}\", which isn't in the vocabulary") : null);
-    }
+    /// <summary>The token with a role as one to add to a vocabulary; its id is not known here. Null where none has the role.</summary>
+    public AddedToken? SpecialTokenOf(string role, string? otherwise) =>
+        TokenOf(role, otherwise) is not { } content ? null
+        : Entry(role) is { IsString: false } named ? Special(named, isSpecial: true)
+        // A mask stands for a word, with the space before it.
+        : new AddedToken(0, content, IsSpecial: true, TakesSpaceBefore: role == "mask_token" && ClassName is "RobertaTokenizer" or "BartTokenizer");
 
     /// <summary>The tokens that have a role, by their roles.</summary>
     public Dictionary<string, string> SpecialTokens() =>
@@ -103,5 +133,16 @@ internal sealed class TokenizerConfiguration
         throw entry.Error("has no template named \"default\"");
     }
 
-    private JsonPart? Entry(string role) => _configuration?.Optional(role) ?? _specialTokens?.Optional(role);
+    /// <summary>The file that names the token of a role.</summary>
+    public string FileOf(string role) => ReadsSpecialTokens(role) ? TokenizerFiles.SpecialTokens : TokenizerFiles.Configuration;
+
+    /// <summary>A token with its flags, or its text alone.</summary>
+    private static AddedToken Special(JsonPart token, bool isSpecial) => token.IsString
+        ? new AddedToken(0, token.AsString(), isSpecial)
+        : TokenizerJson.ReadAddedToken(token, 0) with { IsSpecial = isSpecial, IsNormalized = token.Flag("normalized", otherwise: !isSpecial) };
+
+    /// <summary>The entry of a role. The special tokens' own file comes first, but isn't read where the configuration lists the added tokens.</summary>
+    private JsonPart? Entry(string role) => ReadsSpecialTokens(role) ? _specialTokens?.Optional(role) : _configuration?.Optional(role);
+
+    private bool ReadsSpecialTokens(string role) => !ListsAddedTokens && _specialTokens?.Mentions(role) == true;
 }

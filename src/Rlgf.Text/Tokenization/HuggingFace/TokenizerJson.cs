@@ -1,24 +1,29 @@
+using Rlgf.Text.Tokenization.Subwords;
+
 namespace Rlgf.Text.Tokenization.HuggingFace;
 
 /// <summary>Reads <c>tokenizer.json</c>, the format of the <c>tokenizers</c> library: one component per section, each named by its "type".</summary>
 internal static class TokenizerJson
 {
-    /// <summary>Reads the whole pipeline; the tokens with a role are not in this file.</summary>
-    /// <param name="root">The file.</param>
-    /// <param name="addsPrefixSpace">What <c>tokenizer_config.json</c> says about a space before every text.</param>
-    /// <param name="cleansUp">What it says about cleaning decoded text, which does nothing for BPE.</param>
-    public static TokenizerParts Read(JsonPart root, bool? addsPrefixSpace, bool cleansUp)
+    /// <summary>Reads the whole pipeline, with the added tokens of the files beside it.</summary>
+    public static TokenizerParts Read(TokenizerFiles files, TokenizerConfiguration configuration)
     {
-        var model = root.Required("model");
-        var (preTokenizer, isByteLevel) = PreTokenizerReader.Read(root.Optional("pre_tokenizer"), addsPrefixSpace);
+        var root = JsonPart.Parse(files.PathOf(TokenizerFiles.Tokenizer), files[TokenizerFiles.Tokenizer]);
+        var section = root.Required("model");
+        var (preTokenizer, isByteLevel) = PreTokenizerReader.Read(root.Optional("pre_tokenizer"), configuration.Flag("add_prefix_space"));
+        var model = ModelReader.Read(section, isByteLevel);
+        var added = new AddedVocabulary(files, configuration, TokenizerFiles.Tokenizer, model.Vocabulary, SizeOf(section, model), _ => null);
+        foreach (var token in root.Optional("added_tokens")?.Items() ?? [])
+            added.AddOwn(ReadAddedToken(token, token.Required("id").AsId()), token);
         var parts = new TokenizerParts
         {
-            Model = ModelReader.Read(model, isByteLevel),
-            AddedTokens = root.Optional("added_tokens")?.Items().Select(token => ReadAddedToken(token)).ToList() ?? [],
+            Model = model,
+            AddedTokens = added.AddAll(),
             Normalizer = root.Optional("normalizer") is { } normalizer ? NormalizerReader.Read(normalizer) : null,
             PreTokenizer = preTokenizer,
             DecoderSteps = DecoderReader.Read(root, isByteLevel),
-            CleansUp = cleansUp && ModelReader.KindOf(model) != "BPE",
+            // It does nothing for BPE.
+            CleansUp = configuration.CleansUp && ModelReader.KindOf(section) != "BPE",
             Truncation = root.Optional("truncation") is { } truncation ? ReadTruncation(truncation) : new(),
             PadId = root.Optional("padding")?.Optional("pad_id")?.AsId(),
         };
@@ -30,9 +35,6 @@ internal static class TokenizerJson
     }
 
     /// <summary>Reads an entry of "added_tokens", also of the same form in <c>tokenizer_config.json</c>.</summary>
-    public static AddedToken ReadAddedToken(JsonPart token) => ReadAddedToken(token, token.Required("id").AsId());
-
-    /// <inheritdoc cref="ReadAddedToken(JsonPart)"/>
     public static AddedToken ReadAddedToken(JsonPart token, int id) => new(
         id,
         token.Required("content").AsString(),
@@ -48,6 +50,9 @@ internal static class TokenizerJson
     /// <summary>The error for a component of a type that isn't known.</summary>
     public static InputException Unsupported(JsonPart component, string supported) =>
         component.Error($"is of type \"{TypeOf(component)}\", which isn't supported; {supported}");
+
+    /// <summary>How many tokens the model has by itself: of an array also those that are there twice.</summary>
+    private static int SizeOf(JsonPart section, ISubwordModel model) => section.Required("vocab").IsObject ? model.Vocabulary.Count : section.Required("vocab").Items().Count();
 
     private static Truncation ReadTruncation(JsonPart truncation) => new(
         truncation.Optional("strategy") is not { } strategy ? TruncatedText.Longest : strategy.AsString() switch
