@@ -54,7 +54,7 @@ public static class LanguageModelFolder
 
     /// <summary>
     /// Writes a model into a folder, which is made where there is none. Other files in it (a tokenizer) stay. What the folder that it came from says about generating is written too;
-    /// otherwise the ids of <c>config.json</c> are. Of a model with an adapter only the adapter is written, as PEFT does.
+    /// otherwise what <c>config.json</c> says about it is. Of a model with an adapter only the adapter is written, as PEFT does.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">The folder.</param>
@@ -76,12 +76,8 @@ public static class LanguageModelFolder
 
     private static JsonObject GenerationSettingsOf(JsonObject configuration)
     {
-        var generation = new JsonObject { ["_from_model_config"] = true };
-        foreach (var key in (string[])["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"])
-        {
-            if (configuration[key] is { } id) generation[key] = id.DeepClone();
-        }
-
+        var generation = GenerationKey.Of(configuration);
+        generation["_from_model_config"] = true;
         return generation;
     }
 

@@ -45,7 +45,7 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
             var begin = RoleTokens.Begin(generation, configuration, tokenizer, model.Shape.Vocabulary);
             return new TextModel(folder, model, tokenizer, ends.Ids)
             {
-                Defaults = GenerationDefaults.Of(generation.Settings, generation.Path),
+                Defaults = generation.Settings is { } settings ? GenerationDefaults.Of(settings, generation.Path, model.Shape) : GenerationDefaults.Of(GenerationKey.Of(configuration.Settings!), configuration.Path, model.Shape),
                 BeginToken = begin.Ids is [var id] ? id : null,
             };
         }

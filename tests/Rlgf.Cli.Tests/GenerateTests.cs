@@ -130,21 +130,34 @@ public sealed class GenerateTests
     }
 
     [Fact]
-    public void What_the_models_own_settings_force_and_forbid_applies()
+    public void What_the_models_own_settings_force_and_forbid_applies_and_the_rest_is_said_in_one_line()
     {
         using var scratch = new Scratch();
         var model = scratch.CopyOf("gpt2");
-        File.WriteAllText(Path.Combine(model, "generation_config.json"), """{"eos_token_id": [419], "forced_bos_token_id": 7, "forced_eos_token_id": 419, "bad_words_ids": [[7, 7]], "suppress_tokens": [8, 9]}""");
         var input = scratch.Write("prompts.jsonl", """{"prompt": "a"}""", """{"prompt": "b"}""");
-        Assert.Equal(ExitCode.Ok, Cli.Run("generate", "--model", model, "--prompts", input, "--output", scratch["out.jsonl"], "--max-new-tokens", "6", "--temperature", "5", "--min-new-tokens", "5").Code);
-        Assert.All(Fixtures.Rows(scratch["out.jsonl"]).Select(row => Fixtures.Ids(row["response_ids"])), ids =>
+        string[] Command(string settings, params string[] options)
+        {
+            File.WriteAllText(Path.Combine(model, "generation_config.json"), settings);
+            return ["generate", "--model", model, "--prompts", input, "--output", scratch["out.jsonl"], "--max-new-tokens", "6", .. options];
+        }
+
+        int[][] Written() => [.. Fixtures.Rows(scratch["out.jsonl"]).Select(row => Fixtures.Ids(row["response_ids"]))];
+
+        var result = Cli.Run(Command("""{"eos_token_id": [419], "sequence_bias": [[[7], 100.0]], "forced_eos_token_id": 419, "bad_words_ids": [[7, 7]], "suppress_tokens": [8, 9], "begin_suppress_tokens": [12], "min_new_tokens": 5}""", "--temperature", "5"));
+        Assert.Equal((ExitCode.Ok, true), (result.Code, !result.Error.Contains("warning", StringComparison.Ordinal)));
+        Assert.All(Written(), ids =>
         {
             Assert.Equal((7, 419, 6), (ids[0], ids[^1], ids.Length));
             Assert.NotEqual(7, ids[1]);
             Assert.DoesNotContain(ids, id => id is 8 or 9);
         });
-        File.WriteAllText(Path.Combine(model, "generation_config.json"), """{"forced_bos_token_id": "x"}""");
-        Assert.Contains("forced_bos_token_id", Cli.Run("generate", "--model", model, "--prompts", input, "--output", scratch["out.jsonl"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+
+        result = Cli.Run(Command("""{"temperature": 0.6, "top_p": 0.9, "guidance_scale": 1.5, "do_sample": true}""", "--top-p", "0.5"));
+        Assert.Equal(ExitCode.Ok, result.Code);
+        Assert.Equal($"warning: {Path.Combine(model, "generation_config.json")}: not used here: guidance_scale 1.5; temperature 0.6 (an option: --temperature)", result.ErrorLines[0]);
+        Assert.Single(result.ErrorLines, line => line.StartsWith("warning", StringComparison.Ordinal));
+
+        Assert.Contains("forced_bos_token_id", Cli.Run(Command("""{"forced_bos_token_id": "x"}""")).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -39,7 +39,7 @@ internal static class GenerateCommand
         var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
         var command = new Command("generate", CommonOptions.Describe(
             "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
-            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the model's begin token. A stop text stays in the response. What the model's generation_config.json forces or forbids (forced_bos_token_id, bad_words_ids and the like) applies.",
+            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the model's begin token. A stop text stays in the response. What the model's generation_config.json (or, without one, config.json) forces or forbids applies: forced_bos_token_id (of an encoder-decoder), forced_eos_token_id, bad_words_ids, suppress_tokens, begin_suppress_tokens, sequence_bias, min_length, and, where no option says otherwise, min_new_tokens, no_repeat_ngram_size and repetition_penalty. How tokens are drawn is for the options to say; what the file has about that, and whatever else isn't used, is named in one warning.",
             "rlgf generate --model assets/policy --prompts prompts.jsonl --output out.jsonl --max-new-tokens 32 --top-p 0.95 --seed 1"))
         {
             model, prompts, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
@@ -60,7 +60,10 @@ internal static class GenerateCommand
                 BatchRows = parsed.GetValue(batch),
             };
             CheckOptions(settings);
-            return Run(parsed.GetRequiredValue(model), CommonOptions.PrecisionOf(parsed, precision), parsed.GetRequiredValue(prompts), parsed.GetRequiredValue(output), settings,
+            var given = parsed.CommandResult.Command.Options.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToHashSet(StringComparer.Ordinal);
+            // Beams too are an answer to whether tokens are drawn.
+            if (given.Contains("--beams")) given.Add("--greedy");
+            return Run(parsed.GetRequiredValue(model), CommonOptions.PrecisionOf(parsed, precision), parsed.GetRequiredValue(prompts), parsed.GetRequiredValue(output), settings, given,
                 fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
         });
         return command;
@@ -81,11 +84,12 @@ internal static class GenerateCommand
         }
     }
 
-    private static int Run(string folder, Precision precision, string promptsPath, string output, SamplingSettings settings, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
+    private static int Run(string folder, Precision precision, string promptsPath, string output, SamplingSettings asked, HashSet<string> given, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
     {
         using var model = TextModel.Load(folder, precision: precision);
         terminal.Tell(folder, model.Model.LoadingNotes);
-        settings = model.Defaults.ApplyTo(settings) with { EndTokens = model.EndTokens };
+        var settings = model.Defaults.ApplyTo(asked, model.EndTokens, given);
+        if (model.Defaults.Warning(given) is { } unused) terminal.Error.WriteLine($"warning: {unused}");
         var stop = stopTexts.Length > 0 ? new StopTexts(stopTexts, model.Tokenizer) : null;
         settings.Validate(model.Model.Shape.Vocabulary);
         var rows = RowInput.ReadAll(promptsPath, terminal);
@@ -95,7 +99,7 @@ internal static class GenerateCommand
         {
             prompts[i] = rows[i].GetString("prompt");
             var ids = PromptTokens.Of(model, prompts[i], rows[i]);
-            var room = Room(ids.Length, model.Model.Shape, settings, fitsMaximum, rows[i]);
+            var room = Room(ids.Length, model.Model.Shape, asked, fitsMaximum, rows[i]);
             requests[i] = new GenerationRequest(new TokenRow(ids, []), Stream: (ulong)i, MaxNewTokens: Math.Min(room, settings.MaxNewTokens));
         }
 

@@ -16,7 +16,7 @@ public readonly record struct Candidates(Tensor Logits, Tensor? Ids);
 
 /// <summary>
 /// From the model's logits to the distribution that is sampled: the same processors in the same order as transformers' <c>generate</c>
-/// (repetition penalty, n-grams and sequences that are forbidden, minimum of new tokens, forced tokens; then, only when sampling, temperature, top-k, top-p, min-p, typical-p).
+/// (biases, repetition penalty, n-grams and sequences that are forbidden, minimum of new tokens, forced tokens; then, only when sampling, temperature, top-k, top-p, min-p, typical-p).
 /// Pure: the input is never changed.
 /// </summary>
 /// <remarks>
@@ -40,14 +40,14 @@ public static class LogitsProcessing
         return settings.Greedy || settings.Beams is not null ? new Candidates(penalised, null) : Restrict(penalised, settings);
     }
 
-    /// <summary>The processors that look at what a row holds: repetition penalty, then what is forbidden, then what is forced.</summary>
+    /// <summary>The processors that look at what a row holds: biases, repetition penalty, then what is forbidden, then what is forced.</summary>
     /// <param name="logits">[B, V] float32; log-probabilities in a beam search.</param>
     /// <param name="rows">B histories.</param>
     /// <param name="settings">Valid settings.</param>
     /// <returns>[B, V] float32; <paramref name="logits"/> itself where nothing applies.</returns>
     public static Tensor Penalise(Tensor logits, IReadOnlyList<RowHistory> rows, SamplingSettings settings)
     {
-        var result = logits;
+        var result = settings.ModelRules?.AddBiases(logits, rows) ?? logits;
         if (settings.RepetitionPenalty != 1)
         {
             result = PenaliseRepetition(result, rows, settings.RepetitionPenalty);
@@ -104,7 +104,7 @@ public static class LogitsProcessing
         IEnumerable<int> tokens = row.ResponseTokens < settings.MinNewTokens ? settings.EndTokens : [];
         if (settings.NoRepeatNgram > 0) tokens = tokens.Concat(RepeatedNgramEnds(row.Tokens, settings.NoRepeatNgram));
         if (settings.ForbiddenSequences.Count > 0) tokens = tokens.Concat(settings.ForbiddenSequences.Where(sequence => StandsAtEnd(row.Tokens, sequence)).Select(sequence => sequence[^1]));
-        return tokens;
+        return settings.ModelRules is { } rules ? tokens.Concat(rules.Forbidden(row, settings.EndTokens)) : tokens;
     }
 
     /// <summary>The tokens that would make the last n − 1 and one more a sequence of n that the row already holds.</summary>
@@ -119,7 +119,7 @@ public static class LogitsProcessing
     }
 
     /// <summary>Whether a row ends in all but the last token of a sequence.</summary>
-    private static bool StandsAtEnd(IReadOnlyList<int> tokens, IReadOnlyList<int> sequence)
+    internal static bool StandsAtEnd(IReadOnlyList<int> tokens, IReadOnlyList<int> sequence)
     {
         var before = sequence.Count - 1;
         if (before > tokens.Count) return false;

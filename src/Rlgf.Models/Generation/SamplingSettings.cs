@@ -68,6 +68,9 @@ public sealed record SamplingSettings : ICheckedSection
     /// <summary>Ids that end a row.</summary>
     public IReadOnlyList<int> EndTokens { get; init; } = [];
 
+    /// <summary>What a model's folder asks beside these, from <see cref="GenerationDefaults"/>; null for nothing. No key of a recipe.</summary>
+    public ModelTokenRules? ModelRules { get; internal init; }
+
     /// <summary>The most rows that are written at once: bounds the memory of keys, values and logits. What is written does not depend on it.</summary>
     [Limits(AtLeast = 1)]
     public int BatchRows { get; init; } = 128;
