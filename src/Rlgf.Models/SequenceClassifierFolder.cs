@@ -133,6 +133,8 @@ public static class SequenceClassifierFolder
         json["architectures"] = new JsonArray(family.ClassifierArchitecture);
         json["id2label"] = names;
         json["label2id"] = indices;
+        // What is trained here is one of the labels; the configuration that it begins with may say otherwise.
+        json["problem_type"] = labels.Count == 1 ? "regression" : "single_label_classification";
         return json;
     }
 }

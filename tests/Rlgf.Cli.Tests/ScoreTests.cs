@@ -67,7 +67,7 @@ public sealed class ScoreTests
     }
 
     [Fact]
-    public void A_classifier_gives_logits_and_probabilities_of_the_fixture()
+    public void A_reward_model_gives_the_logits_of_the_fixture()
     {
         using var scratch = new Scratch();
         var expected = Fixtures.Expected("gpt2_reward");
@@ -82,10 +82,9 @@ public sealed class ScoreTests
         logits = [.. logits, logits[0], logits[0]];
         for (var row = 0; row < rows.Length; row++)
         {
-            Assert.Equal(["logits", "probabilities"], rows[row].AsObject().Select(pair => pair.Key));
+            Assert.Equal(["logits", "score"], rows[row].AsObject().Select(pair => pair.Key));
             AssertNear([logits[row]], Fixtures.Numbers(rows[row]["logits"]));
-            // One label: its logit is that of yes against no.
-            AssertNear([1 / (1 + Math.Exp(-logits[row]))], Fixtures.Numbers(rows[row]["probabilities"]));
+            Assert.Equal(logits[row], rows[row]["score"]!.GetValue<double>(), Tolerance);
         }
     }
 
@@ -99,6 +98,7 @@ public sealed class ScoreTests
         {
             AssertNear(Fixtures.Numbers(expected["logits"]![row]), Fixtures.Numbers(rows[row]["logits"]));
             AssertNear(Fixtures.Numbers(expected["probabilities"]![row]), Fixtures.Numbers(rows[row]["probabilities"]));
+            Assert.Null(rows[row]["score"]);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Rlgf.Models;
 using Rlgf.Models.Checkpoints;
@@ -20,29 +21,43 @@ internal static class ScoreCommand
     /// <summary>The most logits in memory at once, padding included: half a gigabyte.</summary>
     private const long LogitsAtOnce = 1L << 27;
 
+    /// <summary>The transforms by the names that recipes have for them.</summary>
+    private static readonly Dictionary<string, ClassifierTransform> Transforms = Enum.GetValues<ClassifierTransform>().ToDictionary(transform => JsonNamingPolicy.SnakeCaseLower.ConvertName(transform.ToString()));
+
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
     {
         var model = CommonOptions.Required("--model", "DIR", "Folder of a language model or of a sequence classifier, with its tokenizer, in the Hugging Face format.");
         var input = CommonOptions.Required("--input", "FILE", "Rows {\"prompt\", \"response\"} or {\"text\"} or {\"prompt_ids\", \"response_ids\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input.");
-        var output = CommonOptions.Output("{\"log_probs\", \"sum\", \"perplexity\"} or, from a classifier, {\"logits\", \"probabilities\"}");
+        var output = CommonOptions.Output("{\"log_probs\", \"sum\", \"perplexity\"} or, from a classifier, {\"logits\", \"probabilities\", \"score\"}");
         var truncate = new Option<bool>("--truncate") { Description = "Keep the first tokens of a row that is longer than the model's context, instead of stopping with an error." };
+        var label = new Option<string?>("--label") { HelpName = "NAME", Description = "Of a classifier: the label that \"score\" is read from. Without it, the only one of a reward model." };
+        var transform = new Option<string?>("--transform")
+        {
+            HelpName = "NAME",
+            Description = "Of a classifier: what \"score\" is made of the label's output: logit, sigmoid, probability or log_odds. Without it, what a recipe's reward takes: the probability of the label, or the output of a reward model or a regression as it is.",
+        };
+        transform.AcceptOnlyFromAmong([.. Transforms.Keys]);
         var precision = CommonOptions.Precision();
         var command = new Command("score", CommonOptions.Describe(
             "Scores given texts. A language model gives natural log-probabilities of the response's tokens, given the prompt; of {\"text\"}, all tokens but the first are scored, " +
             "since nothing comes before it (where the tokenizer puts a begin token in front, that one is the first). Prompt and response are split into tokens separately, an empty prompt is the " +
             "tokenizer's begin token, and ids, where a row has them, are taken instead of the text. perplexity is exp(-sum / tokens), null without tokens. " +
-            "A classifier reads prompt and response as one text; its probabilities are the softmax of its logits, or the sigmoid of a single one.",
+            "A classifier reads prompt and response as one text. Its probabilities are the softmax of its logits, or their sigmoids where its problem_type is multi_label_classification; a reward model and " +
+            "a regression have none. score is the number that a recipe's reward of the same label and transform gives.",
             "rlgf score --model assets/policy --input out.jsonl --output scores.jsonl"))
         {
-            model, input, output, truncate, precision,
+            model, input, output, label, transform, truncate, precision,
         };
         command.SetAction(parsed =>
         {
             var folder = parsed.GetRequiredValue(model);
             var (source, target, cut) = (parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(truncate));
             var type = CommonOptions.PrecisionOf(parsed, precision);
-            return ModelConfiguration.Read(folder).IsClassifier ? ScoreByClassifier(folder, type, source, target, cut, terminal) : ScoreByLanguageModel(folder, type, source, target, cut, terminal);
+            var (named, made) = (parsed.GetValue(label), parsed.GetValue(transform));
+            if (ModelConfiguration.Read(folder).IsClassifier) return ScoreByClassifier(folder, type, source, target, cut, named, made, terminal);
+            if (named is not null || made is not null) throw new UsageException($"{(named is null ? "--transform" : "--label")} is for classifiers, and {folder} holds a language model");
+            return ScoreByLanguageModel(folder, type, source, target, cut, terminal);
         });
         return command;
     }
@@ -56,10 +71,16 @@ internal static class ScoreCommand
         return Score(rows, row => row.Prompt.Length + row.Response.Length, shape.Vocabulary, batch => LogProbs(model.Model, batch), output, terminal);
     }
 
-    private static int ScoreByClassifier(string folder, Precision precision, string input, string output, bool truncate, Terminal terminal)
+    private static int ScoreByClassifier(string folder, Precision precision, string input, string output, bool truncate, string? label, string? transform, Terminal terminal)
     {
         using var classifier = TextClassifier.Load(folder, precision: precision);
         terminal.Tell(folder, classifier.Model.LoadingNotes);
+        var head = ClassifierHead.Of(classifier.Model);
+        var taken = transform is null ? head.DefaultTransform : Transforms[transform];
+        // Without a label there is a score of the only one, and of several no score.
+        var isScored = label is not null || head.Labels.Count == 1;
+        if (isScored && (head.LabelProblem(label) ?? head.TransformProblem(taken)) is { } problem) throw new InputException($"{folder}: {problem}");
+        if (!isScored && transform is not null) throw new UsageException($"--transform needs --label, one of: {string.Join(", ", head.Labels)}");
         var rows = Array.ConvertAll([.. RowInput.ReadAll(input, terminal)], (DataRow row) =>
         {
             var room = classifier.Model.ContextLength;
@@ -69,7 +90,7 @@ internal static class ScoreCommand
             return ids.Length <= room ? ids : throw TooLong(row, ids.Length, $"the model's context of {room}");
         });
         // A classifier has few logits; what takes memory is its inside, so tokens are counted as if each had a vocabulary of the usual size.
-        return Score(rows, row => row.Length, 16_384, batch => Classify(classifier.Model, batch), output, terminal);
+        return Score(rows, row => row.Length, 16_384, batch => Classify(classifier.Model, head, isScored ? head.IndexOf(label) : null, taken, batch), output, terminal);
     }
 
     /// <summary>Scores rows in batches of like length and writes the results in the rows' order.</summary>
@@ -141,13 +162,11 @@ internal static class ScoreCommand
         return results;
     }
 
-    private static ClassScores[] Classify(ISequenceClassifier classifier, IReadOnlyList<int[]> rows)
+    private static ClassScores[] Classify(ISequenceClassifier classifier, ClassifierHead head, int? label, ClassifierTransform transform, IReadOnlyList<int[]> rows)
     {
-        var logits = classifier.Logits(rows);
-        var probabilities = logits.size(1) == 1 ? logits.sigmoid() : logits.softmax(1);
-        return [.. Enumerable.Range(0, rows.Count).Select(row => new ClassScores(Numbers(logits[row]), Numbers(probabilities[row])))];
-
-        static float[] Numbers(Tensor tensor) => tensor.cpu().contiguous().data<float>().ToArray();
+        var logits = classifier.Logits(rows).cpu().contiguous().data<float>().ToArray();
+        if (Array.Exists(logits, value => !float.IsFinite(value))) throw new InputException("the classifier's logits are not numbers (NaN or infinite): its weights are damaged");
+        return [.. logits.Chunk(head.Labels.Count).Select(row => new ClassScores(row, head.Probabilities(row), label is { } at ? head.Score(row, at, transform) : null))];
     }
 
     private static TokenRow ReadRow(DataRow row, TextModel model)
@@ -206,5 +225,5 @@ internal static class ScoreCommand
 
     private sealed record TokenScores(float[] LogProbs, double Sum, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? Perplexity);
 
-    private sealed record ClassScores(float[] Logits, float[] Probabilities);
+    private sealed record ClassScores(float[] Logits, float[]? Probabilities, double? Score);
 }

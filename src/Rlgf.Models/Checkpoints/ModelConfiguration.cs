@@ -120,10 +120,10 @@ public sealed class ModelConfiguration
         _ => throw Fault(key, "is not a list of texts"),
     };
 
-    /// <summary>The labels by index, from <c>id2label</c>, or null where there are none.</summary>
+    /// <summary>The labels by index, from <c>id2label</c>, or as many without a name of their own as <c>num_labels</c> says; null where neither is there.</summary>
     public IReadOnlyList<string>? Labels()
     {
-        if (_json["id2label"] is null) return null;
+        if (_json["id2label"] is null) return OptionalSize("num_labels") is { } count ? [.. Enumerable.Range(0, count).Select(label => $"LABEL_{label}")] : null;
         if (_json["id2label"] is not JsonObject map) throw Fault("id2label", "is not an object");
         var labels = new string[map.Count];
         foreach (var (key, value) in map)

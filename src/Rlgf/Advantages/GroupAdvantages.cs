@@ -1,3 +1,4 @@
+using Rlgf.Evaluation;
 using Rlgf.Losses;
 using Rlgf.Text;
 using TorchSharp;
@@ -25,7 +26,7 @@ public static class GroupAdvantages
     /// <remarks>
     /// Shao et al. 2024, "DeepSeekMath" (arXiv 2402.03300), section 4.1.2, outcome supervision. ε is added to the deviation, not under the root, as in TRL.
     /// </remarks>
-    /// <param name="rewards">[B], floating point: one reward per response.</param>
+    /// <param name="rewards">[B], floating point: one reward per response, of the task alone. A KL penalty in it would be divided by its own deviation wherever the task sees no difference.</param>
     /// <param name="groups">B numbers: responses to the same prompt bear the same one, whatever it is and wherever they lie.</param>
     /// <param name="scaling">What to divide by.</param>
     /// <param name="unbiased">The deviation divides by n − 1 and not by n.</param>
@@ -40,8 +41,8 @@ public static class GroupAdvantages
         foreach (var rows in Members(groups))
         {
             var group = Array.ConvertAll(rows, row => reward[row]);
-            // Compared, not computed: the deviation of equal numbers may be a rounding error, which dividing by itself would turn into an advantage of 1.
-            if (group.Min() == group.Max()) continue;
+            // Dividing a rounding error by itself would turn it into an advantage of 1.
+            if (Spread.IsNone(group)) continue;
             var mean = group.Average();
             var divisor = scaling switch
             {
@@ -57,9 +58,9 @@ public static class GroupAdvantages
 
     /// <summary>r minus the mean of the other responses of its group: REINFORCE with a leave-one-out baseline, which is unbiased.</summary>
     /// <remarks>Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740), section 3.2; Kool, van Hoof, Welling 2019.</remarks>
-    /// <param name="rewards">[B], floating point: one reward per response.</param>
+    /// <param name="rewards">[B], floating point: one reward per response, of the task alone. A KL penalty in it would be divided by its own deviation wherever the task sees no difference.</param>
     /// <param name="groups">B numbers: responses to the same prompt bear the same one, whatever it is and wherever they lie.</param>
-    /// <returns>[B], constants.</returns>
+    /// <returns>[B], constants; exactly 0 in a group without spread.</returns>
     /// <exception cref="InputException">A group of one: there are no others to compare with.</exception>
     public static Tensor Rloo(Tensor rewards, IReadOnlyList<int> groups)
     {
@@ -69,6 +70,7 @@ public static class GroupAdvantages
         {
             if (rows.Length < 2)
                 throw new InputException($"rloo compares a response with the others to the same prompt, and group {groups[rows[0]]} has one response: sample at least 2 per prompt.");
+            if (Spread.IsNone(Array.ConvertAll(rows, row => reward[row]))) continue;
             var total = rows.Sum(row => reward[row]);
             foreach (var row in rows) advantages[row] = reward[row] - (total - reward[row]) / (rows.Length - 1);
         }

@@ -1,3 +1,4 @@
+using Rlgf.Evaluation;
 using Rlgf.Losses;
 using Rlgf.Text;
 using TorchSharp;
@@ -15,7 +16,7 @@ public static class Whitening
     /// <param name="mask">[B, A]: true (or not 0) means included.</param>
     /// <param name="shiftMean">True: the mean becomes 0. False: it stays as it was.</param>
     /// <param name="unbiased">Divide the variance by n − 1, as TRL's masked_whiten does, and not by n. Undefined for one value.</param>
-    /// <returns>[B, A], a constant; 0 outside the mask, and everywhere if nothing is included.</returns>
+    /// <returns>[B, A], a constant; 0 outside the mask, and everywhere if nothing is included. Equal values have no variance: they become 0, or stay as they are.</returns>
     /// <exception cref="InputException">The unbiased variance of a single value is asked for.</exception>
     public static Tensor Apply(Tensor x, Tensor mask, bool shiftMean = true, bool unbiased = false)
     {
@@ -29,6 +30,9 @@ public static class Whitening
         if (count == 1 && unbiased)
             throw new InputException("Whitening with the unbiased variance needs two tokens and the batch has one: use the biased variance or a larger batch.");
 
+        // Of equal numbers only the rounding of their mean would be left to scale.
+        if (Spread.IsNone(x.masked_select(included).to(ScalarType.Float64).cpu().data<double>().ToArray()))
+            return (shiftMean ? zeros_like(x) : x.KeepWhere(included)).MoveToOuterDisposeScope();
         var mean = x.KeepWhere(included).sum() / count;
         var centred = (x - mean).KeepWhere(included);
         var variance = centred.square().sum() / (unbiased ? count - 1 : count);

@@ -37,8 +37,8 @@ public sealed record GuidanceGap(double? Smoothed = null)
     public static double? Measure(IReadOnlyCollection<double> guideRewards, IReadOnlyCollection<double> policyRewards)
     {
         if (guideRewards.Count == 0 || policyRewards.Count < 2) return null;
-        // Compared, not computed: the deviation of equal numbers may be a rounding error, and a gap of 1e15 would pass for a measurement.
-        if (policyRewards.Min() == policyRewards.Max()) return null;
+        // Divided by a rounding error, a gap of 1e15 would pass for a measurement.
+        if (Spread.IsNone(policyRewards)) return null;
         var gap = (guideRewards.Average() - policyRewards.Average()) / Spread.Deviation(policyRewards);
         return double.IsFinite(gap) ? gap : null;
     }

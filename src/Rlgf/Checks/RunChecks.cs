@@ -1,5 +1,6 @@
 using System.Globalization;
 using Rlgf.Algorithms;
+using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
@@ -165,11 +166,12 @@ public static class RunChecks
     /// <param name="scores">Scores of a batch of responses by the starting policy, to different prompts.</param>
     public static Finding? ConstantReward(IReadOnlyList<RewardScore> scores)
     {
-        if (scores.FirstOrDefault(score => !double.IsFinite(score.Total)) is { } notFinite)
-            return Error(Invariant($"the reward of a response is {notFinite.Total}: it must be a finite number"));
-        if (scores.Count < 2 || scores.Any(score => score.PerToken is not null)) return null;
-        return scores.Max(score => score.Total) - scores.Min(score => score.Total) <= 1e-9
-            ? Warning(Invariant($"the reward is {scores[0].Total} for each of the first {scores.Count} responses: without differences there is nothing to learn; look at what it reads, or let a guide reach better responses"))
+        if (scores.FirstOrDefault(score => !double.IsFinite(score.Return)) is { } notFinite)
+            return Error(Invariant($"the reward of a response is {notFinite.Return}: it must be a finite number"));
+        // The same sum on other tokens is a difference.
+        if (scores.Count < 2 || scores.Any(score => score.PerToken?.Any(reward => reward != 0) == true)) return null;
+        return Spread.IsNone([.. scores.Select(score => score.Return)])
+            ? Warning(Invariant($"the reward is {scores[0].Return} for each of the first {scores.Count} responses: without differences there is nothing to learn; look at what it reads, or let a guide reach better responses"))
             : null;
     }
 

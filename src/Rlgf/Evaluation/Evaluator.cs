@@ -65,12 +65,12 @@ public sealed class Evaluator
         {
             StandsAlone = Reference.Shape.ReadsPromptApart,
         }).ToArray();
-        var rewards = Reward.Score(responses, cancellationToken);
-        var judged = Judge?.Score(responses, cancellationToken);
+        var rewards = CheckedScores.Of(Reward, responses, cancellationToken);
+        var judged = Judge is { } judge ? CheckedScores.Of(judge, responses, cancellationToken) : null;
         var start = StartLogProbs(written, cancellationToken);
         var rows = responses.Select((response, row) => new EvaluationRow(
-            response.Prompt, response.Text, response.Tokens.Length, response.Ended, rewards[row].Total, rewards[row].Parts,
-            judged?[row].Total ?? double.NaN, logProbs is null ? double.NaN : logProbs[row] - start[row], start[row])).ToArray();
+            response.Prompt, response.Text, response.Tokens.Length, response.Ended, rewards[row].Return, rewards[row].Parts,
+            judged?[row].Return ?? double.NaN, logProbs is null ? double.NaN : logProbs[row] - start[row], start[row])).ToArray();
         return new(iteration, Means(rows), rows);
     }
 

@@ -1,3 +1,5 @@
+using Rlgf.Rewards;
+
 namespace Rlgf.Guides;
 
 /// <summary>A C# function as guide.</summary>
@@ -17,6 +19,6 @@ public sealed class FunctionGuide(string name, Func<GuideRequest, GuideContinuat
         [.. requests.Select(request =>
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return continueText(request);
+            return OwnCode.Run($"The guide '{Name}'", OwnCode.Place(request.Row, request.Prompt), () => continueText(request), cancellationToken);
         })];
 }

@@ -17,6 +17,9 @@ public static class GuideCredit
     /// <summary>The largest weight: one lucky token must not outweigh the batch.</summary>
     public const double LargestWeight = 3;
 
+    /// <summary>The least that advantages are divided by, in units of the reward (as the ε of group advantages and of whitening): a rounding error is not imitated.</summary>
+    public const double SmallestRms = 1e-4;
+
     /// <summary>
     /// The weights w, constants. Over all rows of an iteration at once: the root mean square is taken over everything given, so that weights made before the split into
     /// minibatches don't depend on the split.
@@ -38,8 +41,8 @@ public static class GuideCredit
 
         var advantage = advantages.KeepWhere(included);
         var rms = (advantage.square().sum() / included.sum().clamp_min(1).to(advantage.dtype)).sqrt();
-        rms = rms.masked_fill(rms == 0, 1); // All advantages 0: the weights are 0, not 0/0.
-        return (advantage / rms).clamp(0, LargestWeight).MoveToOuterDisposeScope();
+        // All advantages 0: the weights are 0, not 0/0. All of them rounding errors: nearly 0.
+        return (advantage / rms.clamp_min(SmallestRms)).clamp(0, LargestWeight).MoveToOuterDisposeScope();
     }
 
     /// <summary>The loss of rows whose weights are known.</summary>

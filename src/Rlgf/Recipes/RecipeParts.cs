@@ -66,7 +66,7 @@ public sealed class RecipeParts : IDisposable
         {
             case ClassifierRewardSection classifier:
                 var loaded = Own(TextClassifier.Load(classifier.Path, classifier.Tokenizer, precision: precision, sharing: _policy));
-                return new ClassifierReward(name, loaded.Model, loaded.Tokenizer, classifier.Label, classifier.IncludePrompt);
+                return new ClassifierReward(name, loaded.Model, loaded.Tokenizer, classifier.Label, classifier.IncludePrompt, classifier.Transform);
             case RegexRewardSection regex:
                 return new RegexReward(name, regex.Pattern, regex.IncludePrompt);
             case LengthRewardSection length:

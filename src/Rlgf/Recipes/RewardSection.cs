@@ -1,3 +1,4 @@
+using Rlgf.Models;
 using Rlgf.Text;
 
 namespace Rlgf.Recipes;
@@ -7,10 +8,14 @@ namespace Rlgf.Recipes;
 [RecipeKind("regex", typeof(RegexRewardSection))]
 [RecipeKind("length", typeof(LengthRewardSection))]
 [RecipeKind("sum", typeof(SumRewardSection))]
-public abstract record RewardSection;
+public abstract record RewardSection
+{
+    /// <summary>The section with every default that depends on a model filled in.</summary>
+    public virtual RewardSection Resolved() => this;
+}
 
-/// <summary>The probability that a classifier gives to a label.</summary>
-public sealed record ClassifierRewardSection : RewardSection
+/// <summary>What a classifier says: the probability of a label, or the output of a reward model.</summary>
+public sealed record ClassifierRewardSection : RewardSection, ICheckedSection
 {
     /// <summary>The classifier's folder.</summary>
     [RecipePath]
@@ -20,11 +25,41 @@ public sealed record ClassifierRewardSection : RewardSection
     [RecipePath]
     public string? Tokenizer { get; init; }
 
-    /// <summary>The label, as the classifier's <c>config.json</c> names it.</summary>
-    public required string Label { get; init; }
+    /// <summary>The label, as the classifier's <c>config.json</c> names it; null for the only one of a reward model.</summary>
+    public string? Label { get; init; }
+
+    /// <summary>
+    /// What is made of the label's output. Null: its probability where the classifier tells labels apart, the output as it is where it has but one or its <c>problem_type</c> is <c>regression</c>.
+    /// One that does not fit the classifier is refused.
+    /// </summary>
+    public ClassifierTransform? Transform { get; init; }
 
     /// <summary>Whether the classifier reads prompt and response, or the response alone.</summary>
     public bool IncludePrompt { get; init; } = true;
+
+    /// <inheritdoc/>
+    public override RewardSection Resolved() => Head() is { } head ? this with { Transform = Transform ?? head.DefaultTransform, Label = Label ?? head.Labels[0] } : this;
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Head() is not { } head) yield break;
+        if (head.LabelProblem(Label) is { } label) yield return ("label", label);
+        if (Transform is { } transform && head.TransformProblem(transform) is { } problem) yield return ("transform", problem);
+    }
+
+    /// <summary>What the classifier's outputs are; null where that can't be read, of which loading it has more to say.</summary>
+    private ClassifierHead? Head()
+    {
+        try
+        {
+            return ClassifierHead.Read(Path);
+        }
+        catch (InputException)
+        {
+            return null;
+        }
+    }
 }
 
 /// <summary>1 where a .NET regular expression matches, 0 elsewhere.</summary>
@@ -56,6 +91,9 @@ public sealed record SumRewardSection : RewardSection, ICheckedSection
 {
     /// <summary>The parts.</summary>
     public required IReadOnlyList<RewardPart> Parts { get; init; }
+
+    /// <inheritdoc/>
+    public override RewardSection Resolved() => this with { Parts = [.. Parts.Select(part => part with { Reward = part.Reward.Resolved() })] };
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()

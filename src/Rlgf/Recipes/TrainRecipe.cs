@@ -58,7 +58,10 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     public override RunRecipe Resolved() => (TrainRecipe)base.Resolved() with
     {
         Model = Model.Resolved(),
+        Reward = Reward.Resolved(),
+        Judge = Judge?.Resolved(),
         Algorithm = Algorithm.Resolved(),
+        Kl = Kl.For(Algorithm.ToSettings().Advantage),
         Precision = Precision.Resolved(),
         Guide = Guide is ModelGuideSection guide ? guide with { Sampling = guide.Sampling ?? Generation, Tokenizer = guide.Tokenizer ?? guide.Path } : Guide,
         Evaluation = Evaluation with { Decoding = Evaluation.Decoding ?? Generation },
@@ -72,6 +75,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("guide", $"the algorithm '{algorithm.Name}' needs a guide and there is none; set one, or use ppo");
         if (Guide is ReferencesGuideSection && Data is { PromptTokens: null, ReferenceColumn: null })
             yield return ("guide", "references need a text to follow the prompt: set data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
+        if (Kl.Placement is null && Kl.For(algorithm.Advantage).Problems().FirstOrDefault(problem => problem.Key == "estimator") is { Problem: { } estimator })
+            yield return ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the loss where kl.placement does not say otherwise: {estimator}");
         if (RowsPerIteration % algorithm.GroupSize != 0)
             yield return ("rows_per_iteration", $"{RowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");
     }

@@ -5,12 +5,13 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Rewards;
 
-/// <summary>The probability that a classifier gives to one label.</summary>
+/// <summary>What a classifier says of a response: the probability of a label, or the output of a reward model; see <see cref="ClassifierHead"/>.</summary>
 public sealed class ClassifierReward : IReward
 {
     private const int RowsPerBatch = 64;
     private readonly ISequenceClassifier _classifier;
     private readonly ITokenizer _tokenizer;
+    private readonly ClassifierHead _head;
     private readonly int _label;
     private readonly bool _includePrompt;
 
@@ -18,14 +19,17 @@ public sealed class ClassifierReward : IReward
     /// <param name="name">Name for logs and reports.</param>
     /// <param name="classifier">The classifier, frozen.</param>
     /// <param name="tokenizer">The classifier's tokenizer.</param>
-    /// <param name="label">The label whose probability is the reward.</param>
+    /// <param name="label">The label that the reward is read from; null for a classifier's only one.</param>
     /// <param name="includePrompt">Whether it reads prompt and response, or the response alone.</param>
-    /// <exception cref="InputException">The classifier has no such label.</exception>
-    public ClassifierReward(string name, ISequenceClassifier classifier, ITokenizer tokenizer, string label, bool includePrompt)
+    /// <param name="transform">What is made of the label's output; null for what <see cref="ClassifierHead.DefaultTransform"/> says.</param>
+    /// <exception cref="InputException">The classifier has no such label, or the transform does not fit it.</exception>
+    public ClassifierReward(string name, ISequenceClassifier classifier, ITokenizer tokenizer, string? label, bool includePrompt, ClassifierTransform? transform = null)
     {
         (Name, _classifier, _tokenizer, _includePrompt) = (name, classifier, tokenizer, includePrompt);
-        _label = classifier.Labels.ToList().IndexOf(label);
-        if (_label < 0) throw new InputException($"The classifier of the reward '{name}' has no label '{label}': it has {string.Join(", ", classifier.Labels)}.");
+        _head = ClassifierHead.Of(classifier);
+        Transform = transform ?? _head.DefaultTransform;
+        if ((_head.LabelProblem(label) ?? _head.TransformProblem(Transform)) is { } problem) throw new InputException($"The reward '{name}': {problem}.");
+        _label = _head.IndexOf(label);
     }
 
     /// <inheritdoc/>
@@ -33,6 +37,9 @@ public sealed class ClassifierReward : IReward
 
     /// <summary>The classifier.</summary>
     public ISequenceClassifier Classifier => _classifier;
+
+    /// <summary>What is made of the label's output.</summary>
+    public ClassifierTransform Transform { get; }
 
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
@@ -45,8 +52,9 @@ public sealed class ClassifierReward : IReward
             cancellationToken.ThrowIfCancellationRequested();
             using var noGradient = no_grad();
             using var scope = NewDisposeScope();
-            var probabilities = _classifier.Logits([.. batch.Select(row => rows[row])]).softmax(-1).select(1, _label).cpu().data<float>().ToArray();
-            for (var i = 0; i < batch.Length; i++) scores[batch[i]] = new(probabilities[i]);
+            var logits = _classifier.Logits([.. batch.Select(row => rows[row])]).cpu().contiguous().data<float>().ToArray();
+            var labels = _head.Labels.Count;
+            for (var i = 0; i < batch.Length; i++) scores[batch[i]] = new(_head.Score(logits.AsSpan(i * labels, labels), _label, Transform));
         }
         return scores;
     }

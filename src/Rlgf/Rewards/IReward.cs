@@ -10,7 +10,10 @@ public interface IReward
     /// <summary>Name for logs and reports.</summary>
     string Name { get; }
 
-    /// <summary>Scores each response.</summary>
+    /// <summary>Scores each response. Ask by <see cref="CheckedScores.Of"/>, which looks at what came back.</summary>
+    /// <param name="responses">The responses.</param>
+    /// <param name="cancellationToken">Asks for a stop.</param>
+    /// <returns>One score for each response, in their order.</returns>
     IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken);
 }
 
@@ -30,13 +33,16 @@ public sealed record Response(string Prompt, string Text, int[] Tokens, bool End
 }
 
 /// <summary>A score.</summary>
-/// <param name="Total">The reward; falls on the response's last token.</param>
-/// <param name="Parts">What it was made of, by name, each before its weight; empty for a reward that is one thing.</param>
-/// <param name="PerToken">Rewards of single tokens (dense reward), A of them, on top of <see cref="Total"/>; null for none.</param>
+/// <param name="Total">What the whole response gets; falls on its last token. A finite number.</param>
+/// <param name="Parts">What it was made of, by name, each before its weight; empty for a reward that is one thing. The same names for all responses.</param>
+/// <param name="PerToken">Rewards of single tokens (dense reward), exactly A of them, on top of <see cref="Total"/>; null for none.</param>
 public sealed record RewardScore(double Total, IReadOnlyDictionary<string, double> Parts, float[]? PerToken = null)
 {
     /// <summary>A score that is one thing.</summary>
     public RewardScore(double total) : this(total, EmptyParts) { }
+
+    /// <summary>The undiscounted sum of all rewards of the response, of single tokens and of the whole: what training maximises, and what metrics, evaluations and the measured gap report.</summary>
+    public double Return => PerToken is { } dense ? Total + dense.Sum(reward => (double)reward) : Total;
 
     private static readonly Dictionary<string, double> EmptyParts = [];
 }

@@ -13,7 +13,8 @@ public sealed class FunctionReward(string name, Func<Response, double> score) : 
 
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
-        [.. responses.Select(response => new RewardScore(score(response)))];
+        [.. responses.Select(response =>
+            new RewardScore(OwnCode.Run($"The reward '{Name}'", OwnCode.Place(response.Row, response.Prompt), () => score(response), cancellationToken)))];
 }
 
 /// <summary>1 where a regular expression matches the response, 0 elsewhere.</summary>
@@ -75,10 +76,10 @@ public sealed class WeightedReward(IReadOnlyList<(IReward Reward, double Weight)
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
     {
-        var scores = Parts.Select(part => (part.Reward.Name, part.Weight, Scores: part.Reward.Score(responses, cancellationToken))).ToArray();
+        var scores = Parts.Select(part => (part.Reward.Name, part.Weight, Scores: CheckedScores.Of(part.Reward, responses, cancellationToken))).ToArray();
         return [.. responses.Select((response, row) => new RewardScore(
             scores.Sum(part => part.Weight * part.Scores[row].Total),
-            scores.ToDictionary(part => part.Name, part => part.Scores[row].Total),
+            scores.ToDictionary(part => part.Name, part => part.Scores[row].Return),
             PerToken(response, row)))];
 
         float[]? PerToken(Response response, int row)

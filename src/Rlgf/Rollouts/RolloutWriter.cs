@@ -140,9 +140,7 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
             Reference = start.Prompt.Reference,
             Row = start.Prompt.Row,
         });
-        var continuations = guide.Continue(requests, cancellationToken);
-        if (continuations.Count != requests.Length)
-            throw new InputException($"The guide '{guide.Name}' answered {continuations.Count} of {requests.Length} requests: it must answer each, in their order.");
+        var continuations = CheckedContinuations.Of(guide, requests, policy.Shape.Vocabulary, cancellationToken);
         return [.. continuations.Select((continuation, i) => InPolicyTokens(continuation, requests[i]))];
     }
 

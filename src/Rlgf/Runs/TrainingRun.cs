@@ -171,7 +171,7 @@ public sealed class TrainingRun : IDisposable
                 StandsAlone = Setup.Policy.Shape.ReadsPromptApart,
             };
         });
-        return Setup.Reward.Score([.. responses], cancellationToken);
+        return CheckedScores.Of(Setup.Reward, [.. responses], cancellationToken);
     }
 
     /// <summary>The folder's log, which is opened after the checkpoints were looked at, and somebody who is told of evaluations.</summary>

@@ -9,19 +9,29 @@ namespace Rlgf.Training;
 /// <summary>Advantages of an iteration's rows, by the algorithm's estimator.</summary>
 /// <param name="Advantages">[B, A] float32: Â_t, 0 beyond a row's length.</param>
 /// <param name="Returns">[B, A] float32: targets of the critic; null without one.</param>
-public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns)
+/// <param name="Penalties">
+/// [B, A] float32: what is subtracted from the advantages of a group estimator where the KL penalty is placed in the reward, Σ_{s ≥ t} coefficient · k_s; null where there is nothing to
+/// subtract, as GAE's advantages hold the penalty already.
+/// </param>
+public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns, Tensor? Penalties = null)
 {
     /// <summary>Estimates them.</summary>
+    /// <remarks>
+    /// Groups are compared by what the task says of them alone. In a sum with the penalty, a group in which the task sees no difference would have the noise of the penalty divided by its own
+    /// deviation. The penalty of a token is then a reward of its own, whose return from that token on is subtracted as it is.
+    /// </remarks>
     /// <param name="algorithm">Says how.</param>
     /// <param name="batch">B rows.</param>
-    /// <param name="rewards">[B, A] float32: shaped.</param>
+    /// <param name="rewards">[B, A] float32: of the task, without KL.</param>
     /// <param name="values">[B, A] float32, or [B, A + 1] with the value after a row's last token where cut rows bootstrap; null for estimators without a critic.</param>
-    public static EstimatedAdvantages Of(AlgorithmSettings algorithm, RolloutBatch batch, Tensor rewards, Tensor? values)
+    /// <param name="penalties">[B, A] float32: the KL penalty of each token, 0 where the policy did not write; null where it isn't placed in the reward.</param>
+    public static EstimatedAdvantages Of(AlgorithmSettings algorithm, RolloutBatch batch, Tensor rewards, Tensor? values, Tensor? penalties = null)
     {
         using var scope = NewDisposeScope();
         if (algorithm.Advantage == AdvantageEstimator.Gae)
         {
             if (values is null) throw new ArgumentNullException(nameof(values), "GAE needs a critic.");
+            if (penalties is not null) rewards = rewards - penalties;
             var steps = rewards.size(1);
             Tensor? after = null, ended = null;
             if (values.size(1) > steps)
@@ -35,8 +45,11 @@ public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns)
 
         // Rows of one prompt follow each other. The group is what was asked of one prompt, whatever the guide's part in it.
         var groups = Enumerable.Range(0, batch.Rollouts.Count).Select(row => row / algorithm.GroupSize).ToArray();
-        var totals = rewards.sum(1);
+        var totals = rewards.to(ScalarType.Float64).sum(1);
         var perRow = algorithm.Advantage == AdvantageEstimator.Grpo ? GroupAdvantages.Grpo(totals, groups) : GroupAdvantages.Rloo(totals, groups);
-        return new(GroupAdvantages.OverTokens(perRow, batch.Lengths, (int)rewards.size(1)).to(rewards.dtype).MoveToOuterDisposeScope(), null);
+        return new(
+            GroupAdvantages.OverTokens(perRow, batch.Lengths, (int)rewards.size(1)).to(rewards.dtype).MoveToOuterDisposeScope(),
+            null,
+            penalties?.flip(1).cumsum(1).flip(1).MoveToOuterDisposeScope());
     }
 }

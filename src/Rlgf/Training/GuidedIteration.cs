@@ -3,6 +3,7 @@ using Rlgf.Advantages;
 using Rlgf.Algorithms;
 using Rlgf.Losses;
 using Rlgf.Models;
+using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
 using Rlgf.Text;
@@ -53,22 +54,25 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var batch = RolloutBatch.From(rollouts, plan);
 
         // 5. Score whole responses; where the algorithm asks, also those that the guide wrote whole, to see how far it is ahead.
-        var scores = clock.Time("reward", () => setup.Reward.Score([.. rollouts.Select(rollout => rollout.Response)], cancellationToken));
+        var scores = clock.Time("reward", () => CheckedScores.Of(setup.Reward, [.. rollouts.Select(rollout => rollout.Response)], cancellationToken));
 
         var gap = clock.Time("gap", () => MeasuredGap(state.Gap, rollIns, rollouts, scores, cancellationToken));
 
-        // 6. Shape: a KL penalty on the tokens that the policy wrote, the same for every algorithm.
+        // 6. Shape: a KL penalty on the tokens that the policy wrote.
         var referenceLogProbs = clock.Time("reference", () => ReferenceLogProbs(batch));
-        var rewards = ShapedRewards(batch, scores, referenceLogProbs, state.Kl.Coefficient);
+        var rewards = TaskRewards(batch, scores);
+        var penalties = setup.Kl.Placement == KlPlacement.Reward && state.Kl.Coefficient > 0
+            ? RewardShaping.Penalties(batch.LogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, state.Kl.Coefficient, setup.Kl.Estimator!.Value)
+            : null;
 
         // 7. Advantages, with the critic of the actor that rolls out.
         var values = algorithm.Advantage == AdvantageEstimator.Gae ? clock.Time("values", () => Values(batch, plan)) : null;
-        var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values);
+        var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
         // 8. Update: policy loss on what the policy wrote, value loss on the roll-out, credit to the guide where the plan gives any.
         IsUpdating = true;
         var update = clock.Time("update", () => learner.Update(
-            new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs), plan, state.Kl.Coefficient, iteration));
+            new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs, estimated.Penalties), plan, state.Kl.Coefficient, iteration));
 
         // 9. Record.
         IsUpdating = false;
@@ -94,8 +98,8 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         return TokenLogProbs.Of(setup.Reference, Padded(states, batch), batch.Tokens, batch.IsPolicy).MoveToOuterDisposeScope();
     }
 
-    /// <summary>[B, A] float32: the score on the last token, whoever wrote it, dense rewards where there are any, minus the penalty if it goes into the reward.</summary>
-    private Tensor ShapedRewards(RolloutBatch batch, IReadOnlyList<Rewards.RewardScore> scores, Tensor referenceLogProbs, double coefficient)
+    /// <summary>[B, A] float32: the score on the last token, whoever wrote it, and dense rewards where there are any.</summary>
+    private static Tensor TaskRewards(RolloutBatch batch, IReadOnlyList<RewardScore> scores)
     {
         int rows = batch.Rollouts.Count, steps = (int)batch.Tokens.size(1);
         var rewards = new float[rows * steps];
@@ -103,12 +107,10 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         {
             var length = batch.Rollouts[row].Tokens.Length;
             if (scores[row].PerToken is { } dense)
-                for (var t = 0; t < Math.Min(length, dense.Length); t++) rewards[row * steps + t] = dense[t];
+                dense.CopyTo(rewards, row * steps);
             if (length > 0) rewards[row * steps + length - 1] += (float)scores[row].Total;
         }
-        using var raw = tensor(rewards).reshape(rows, steps);
-        return RewardShaping.ApplyPerToken(
-            raw, batch.LogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, setup.Kl.Placement == KlPlacement.Reward ? coefficient : 0, setup.Kl.Estimator);
+        return tensor(rewards).reshape(rows, steps);
     }
 
     /// <summary>[B, A] float32, or [B, A + 1] where cut rows go on from the value after their last token.</summary>
@@ -128,7 +130,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
 
     /// <summary>How much better the guide's whole responses are than the policy's, where the algorithm asks; they were generated anyway.</summary>
     private GuidanceGap MeasuredGap(
-        GuidanceGap gap, RollInResult[] rollIns, Rollout[] rollouts, IReadOnlyList<Rewards.RewardScore> scores, CancellationToken cancellationToken)
+        GuidanceGap gap, RollInResult[] rollIns, Rollout[] rollouts, IReadOnlyList<RewardScore> scores, CancellationToken cancellationToken)
     {
         if (!setup.Algorithm.ScaleByGap) return gap;
         var whole = Enumerable.Range(0, rollIns.Length).Where(row => rollIns[row].WholeGuideResponse is not null).ToArray();
@@ -137,9 +139,9 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             var written = rollIns[row].WholeGuideResponse!;
             return rollouts[row].Response with { Text = _writer.TextOf(written.Tokens, written.Ended), Tokens = written.Tokens, Ended = written.Ended };
         });
-        var guideRewards = responses.Length == 0 ? [] : setup.Reward.Score(responses, cancellationToken).Select(score => score.Total).ToArray();
+        var guideRewards = responses.Length == 0 ? [] : CheckedScores.Of(setup.Reward, responses, cancellationToken).Select(score => score.Return).ToArray();
         var policyRewards = Enumerable.Range(0, rollouts.Length)
-            .Where(row => rollouts[row].RollInLength == 0 && rollIns[row].WholeGuideResponse is null).Select(row => scores[row].Total).ToArray();
+            .Where(row => rollouts[row].RollInLength == 0 && rollIns[row].WholeGuideResponse is null).Select(row => scores[row].Return).ToArray();
         return gap.Update(guideRewards, policyRewards);
     }
 

@@ -30,7 +30,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         var rowsOfPolicy = rollouts.Count(rollout => Indices(rollout, Actor.Policy).Any());
         var policyAdvantages = rollouts.SelectMany((rollout, row) => Indices(rollout, Actor.Policy).Select(t => (double)advantage[row][t])).ToArray();
         var sampledGap = rollouts.SelectMany(rollout => Indices(rollout, Actor.Policy).Select(t => (double)Math.Abs(rollout.SampledLogProbs[t] - rollout.LogProbs[t]))).DefaultIfEmpty(0).Average();
-        var totals = scores.Select(score => score.Total).ToArray();
+        var totals = scores.Select(score => score.Return).ToArray();
         // What a roll-in discarded was generated too; what the guide wrote of it is known.
         var guideTokens = rollouts.Sum(rollout => Indices(rollout, Actor.Guide).Count())
             + rollIns.Sum(rollIn => rollIn.WholeGuideResponse is { } whole ? whole.Tokens.Length - rollIn.Tokens.Length : 0);
@@ -95,7 +95,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
 
     /// <summary>A row token by token; log-probabilities are known of the policy's tokens only.</summary>
     private static SampleRecord Sample(Rollout rollout, RewardScore score, ITokenizer tokenizer, float[] log, float[] reference, float[] advantage, float[]? value) => new(
-        rollout.Prompt.Text, rollout.RollInLength, score.Total, score.Parts,
+        rollout.Prompt.Text, rollout.RollInLength, score.Return, score.Parts,
         [.. rollout.Tokens.Select((token, t) =>
         {
             var isPolicy = rollout.AuthorOf(t) == Actor.Policy;

@@ -1,3 +1,4 @@
+using Rlgf.Algorithms;
 using Rlgf.Losses;
 using Rlgf.Recipes;
 using Rlgf.Text;
@@ -7,7 +8,10 @@ namespace Rlgf.Training;
 /// <summary>Where the KL penalty goes.</summary>
 public enum KlPlacement
 {
-    /// <summary>Subtracted from the reward of each token that the policy wrote.</summary>
+    /// <summary>
+    /// Subtracted from the reward of each token that the policy wrote. Where advantages are relative to a group, what a token and those after it are penalised is subtracted from the advantage
+    /// itself, which the group's deviation does not scale.
+    /// </summary>
     Reward,
 
     /// <summary>Added to the loss on the same tokens.</summary>
@@ -21,11 +25,11 @@ public sealed record KlSettings : ICheckedSection
     [Limits(AtLeast = 0)]
     public double Coefficient { get; init; } = 0.05;
 
-    /// <summary>Where it goes.</summary>
-    public KlPlacement Placement { get; init; }
+    /// <summary>Where it goes; null: into the loss with the estimators <c>grpo</c> (as in Shao et al. 2024) and <c>rloo</c>, into the reward otherwise.</summary>
+    public KlPlacement? Placement { get; init; }
 
-    /// <summary>The estimate of the divergence at a token. In the reward K1; as a loss K2 or K3 (the expected gradient of K1 as a loss is 0).</summary>
-    public KlEstimator Estimator { get; init; }
+    /// <summary>The estimate of the divergence at a token. In the reward K1; as a loss K2 or K3 (the expected gradient of K1 as a loss is 0). Null: K1 in the reward, K3 as a loss.</summary>
+    public KlEstimator? Estimator { get; init; }
 
     /// <summary>For an adaptive coefficient (Ziegler et al. 2019): the wanted KL, nats a response. Null: fixed.</summary>
     [Limits(Above = 0)]
@@ -34,6 +38,14 @@ public sealed record KlSettings : ICheckedSection
     /// <summary>For an adaptive coefficient: rows over which it reacts.</summary>
     [Limits(Above = 0)]
     public double Horizon { get; init; } = 10_000;
+
+    /// <summary>The settings with placement and estimator filled in, as they are for an estimator of advantages.</summary>
+    /// <param name="advantage">How advantages are estimated.</param>
+    public KlSettings For(AdvantageEstimator advantage)
+    {
+        var placement = Placement ?? (advantage == AdvantageEstimator.Gae ? KlPlacement.Reward : KlPlacement.Loss);
+        return this with { Placement = placement, Estimator = Estimator ?? (placement == KlPlacement.Reward ? KlEstimator.K1 : KlEstimator.K3) };
+    }
 
     /// <summary>The controller at the start of a run.</summary>
     public KlController NewController() => Target is { } target ? KlController.Adaptive(Coefficient, target, Horizon) : KlController.Fixed(Coefficient);

@@ -15,7 +15,8 @@ namespace Rlgf.Training;
 /// <param name="Returns">[B, A] float32: targets of the critic; null without one.</param>
 /// <param name="Values">[B, A] float32: the critic's values before the update; null without one.</param>
 /// <param name="ReferenceLogProbs">[B, A] float32: log π_0 of the policy's tokens.</param>
-public sealed record LearningBatch(RolloutBatch Batch, Tensor Advantages, Tensor? Returns, Tensor? Values, Tensor ReferenceLogProbs);
+/// <param name="Penalties">[B, A] float32: subtracted from the advantages once these are whitened; null for nothing.</param>
+public sealed record LearningBatch(RolloutBatch Batch, Tensor Advantages, Tensor? Returns, Tensor? Values, Tensor ReferenceLogProbs, Tensor? Penalties = null);
 
 /// <summary>What an update measured: means over its optimiser steps.</summary>
 /// <param name="PolicyLoss">The clipped loss.</param>
@@ -70,6 +71,7 @@ public sealed class Learner : IDisposable
         foreach (var group in PolicyOptimizer.Groups) group.LearningRate = _settings.LearningRate * factor;
         foreach (var group in CriticOptimizer.Groups) group.LearningRate = _settings.CriticLearningRate * factor;
         var advantages = _settings.WhitenAdvantages ? Whitening.Apply(data.Advantages, batch.TrainsPolicy) : data.Advantages;
+        if (data.Penalties is { } penalties) advantages = advantages - penalties;
         var credit = plan.GuideCredit > 0 ? GuideCredit.Weights(data.Advantages, batch.IsGuide, _setup.Algorithm.GuideCreditWeight) : null;
         var shared = data with { Advantages = advantages };
 
@@ -129,7 +131,7 @@ public sealed class Learner : IDisposable
             if (guide is not null) loss = loss + guide;
             if (_setup.Kl.Placement == KlPlacement.Loss && klCoefficient > 0)
             {
-                var kl = KlDivergence.Estimate(logProbs, part.ReferenceLogProbs, _setup.Kl.Estimator);
+                var kl = KlDivergence.Estimate(logProbs, part.ReferenceLogProbs, _setup.Kl.Estimator!.Value);
                 loss = loss + klCoefficient * MaskedReduction.Apply(kl, part.IsPolicy, LossReduction.TokenMean, denominators.Kl);
             }
             // Nothing to learn from (all masks empty): exactly no gradient.
@@ -139,7 +141,7 @@ public sealed class Learner : IDisposable
 
         var (policyNorm, criticNorm) = (PolicyOptimizer.Step(), CriticOptimizer.Step());
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
-            throw new InputException($"Training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate, or look for a reward that is not a finite number; the last checkpoint is whole.");
+            throw new InputException($"Training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate; the last checkpoint is whole.");
         return new(
             parts.Sum(p => p.PolicyLoss), parts.Sum(p => p.ValueLoss), parts.Sum(p => p.GuideLoss), PolicyLossStatistics.Merge([.. parts.Select(p => p.Policy)]),
             parts.Average(p => p.ValueClipFraction), policyNorm, criticNorm);

@@ -45,8 +45,8 @@ public sealed record TrainingSetup
     /// </summary>
     public ILanguageModel? WritingCopy { get; init; }
 
-    /// <summary>The KL penalty.</summary>
-    public KlSettings Kl { get; init; } = new();
+    /// <summary>The KL penalty; placement and estimator are filled in as they are for the algorithm.</summary>
+    public KlSettings Kl { get => field.For(Algorithm.Advantage); init; } = new();
 
     /// <summary>The update.</summary>
     public UpdateSettings Update { get; init; } = new();

@@ -56,6 +56,19 @@ public class GroupAdvantagesTests
     }
 
     [Fact]
+    public void Sums_that_differ_by_their_rounding_alone_are_equal_for_every_estimator()
+    {
+        using var scope = NewDisposeScope();
+        // The same three rewards in another order: 0.6000000000000001 and 0.6; and a float32's last place.
+        foreach (var rewards in new[] { new[] { 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1, 0.6 }, [0.7, (double)0.7f, 0.7], [0.1, 0.1, 0.1] })
+        {
+            Assert.Equal([0.0, 0.0, 0.0], GroupAdvantages.Grpo(tensor(rewards), [0, 0, 0], epsilon: 0).data<double>().ToArray());
+            Assert.Equal([0.0, 0.0, 0.0], GroupAdvantages.Rloo(tensor(rewards), [0, 0, 0]).data<double>().ToArray());
+        }
+        Assert.NotEqual([0.0, 0.0], GroupAdvantages.Rloo(tensor(new[] { 0.7, 0.70001 }), [0, 0]).data<double>().ToArray());
+    }
+
+    [Fact]
     public void Rloo_refuses_a_group_of_one()
     {
         using var scope = NewDisposeScope();

@@ -31,6 +31,15 @@ public class WhiteningTests
     }
 
     [Fact]
+    public void Equal_values_have_nothing_to_scale_though_their_mean_rounds()
+    {
+        using var scope = NewDisposeScope();
+        var x = full([7, 11], 1000.1f, ScalarType.Float32);
+        Assert.True(Whitening.Apply(x, ones_like(x)).abs().max().item<float>() == 0);
+        Assert.Equal(x.data<float>().ToArray(), Whitening.Apply(x, ones_like(x), shiftMean: false).data<float>().ToArray());
+    }
+
+    [Fact]
     public void Masked_entries_may_be_anything()
     {
         using var scope = NewDisposeScope();

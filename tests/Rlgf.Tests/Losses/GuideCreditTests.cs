@@ -59,6 +59,15 @@ public class GuideCreditTests
         Golden.AssertClose(4.1, sum, "loss");
     }
 
+    [Fact]
+    public void Rounding_errors_are_not_imitated()
+    {
+        using var scope = NewDisposeScope();
+        // 1e-9 of a reward, where the penalty's rounding is all that there is: not a weight of 1.
+        var weights = GuideCredit.Weights(full([2, 2], 1e-9, ScalarType.Float64), ones([2, 2]), GuideCreditWeight.Advantage);
+        Assert.True(weights.max().item<double>() <= 1e-5);
+    }
+
     [Theory]
     [InlineData(false, 3.0)]
     [InlineData(true, 0.0)]

@@ -1,7 +1,9 @@
 using Rlgf.Algorithms;
+using Rlgf.Losses;
 using Rlgf.Recipes;
 using Rlgf.Rollouts;
 using Rlgf.Text;
+using Rlgf.Training;
 
 namespace Rlgf.Tests.Recipes;
 
@@ -37,6 +39,26 @@ public sealed class TrainRecipeTests
         var again = RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(recipe.Resolved()), "again.yaml");
         Assert.Equal(Presets.Named(name, 2), again.Algorithm.ToSettings());
     }
+
+    [Theory]
+    [InlineData("ppo", "{}", KlPlacement.Reward, KlEstimator.K1)]
+    [InlineData("adaptive", "{}", KlPlacement.Reward, KlEstimator.K1)]
+    [InlineData("grpo", "{}", KlPlacement.Loss, KlEstimator.K3)]
+    [InlineData("rloo", "{}", KlPlacement.Loss, KlEstimator.K3)]
+    [InlineData("grpo", "{placement: reward}", KlPlacement.Reward, KlEstimator.K1)]
+    [InlineData("grpo", "{estimator: k2}", KlPlacement.Loss, KlEstimator.K2)]
+    [InlineData("ppo", "{placement: loss}", KlPlacement.Loss, KlEstimator.K3)]
+    public void Where_the_penalty_goes_is_the_estimators_own_choice_and_the_resolved_recipe_says_it(string name, string kl, KlPlacement placement, KlEstimator estimator)
+    {
+        var again = RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(Load($"algorithm.name={name}", $"kl={kl}").Resolved()), "again.yaml");
+        Assert.Equal(placement, again.Kl.Placement);
+        Assert.Equal(estimator, again.Kl.Estimator);
+    }
+
+    [Fact]
+    public void An_estimator_that_does_nothing_where_the_penalty_goes_by_default_is_refused() => Assert.Equal(
+        "--set kl.estimator=k1: kl: with the advantage 'grpo' the penalty goes into the loss where kl.placement does not say otherwise: k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3",
+        Assert.Throws<InputException>(() => Load("algorithm.name=grpo", "kl.estimator=k1")).Message);
 
     [Fact]
     public void An_instruction_that_leaves_the_prompt_out_is_refused_by_its_place()
@@ -128,7 +150,7 @@ public sealed class TrainRecipeTests
     [InlineData("algorithm={name: grpo, group_size: 3}", "r.yaml:10: rows_per_iteration: 8 rows can't be shared out in groups of algorithm.group_size 3")]
     [InlineData("algorithm.name=custom", "r.yaml:8: algorithm.first: a custom algorithm must have a phase: {roll_in: guide, roll_out: policy, roll_in_probability: 0.5, lengths: inside}")]
     [InlineData("algorithm.roll_in_lenghts=exact", "--set algorithm.roll_in_lenghts=exact: unknown key 'algorithm.roll_in_lenghts'; did you mean 'roll_in_lengths'?")]
-    [InlineData("kl.placement=loss", "--set kl.placement=loss: kl.estimator: k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3")]
+    [InlineData("kl={placement: loss, estimator: k1}", "--set kl={placement: loss, estimator: k1}: kl.estimator: k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3")]
     [InlineData("data.filter=label = 1", "--set data.filter=label = 1: data.filter: filter 'label = 1', column 7: found '='; equality is ==")]
     [InlineData("reward={kind: regex, pattern: '(a'}", "--set reward={kind: regex, pattern: '(a'}: reward.pattern: Invalid pattern '(a' at offset 2. Not enough )'s.")]
     [InlineData("reward={kind: sum, parts: []}", "--set reward={kind: sum, parts: []}: reward.parts: a sum needs one part at least")]
