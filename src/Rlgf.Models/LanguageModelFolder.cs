@@ -175,15 +175,25 @@ internal static class ModelFolder
     /// <summary>Writes configuration and weights, an adapter's as part of those that it is added to.</summary>
     public static void Save(nn.Module module, JsonObject configuration, string folder, ScalarType type, long shardBytes)
     {
-        configuration.Remove("torch_dtype");
         configuration["dtype"] = StoredTypes.LongNameOf(type);
         Directory.CreateDirectory(folder);
         Checkpoint.Save(folder, ModuleWeights.ToStore(module, type), shardBytes);
         SaveConfiguration(configuration, folder);
     }
 
-    /// <summary>Writes <c>config.json</c>.</summary>
-    public static void SaveConfiguration(JsonObject configuration, string folder) => AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
+    /// <summary>Writes <c>config.json</c> so that transformers 5 and 4 and what converts from them read the same model, whatever form the settings came in.</summary>
+    public static void SaveConfiguration(JsonObject configuration, string folder)
+    {
+        var read = new ModelConfiguration(configuration, "the configuration to be written");
+        ModelFamilies.Of(read).CompleteForOtherReaders(read, configuration);
+        if ((read.Text("dtype") ?? read.Text("torch_dtype")) is { } type)
+        {
+            configuration["dtype"] = type;
+            configuration["torch_dtype"] = type;
+        }
+
+        AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
+    }
 
     private static IReadOnlyList<string> LoadBase(nn.Module module, ModelConfiguration configuration, string folder, Func<string, bool> comesWithAdapter)
     {

@@ -13,7 +13,7 @@ public static class ForeignContent
     // Fewer bytes are more likely the beginning of something.
     private const int LeastText = 9;
 
-    private static readonly string[] PageBeginnings = ["<!doctype html", "<html", "<?xml", "<!-- "];
+    private static readonly string[] PageBeginnings = ["<!doctype html", "<html", "<?xml"];
 
     /// <summary>Says what a file is, if it is a git-LFS pointer or a web page, and what to do; null otherwise.</summary>
     /// <param name="start">Its first <see cref="Enough"/> bytes, or all that it has.</param>

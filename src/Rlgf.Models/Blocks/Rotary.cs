@@ -9,28 +9,20 @@ namespace Rlgf.Models.Blocks;
 /// <param name="Interleaved">Whether neighbours make a pair (GPT-J) rather than the numbers i and i + r/2.</param>
 internal sealed record RotarySettings(float[] Frequencies, bool Interleaved = false)
 {
-    private const double FormatBase = 10_000;
-
     /// <summary>Frequencies without any scaling: base^(−2i/r).</summary>
     public static float[] Plain(double frequencyBase, int rotated) => [.. Enumerable.Range(0, rotated / 2).Select(i => (float)Math.Pow(frequencyBase, -2.0 * i / rotated))];
 
-    /// <summary>
-    /// Reads <c>rope_parameters</c>, which transformers 5 writes, or the keys of its version 4: base and share beside the sizes, and <c>rope_scaling</c>.
-    /// </summary>
+    /// <summary>Reads how a model rotates.</summary>
     /// <param name="configuration">The model's configuration.</param>
     /// <param name="headSize">D/H.</param>
-    /// <param name="baseKey">What version 4 calls the base.</param>
-    /// <param name="shareKey">What version 4 calls the share of a head that is rotated.</param>
-    /// <param name="formatShare">That share where it isn't said.</param>
+    /// <param name="keys">The family's older keys; Llama's by default.</param>
     /// <exception cref="Rlgf.Text.InputException">A value is impossible, or the scaling is not one of these.</exception>
-    public static RotarySettings Read(ModelConfiguration configuration, int headSize, string baseKey = "rope_theta", string shareKey = "partial_rotary_factor", double formatShare = 1)
+    public static RotarySettings Read(ModelConfiguration configuration, int headSize, RotaryKeys? keys = null)
     {
-        var parameters = configuration.Section("rope_parameters");
-        var frequencyBase = parameters?.OptionalPositive("rope_theta") ?? configuration.Positive(baseKey, FormatBase);
-        var share = parameters?.OptionalPositive("partial_rotary_factor") ?? configuration.Positive(shareKey, formatShare);
+        keys ??= RotaryKeys.Llama;
+        var (frequencyBase, share, scaling) = RotarySetting.Read(configuration, keys);
         var rotated = (int)(headSize * share);
-        if (share > 1 || rotated < 2 || rotated % 2 != 0) throw configuration.Fault(shareKey, $"is {share}, which rotates {rotated} of the {headSize} numbers of a head: it must be an even number of them");
-        var scaling = parameters ?? configuration.Section("rope_scaling");
+        if (share > 1 || rotated < 2 || rotated % 2 != 0) throw configuration.Fault(keys.ShareKey, $"is {share}, which rotates {rotated} of the {headSize} numbers of a head: it must be an even number of them");
         return new RotarySettings(scaling is null ? Plain(frequencyBase, rotated) : Scale(Plain(frequencyBase, rotated), scaling));
     }
 

@@ -57,6 +57,9 @@ public sealed class ModelConfiguration
         }
     }
 
+    /// <summary>Whether it says nothing.</summary>
+    public bool IsEmpty => _json.Count == 0;
+
     /// <summary>A copy of all settings.</summary>
     public JsonObject ToJson() => (JsonObject)_json.DeepClone();
 

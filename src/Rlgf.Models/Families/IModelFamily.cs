@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Decoders;
 using Rlgf.Models.Families.EncoderDecoders;
@@ -37,6 +38,13 @@ internal interface IModelFamily
     /// </summary>
     /// <remarks>A head that the configuration doesn't tie is never one of them.</remarks>
     string? TiedTo(string nameInFile, ModelConfiguration configuration) => null;
+
+    /// <summary>
+    /// Adds to a configuration that is to be written what transformers 4 and converters of other programs call otherwise than transformers 5, or ask for beside it, so that all read the same model.
+    /// </summary>
+    /// <param name="configuration">As it was read.</param>
+    /// <param name="json">What is written; changed.</param>
+    void CompleteForOtherReaders(ModelConfiguration configuration, JsonObject json) { }
 
     /// <summary>Whether it has language models: encoders have none.</summary>
     bool WritesText => true;

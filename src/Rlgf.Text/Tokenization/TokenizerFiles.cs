@@ -1,6 +1,10 @@
+using Rlgf.Text.Tokenization.HuggingFace;
+
 namespace Rlgf.Text.Tokenization;
 
-/// <summary>A tokenizer's files as they were read or made, so that saving writes them unchanged, with what this library doesn't use (chat templates, say).</summary>
+/// <summary>
+/// A tokenizer's files as they were read or made, so that saving writes them unchanged, with what this library doesn't use (chat templates, say); but for <c>tokenizer_config.json</c>, which is written so that older readers understand it.
+/// </summary>
 internal sealed class TokenizerFiles
 {
     public const string Tokenizer = "tokenizer.json";
@@ -48,6 +52,7 @@ internal sealed class TokenizerFiles
             try
             {
                 contents.Add(name, File.ReadAllBytes(path));
+                if (ForeignContent.Describe(contents[name]) is { } foreign) throw new InputException($"{path}: {foreign}.");
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
@@ -74,7 +79,7 @@ internal sealed class TokenizerFiles
             var path = Path.Combine(folder, name);
             try
             {
-                File.WriteAllBytes(path, content);
+                File.WriteAllBytes(path, name == Configuration ? OlderTokenizerConfiguration.Of(content) : content);
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {

@@ -142,11 +142,42 @@ public sealed class HuggingFaceParityTests
     {
         using var folder = new TemporaryFolder();
         TokenizerFixtures.Load(name).Save(folder.Path);
-        string[] beside = ["cases.json", "chat.json"];
+        // The configuration is written in the form that older readers understand (below).
+        string[] beside = ["cases.json", "chat.json", "tokenizer_config.json"];
         foreach (var file in Directory.GetFiles(TokenizerFixtures.FolderOf(name)).Where(file => !beside.Contains(Path.GetFileName(file))))
             Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(folder.Path, Path.GetFileName(file))));
         var saved = TokenizerFolder.Load(folder.Path);
         Assert.All(TokenizerFixtures.Cases(name).Cases, expected => Assert.Equal(expected.IdsSpecial, saved.Encode(expected.Text, addSpecialTokens: true)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Tokenizers))]
+    public void A_saved_configuration_has_no_name_that_only_the_newest_reader_knows(string name)
+    {
+        using var folder = new TemporaryFolder();
+        TokenizerFixtures.Load(name).Save(folder.Path);
+        var original = JsonNode.Parse(File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf(name), "tokenizer_config.json")))!.AsObject();
+        var saved = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.Path, "tokenizer_config.json")))!.AsObject();
+        Assert.NotEqual("TokenizersBackend", (string?)saved["tokenizer_class"]);
+        Assert.IsNotType<JsonArray>(saved["extra_special_tokens"], exactMatch: false);
+        foreach (var (key, value) in original)
+        {
+            if (key == "extra_special_tokens") Assert.True(JsonNode.DeepEquals(value, saved["additional_special_tokens"]));
+            else if (key != "tokenizer_class" || (string?)value != "TokenizersBackend") Assert.True(JsonNode.DeepEquals(value, saved[key]), key);
+        }
+    }
+
+    [Theory]
+    [InlineData("tokenizer.json")]
+    [InlineData("tokenizer_config.json")]
+    [InlineData("merges.txt")]
+    public void A_pointer_of_git_lfs_in_place_of_a_file_is_called_one(string file)
+    {
+        using var folder = new TemporaryFolder();
+        TokenizerFixtures.Load("gpt2").Save(folder.Path);
+        File.WriteAllText(Path.Combine(folder.Path, file), "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 2104556\n");
+        var fault = Assert.Throws<InputException>(() => TokenizerFolder.Load(folder.Path));
+        Assert.Contains($"{file}: it is a git-LFS pointer", fault.Message, StringComparison.Ordinal);
     }
 
     [Theory]

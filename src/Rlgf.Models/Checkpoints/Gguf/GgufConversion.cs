@@ -33,7 +33,7 @@ public static class GgufConversion
         var all = (double)file.Tensors.Values.Sum(tensor => tensor.Bytes);
         long read = 0;
         Checkpoint.Save(folder, model.Tensors(type, bytes => progress?.Report((read += bytes) / all)), shardBytes);
-        Write("config.json", configuration);
+        ModelFolder.SaveConfiguration(configuration, folder);
         Write("generation_config.json", GenerationSettings(tokenizer));
         Write("tokenizer.json", tokenizerJson);
         Write("tokenizer_config.json", tokenizerConfiguration);

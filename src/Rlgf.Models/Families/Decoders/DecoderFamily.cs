@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Rlgf.Models.Checkpoints;
 using static TorchSharp.torch;
@@ -10,6 +11,12 @@ namespace Rlgf.Models.Families.Decoders;
 /// <param name="read">Reads the settings, and refuses by name what isn't supported.</param>
 internal sealed partial class DecoderFamily(string modelType, string className, Func<ModelConfiguration, DecoderSettings> read) : IModelFamily
 {
+    /// <summary>The older keys of its rotation; null where it has none, or only one form of them.</summary>
+    public RotaryKeys? Rotary { get; init; }
+
+    /// <summary>Writes further keys that other readers need; null for none.</summary>
+    public Action<ModelConfiguration, JsonObject>? WriteForOtherReaders { get; init; }
+
     public string ModelType => modelType;
 
     public string ClassifierArchitecture => $"{className}ForSequenceClassification";
@@ -50,6 +57,12 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
     {
         var settings = Read(configuration);
         return settings.TiedHead && nameInFile == $"{settings.Names.Head}.weight" ? $"{settings.Names.Trunk}.{settings.Names.TokenEmbedding}.weight" : null;
+    }
+
+    public void CompleteForOtherReaders(ModelConfiguration configuration, JsonObject json)
+    {
+        if (Rotary is not null) RotarySetting.Read(configuration, Rotary).WriteTo(json, Rotary);
+        WriteForOtherReaders?.Invoke(configuration, json);
     }
 
     private DecoderSettings Read(ModelConfiguration configuration)

@@ -9,7 +9,17 @@ internal static class GemmaFamily
     private const int FormatHeadSize = 256;
     private const string FormatActivation = "gelu_pytorch_tanh";
 
-    public static DecoderFamily Instance { get; } = new("gemma", "Gemma", Read);
+    public static DecoderFamily Instance { get; } = new("gemma", "Gemma", Read)
+    {
+        Rotary = RotaryKeys.Llama,
+        // transformers 4 reads hidden_activation alone, 5 hidden_act.
+        WriteForOtherReaders = (configuration, json) =>
+        {
+            var activation = configuration.Text("hidden_activation") ?? configuration.Text("hidden_act") ?? FormatActivation;
+            json["hidden_activation"] = activation;
+            json["hidden_act"] = activation;
+        },
+    };
 
     private static DecoderSettings Read(ModelConfiguration configuration)
     {

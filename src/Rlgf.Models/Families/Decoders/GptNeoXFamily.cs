@@ -6,7 +6,7 @@ namespace Rlgf.Models.Families.Decoders;
 /// <summary>GPT-NeoX (Black et al. 2022), of which Pythia is: rotation of a part of each head, attention and network side by side.</summary>
 internal static class GptNeoXFamily
 {
-    public static DecoderFamily Instance { get; } = new("gpt_neox", "GPTNeoX", Read);
+    public static DecoderFamily Instance { get; } = new("gpt_neox", "GPTNeoX", Read) { Rotary = RotaryKeys.GptNeoX };
 
     private static DecoderSettings Read(ModelConfiguration configuration)
     {
@@ -27,7 +27,7 @@ internal static class GptNeoXFamily
             Inner = configuration.Size("intermediate_size"),
             Norm = (size, device) => new LayerNorm(size, epsilon, device),
             Activation = Activation.Read(configuration, "hidden_act", formatDefault: "gelu"),
-            Rotary = RotarySettings.Read(configuration, headSize, baseKey: "rotary_emb_base", shareKey: "rotary_pct", formatShare: 0.25),
+            Rotary = RotarySettings.Read(configuration, headSize, RotaryKeys.GptNeoX),
             ParallelResidual = configuration.Flag("use_parallel_residual", formatDefault: true),
             QueryKeyValueLayout = QueryKeyValueLayout.FusedByHead,
             QueryKeyValueBias = attentionBias,

@@ -6,7 +6,7 @@ namespace Rlgf.Models.Families.Decoders;
 /// <summary>Llama 1 to 3 (Touvron et al. 2023): RMS norm, rotation, gated network, and heads that share keys.</summary>
 internal static class LlamaFamily
 {
-    public static DecoderFamily Instance { get; } = new("llama", "Llama", configuration => Read(configuration));
+    public static DecoderFamily Instance { get; } = new("llama", "Llama", configuration => Read(configuration)) { Rotary = RotaryKeys.Llama };
 
     /// <summary>Reads the keys that Llama has in common with those that follow it.</summary>
     /// <param name="configuration">The configuration.</param>

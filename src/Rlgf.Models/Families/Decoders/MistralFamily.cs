@@ -5,7 +5,7 @@ namespace Rlgf.Models.Families.Decoders;
 /// <summary>Mistral (Jiang et al. 2023): Llama with a sliding window, where one is set.</summary>
 internal static class MistralFamily
 {
-    public static DecoderFamily Instance { get; } = new("mistral", "Mistral", Read);
+    public static DecoderFamily Instance { get; } = new("mistral", "Mistral", Read) { Rotary = RotaryKeys.Llama };
 
     private static DecoderSettings Read(ModelConfiguration configuration) => LlamaFamily.Read(configuration) with { Window = configuration.OptionalSize("sliding_window") };
 }

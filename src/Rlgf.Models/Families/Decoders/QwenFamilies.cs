@@ -5,7 +5,7 @@ namespace Rlgf.Models.Families.Decoders;
 /// <summary>Qwen2 and 2.5 (Yang et al. 2024): Llama whose queries, keys and values are shifted.</summary>
 internal static class Qwen2Family
 {
-    public static DecoderFamily Instance { get; } = new("qwen2", "Qwen2", Read);
+    public static DecoderFamily Instance { get; } = new("qwen2", "Qwen2", Read) { Rotary = RotaryKeys.Llama };
 
     /// <summary>In some layers only, which the format allows for, a window isn't supported; published models have it off.</summary>
     public static void RequireFullAttention(ModelConfiguration configuration)
@@ -29,7 +29,7 @@ internal static class Qwen3Family
 {
     private const int FormatHeadSize = 128;
 
-    public static DecoderFamily Instance { get; } = new("qwen3", "Qwen3", Read);
+    public static DecoderFamily Instance { get; } = new("qwen3", "Qwen3", Read) { Rotary = RotaryKeys.Llama };
 
     private static DecoderSettings Read(ModelConfiguration configuration)
     {

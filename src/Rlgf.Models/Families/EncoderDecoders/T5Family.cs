@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
 using TorchSharp;
@@ -53,6 +54,14 @@ internal sealed class T5Family : IModelFamily
             "lm_head.weight" when T5Settings.HasTiedHead(configuration) => embedding,
             _ => null,
         };
+    }
+
+    // transformers 4 ties and scales by the first key, 5 scales by the second.
+    public void CompleteForOtherReaders(ModelConfiguration configuration, JsonObject json)
+    {
+        var isTied = T5Settings.HasTiedHead(configuration);
+        json["tie_word_embeddings"] = isTied;
+        json["scale_decoder_outputs"] = isTied;
     }
 
     /// <summary>A classifier's trunk has a name; that of a language model, which it may have been made from, has none.</summary>

@@ -9,7 +9,11 @@ internal static class Gpt2Family
 {
     public const string Type = "gpt2";
 
-    public static DecoderFamily Instance { get; } = new(Type, "GPT2", Read);
+    public static DecoderFamily Instance { get; } = new(Type, "GPT2", Read)
+    {
+        // The first files have it beside n_positions, and llama.cpp's converter asks for it.
+        WriteForOtherReaders = (configuration, json) => json["n_ctx"] = configuration.Size("n_positions"),
+    };
 
     /// <summary>The keys are the same in transformers 4 and 5 but for the type of the stored numbers, which the weights say themselves.</summary>
     private static DecoderSettings Read(ModelConfiguration configuration)
