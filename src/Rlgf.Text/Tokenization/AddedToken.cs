@@ -5,7 +5,7 @@ namespace Rlgf.Text.Tokenization;
 /// <param name="Content">Its text.</param>
 /// <param name="IsSpecial">Whether decoding can leave it out.</param>
 /// <param name="IsNormalized">Whether it is looked for in the normalised text rather than in the original.</param>
-/// <param name="IsSingleWord">Whether it counts only where no letter, digit or underscore touches it.</param>
+/// <param name="IsSingleWord">Whether it counts only where no character of a word touches it.</param>
 /// <param name="TakesSpaceBefore">Whether it swallows the white space on its left.</param>
 /// <param name="TakesSpaceAfter">Whether it swallows the white space on its right.</param>
 internal sealed record AddedToken(

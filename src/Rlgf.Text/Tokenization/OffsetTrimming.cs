@@ -9,9 +9,10 @@ internal sealed record OffsetTrimming(bool AddsPrefixSpace)
 
     /// <summary>The offsets of a token without the spaces at its ends.</summary>
     /// <param name="token">The token as the vocabulary spells it; an added token as it stands in the text.</param>
+    /// <param name="text">The text.</param>
     /// <param name="offsets">Its offsets with spaces.</param>
     /// <param name="isFirst">Whether it's the first of the text.</param>
-    public (int Start, int End) Trim(ReadOnlySpan<char> token, (int Start, int End) offsets, bool isFirst)
+    public (int Start, int End) Trim(ReadOnlySpan<char> token, ReadOnlySpan<char> text, (int Start, int End) offsets, bool isFirst)
     {
         var (start, end) = offsets;
         int before = 0, after = 0;
@@ -21,9 +22,15 @@ internal sealed record OffsetTrimming(bool AddsPrefixSpace)
             after++;
         if (before > 0 && AddsPrefixSpace && (isFirst || start == 0))
             before--;
-        start = Math.Min(start + before, end);
-        return (start, end >= after ? Math.Max(end - after, start) : end);
+        // A space of the token can stand for any character of the text.
+        for (; before > 0 && start < end; before--)
+            start += IsPair(text, start) ? 2 : 1;
+        for (; after > 0 && end > start; after--)
+            end -= end - 2 >= start && IsPair(text, end - 2) ? 2 : 1;
+        return (start, end);
     }
+
+    private static bool IsPair(ReadOnlySpan<char> text, int at) => at + 1 < text.Length && char.IsSurrogatePair(text[at], text[at + 1]);
 
     private static bool IsSpace(char character) => character == Space || char.IsWhiteSpace(character);
 }

@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.Globalization;
 using System.Text;
+using Rlgf.Text.Tokenization.Words;
 
 namespace Rlgf.Text.Tokenization;
 
@@ -63,12 +63,8 @@ internal sealed class TokenFinder
     }
 
     private static bool EndsInWord(ReadOnlySpan<char> text) =>
-        Rune.DecodeLastFromUtf16(text, out var rune, out _) == OperationStatus.Done && IsWordCharacter(rune);
+        Rune.DecodeLastFromUtf16(text, out var rune, out _) == OperationStatus.Done && WordCharacters.Has(rune);
 
     private static bool BeginsWithWord(ReadOnlySpan<char> text) =>
-        Rune.DecodeFromUtf16(text, out var rune, out _) == OperationStatus.Done && IsWordCharacter(rune);
-
-    private static bool IsWordCharacter(Rune rune) =>
-        Rune.IsLetterOrDigit(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.ConnectorPunctuation or UnicodeCategory.NonSpacingMark
-            or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
+        Rune.DecodeFromUtf16(text, out var rune, out _) == OperationStatus.Done && WordCharacters.Has(rune);
 }

@@ -38,7 +38,8 @@ internal sealed class TokenizerPipeline : ITokenizer
             _tokens[added.Id] = added.Content;
             _isSpecial[added.Id] = added.IsSpecial;
         }
-        _detokenizer = parts.DecoderSteps is { } steps ? new PieceDetokenizer(_tokens, steps, parts.CleansUp) : new ByteLevelDetokenizer(_tokens);
+        var written = Written(parts);
+        _detokenizer = parts.DecoderSteps is { } steps ? new PieceDetokenizer(written, steps, parts.CleansUp) : new ByteLevelDetokenizer(written);
     }
 
     public int VocabularySize { get; }
@@ -107,7 +108,7 @@ internal sealed class TokenizerPipeline : ITokenizer
 
         void Add(int id, ReadOnlySpan<char> spelling, (int, int) source)
         {
-            offsets.Add(_parts.OffsetTrimming is { } trimming ? trimming.Trim(spelling, source, isFirst: ids.Count == 0) : source);
+            offsets.Add(_parts.OffsetTrimming is { } trimming ? trimming.Trim(spelling, text, source, isFirst: ids.Count == 0) : source);
             ids.Add(id);
             tokens.Add(_tokens[id]!);
         }
@@ -136,6 +137,17 @@ internal sealed class TokenizerPipeline : ITokenizer
     public int? IdOf(string token) => _ids.TryGetValue(token, out var id) ? id : null;
 
     public void Save(string folder) => _files.Save(folder);
+
+    /// <summary>The tokens as they are decoded: those that are looked for in normalised text are normalised themselves, as the tokenizers library has it since 0.23.</summary>
+    private string?[] Written(TokenizerParts parts)
+    {
+        if (parts.Normalizer is not { } normalizer || !parts.AddedTokens.Any(token => token.IsNormalized))
+            return _tokens;
+        string?[] written = [.. _tokens];
+        foreach (var added in parts.AddedTokens.Where(token => token.IsNormalized))
+            written[added.Id] = normalizer.Normalize(Word.Whole(added.Content)).Span.ToString();
+        return written;
+    }
 
     private List<int> IdsOf(string text)
     {

@@ -9,6 +9,8 @@ internal sealed class PieceDetokenizer : IDetokenizer
     private readonly IReadOnlyList<IPieceStep> _steps;
     private readonly bool _cleansUp;
     private readonly byte?[]? _bytes;
+    private readonly ByteLevelDetokenizer? _byteLevel;
+    private readonly bool _settlesLast;
 
     /// <summary>Creates it.</summary>
     /// <param name="tokens">The vocabulary, id to token.</param>
@@ -19,6 +21,10 @@ internal sealed class PieceDetokenizer : IDetokenizer
         (_tokens, _steps, _cleansUp) = (tokens, steps, cleansUp);
         if (steps.Any(step => step is ByteFallbackStep))
             _bytes = [.. tokens.Select(token => token is null ? null : ByteFallback.ByteOf(token))];
+        if (steps.Any(step => step is ByteLevelStep))
+            _byteLevel = new ByteLevelDetokenizer(tokens);
+        // What is replaced in the whole text may reach from one token into the next.
+        _settlesLast = steps.SkipWhile(step => !step.Fuses).Any(step => step is ReplaceStep { MayJoin: true });
     }
 
     public string Decode(ReadOnlySpan<int> ids, bool startsText)
@@ -30,11 +36,13 @@ internal sealed class PieceDetokenizer : IDetokenizer
     public bool EndsOnCharacter(ReadOnlySpan<int> ids)
     {
         var run = BytesAtEnd(ids);
-        return run == 0 || Utf8.EndsOnCharacter([.. ids[^Math.Min(run, 3)..].ToArray().Select(id => _bytes![id]!.Value)]);
+        return (run == 0 || Utf8.EndsOnCharacter([.. ids[^Math.Min(run, 3)..].ToArray().Select(id => _bytes![id]!.Value)])) && _byteLevel?.EndsOnCharacter(ids) != false;
     }
 
     public int SettledTokens(ReadOnlySpan<int> ids)
     {
+        if (_settlesLast || _byteLevel?.EndsOnCharacter(ids) == false)
+            return 0;
         // Whether a run of bytes is text shows only when it has ended.
         var settled = ids.Length - BytesAtEnd(ids);
         while (_cleansUp && settled > 0 && CleanUp.MayChange(Join(ids[Math.Max(0, settled - 4)..settled], startsText: false)))

@@ -11,6 +11,9 @@ internal interface IPieceStep
     /// <param name="pieces">Tokens, or what the step before left of them.</param>
     /// <param name="startsText">Whether a text begins with them.</param>
     void Apply(List<string> pieces, bool startsText);
+
+    /// <summary>Whether all pieces are one after it.</summary>
+    bool Fuses => false;
 }
 
 /// <summary>Spaces in place of sentencepiece's marks; those of the first token are dropped where a text gets one before it.</summary>
@@ -66,6 +69,8 @@ internal sealed class ByteFallbackStep : IPieceStep
 /// <summary>Makes all pieces one.</summary>
 internal sealed class FuseStep : IPieceStep
 {
+    public bool Fuses => true;
+
     public void Apply(List<string> pieces, bool startsText)
     {
         var whole = string.Concat(pieces);
@@ -98,6 +103,9 @@ internal sealed class StripStep(char character, int start, int stop, bool afterF
 /// <summary>Writes one text in the place of another.</summary>
 internal sealed class ReplaceStep(TextPattern pattern, string content) : IPieceStep
 {
+    /// <summary>Whether what it finds may have more than one character.</summary>
+    public bool MayJoin => !pattern.IsOneCharacter;
+
     public void Apply(List<string> pieces, bool startsText)
     {
         for (var i = 0; i < pieces.Count; i++)
@@ -127,11 +135,65 @@ internal sealed class WordPieceStep(string prefix, bool cleansUp) : IPieceStep
             if (i > 0 || !startsText)
                 pieces[i] = Continues(pieces[i]) ? pieces[i][prefix.Length..] : " " + pieces[i];
             if (cleansUp)
-                pieces[i] = CleanUp.Apply(pieces[i]);
+                pieces[i] = CleanUp.OfPiece(pieces[i]);
         }
     }
 
     private bool Continues(string piece) => piece.StartsWith(prefix, StringComparison.Ordinal);
+}
+
+/// <summary>The text whose bytes the tokens spell, as one piece; bytes that aren't UTF-8 become U+FFFD.</summary>
+internal sealed class ByteLevelStep : IPieceStep
+{
+    public bool Fuses => true;
+
+    public void Apply(List<string> pieces, bool startsText)
+    {
+        var text = Encoding.UTF8.GetString([.. pieces.SelectMany(ByteAlphabet.Read)]);
+        pieces.Clear();
+        pieces.Add(text);
+    }
+}
+
+/// <summary>A space between all tokens: what is done where a tokenizer has no decoder.</summary>
+internal sealed class SpacesStep : IPieceStep
+{
+    public void Apply(List<string> pieces, bool startsText)
+    {
+        for (var i = startsText ? 1 : 0; i < pieces.Count; i++)
+            pieces[i] = " " + pieces[i];
+    }
+}
+
+/// <summary>A space in place of the mark of a word's end; nothing in place of the last token's.</summary>
+internal sealed class BpeStep(string suffix) : IPieceStep
+{
+    public void Apply(List<string> pieces, bool startsText)
+    {
+        for (var i = 0; i < pieces.Count; i++)
+            pieces[i] = pieces[i].Replace(suffix, i == pieces.Count - 1 ? "" : " ", StringComparison.Ordinal);
+    }
+}
+
+/// <summary>Connectionist temporal classification (Graves et al. 2006): a token that repeats the one before it is the same, and padding parts such tokens.</summary>
+internal sealed class CtcStep(string padding, string delimiter, bool cleansUp) : IPieceStep
+{
+    public void Apply(List<string> pieces, bool startsText)
+    {
+        var kept = new List<string>(pieces.Count);
+        for (var i = 0; i < pieces.Count; i++)
+        {
+            if (i > 0 && pieces[i] == pieces[i - 1])
+                continue;
+            var piece = pieces[i].Replace(padding, "", StringComparison.Ordinal);
+            if (cleansUp)
+                piece = CleanUp.OfPiece(piece).Replace(delimiter, " ", StringComparison.Ordinal);
+            if (piece.Length > 0)
+                kept.Add(piece);
+        }
+        pieces.Clear();
+        pieces.AddRange(kept);
+    }
 }
 
 /// <summary>Takes the spaces off that cutting words apart left before punctuation and within English contractions.</summary>
@@ -147,6 +209,9 @@ internal static class CleanUp
 
     /// <summary>The text without those spaces, rule by rule.</summary>
     public static string Apply(string text) => Rules.Aggregate(text, (cleaned, rule) => cleaned.Replace(rule.Spaced, rule.Clean, StringComparison.Ordinal));
+
+    /// <summary>The same of a single token, where the tokenizers library has one more rule.</summary>
+    public static string OfPiece(string text) => Apply(text).Replace(" do not", " don't", StringComparison.Ordinal);
 
     /// <summary>Whether what follows might change how a text, not cleaned yet, ends.</summary>
     public static bool MayChange(string text) => Unfinished.Any(end => text.EndsWith(end, StringComparison.Ordinal));

@@ -44,7 +44,7 @@ internal static class BertReader
                 stripsAccents: configuration.Flag("strip_accents") ?? lowercases,
                 lowercases),
             PreTokenizer = new PreTokenizerSequence([CharacterPreTokenizer.WhiteSpace(), CharacterPreTokenizer.Punctuation(SplitBehavior.Isolated)]),
-            Model = new WordPiece(vocabulary, Prefix, IdOf("unk_token"), MaxCharacters),
+            Model = new WordPiece(vocabulary, Prefix, new UnknownToken(IdOf("unk_token"), null), MaxCharacters),
             Single = new([PostProcessorReader.Special(start, 0), PostProcessorReader.Text(0), PostProcessorReader.Special(end, 0)]),
             Pair = new([PostProcessorReader.Special(start, 0), PostProcessorReader.Text(0), PostProcessorReader.Special(end, 0), PostProcessorReader.Text(1, isSecond: true), PostProcessorReader.Special(end, 1)]),
             DecoderSteps = [new WordPieceStep(Prefix, cleansUp: true)],

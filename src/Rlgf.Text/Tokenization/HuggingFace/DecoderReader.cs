@@ -7,31 +7,24 @@ namespace Rlgf.Text.Tokenization.HuggingFace;
 internal static class DecoderReader
 {
     /// <summary>Reads a decoder.</summary>
-    /// <param name="root">The whole file.</param>
-    /// <param name="isByteLevel">Whether the vocabulary spells bytes; then there is one decoder that fits.</param>
-    /// <returns>The steps, or null for a vocabulary that spells bytes.</returns>
-    public static IReadOnlyList<IPieceStep>? Read(JsonPart root, bool isByteLevel)
+    /// <param name="decoder">The section; without one, tokens are put together with spaces between them.</param>
+    /// <returns>The steps, or null where all that is done is to read the bytes that tokens spell.</returns>
+    public static IReadOnlyList<IPieceStep>? Read(JsonPart? decoder)
     {
-        if (root.Optional("decoder") is not { } decoder)
-            throw root.Error(isByteLevel ? "lacks \"decoder\"; a byte-level tokenizer has \"ByteLevel\" there" : "lacks \"decoder\"");
-        if (isByteLevel)
-            return IsByteLevel(decoder) ? null : throw TokenizerJson.Unsupported(decoder, "\"ByteLevel\" is, since the pre_tokenizer is");
+        if (decoder is not { } section)
+            return [new SpacesStep()];
         var steps = new List<IPieceStep>();
-        Add(decoder, steps);
-        return steps;
+        Add(section, steps);
+        return steps is [ByteLevelStep] ? null : steps;
     }
-
-    private static bool IsByteLevel(JsonPart decoder) => TokenizerJson.TypeOf(decoder) switch
-    {
-        "ByteLevel" => true,
-        "Sequence" => decoder.Required("decoders").Items().ToList() is [var only] && IsByteLevel(only),
-        _ => false,
-    };
 
     private static void Add(JsonPart decoder, List<IPieceStep> steps)
     {
         switch (TokenizerJson.TypeOf(decoder))
         {
+            case "ByteLevel":
+                steps.Add(new ByteLevelStep());
+                break;
             case "Metaspace":
                 var (mark, scheme) = PreTokenizerReader.ReadMetaspace(decoder);
                 steps.Add(new MetaspaceStep(mark, dropsFirst: scheme != PrependScheme.Never));
@@ -45,7 +38,7 @@ internal static class DecoderReader
             case "Strip":
                 var content = decoder.Required("content");
                 var character = content.AsString() is [var only] ? only : throw content.Error("must be one character");
-                steps.Add(new StripStep(character, decoder.Required("start").AsCount(), decoder.Required("stop").AsCount(), steps.Exists(step => step is FuseStep)));
+                steps.Add(new StripStep(character, decoder.Required("start").AsCount(), decoder.Required("stop").AsCount(), steps.Exists(step => step.Fuses)));
                 break;
             case "Replace":
                 steps.Add(new ReplaceStep(PatternReader.Read(decoder), decoder.Required("content").AsShortString()));
@@ -53,12 +46,20 @@ internal static class DecoderReader
             case "WordPiece":
                 steps.Add(new WordPieceStep(decoder.Optional("prefix")?.AsString() ?? "##", decoder.Flag("cleanup", otherwise: true)));
                 break;
+            case "BPEDecoder":
+                steps.Add(new BpeStep(decoder.Optional("suffix") is { } suffix ? NotEmpty(suffix) : "</w>"));
+                break;
+            case "CTC":
+                steps.Add(new CtcStep(NotEmpty(decoder.Required("pad_token")), NotEmpty(decoder.Required("word_delimiter_token")), decoder.Flag("cleanup", otherwise: true)));
+                break;
             case "Sequence":
                 foreach (var part in decoder.Required("decoders").Items())
                     Add(part, steps);
                 break;
             default:
-                throw TokenizerJson.Unsupported(decoder, "ByteLevel (with a \"ByteLevel\" pre_tokenizer), Metaspace, ByteFallback, Fuse, Strip, Replace, WordPiece and Sequence are");
+                throw TokenizerJson.Unsupported(decoder, "ByteLevel, Metaspace, ByteFallback, Fuse, Strip, Replace, WordPiece, BPEDecoder, CTC and Sequence are");
         }
     }
+
+    private static string NotEmpty(JsonPart text) => text.AsString() is { Length: > 0 } value ? value : throw text.Error("must not be empty");
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace Rlgf.Text.Tokenization.HuggingFace;
@@ -27,7 +28,8 @@ internal readonly struct JsonPart
     {
         try
         {
-            using var document = JsonDocument.Parse(content);
+            // Some editors put a byte order mark before a text, which JSON doesn't know.
+            using var document = JsonDocument.Parse(content.AsMemory(content.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0));
             var root = new JsonPart(file, "", document.RootElement.Clone());
             return root._element.ValueKind == JsonValueKind.Object ? root : throw root.Error("must be a JSON object");
         }

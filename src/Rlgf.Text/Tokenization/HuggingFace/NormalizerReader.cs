@@ -1,4 +1,5 @@
 using Rlgf.Text.Tokenization.Normalization;
+using Rlgf.Text.Tokenization.Words;
 
 namespace Rlgf.Text.Tokenization.HuggingFace;
 
@@ -30,6 +31,8 @@ internal static class NormalizerReader
                 return new ReplaceNormalizer(PatternReader.Read(normalizer), normalizer.Required("content").AsShortString());
             case "Nmt":
                 return new NmtNormalizer();
+            case "ByteLevel":
+                return new ByteSpelling();
             case "BertNormalizer":
                 var lowercases = normalizer.Flag("lowercase", otherwise: true);
                 return new BertNormalizer(
@@ -43,7 +46,7 @@ internal static class NormalizerReader
                 var steps = normalizer.Required("normalizers").Items().Select(Read).OfType<INormalizer>().ToList();
                 return steps.Count == 0 ? null : new NormalizerSequence(steps);
             default:
-                throw TokenizerJson.Unsupported(normalizer, "NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend, Replace, Nmt, BertNormalizer, Precompiled and Sequence are");
+                throw TokenizerJson.Unsupported(normalizer, "NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend, Replace, Nmt, BertNormalizer, Precompiled, ByteLevel and Sequence are");
         }
     }
 

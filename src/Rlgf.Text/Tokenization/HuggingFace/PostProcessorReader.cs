@@ -11,7 +11,11 @@ internal static class PostProcessorReader
         switch (TokenizerJson.TypeOf(processor))
         {
             case "Sequence":
-                return processor.Required("processors").Items().Aggregate(parts, (sum, step) => Read(step, sum));
+                var steps = processor.Required("processors").Items().ToList();
+                // What the library makes of a template of a template is no text with special tokens around it.
+                foreach (var second in steps.Where(step => TokenizerJson.TypeOf(step) is not "ByteLevel" and not "Sequence").Skip(1))
+                    throw second.Error($"is of type \"{TokenizerJson.TypeOf(second)}\" after another that adds special tokens, which isn't supported; one is");
+                return steps.Aggregate(parts, (sum, step) => Read(step, sum));
             case "ByteLevel":
                 return parts with { OffsetTrimming = ReadOffsetTrimming(processor) ?? parts.OffsetTrimming };
             case "RobertaProcessing":

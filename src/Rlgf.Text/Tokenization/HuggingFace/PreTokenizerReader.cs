@@ -10,19 +10,19 @@ internal sealed class PreTokenizerReader
 
     private PreTokenizerReader() { }
 
-    /// <summary>Whether the words go to a vocabulary that spells bytes.</summary>
-    private bool IsByteLevel { get; set; }
+    /// <summary>Whether the words are yet to be spelled in bytes.</summary>
+    private bool EndsInBytes { get; set; }
 
     /// <summary>Reads the section.</summary>
     /// <param name="preTokenizer">The section, if there is one.</param>
     /// <param name="addsPrefixSpace">What <c>tokenizer_config.json</c> says about a space before the text; it is asked last by the transformers library too.</param>
-    /// <returns>The steps, and whether the words go to a vocabulary that spells bytes.</returns>
-    public static (IPreTokenizer Steps, bool IsByteLevel) Read(JsonPart? preTokenizer, bool? addsPrefixSpace)
+    /// <returns>The steps, and whether <see cref="ByteSpelling"/> is one more after them; some models do that themselves, faster.</returns>
+    public static (IReadOnlyList<IPreTokenizer> Steps, bool EndsInBytes) Read(JsonPart? preTokenizer, bool? addsPrefixSpace)
     {
         var reader = new PreTokenizerReader();
         if (preTokenizer is { } section)
             reader.Add(section, addsPrefixSpace);
-        return (new PreTokenizerSequence(reader._steps), reader.IsByteLevel);
+        return (reader._steps, reader.EndsInBytes);
     }
 
     /// <summary>Reads where a Metaspace puts its mark; the same keys are in its decoder.</summary>
@@ -43,16 +43,20 @@ internal sealed class PreTokenizerReader
 
     private void Add(JsonPart step, bool? addsPrefixSpace)
     {
-        if (IsByteLevel)
-            throw step.Error("comes after \"ByteLevel\", which isn't supported: it must be the last step");
-        switch (TokenizerJson.TypeOf(step))
+        var type = TokenizerJson.TypeOf(step);
+        if (EndsInBytes && type != "Sequence")
+        {
+            _steps.Add(new ByteSpelling());
+            EndsInBytes = false;
+        }
+        switch (type)
         {
             case "Sequence":
                 foreach (var part in step.Required("pretokenizers").Items())
                     Add(part, addsPrefixSpace: null);
                 break;
             case "ByteLevel":
-                IsByteLevel = true;
+                EndsInBytes = true;
                 if (addsPrefixSpace ?? step.Flag("add_prefix_space", otherwise: true))
                     _steps.Add(new PrefixSpace());
                 if (step.Flag("use_regex", otherwise: true))
@@ -84,8 +88,13 @@ internal sealed class PreTokenizerReader
             case "CharDelimiterSplit":
                 _steps.Add(new SplitPreTokenizer(TextPattern.Literal(step.Required("delimiter").AsString()), SplitBehavior.Removed, invert: false));
                 break;
+            case "FixedLength":
+                var length = step.Optional("length")?.AsCount() ?? FixedLengthSplit.DefaultLength;
+                _steps.Add(new FixedLengthSplit(length > 0 ? length : throw step.Required("length").Error("must be at least 1")));
+                break;
             default:
-                throw TokenizerJson.Unsupported(step, "ByteLevel, Metaspace, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, CharDelimiterSplit, Split and Sequence are");
+                throw TokenizerJson.Unsupported(
+                    step, "ByteLevel, Metaspace, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, CharDelimiterSplit, Split, FixedLength and Sequence are");
         }
     }
 

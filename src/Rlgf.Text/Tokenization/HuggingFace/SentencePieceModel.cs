@@ -69,6 +69,12 @@ internal sealed class SentencePieceModel
     /// <summary>Whether spaces at the ends and more than one in a row are dropped.</summary>
     public bool RemovesExtraSpaces { get; private set; } = true;
 
+    /// <summary>Whether spaces are written as visible marks.</summary>
+    public bool EscapesSpaces { get; private set; } = true;
+
+    /// <summary>Whether decoded text is rewritten by a table of its own.</summary>
+    public bool Denormalizes { get; private set; }
+
     /// <summary>The piece of an id; null for -1.</summary>
     public string? PieceOf(int id) => id >= 0 && id < Pieces.Count ? Pieces[id].Text : null;
 
@@ -88,6 +94,9 @@ internal sealed class SentencePieceModel
                     break;
                 case 3:
                     model.ReadNormalizer(fields.Message());
+                    break;
+                case 5:
+                    model.ReadDenormalizer(fields.Message());
                     break;
             }
         }
@@ -167,8 +176,17 @@ internal sealed class SentencePieceModel
                 case 4:
                     RemovesExtraSpaces = fields.Integer() != 0;
                     break;
+                case 5:
+                    EscapesSpaces = fields.Integer() != 0;
+                    break;
             }
         }
+    }
+
+    private void ReadDenormalizer(Fields fields)
+    {
+        while (fields.Next())
+            Denormalizes |= fields.Number == 2 && fields.Bytes().Length > 0;
     }
 
     /// <summary>The fields of a message, one after the other (Protocol Buffers' wire format).</summary>

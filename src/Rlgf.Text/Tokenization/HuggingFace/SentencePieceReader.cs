@@ -33,6 +33,10 @@ internal sealed class SentencePieceReader
         var model = SentencePieceModel.Read(file, files[name]);
         if (model.MarksAfterWords)
             throw new InputException($"{file}: puts spaces after words (trainer_spec.treat_whitespace_as_suffix), which isn't supported; save tokenizer.json with the transformers library.");
+        if (!model.EscapesSpaces)
+            throw new InputException($"{file}: keeps spaces as they are (normalizer_spec.escape_whitespaces is false), which isn't supported; save tokenizer.json with the transformers library.");
+        if (model.Denormalizes)
+            throw new InputException($"{file}: rewrites decoded text (denormalizer_spec.precompiled_charsmap), which isn't supported; save tokenizer.json with the transformers library.");
         var classes = model.ModelType switch
         {
             1 => T5Classes,
@@ -42,7 +46,7 @@ internal sealed class SentencePieceReader
         if (configuration.ClassName is { } named && !classes.Contains(named))
             throw configuration.UnsupportedClass($"{name} of this kind");
         var reader = new SentencePieceReader(model, configuration, files, name);
-        return (model.ModelType == 1 ? reader.ReadUnigram(file) : reader.ReadBpe(), model);
+        return (model.ModelType == 1 ? reader.ReadUnigram(file) : reader.ReadBpe(file), model);
     }
 
     /// <summary>T5: a text's normalised words with a mark before each, the end token after them, and sentinels with the last ids.</summary>
@@ -56,15 +60,19 @@ internal sealed class SentencePieceReader
             added.Add(new AddedToken(pieces.Count, $"<extra_id_{sentinel}>", IsSpecial: true));
             pieces.Add(($"<extra_id_{sentinel}>", 0));
         }
-        var marks = new Metaspace(Mark, _model.AddsPrefix ? PrependScheme.Always : PrependScheme.Never, splits: true);
+        // As the library has it, white space of all kinds divides words then; otherwise as sentencepiece itself.
+        var splitsAtSpaces = _model.RemovesExtraSpaces && _model.AddsPrefix;
+        var normalizers = Normalizers(file, removesExtraSpaces: !splitsAtSpaces && _model.RemovesExtraSpaces);
+        if (!splitsAtSpaces && _model.AddsPrefix)
+            normalizers.Add(new PrependNormalizer(" "));
+        var marks = new Metaspace(Mark, splitsAtSpaces ? PrependScheme.Always : PrependScheme.Never, splits: true);
         var end = Special(_model.EosId, type: 0);
-        var model = new Unigram(pieces, _model.UnknownId, _model.FallsBackOnBytes);
+        var model = WithoutUnused(new Unigram(pieces, new UnknownToken(_model.UnknownId, null), _model.FallsBackOnBytes));
         return new TokenizerParts
         {
             AddedTokens = AddedTo(model.Vocabulary, pieces.Count, added),
-            Normalizer = _model.NormalizationTable.Length == 0 ? null
-                : PrecompiledNormalizer.TryRead(_model.NormalizationTable) ?? throw new InputException($"{file}: normalizer_spec.precompiled_charsmap isn't a compiled table."),
-            PreTokenizer = new PreTokenizerSequence(_model.RemovesExtraSpaces ? [CharacterPreTokenizer.WhiteSpace(), marks] : [marks]),
+            Normalizer = InRow(normalizers),
+            PreTokenizer = new PreTokenizerSequence(splitsAtSpaces ? [CharacterPreTokenizer.WhiteSpace(), marks] : [marks]),
             Model = model,
             Single = new([PostProcessorReader.Text(0), .. end]),
             Pair = new([PostProcessorReader.Text(0), .. end, PostProcessorReader.Text(0, isSecond: true), .. end]),
@@ -73,7 +81,7 @@ internal sealed class SentencePieceReader
     }
 
     /// <summary>Llama: marks for all spaces and one before the text, bytes for unknown characters, the begin token before the text.</summary>
-    private TokenizerParts ReadBpe()
+    private TokenizerParts ReadBpe(string file)
     {
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var id = 0; id < _model.Pieces.Count; id++)
@@ -83,23 +91,45 @@ internal sealed class SentencePieceReader
             AddedTokens = AddedTo(vocabulary, _model.Pieces.Count, SpecialPieces()),
             Single = new([.. Bos(0), PostProcessorReader.Text(0), .. Eos(0)]),
             Pair = new([.. Bos(0), PostProcessorReader.Text(0), .. Eos(0), .. Bos(1), PostProcessorReader.Text(1, isSecond: true), .. Eos(1)]),
-            Model = new CharacterBpe(vocabulary, Merges(vocabulary), new CharacterBpeOptions { UnknownId = _model.UnknownId, FusesUnknown = true, FallsBackOnBytes = _model.FallsBackOnBytes }),
+            Model = WithoutUnused(new CharacterBpe(
+                vocabulary, Merges(vocabulary), new CharacterBpeOptions { Unknown = new UnknownToken(_model.UnknownId, null), FusesUnknown = true, FallsBackOnBytes = _model.FallsBackOnBytes })),
             DecoderSteps =
             [
                 new ReplaceStep(TextPattern.Literal(Mark.ToString()), " "), new ByteFallbackStep(), new FuseStep(),
                 .. _model.AddsPrefix ? [new StripStep(' ', start: 1, stop: 0, afterFuse: true)] : Array.Empty<IPieceStep>(),
             ],
         };
+        var normalizers = Normalizers(file, _model.RemovesExtraSpaces);
         // Newer folders mark only the first word of a text, and not where it begins with a space; older ones and sentencepiece itself always do.
         if (_configuration.MarksOnlyFirstWord)
-            return parts with { PreTokenizer = new Metaspace(Mark, _model.AddsPrefix ? PrependScheme.First : PrependScheme.Never, splits: false) };
-        List<INormalizer> normalizers = [new ReplaceNormalizer(TextPattern.Literal(" "), Mark.ToString())];
+            return parts with { Normalizer = InRow(normalizers), PreTokenizer = new Metaspace(Mark, _model.AddsPrefix ? PrependScheme.First : PrependScheme.Never, splits: false) };
         if (_model.AddsPrefix)
-            normalizers.Insert(0, new PrependNormalizer(Mark.ToString()));
-        return parts with { Normalizer = new NormalizerSequence(normalizers) };
+            normalizers.Add(new PrependNormalizer(Mark.ToString()));
+        normalizers.Add(new ReplaceNormalizer(TextPattern.Literal(" "), Mark.ToString()));
+        return parts with { Normalizer = InRow(normalizers) };
 
         TemplatePart[] Bos(int type) => _configuration.AddsBos ? Special(_model.BosId, type) : [];
         TemplatePart[] Eos(int type) => _configuration.AddsEos ? Special(_model.EosId, type) : [];
+    }
+
+    /// <summary>What the model does to a text before it marks spaces.</summary>
+    private List<INormalizer> Normalizers(string file, bool removesExtraSpaces)
+    {
+        var normalizers = new List<INormalizer>();
+        if (_model.NormalizationTable.Length > 0)
+            normalizers.Add(PrecompiledNormalizer.TryRead(_model.NormalizationTable) ?? throw new InputException($"{file}: normalizer_spec.precompiled_charsmap isn't a compiled table."));
+        if (removesExtraSpaces)
+            normalizers.Add(new ExtraSpacesNormalizer());
+        return normalizers;
+    }
+
+    private static INormalizer? InRow(List<INormalizer> normalizers) => normalizers switch { [] => null, [var only] => only, _ => new NormalizerSequence(normalizers) };
+
+    /// <summary>The model without the pieces that the file marks as unused.</summary>
+    private ISubwordModel WithoutUnused(ISubwordModel model)
+    {
+        var unused = Enumerable.Range(0, _model.Pieces.Count).Where(id => _model.Pieces[id].Kind == PieceKind.Unused).ToHashSet();
+        return unused.Count == 0 ? model : model.Without(unused);
     }
 
     /// <summary>A special token as a part of a template; none where the model has none.</summary>

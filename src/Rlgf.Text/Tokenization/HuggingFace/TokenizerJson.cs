@@ -1,4 +1,5 @@
 using Rlgf.Text.Tokenization.Subwords;
+using Rlgf.Text.Tokenization.Words;
 
 namespace Rlgf.Text.Tokenization.HuggingFace;
 
@@ -10,8 +11,8 @@ internal static class TokenizerJson
     {
         var root = JsonPart.Parse(files.PathOf(TokenizerFiles.Tokenizer), files[TokenizerFiles.Tokenizer]);
         var section = root.Required("model");
-        var (preTokenizer, isByteLevel) = PreTokenizerReader.Read(root.Optional("pre_tokenizer"), configuration.Flag("add_prefix_space"));
-        var model = ModelReader.Read(section, isByteLevel);
+        var (words, endInBytes) = PreTokenizerReader.Read(root.Optional("pre_tokenizer"), configuration.Flag("add_prefix_space"));
+        var (model, spellsBytes) = ModelReader.Read(section, endInBytes);
         var added = new AddedVocabulary(files, configuration, TokenizerFiles.Tokenizer, model.Vocabulary, SizeOf(section, model), _ => null);
         foreach (var token in root.Optional("added_tokens")?.Items() ?? [])
             added.AddOwn(ReadAddedToken(token, token.Required("id").AsId()), token);
@@ -20,8 +21,8 @@ internal static class TokenizerJson
             Model = model,
             AddedTokens = added.AddAll(),
             Normalizer = root.Optional("normalizer") is { } normalizer ? NormalizerReader.Read(normalizer) : null,
-            PreTokenizer = preTokenizer,
-            DecoderSteps = DecoderReader.Read(root, isByteLevel),
+            PreTokenizer = new PreTokenizerSequence(endInBytes && !spellsBytes ? [.. words, new ByteSpelling()] : words),
+            DecoderSteps = DecoderReader.Read(root.Optional("decoder")),
             // It does nothing for BPE.
             CleansUp = configuration.CleansUp && ModelReader.KindOf(section) != "BPE",
             Truncation = root.Optional("truncation") is { } truncation ? ReadTruncation(truncation) : new(),

@@ -61,6 +61,30 @@ internal sealed class StripNormalizer(bool left, bool right) : INormalizer
     }
 }
 
+/// <summary>Leaves out spaces at the ends, and all but the first of those in a row, as sentencepiece does.</summary>
+internal sealed class ExtraSpacesNormalizer : INormalizer
+{
+    private static readonly Rune Space = new(' ');
+
+    public Word Normalize(Word text)
+    {
+        var end = text.Span.TrimEnd(' ').Length;
+        var kept = new Rewriting(text.Part(0, end));
+        // A text that goes on from another keeps a space between them.
+        var dropsSpace = !text.Continues;
+        while (kept.HasMore)
+        {
+            var isSpace = kept.Next == Space;
+            if (isSpace && dropsSpace)
+                kept.Drop();
+            else
+                kept.Keep();
+            dropsSpace = isSpace;
+        }
+        return kept.Finish();
+    }
+}
+
 /// <summary>Puts a text before every stretch that isn't empty.</summary>
 internal sealed class PrependNormalizer(string prefix) : INormalizer
 {

@@ -18,8 +18,12 @@ internal sealed class NormalizedText
     public string Text { get; }
 
     /// <summary>The part of the original behind units <paramref name="start"/> to <paramref name="end"/> (exclusive, at least one unit).</summary>
-    public (int Start, int End) SourceOf(int start, int end) =>
-        _sources is null ? (start, end) : (_sources[start].Start, _sources[end - 1].End);
+    public (int Start, int End) SourceOf(int start, int end) => _sources is null
+        ? (IsInsidePair(start) ? start - 1 : start, IsInsidePair(end) ? end + 1 : end)
+        : (_sources[start].Start, _sources[end - 1].End);
+
+    /// <summary>Whether a position is between the halves of a surrogate pair: a half stands for the whole character.</summary>
+    private bool IsInsidePair(int at) => at > 0 && at < Text.Length && char.IsLowSurrogate(Text[at]) && char.IsHighSurrogate(Text[at - 1]);
 
     /// <summary>The part from <paramref name="start"/> to <paramref name="end"/>, with a text put before it that stands for the same part of the original as the first character.</summary>
     public NormalizedText WithBefore(string prefix, int start, int end)

@@ -19,6 +19,9 @@ internal sealed class TextPattern
 
     private TextPattern(string? literal, Regex? expression) => (_literal, _expression) = (literal, expression);
 
+    /// <summary>Whether it is a text of one UTF-16 unit.</summary>
+    public bool IsOneCharacter => _literal?.Length == 1;
+
     /// <summary>Finds a text as it stands.</summary>
     public static TextPattern Literal(string text) => new(text, null);
 

@@ -15,19 +15,19 @@ internal sealed class ByteFallback
             _ids[value] = vocabulary.TryGetValue(string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>"), out var id) ? id : -1;
     }
 
-    /// <summary>Writes the ids of a character's bytes.</summary>
-    /// <returns>How many there are; 0 where the vocabulary lacks one of them.</returns>
-    public int Ids(Rune rune, Span<int> into)
+    /// <summary>The ids of a text's bytes; none where the vocabulary lacks one of them.</summary>
+    public int[] Ids(ReadOnlySpan<char> text)
     {
-        Span<byte> bytes = stackalloc byte[4];
-        var length = rune.EncodeToUtf8(bytes);
-        for (var i = 0; i < length; i++)
+        var bytes = new byte[Encoding.UTF8.GetByteCount(text)];
+        Encoding.UTF8.GetBytes(text, bytes);
+        var ids = new int[bytes.Length];
+        for (var i = 0; i < bytes.Length; i++)
         {
-            into[i] = _ids[bytes[i]];
-            if (into[i] < 0)
-                return 0;
+            ids[i] = _ids[bytes[i]];
+            if (ids[i] < 0)
+                return [];
         }
-        return length;
+        return ids;
     }
 
     /// <summary>The byte that a token is, or null where it's another kind of token.</summary>

@@ -5,8 +5,8 @@ namespace Rlgf.Text.Tokenization.Subwords;
 /// <summary>How a vocabulary of byte pair encoding over characters spells words.</summary>
 internal sealed record CharacterBpeOptions
 {
-    /// <summary>What stands for a character that is neither in the vocabulary nor spelled by bytes; nothing does where it is null.</summary>
-    public int? UnknownId { get; init; }
+    /// <summary>What stands for a character that is neither in the vocabulary nor spelled by bytes.</summary>
+    public UnknownToken Unknown { get; init; }
 
     /// <summary>Whether unknown characters in a row are one token.</summary>
     public bool FusesUnknown { get; init; }
@@ -56,7 +56,7 @@ internal sealed class CharacterBpe : ISubwordModel
 
     public IReadOnlyDictionary<string, int> Vocabulary => _vocabulary;
 
-    public ISubwordModel Without(IReadOnlySet<int> ids) => new CharacterBpe(_vocabulary, _merges.Without(ids), _options, ids);
+    public ISubwordModel Without(IReadOnlySet<int> ids) => new CharacterBpe(_vocabulary, _merges.Without(ids), _options, _excluded is null ? ids : ids.Union(_excluded).ToHashSet());
 
     public ReadOnlySpan<WordToken> Tokenize(ReadOnlySpan<char> word, bool continues = false)
     {
@@ -73,20 +73,21 @@ internal sealed class CharacterBpe : ISubwordModel
     private Symbol[] Symbols(ReadOnlySpan<char> word, bool continues)
     {
         var symbols = new List<Symbol>(word.Length);
-        Span<int> bytes = stackalloc int[4];
         var unknown = (Start: -1, End: 0);
+        int? unknownId = null;
         for (var start = 0; start < word.Length;)
         {
-            Rune.DecodeFromUtf16(word[start..], out var rune, out var units);
+            Rune.DecodeFromUtf16(word[start..], out _, out var units);
             var end = start + units;
-            if (IdOf(word[start..end], isFirst: start == 0 && !continues, isLast: end == word.Length) is { } id)
+            var (isFirst, isLast) = (start == 0 && !continues, end == word.Length);
+            if (IdOf(word[start..end], isFirst, isLast) is { } id)
             {
                 Flush();
                 Symbol.Add(symbols, id, start, end);
             }
-            else if (_bytes?.Ids(rune, bytes) is > 0 and var count)
+            else if (_bytes?.Ids(Spelling(word[start..end], isFirst, isLast)) is { Length: > 0 } bytes)
             {
-                foreach (var value in bytes[..count])
+                foreach (var value in bytes)
                     Symbol.Add(symbols, value, start, end);
             }
             else if (_options.FusesUnknown && unknown.Start >= 0)
@@ -97,6 +98,7 @@ internal sealed class CharacterBpe : ISubwordModel
             {
                 Flush();
                 unknown = (start, end);
+                unknownId = _options.Unknown.For(word[start..end]);
             }
             start = end;
         }
@@ -105,7 +107,7 @@ internal sealed class CharacterBpe : ISubwordModel
 
         void Flush()
         {
-            if (unknown.Start >= 0 && _options.UnknownId is { } id)
+            if (unknown.Start >= 0 && unknownId is { } id)
                 Symbol.Add(symbols, id, unknown.Start, unknown.End);
             unknown.Start = -1;
         }
@@ -113,9 +115,13 @@ internal sealed class CharacterBpe : ISubwordModel
 
     private int? IdOf(ReadOnlySpan<char> character, bool isFirst, bool isLast)
     {
-        var found = (isFirst || _options.ContinuingPrefix.Length == 0) && (!isLast || _options.EndSuffix.Length == 0)
-            ? _lookup.TryGetValue(character, out var id)
-            : _vocabulary.TryGetValue(string.Concat(isFirst ? "" : _options.ContinuingPrefix, character, isLast ? _options.EndSuffix : ""), out id);
+        var found = _lookup.TryGetValue(Spelling(character, isFirst, isLast), out var id);
         return found && _excluded?.Contains(id) != true ? id : null;
     }
+
+    /// <summary>A character with what marks its place in the word.</summary>
+    private ReadOnlySpan<char> Spelling(ReadOnlySpan<char> character, bool isFirst, bool isLast) =>
+        (isFirst || _options.ContinuingPrefix.Length == 0) && (!isLast || _options.EndSuffix.Length == 0)
+            ? character
+            : string.Concat(isFirst ? "" : _options.ContinuingPrefix, character, isLast ? _options.EndSuffix : "");
 }

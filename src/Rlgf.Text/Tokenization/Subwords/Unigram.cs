@@ -14,7 +14,8 @@ internal sealed class Unigram : ISubwordModel
 
     private readonly Dictionary<string, int> _vocabulary;
     private readonly double[] _scores;
-    private readonly int? _unknownId;
+    private readonly UnknownToken _unknown;
+    private readonly IReadOnlySet<int>? _excluded;
     private readonly double _unknownScore;
     private readonly ByteFallback? _bytes;
     private readonly PieceTrie _trie;
@@ -22,15 +23,15 @@ internal sealed class Unigram : ISubwordModel
 
     /// <summary>Creates the model.</summary>
     /// <param name="pieces">The tokens in the order of their ids, each with its log-probability.</param>
-    /// <param name="unknownId">The unknown token.</param>
+    /// <param name="unknown">The unknown token.</param>
     /// <param name="fallsBackOnBytes">Whether unknown characters are spelled by their bytes where the vocabulary has those.</param>
-    public Unigram(IReadOnlyList<(string Piece, double Score)> pieces, int? unknownId, bool fallsBackOnBytes)
+    public Unigram(IReadOnlyList<(string Piece, double Score)> pieces, UnknownToken unknown, bool fallsBackOnBytes)
     {
         _vocabulary = new(StringComparer.Ordinal);
         for (var id = 0; id < pieces.Count; id++)
             _vocabulary[pieces[id].Piece] = id;
         _scores = [.. pieces.Select(piece => piece.Score)];
-        _unknownId = unknownId;
+        _unknown = unknown;
         _unknownScore = _scores.DefaultIfEmpty().Min() - UnknownPenalty;
         _bytes = fallsBackOnBytes ? new ByteFallback(_vocabulary) : null;
         _trie = new PieceTrie(_vocabulary);
@@ -38,8 +39,9 @@ internal sealed class Unigram : ISubwordModel
 
     private Unigram(Unigram model, IReadOnlySet<int> excluded)
     {
-        (_vocabulary, _scores, _unknownId, _unknownScore, _bytes) = (model._vocabulary, model._scores, model._unknownId, model._unknownScore, model._bytes);
-        _trie = new PieceTrie(_vocabulary.Where(entry => !excluded.Contains(entry.Value)));
+        (_vocabulary, _scores, _unknown, _unknownScore, _bytes) = (model._vocabulary, model._scores, model._unknown, model._unknownScore, model._bytes);
+        _excluded = model._excluded is null ? excluded : excluded.Union(model._excluded).ToHashSet();
+        _trie = new PieceTrie(_vocabulary.Where(entry => !_excluded.Contains(entry.Value)));
     }
 
     public IReadOnlyDictionary<string, int> Vocabulary => _vocabulary;
@@ -86,7 +88,7 @@ internal sealed class Unigram : ISubwordModel
         for (var end = word.Length; end > 0; end = ends[end].Start)
         {
             var node = ends[end];
-            var isUnknown = node.Id < 0 || node.Id == _unknownId;
+            var isUnknown = node.Id < 0 || node.Id == _unknown.Id;
             if (isUnknown && path.Count > 0 && path[^1].Id < 0)
                 path[^1] = new WordToken(-1, node.Start, path[^1].End);
             else
@@ -112,7 +114,7 @@ internal sealed class Unigram : ISubwordModel
         {
             if (token.Id >= 0)
                 tokens.Add(token);
-            else if (!AddBytes(word[token.Start..token.End], token, tokens) && _unknownId is { } unknown)
+            else if (!AddBytes(word[token.Start..token.End], token, tokens) && _unknown.For(word[token.Start..token.End]) is { } unknown)
                 tokens.Add(token with { Id = unknown });
         }
         return [.. tokens];
@@ -122,19 +124,9 @@ internal sealed class Unigram : ISubwordModel
     {
         if (_bytes is null)
             return false;
-        var before = tokens.Count;
-        Span<int> ids = stackalloc int[4];
-        foreach (var rune in characters.EnumerateRunes())
-        {
-            var count = _bytes.Ids(rune, ids);
-            if (count == 0)
-            {
-                tokens.RemoveRange(before, tokens.Count - before);
-                return false;
-            }
-            foreach (var id in ids[..count])
-                tokens.Add(whole with { Id = id });
-        }
-        return true;
+        var ids = _bytes.Ids(characters);
+        foreach (var id in ids)
+            tokens.Add(whole with { Id = id });
+        return ids.Length > 0;
     }
 }

@@ -11,23 +11,23 @@ internal sealed class WordPiece : ISubwordModel
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _continuing;
     private readonly int _longest;
     private readonly string _prefix;
-    private readonly int _unknownId;
+    private readonly UnknownToken _unknown;
     private readonly int _maxCharacters;
     private readonly IReadOnlySet<int>? _excluded;
 
     /// <summary>Creates the model.</summary>
     /// <param name="vocabulary">Token to id.</param>
     /// <param name="prefix">What begins a token that goes on within a word.</param>
-    /// <param name="unknownId">The token of a word that can't be spelled.</param>
+    /// <param name="unknown">The token of a word that can't be spelled.</param>
     /// <param name="maxCharacters">Longer words are unknown.</param>
-    public WordPiece(Dictionary<string, int> vocabulary, string prefix, int unknownId, int maxCharacters)
-        : this(vocabulary, prefix, unknownId, maxCharacters, excluded: null)
+    public WordPiece(Dictionary<string, int> vocabulary, string prefix, UnknownToken unknown, int maxCharacters)
+        : this(vocabulary, prefix, unknown, maxCharacters, excluded: null)
     {
     }
 
-    private WordPiece(Dictionary<string, int> vocabulary, string prefix, int unknownId, int maxCharacters, IReadOnlySet<int>? excluded)
+    private WordPiece(Dictionary<string, int> vocabulary, string prefix, UnknownToken unknown, int maxCharacters, IReadOnlySet<int>? excluded)
     {
-        (_vocabulary, _prefix, _unknownId, _maxCharacters, _excluded) = (vocabulary, prefix, unknownId, maxCharacters, excluded);
+        (_vocabulary, _prefix, _unknown, _maxCharacters, _excluded) = (vocabulary, prefix, unknown, maxCharacters, excluded);
         _beginning = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         // Without their prefix, so that a stretch of the word can be looked up as it is.
         var continuing = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -43,19 +43,21 @@ internal sealed class WordPiece : ISubwordModel
     public IReadOnlyDictionary<string, int> Vocabulary => _vocabulary;
 
     public ISubwordModel Without(IReadOnlySet<int> ids) =>
-        new WordPiece(_vocabulary, _prefix, _unknownId, _maxCharacters, ids.Where(id => id != _unknownId).ToHashSet());
+        new WordPiece(_vocabulary, _prefix, _unknown, _maxCharacters, ids.Where(id => id != _unknown.Id).ToHashSet());
 
     public ReadOnlySpan<WordToken> Tokenize(ReadOnlySpan<char> word, bool continues = false)
     {
         if (IsTooLong(word))
-            return new WordToken[] { new(_unknownId, 0, word.Length) };
+            return Unknown(word);
         var tokens = new List<WordToken>();
         // A word that was begun is spelled as its rest; where that can't be, and for punctuation, it stands by itself.
         if (continues && Rune.DecodeFromUtf16(word, out var first, out _) == OperationStatus.Done && Rune.IsLetterOrDigit(first) && Spell(word, _continuing, tokens))
             return tokens.ToArray();
         tokens.Clear();
-        return Spell(word, _beginning, tokens) ? tokens.ToArray() : new WordToken[] { new(_unknownId, 0, word.Length) };
+        return Spell(word, _beginning, tokens) ? tokens.ToArray() : Unknown(word);
     }
+
+    private WordToken[] Unknown(ReadOnlySpan<char> word) => _unknown.For(word) is { } id ? [new WordToken(id, 0, word.Length)] : [];
 
     private bool Spell(ReadOnlySpan<char> word, Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> first, List<WordToken> tokens)
     {

@@ -54,6 +54,28 @@ internal sealed class CharacterPreTokenizer(Func<Rune, bool> isDelimiter, SplitB
         rune.IsAscii ? char.IsPunctuation((char)rune.Value) || char.IsSymbol((char)rune.Value) : Rune.IsPunctuation(rune);
 }
 
+/// <summary>Cuts text into pieces of a number of characters; the last may be shorter.</summary>
+internal sealed class FixedLengthSplit(int length) : IPreTokenizer
+{
+    /// <summary>The length where a file doesn't say.</summary>
+    public const int DefaultLength = 5;
+
+    public void Split(Word text, List<Word> into)
+    {
+        var (start, at, count) = (0, 0, 0);
+        foreach (var rune in text.Span.EnumerateRunes())
+        {
+            at += rune.Utf16SequenceLength;
+            if (++count % length != 0)
+                continue;
+            into.Add(text.Part(start, at));
+            start = at;
+        }
+        if (start < at)
+            into.Add(text.Part(start, at));
+    }
+}
+
 /// <summary>Puts a space before every stretch that doesn't begin with one, so that a word at the start of a text is the same token as elsewhere.</summary>
 internal sealed class PrefixSpace : IPreTokenizer
 {

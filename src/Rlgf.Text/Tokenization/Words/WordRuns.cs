@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace Rlgf.Text.Tokenization.Words;
@@ -30,14 +29,5 @@ internal sealed class WordRuns : IPreTokenizer
         }
     }
 
-    /// <summary><c>\w</c> as Unicode Technical Standard 18 has it (Annex C): letters, marks, decimal digits, connectors and joiners.</summary>
-    private static Kind KindOf(Rune rune) =>
-        Rune.IsWhiteSpace(rune)
-            ? Kind.Space
-            : Rune.GetUnicodeCategory(rune) is UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter
-                or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter or UnicodeCategory.LetterNumber or UnicodeCategory.NonSpacingMark
-                or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark or UnicodeCategory.DecimalDigitNumber or UnicodeCategory.ConnectorPunctuation
-                || rune.Value is 0x200C or 0x200D or (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189)
-                ? Kind.Word
-                : Kind.Other;
+    private static Kind KindOf(Rune rune) => Rune.IsWhiteSpace(rune) ? Kind.Space : WordCharacters.Has(rune) ? Kind.Word : Kind.Other;
 }
