@@ -42,7 +42,8 @@ internal sealed class RowOutput : IDisposable
 
             existing?.Dispose();
             (_path, _unfinished) = (path, path + UnfinishedEnding);
-            _writer = NewWriter(new FileStream(_unfinished, FileMode.Create, FileAccess.Write, FileShare.Read));
+            // Elsewhere than on Windows only a file that nobody shares is one's own.
+            _writer = NewWriter(new FileStream(_unfinished, FileMode.Create, FileAccess.Write, OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None));
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -81,7 +82,7 @@ internal sealed class RowOutput : IDisposable
         _writer.Dispose();
         if (_unfinished != _path)
         {
-            File.Move(_unfinished, _path, overwrite: true);
+            AtomicFile.Complete(_unfinished, _path);
         }
     }
 

@@ -25,4 +25,74 @@ public sealed class AtomicFileTests
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    [Fact]
+    public void Content_is_on_disk_before_the_name_and_the_name_before_the_folder_is_left()
+    {
+        var folder = Directory.CreateTempSubdirectory("rlgf-test-").FullName;
+        var steps = new List<DiskStep>();
+        try
+        {
+            DurableDisk.Watch(steps.Add);
+            var path = Path.Combine(folder, "new", "file.txt");
+            AtomicFile.WriteText(path, "text");
+            AtomicFile.AppendText(path, "more");
+            Assert.Equal(
+                [
+                    new(DiskAction.Create, Path.Combine(folder, "new")),
+                    new(DiskAction.Sync, folder),
+                    new(DiskAction.Flush, path + ".tmp"),
+                    new(DiskAction.Rename, path, path + ".tmp"),
+                    new(DiskAction.Sync, Path.Combine(folder, "new")),
+                    new(DiskAction.Flush, path),
+                ],
+                steps);
+            Assert.Equal("textmore", File.ReadAllText(path));
+        }
+        finally
+        {
+            DurableDisk.Watch(null);
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void A_folder_appears_when_what_is_in_it_is_on_disk_and_loses_its_name_before_its_files_go()
+    {
+        var folder = Directory.CreateTempSubdirectory("rlgf-test-").FullName;
+        var steps = new List<DiskStep>();
+        var path = Path.Combine(folder, "whole");
+        try
+        {
+            DurableDisk.Watch(steps.Add);
+            AtomicFolder.Write(path, inside => AtomicFile.WriteText(Path.Combine(inside, "below", "file.txt"), "text"));
+            var unfinished = path + ".unfinished";
+            Assert.Equal(
+                [
+                    new(DiskAction.Sync, Path.Combine(unfinished, "below")),
+                    new(DiskAction.Sync, unfinished),
+                    new(DiskAction.Rename, path, unfinished),
+                    new(DiskAction.Sync, folder),
+                ],
+                steps[^4..]);
+            Assert.Equal("text", File.ReadAllText(Path.Combine(path, "below", "file.txt")));
+
+            Assert.Throws<IOException>(() => AtomicFolder.Write(Path.Combine(folder, "other"), inside =>
+            {
+                AtomicFile.WriteText(Path.Combine(inside, "file.txt"), "text");
+                throw new IOException("disk full");
+            }));
+            Assert.Equal([path], Directory.GetFileSystemEntries(folder));
+
+            steps.Clear();
+            AtomicFolder.Delete(path);
+            Assert.Contains(new DiskStep(DiskAction.Rename, path + ".deleted", path), steps);
+            Assert.Empty(Directory.GetFileSystemEntries(folder));
+        }
+        finally
+        {
+            DurableDisk.Watch(null);
+            Directory.Delete(folder, recursive: true);
+        }
+    }
 }

@@ -86,7 +86,7 @@ public static class HubFetch
                 }
             }
 
-            File.Move(_partial, blob, overwrite: true);
+            AtomicFile.Complete(_partial, blob);
         }
 
         private FileStream Open()

@@ -79,7 +79,8 @@ internal sealed class TokenizerFiles
             var path = Path.Combine(folder, name);
             try
             {
-                File.WriteAllBytes(path, name == Configuration ? OlderTokenizerConfiguration.Of(content) : content);
+                var written = name == Configuration ? OlderTokenizerConfiguration.Of(content) : content;
+                AtomicFile.Write(path, stream => stream.Write(written));
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {

@@ -80,7 +80,7 @@ public sealed class SupervisedTrainingTests
         using var killed = TinyModels.LanguageModel();
         var progress = new Told<SupervisedProgress>(report => { if (report.Step == 37) throw new InvalidOperationException("killed"); });
         Assert.Throws<InvalidOperationException>(() => SupervisedTraining.Run(killed, _training, _heldOut, Settings, folder.Path, progress: progress));
-        Assert.Equal("step-0000030", Path.GetFileName(Directory.GetDirectories(Path.Combine(folder.Path, "resume")).Single()));
+        Assert.Equal(["step-0000020", "step-0000030"], Directory.GetDirectories(Path.Combine(folder.Path, "resume")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         using var resumed = TinyModels.LanguageModel(seed: 99);
         SupervisedTraining.Run(resumed, _training, _heldOut, Settings, folder.Path, resume: true);
         Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(resumed.Module));

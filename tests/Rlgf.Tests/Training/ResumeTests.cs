@@ -7,7 +7,9 @@ using Rlgf.Models.Lora;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
+using Rlgf.Tests.Runs;
 using Rlgf.Tests.Toys;
+using Rlgf.Text;
 using Rlgf.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -74,6 +76,30 @@ public sealed class ResumeTests : IDisposable
         Run(folder, Presets.Ppo(), CriticSharing.SharedTrunk, stopDuring: 3, resume: false);
         Directory.CreateDirectory(Path.Combine(folder, "iteration-00004.unfinished"));
         Assert.NotNull(Run(folder, Presets.Ppo(), CriticSharing.SharedTrunk, stopDuring: null, resume: true));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_power_cut_at_any_moment_leaves_a_whole_checkpoint(bool adapter)
+    {
+        var start = Path.Combine(_folder, "base");
+        using (var model = TinyGpt2.Create(seed: 3)) LanguageModelFolder.Save(model, start);
+        var folder = Path.Combine(_folder, "checkpoints");
+        var cut = new PowerCut(folder);
+        try
+        {
+            DurableDisk.Watch(cut.See);
+            Run(folder, Presets.Adaptive(), CriticSharing.SharedTrunk, stopDuring: null, resume: false, adapterOn: adapter ? start : null);
+        }
+        finally
+        {
+            DurableDisk.Watch(null);
+        }
+
+        Assert.Empty(cut.Faults);
+        Assert.Equal(3, cut.Saved);
+        Assert.Equal(["iteration-00006"], Directory.GetDirectories(folder).Select(Path.GetFileName));
     }
 
     /// <summary>Six iterations on a tiny GPT-2 or T5. Stopped: the reward of that iteration cancels, in the middle of it.</summary>
