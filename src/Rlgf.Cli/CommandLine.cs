@@ -23,23 +23,35 @@ internal static class CommandLine
             }
 
             // Exceptions and signals are handled here, not by the library, so that each error is one line and each kind has its exit code.
-            return parsed.Invoke(new InvocationConfiguration
+            var code = parsed.Invoke(new InvocationConfiguration
             {
                 Output = terminal.Out,
                 Error = terminal.Error,
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null,
             });
+            terminal.Out.Flush();
+            return code;
         }
 #pragma warning disable CA1031 // The one place where every exception ends: a user sees a line, not a stack trace.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
+            FlushIfPossible(terminal.Out);
             return Failure.Report(exception, terminal);
         }
-        finally
+    }
+
+    /// <summary>Rows that were printed before the failure belong to their reader; if they can't be, the failure is still the one to report.</summary>
+    private static void FlushIfPossible(TextWriter output)
+    {
+        try
         {
-            terminal.Out.Flush();
+            output.Flush();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // Said by the failure that is being reported.
         }
     }
 

@@ -2,11 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace Rlgf.Cli;
 
-/// <summary>Ctrl-C and SIGTERM: the first asks the work to stop where nothing is lost, the second ends the process at once.</summary>
+/// <summary>
+/// Ctrl-C, SIGTERM and the loss of the terminal (SIGHUP): the first asks the work to stop where nothing is lost. A second Ctrl-C or SIGTERM ends the process at once; a second SIGHUP does not,
+/// since the shell and the kernel both send one. Where SIGHUP is ignored, as under nohup, it stays so.
+/// </summary>
 internal sealed class Interrupt : IDisposable
 {
     private readonly CancellationTokenSource _source = new();
     private readonly PosixSignalRegistration[] _registrations;
+    private bool _wasAsked;
 
     /// <summary>Registers for the signals.</summary>
     /// <param name="error">Where it is said that work is stopping.</param>
@@ -14,19 +18,27 @@ internal sealed class Interrupt : IDisposable
     {
         void Handle(PosixSignalContext context)
         {
-            if (_source.IsCancellationRequested)
+            var isLostTerminal = context.Signal == PosixSignal.SIGHUP;
+            if (_wasAsked && !isLostTerminal)
             {
                 // Not cancelled, so the system's own handling ends the process, which shells report as 130.
                 return;
             }
 
             context.Cancel = true;
+            _wasAsked |= !isLostTerminal;
+            if (_source.IsCancellationRequested)
+            {
+                return;
+            }
+
             error.WriteLine();
             error.WriteLine("stopping after this step; press Ctrl-C again to stop at once");
             _source.Cancel();
         }
 
-        _registrations = [PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle), PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle)];
+        PosixSignal[] signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
+        _registrations = [.. signals.Select(signal => PosixSignalRegistration.Create(signal, Handle))];
     }
 
     /// <summary>Cancelled by the first signal.</summary>

@@ -2,10 +2,10 @@ using System.Text;
 using Rlgf.Cli;
 
 var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-using var input = new StreamReader(Console.OpenStandardInput(), utf8);
-await using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false));
+using var input = new StreamReader(StandardStream.Input(), utf8);
+await using var output = new StreamWriter(StandardStream.Output(), new UTF8Encoding(false));
 // Signals are handled on a thread of their own, which writes here too.
-await using var error = TextWriter.Synchronized(new StreamWriter(Console.OpenStandardError(), new UTF8Encoding(false)) { AutoFlush = true });
+await using var error = TextWriter.Synchronized(new StreamWriter(StandardStream.Error(), new UTF8Encoding(false)) { AutoFlush = true });
 using var interrupt = new Interrupt(error);
 var terminal = new Terminal(input, output, error)
 {

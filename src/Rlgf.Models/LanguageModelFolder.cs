@@ -50,7 +50,7 @@ public static class LanguageModelFolder
 
     /// <summary>Loads a folder's weights into a model that exists, so that its optimisers go on working.</summary>
     /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the model.</exception>
-    public static void LoadWeights(ILanguageModel model, string folder) => ModelFolder.LoadWeights(model.Module, ModelConfiguration.Read(folder), folder);
+    public static void LoadWeights(ILanguageModel model, string folder) => ModelFolder.LoadWeights(model.Module, folder);
 
     /// <summary>
     /// Writes a model into a folder, which is made where there is none. Other files in it (a tokenizer) stay. What the folder that it came from says about generating is written too;
@@ -149,6 +149,13 @@ internal static class ModelFolder
         {
             throw new InputException($"{configuration.Source}: no model of these sizes can be made here: {failure.Message.Split('\n')[0]}", failure);
         }
+    }
+
+    /// <summary>Fills the parameters of a module that has been trained from a folder; of one with an adapter, the adapter's alone.</summary>
+    public static void LoadWeights(nn.Module module, string folder)
+    {
+        if (AdapterFolder.Is(folder) && LoraAdapters.Has(module)) AdapterFolder.Load(module, folder);
+        else LoadWeights(module, ModelConfiguration.Read(folder), folder);
     }
 
     /// <summary>Fills a module's parameters from a folder.</summary>

@@ -37,7 +37,7 @@ public static class SequenceClassifierFolder
 
     /// <summary>Loads a folder's weights into a classifier that exists, so that its optimisers go on working.</summary>
     /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the classifier.</exception>
-    public static void LoadWeights(ISequenceClassifier classifier, string folder) => ModelFolder.LoadWeights(classifier.Module, ModelConfiguration.Read(folder), folder);
+    public static void LoadWeights(ISequenceClassifier classifier, string folder) => ModelFolder.LoadWeights(classifier.Module, folder);
 
     /// <summary>Makes a classifier on a copy of a language model's trunk, with a fresh head.</summary>
     /// <param name="model">The language model; unchanged.</param>

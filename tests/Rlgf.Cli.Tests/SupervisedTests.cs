@@ -103,7 +103,7 @@ public sealed class SupervisedTests
         Assert.Contains(hint, Cli.Run("sft", Sft(scratch), "--set", change).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
     }
 
-    private static string Sft(Scratch scratch)
+    internal static string Sft(Scratch scratch)
     {
         scratch.Write("texts.jsonl", [.. Enumerable.Repeat("""{"text": "the film is good and the end is better"}""", 60)]);
         return scratch.Write("sft.yaml",

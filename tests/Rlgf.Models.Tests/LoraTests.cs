@@ -83,11 +83,44 @@ public sealed class LoraTests : IDisposable
         var settings = JsonNode.Parse(File.ReadAllText(Path.Combine(fixture.Folder, "adapter_config.json")))!;
         var saved = JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))!;
         // "../gpt2" leads nowhere from there.
-        Assert.Equal(Path.GetFullPath(Path.Combine(fixture.Folder, (string)settings["base_model_name_or_path"]!)), (string)saved["base_model_name_or_path"]!);
+        Assert.False(Path.IsPathRooted((string)saved["base_model_name_or_path"]!));
+        Assert.Equal(Path.GetFullPath(Path.Combine(fixture.Folder, (string)settings["base_model_name_or_path"]!)), Path.GetFullPath(Path.Combine(folder.Path, (string)saved["base_model_name_or_path"]!)));
         saved["base_model_name_or_path"] = (string)settings["base_model_name_or_path"]!;
         Assert.True(JsonNode.DeepEquals(settings, saved));
         using var again = LanguageModelFolder.Load(folder.Path);
         Fixture.Close(fixture.Tensor("logits_with_adapter"), Fixture.AllLogits(again, Fixture.Rows(fixture.Expected["right_padded"]!)), Tolerance);
+    }
+
+    [Theory]
+    [InlineData("moved together", "runs/one")]
+    [InlineData("moved together", "elsewhere/deeper/one")]
+    public void An_adapter_that_moved_with_its_base_finds_it(string root, string run)
+    {
+        using var fixture = new Fixture("gpt2_lora");
+        using var folder = new TemporaryFolder();
+        var start = Path.Combine(folder.Path, "project", "models", "start");
+        Directory.CreateDirectory(start);
+        foreach (var file in Directory.GetFiles(Fixture.PathOf("gpt2"))) File.WriteAllBytes(Path.Combine(start, Path.GetFileName(file)), File.ReadAllBytes(file));
+        using (var model = LanguageModelFolder.Load(start))
+        {
+            LoraAdapters.Attach(model, new LoraSettings { Rank = 2 }, start, seed: 1);
+            LanguageModelFolder.Save(model, Path.Combine(folder.Path, "project", "runs", "one"));
+        }
+
+        Assert.Contains("\"../../models/start\"", File.ReadAllText(Path.Combine(folder.Path, "project", "runs", "one", "adapter_config.json")), StringComparison.Ordinal);
+        Directory.Move(Path.Combine(folder.Path, "project"), Path.Combine(folder.Path, root));
+        var moved = Path.Combine(folder.Path, root, run);
+        if (run != "runs/one")
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(moved)!);
+            Directory.Move(Path.Combine(folder.Path, root, "runs", "one"), moved);
+        }
+
+        using var again = LanguageModelFolder.Load(moved);
+        // A trained model that has the adapter needs no base to read it.
+        Directory.Move(Path.Combine(folder.Path, root, "models"), Path.Combine(folder.Path, "gone"));
+        LanguageModelFolder.LoadWeights(again, moved);
+        Assert.Throws<InputException>(() => LanguageModelFolder.Load(moved));
     }
 
     [Fact]

@@ -62,6 +62,19 @@ internal static class QuickstartCommand
         var groups = RunGroup.Of(data.Runs);
         var table = ResultsTable.Of(groups);
         ResultsFolder.Write(output, data);
+        try
+        {
+            Print(recipes, output, isShort, groups, table, terminal);
+            terminal.Out.Flush();
+        }
+        catch (IOException failure)
+        {
+            terminal.Error.WriteLine($"warning: the table could not be printed ({failure.Message}); it is in {Path.Combine(output, ResultsFolder.ReportName)}");
+        }
+    }
+
+    private static void Print(string recipes, string output, bool isShort, IReadOnlyList<RunGroup> groups, ResultsTable table, Terminal terminal)
+    {
         terminal.Out.WriteLine();
         ResultsText.Print(terminal.Out, table);
         terminal.Out.WriteLine(ResultSentence.Of(table));

@@ -24,7 +24,7 @@ internal static class RecipeOptions
     public static T Read<T>(string path, string[] changes) where T : RunRecipe
     {
         var file = Directory.Exists(path) ? new RunFolder(path).RecipePath : path;
-        var recipe = RecipeFile.Load<RunRecipe>(file, changes);
+        var recipe = RunFolder.IsRecipeOfRun(file) ? RunFolder.ReadRecipe(file, changes) : RecipeFile.Load<RunRecipe>(file, changes);
         return recipe as T ?? throw new InputException($"{file}: this recipe is for 'rlgf {RecipeKinds.CommandOf(recipe)}'");
     }
 }

@@ -36,7 +36,6 @@ internal static class SupervisedCommands
         {
             var path = parsed.GetRequiredValue(recipe);
             var loaded = (T)RecipeOptions.Read<T>(path, parsed.GetValue(set)!).Resolved();
-            OutputFolder.Require(loaded.Output!);
             Run(loaded, parsed.GetValue(resume), train, terminal);
             return ExitCode.Ok;
         });
@@ -51,8 +50,10 @@ internal static class SupervisedCommands
         {
             var result = train(recipe, resume, now =>
             {
-                progress ??= new ProgressLine(terminal, recipe.Name, "steps", now.Steps, Math.Max(0, now.Step - 1));
+                if (now.IsStart) Started(recipe, now, terminal);
+                progress ??= new ProgressLine(terminal, recipe.Name, "steps", now.Steps, now.Step);
                 last = now.Step;
+                if (now.IsStart) return;
                 progress.Report(now.Step, string.Create(CultureInfo.InvariantCulture, $"loss {now.Loss:0.000} · {now.TokensPerSecond:#,0} tokens/s"));
                 if (now.HeldOut is { } measured) progress.Note($"{recipe.Name}: after {now.Step} steps held-out {Figures(measured)}");
             }, terminal.Stop);
@@ -67,6 +68,12 @@ internal static class SupervisedCommands
         {
             progress?.Dispose();
         }
+    }
+
+    private static void Started(RunRecipe recipe, SupervisedProgress start, Terminal terminal)
+    {
+        foreach (var note in start.Notes) terminal.Error.WriteLine($"warning: {note}");
+        terminal.Error.WriteLine(start.Step > 0 ? $"{recipe.Name}: resumed at step {start.Step} of {start.Steps} in {recipe.Output}" : $"{recipe.Name}: begins anew in {recipe.Output}");
     }
 
     private static string Figures(IReadOnlyDictionary<string, double> metrics) =>

@@ -45,27 +45,20 @@ internal static class TrainCommand
                 $"precision: bfloat16 products take {1 / PrecisionOfModels.Bfloat16Speedup:0.00} of float32's time here, so auto is {(Precision.Auto.Resolved() == Precision.Bfloat16 ? "bfloat16" : "float32")}"));
         }
 
-        using var run = new TrainingRun(recipe);
+        using var run = TrainingRun.Own(recipe);
         terminal.Tell(run.Recipe.Model.Path, run.Policy.Model.LoadingNotes);
-        OutputFolder.Require(run.Folder.Path);
         RequireSound(run, terminal);
 
-        using var progress = new ProgressLine(terminal, run.Recipe.Name, "iterations", run.Setup.Iterations, First(run, resume));
         TrainingOutcome outcome;
         try
         {
-            outcome = run.Train(
-                resume,
-                record => progress.Report(record.Iteration + 1, Figures(record.Metrics)),
-                record => progress.Note($"{run.Recipe.Name}: after {record.Iteration} iterations {Figures(record.Metrics)}"),
-                terminal.Stop);
+            outcome = Train(run, resume, terminal);
         }
         catch (OperationCanceledException)
         {
             throw new StoppedException($"stopped before the first iteration; begin again with: rlgf train {run.Folder.Path} --resume");
         }
 
-        progress.Done();
         if (run.Folder.ReadMetrics().Count > 0) HtmlReport.Write(run.Folder.ReportPath, new ReportData(run.Recipe.Name, [ReportRun.Read(run.Folder)]));
         if (!outcome.Finished)
         {
@@ -76,15 +69,39 @@ internal static class TrainCommand
         return run.Folder;
     }
 
+    private static TrainingOutcome Train(TrainingRun run, bool resume, Terminal terminal)
+    {
+        ProgressLine? progress = null;
+        try
+        {
+            var outcome = run.Train(
+                resume,
+                start =>
+                {
+                    foreach (var note in start.Notes) terminal.Error.WriteLine($"warning: {note}");
+                    terminal.Error.WriteLine(start.IsResumed
+                        ? $"{run.Recipe.Name}: resumed at iteration {start.Done} of {run.Setup.Iterations} in {run.Folder.Path}"
+                        : $"{run.Recipe.Name}: begins anew in {run.Folder.Path}");
+                    progress = new ProgressLine(terminal, run.Recipe.Name, "iterations", run.Setup.Iterations, start.Done);
+                },
+                record => progress?.Report(record.Iteration + 1, Figures(record.Metrics)),
+                record => progress?.Note($"{run.Recipe.Name}: after {record.Iteration} iterations {Figures(record.Metrics)}"),
+                terminal.Stop);
+            progress?.Done();
+            return outcome;
+        }
+        finally
+        {
+            progress?.Dispose();
+        }
+    }
+
     private static void RequireSound(TrainingRun run, Terminal terminal)
     {
         var findings = run.Check(terminal.Stop);
         foreach (var warning in findings.Where(finding => finding.Severity == Severity.Warning)) terminal.Error.WriteLine(CheckCommand.Line(warning));
         if (findings.FirstOrDefault(finding => finding.Severity == Severity.Error) is { } error) throw new InputException(error.Message);
     }
-
-    /// <summary>Iterations that a resumed run has done before, as its metrics say; at most one checkpoint too many.</summary>
-    private static int First(TrainingRun run, bool resume) => resume && run.Folder.HoldsRun ? run.Folder.ReadMetrics().Count : 0;
 
     /// <summary>The figures that tell most, on one line.</summary>
     private static string Figures(IReadOnlyDictionary<string, double> metrics)

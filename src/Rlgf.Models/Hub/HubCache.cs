@@ -36,6 +36,16 @@ internal sealed partial class HubCache
         }
     }
 
+    /// <summary>The name on a hub that leads to a folder: the reverse of <see cref="Find"/>.</summary>
+    /// <returns>The name; null where the folder is none of the cache's, or not that of the newest snapshot.</returns>
+    public static string? NameOf(string cacheFolder, string folder)
+    {
+        const string start = "models--";
+        if (Path.GetDirectoryName(Path.GetDirectoryName(folder)) is not { } cached || !Path.GetFileName(cached).StartsWith(start, StringComparison.Ordinal)) return null;
+        var name = Path.GetFileName(cached)[start.Length..].Replace("--", "/", StringComparison.Ordinal);
+        return Find(cacheFolder, name) is { } found && Path.GetFullPath(found) == Path.GetFullPath(folder) ? name : null;
+    }
+
     /// <summary>Where a commit's files are found.</summary>
     public string SnapshotFolder(string commit) => Path.Combine(_folder, "snapshots", commit);
 

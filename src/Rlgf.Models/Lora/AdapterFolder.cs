@@ -21,6 +21,7 @@ internal static class AdapterFolder
     private const string Prefix = "base_model.model.";
     private const string DownEnding = ".lora_A.weight";
     private const string BaseKey = "base_model_name_or_path";
+    private const string Up = "..";
 
     /// <summary>What scores the labels, in the families' own names.</summary>
     private static readonly string[] Heads = [".score", ".classifier", ".classifier.out_proj", ".classification_head.out_proj"];
@@ -59,7 +60,8 @@ internal static class AdapterFolder
     /// <exception cref="InputException">Lists all names that are missing or unexpected and all wrong shapes.</exception>
     public static void Load(nn.Module module, string folder)
     {
-        var configuration = ReadConfiguration(folder);
+        // A module that has the adapter has its base too, wherever that lies by now.
+        var configuration = LoraConfiguration.Read(ReadJson(folder), LoraAdapters.ConfigurationOf(module)?.BaseFolder ?? BaseOf(folder));
         using var weights = Open(folder);
         var stored = weights.Entries.Keys.GroupBy(NameInModule, StringComparer.Ordinal)
             .ToDictionary(names => names.Key, names => names.Count() == 1 ? names.First() : throw new InputException($"{weights.Path}: '{names.First()}' and '{names.Last()}' are the same parameter; keep one of them."), StringComparer.Ordinal);
@@ -102,19 +104,35 @@ internal static class AdapterFolder
         var trained = ModuleWeights.Named(module).Where(named => LoraAdapters.IsTrained(named.Key, configuration));
         SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), trained.Select(named => KeyValuePair.Create(Prefix + named.Key, named.Value)));
         var json = (JsonObject)configuration.Json.DeepClone();
-        // A path that led from where the adapter was need not lead from here.
-        if (Find((string)json[BaseKey]!, folder) is not { } found || Path.GetFullPath(found) != configuration.BaseFolder) json[BaseKey] = configuration.BaseFolder;
+        json[BaseKey] = NameOfBase((string)json[BaseKey]!, configuration.BaseFolder, folder);
         AtomicFile.WriteText(Path.Combine(folder, ConfigurationFile), json.ToJsonString(JsonFormat.Indented));
     }
 
     /// <summary>
-    /// The base model's folder by the name that an adapter's folder has for it: PEFT looks from the working folder, adapters that travel with their base are beside it, and a name of a hub is looked up
-    /// among what has been fetched.
+    /// The base model's folder by the name that an adapter's folder has for it: adapters that travel with their base are beside it, PEFT looks from the working folder, and a name of a hub is looked up
+    /// among what has been fetched. A folder that went elsewhere alone, or deeper or less deep, finds a base that lies beside any folder above it as it lay before.
     /// </summary>
     private static string? Find(string name, string folder)
     {
-        string[] places = [Path.Combine(folder, name), Path.GetFullPath(name)];
+        var places = new List<string> { Path.GetFullPath(Path.Combine(folder, name)), Path.GetFullPath(name) };
+        var below = name.Split('/').SkipWhile(part => part == Up).ToArray();
+        if (below.Length > 0 && below.Length < name.Split('/').Length)
+        {
+            var tail = Path.Combine(below);
+            for (var above = Path.GetDirectoryName(Path.GetFullPath(folder)); above is not null; above = Path.GetDirectoryName(above)) places.Add(Path.Combine(above, tail));
+            places.Add(Path.GetFullPath(tail));
+        }
+
         return places.FirstOrDefault(place => File.Exists(Path.Combine(place, "config.json"))) ?? HubCache.Find(HubSettings.CacheFolderOfEnvironment(), name);
+    }
+
+    /// <summary>What an adapter's folder calls its base: the name on a hub or the path from here that it had, if it leads there still; else the path from here, so that both can be moved together.</summary>
+    private static string NameOfBase(string name, string baseFolder, string folder)
+    {
+        var cache = HubSettings.CacheFolderOfEnvironment();
+        bool Leads(string? place) => place is not null && Path.GetFullPath(place) == baseFolder;
+        if (Leads(HubCache.Find(cache, name)) || (!Path.IsPathRooted(name) && Leads(Path.Combine(folder, name)))) return name;
+        return HubCache.NameOf(cache, baseFolder) ?? Path.GetRelativePath(Path.GetFullPath(folder), baseFolder).Replace('\\', '/');
     }
 
     private static string NameInModule(string name)

@@ -11,8 +11,8 @@ namespace Rlgf.Recipes;
 /// Binds records with init-only properties, positional records, lists (<see cref="IReadOnlyList{T}"/>), strings, truth values, whole and real numbers, enums (by snake_case
 /// name), nullables of these, and base records with <see cref="RecipeKindAttribute"/>, of which <c>kind:</c> chooses one.
 /// </remarks>
-/// <param name="folder">The recipe's folder, for <see cref="RecipePathAttribute"/>; null where there is none.</param>
-internal sealed class RecipeBinder(string? folder)
+/// <param name="find">Where a path leads, for <see cref="RecipePathAttribute"/>.</param>
+internal sealed class RecipeBinder(Func<string, string> find)
 {
     /// <summary>Binds a whole document.</summary>
     public object Bind(RecipeNode node, Type type) => BindValue(node, new Target(type, "", IsNullable: false, Limits: null, IsPath: false))!;
@@ -33,7 +33,7 @@ internal sealed class RecipeBinder(string? folder)
         if (type == typeof(string))
         {
             var text = node is RecipeScalar scalar ? scalar.Text : throw Expected(node, target, "text");
-            return target.IsPath ? ResolvePath(text) : text;
+            return target.IsPath ? find(text) : text;
         }
 
         if (type == typeof(bool))
@@ -146,9 +146,6 @@ internal sealed class RecipeBinder(string? folder)
 
         return target.Limits?.Broken(Convert.ToDouble(number, culture)) is { } limit ? throw Error(node, target, $"is {text}; it must be {limit}") : number;
     }
-
-    private string ResolvePath(string path) =>
-        folder is null || Path.IsPathRooted(path) || Path.Exists(path) || !Path.Exists(Path.Combine(folder, path)) ? path : Path.Combine(folder, path);
 
     private static InputException Expected(RecipeNode node, Target target, string what) => new($"{node.Location}: {target.Name}: expected {what}; found {node.What}");
 

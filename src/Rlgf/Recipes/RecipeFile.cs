@@ -12,6 +12,10 @@ public static class RecipeFile
     /// <param name="overrides">Changes of the form <c>update.epochs=2</c>: the path of a key (list items by their number from 0), then a value in YAML.</param>
     /// <exception cref="InputException">The file can't be read or says something that the record hasn't; names file (or override), line and key.</exception>
     public static T Load<T>(string path, IEnumerable<string>? overrides = null)
+        where T : class => LoadWith<T>(path, overrides, FromHereOr(Path.GetDirectoryName(path)));
+
+    /// <summary>As <see cref="Load{T}"/>, with another rule for where paths lead.</summary>
+    internal static T LoadWith<T>(string path, IEnumerable<string>? overrides, Func<string, string> find)
         where T : class
     {
         string text;
@@ -28,7 +32,7 @@ public static class RecipeFile
             throw new InputException($"{path}: can't be read: {e.Message}", e);
         }
 
-        return Parse<T>(text, path, overrides);
+        return Parse<T>(text, path, overrides, find);
     }
 
     /// <summary>Reads a recipe from text.</summary>
@@ -38,6 +42,9 @@ public static class RecipeFile
     /// <param name="overrides">Changes, as in <see cref="Load{T}"/>.</param>
     /// <exception cref="InputException">As in <see cref="Load{T}"/>.</exception>
     public static T Parse<T>(string text, string name, IEnumerable<string>? overrides = null)
+        where T : class => Parse<T>(text, name, overrides, FromHereOr(Path.GetDirectoryName(name)));
+
+    private static T Parse<T>(string text, string name, IEnumerable<string>? overrides, Func<string, string> find)
         where T : class
     {
         var root = RecipeNode.Parse(text, line => $"{name}:{line}");
@@ -48,11 +55,15 @@ public static class RecipeFile
 
         return root is RecipeScalar { IsNull: true }
             ? throw new InputException($"{name}: the recipe is empty")
-            : (T)new RecipeBinder(Path.GetDirectoryName(name)).Bind(root, typeof(T));
+            : (T)new RecipeBinder(find).Bind(root, typeof(T));
     }
 
     /// <summary>A recipe as YAML that reads back to the same values, with every default spelt out.</summary>
     public static string Write(object recipe) => RecipeWriter.Write(recipe);
+
+    /// <summary>A relative path is looked for from the current folder, then from the recipe's.</summary>
+    private static Func<string, string> FromHereOr(string? folder) => path =>
+        folder is null || Path.IsPathRooted(path) || Path.Exists(path) || !Path.Exists(Path.Combine(folder, path)) ? path : Path.Combine(folder, path);
 
     private static RecipeNode Override(RecipeNode root, string change)
     {

@@ -8,19 +8,22 @@ namespace Rlgf.Recipes;
 /// <summary>Writes records as YAML that loads to the same values, every default spelt out.</summary>
 internal static class RecipeWriter
 {
-    public static string Write(object record)
+    /// <summary>Writes a record.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="path">How a path to a file or folder that is read is spelt; null for as it is.</param>
+    public static string Write(object record, Func<string, string>? path = null)
     {
         using var text = new StringWriter(CultureInfo.InvariantCulture) { NewLine = "\n" };
         var emitter = new Emitter(text, EmitterSettings.Default.WithMaxSimpleKeyLength(1024).WithBestWidth(int.MaxValue));
         emitter.Emit(new StreamStart());
         emitter.Emit(new DocumentStart(null, null, isImplicit: true));
-        WriteSection(emitter, record);
+        WriteSection(emitter, record, path);
         emitter.Emit(new DocumentEnd(isImplicit: true));
         emitter.Emit(new StreamEnd());
         return text.ToString();
     }
 
-    private static void WriteSection(Emitter emitter, object record)
+    private static void WriteSection(Emitter emitter, object record, Func<string, string>? path)
     {
         emitter.Emit(new MappingStart(AnchorName.Empty, TagName.Empty, isImplicit: true, MappingStyle.Block));
         if (RecipeSchema.KindsOf(record.GetType()).FirstOrDefault(kind => kind.Type == record.GetType()) is { } kind)
@@ -32,13 +35,13 @@ internal static class RecipeWriter
         foreach (var member in RecipeSchema.MembersOf(record.GetType()))
         {
             WritePlain(emitter, member.Key);
-            WriteValue(emitter, member.Property.GetValue(record));
+            WriteValue(emitter, member.Property.GetValue(record), member.IsPath, path);
         }
 
         emitter.Emit(new MappingEnd());
     }
 
-    private static void WriteValue(Emitter emitter, object? value)
+    private static void WriteValue(Emitter emitter, object? value, bool isPath, Func<string, string>? path)
     {
         switch (value)
         {
@@ -46,7 +49,7 @@ internal static class RecipeWriter
                 WritePlain(emitter, "null");
                 break;
             case string text:
-                WriteText(emitter, text);
+                WriteText(emitter, isPath && path is not null ? path(text) : text);
                 break;
             case bool flag:
                 WritePlain(emitter, flag ? "true" : "false");
@@ -58,7 +61,7 @@ internal static class RecipeWriter
                 emitter.Emit(new SequenceStart(AnchorName.Empty, TagName.Empty, isImplicit: true, SequenceStyle.Block));
                 foreach (var item in list)
                 {
-                    WriteValue(emitter, item);
+                    WriteValue(emitter, item, isPath, path);
                 }
 
                 emitter.Emit(new SequenceEnd());
@@ -67,7 +70,7 @@ internal static class RecipeWriter
                 WritePlain(emitter, number.ToString(null, CultureInfo.InvariantCulture));
                 break;
             default:
-                WriteSection(emitter, value);
+                WriteSection(emitter, value, path);
                 break;
         }
     }

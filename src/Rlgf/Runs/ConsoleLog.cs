@@ -15,6 +15,15 @@ public sealed class ConsoleLog(TextWriter output) : IRunLog
     /// <inheritdoc/>
     public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) { }
 
-    private void Write(string what, int iteration, IReadOnlyDictionary<string, double> metrics) =>
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what} {iteration}: reward {metrics["reward/mean"]:0.000}, KL {metrics["kl/start"]:0.00}, {metrics["response/length"]:0.0} tokens"));
+    private void Write(string what, int iteration, IReadOnlyDictionary<string, double> metrics)
+    {
+        try
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what} {iteration}: reward {metrics["reward/mean"]:0.000}, KL {metrics["kl/start"]:0.00}, {metrics["response/length"]:0.0} tokens"));
+        }
+        catch (IOException)
+        {
+            // The terminal is gone, or the pipe's reader: no reason to end a run.
+        }
+    }
 }

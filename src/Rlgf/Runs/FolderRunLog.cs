@@ -4,7 +4,7 @@ using Rlgf.Text;
 
 namespace Rlgf.Runs;
 
-/// <summary>Writes what a run sees into its folder. Every row is with the operating system before the next is made, so a kill loses at most the row being written.</summary>
+/// <summary>Writes what a run sees into its folder. Every row is on disk before the next is made, so a kill or a power cut loses at most the row being written.</summary>
 /// <remarks>The layout is <see cref="RunFolder"/>'s. Not for use from several threads.</remarks>
 public sealed class FolderRunLog : IRunLog, IDisposable
 {
@@ -17,13 +17,17 @@ public sealed class FolderRunLog : IRunLog, IDisposable
         _events = new EventFile(folder.EventsFolder, firstIteration);
     }
 
-    /// <summary>Begins a new run: writes run.json and environment.json and opens the rest.</summary>
+    /// <summary>Begins a new run: writes recipe.yaml, run.json and environment.json and opens the rest.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="description">What the run is.</param>
+    /// <param name="environment">Where it runs.</param>
+    /// <param name="recipe">The resolved recipe; null for a run without one.</param>
     /// <exception cref="InputException">The folder holds a run already.</exception>
-    public static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment)
+    public static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment, string? recipe = null)
     {
         ArgumentNullException.ThrowIfNull(folder);
         if (folder.HoldsRun) throw new InputException($"{folder.Path}: holds a run already; go on with --resume, or choose another folder");
-        Directory.CreateDirectory(folder.Path);
+        if (recipe is not null) AtomicFile.WriteText(folder.RecipePath, recipe);
         RunJson.WriteFile(folder.DescriptionPath, description);
         RunJson.WriteFile(folder.EnvironmentPath, environment);
         return new FolderRunLog(folder, firstIteration: 0);
@@ -40,7 +44,8 @@ public sealed class FolderRunLog : IRunLog, IDisposable
     {
         ArgumentNullException.ThrowIfNull(folder);
         Keep(folder.MetricsPath, folder.ReadMetrics(), record => record.Iteration < iteration, MetricRow.Format);
-        Keep(folder.EvaluationPath, folder.ReadEvaluationMeans(), means => means.Iteration <= iteration, MetricRow.Format);
+        // A row of means promises its file.
+        Keep(folder.EvaluationPath, folder.ReadEvaluationMeans(), means => means.Iteration <= iteration && File.Exists(RowsPath(folder, means.Writer, means.Iteration)), MetricRow.Format);
         foreach (var late in RunFolder.IterationsIn(folder.SamplesFolder).Where(i => i > iteration)) File.Delete(folder.SamplesPath(late));
         foreach (var late in RunFolder.IterationsIn(folder.EvaluationsFolder).Where(i => i > iteration)) File.Delete(folder.EvaluationRowsPath(late));
         return new FolderRunLog(folder, iteration);
@@ -65,7 +70,7 @@ public sealed class FolderRunLog : IRunLog, IDisposable
     public void Evaluation(EvaluationRecord record)
     {
         ArgumentNullException.ThrowIfNull(record);
-        Evaluation(record, Actor.Policy, _folder.EvaluationRowsPath(record.Iteration));
+        Evaluation(record, Actor.Policy);
         _events.Scalars(record.Iteration, record.Metrics.Select(m => KeyValuePair.Create("evaluation/" + m.Key, m.Value)));
     }
 
@@ -73,7 +78,7 @@ public sealed class FolderRunLog : IRunLog, IDisposable
     public void GuideEvaluation(EvaluationRecord record)
     {
         ArgumentNullException.ThrowIfNull(record);
-        Evaluation(record, Actor.Guide, _folder.GuideEvaluationRowsPath);
+        Evaluation(record, Actor.Guide);
     }
 
     /// <inheritdoc/>
@@ -82,11 +87,13 @@ public sealed class FolderRunLog : IRunLog, IDisposable
     /// <inheritdoc/>
     public void Dispose() => _events.Dispose();
 
-    private void Evaluation(EvaluationRecord record, Actor writer, string rowsPath)
+    private static string RowsPath(RunFolder folder, Actor writer, int iteration) => writer == Actor.Guide ? folder.GuideEvaluationRowsPath : folder.EvaluationRowsPath(iteration);
+
+    private void Evaluation(EvaluationRecord record, Actor writer)
     {
         var means = new EvaluationMeans(record.Iteration, writer, record.Metrics);
         // Rows first: a row of means promises its file.
-        WriteRows(rowsPath, record.Rows);
+        WriteRows(RowsPath(_folder, writer, record.Iteration), record.Rows);
         Keep(_folder.EvaluationPath, _folder.ReadEvaluationMeans(), old => old.Writer != writer || old.Iteration != record.Iteration, MetricRow.Format);
         RowFile.Append(_folder.EvaluationPath, MetricRow.Format(means));
     }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Rlgf.Text;
 
@@ -7,14 +6,8 @@ namespace Rlgf.Runs;
 /// <summary>Files of one JSON value a line, appended to while a run goes on.</summary>
 internal static class RowFile
 {
-    /// <summary>Appends one line and hands it to the operating system at once, so that a kill loses at most the line being written.</summary>
-    public static void Append(string path, string line)
-    {
-        if (Path.GetDirectoryName(path) is { Length: > 0 } folder) Directory.CreateDirectory(folder);
-        // Unbuffered, one write: line and line end together.
-        using var stream = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
-        stream.Write(Encoding.UTF8.GetBytes(line + "\n"));
-    }
+    /// <summary>Appends one line, with its end in one write, and forces it to disk: a kill or a power cut loses at most the line being written.</summary>
+    public static void Append(string path, string line) => AtomicFile.AppendText(path, line + "\n");
 
     /// <summary>Writes a whole file of lines.</summary>
     public static void Write(string path, IEnumerable<string> lines) => AtomicFile.WriteText(path, string.Concat(lines.Select(line => line + "\n")));

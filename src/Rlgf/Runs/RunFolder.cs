@@ -1,4 +1,5 @@
 using System.Globalization;
+using Rlgf.Recipes;
 using Rlgf.Text;
 
 namespace Rlgf.Runs;
@@ -61,7 +62,7 @@ public sealed record RunFolder(string Path)
     public string Name => new DirectoryInfo(Path).Name;
 
     /// <summary>Whether a run has written here.</summary>
-    public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath);
+    public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath) || Training.CheckpointFolder.Holds(CheckpointsFolder);
 
     /// <summary>Rows of the evaluation after so many iterations.</summary>
     public string EvaluationRowsPath(int iteration) => System.IO.Path.Combine(EvaluationsFolder, FileName(iteration));
@@ -76,6 +77,17 @@ public sealed record RunFolder(string Path)
     /// <summary>Reads environment.json.</summary>
     /// <exception cref="InputException">Not there or malformed.</exception>
     public RunEnvironment ReadEnvironment() => RunJson.ReadFile<RunEnvironment>(EnvironmentPath);
+
+    /// <summary>Whether a file is the recipe that a run keeps in its folder, rather than one to begin runs with.</summary>
+    public static bool IsRecipeOfRun(string file) =>
+        new RunFolder(System.IO.Path.GetDirectoryName(file) is { Length: > 0 } folder ? folder : ".") is var run
+        && System.IO.Path.GetFileName(file) == System.IO.Path.GetFileName(run.RecipePath) && File.Exists(run.EnvironmentPath);
+
+    /// <summary>Reads the recipe that a run keeps, with paths found from where the folder is now; its output is the folder.</summary>
+    /// <param name="file">The recipe in the run's folder.</param>
+    /// <param name="changes">Changes as <c>path=value</c>; an output among them counts.</param>
+    /// <exception cref="InputException">It can't be read; names file, line and key.</exception>
+    public static RunRecipe ReadRecipe(string file, IReadOnlyList<string> changes) => RecipeOfRun.Read(file, changes);
 
     /// <summary>Reads the resolved recipe as text.</summary>
     /// <exception cref="InputException">Not there.</exception>
@@ -109,6 +121,36 @@ public sealed record RunFolder(string Path)
     /// <exception cref="InputException">Not there, or a malformed line.</exception>
     public IReadOnlyList<SampleRecord> ReadSamples(int iteration) => RowFile.Read(SamplesPath(iteration), RunJson.Parse<SampleRecord>);
 
+    /// <summary>Whether the guide's evaluation is there whole: its row of means, and a row for each prompt.</summary>
+    internal bool HasGuideEvaluation(int prompts)
+    {
+        if (!File.Exists(GuideEvaluationRowsPath)) return false;
+        try
+        {
+            return ReadGuideEvaluation()?.Rows.Count == prompts;
+        }
+        catch (InputException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>What a run must have written before its checkpoint and is not there, one line each: a log that was deleted, or that a power cut took.</summary>
+    /// <param name="done">Iterations before the checkpoint.</param>
+    /// <param name="isEvaluated">Whether an evaluation was due after so many iterations.</param>
+    internal IEnumerable<string> Missing(int done, Func<int, bool> isEvaluated)
+    {
+        var metrics = ReadMetrics().Select(record => record.Iteration).ToArray();
+        var lost = Enumerable.Range(0, done).Except(metrics).ToArray();
+        if (lost.Length > 0) yield return $"{MetricsPath} has no row of {Spans("iteration", lost)}: what was measured then is lost, the training is not";
+        var twice = metrics.GroupBy(iteration => iteration).Where(rows => rows.Count() > 1).Select(rows => rows.Key).ToArray();
+        if (twice.Length > 0) yield return $"{MetricsPath} has more than one row of {Spans("iteration", twice)}";
+        // That at the checkpoint itself is made again.
+        var evaluations = ReadEvaluationMeans().Where(means => means.Writer == Rollouts.Actor.Policy && File.Exists(EvaluationRowsPath(means.Iteration))).Select(means => means.Iteration);
+        var unseen = Enumerable.Range(0, done).Where(isEvaluated).Except(evaluations).ToArray();
+        if (unseen.Length > 0) yield return $"{EvaluationPath} or {EvaluationsFolder} lacks the evaluation after {Spans("iteration", unseen)}: reports and comparisons will be without it";
+    }
+
     internal IReadOnlyList<EvaluationMeans> ReadEvaluationMeans() => RowFile.ReadIfExists(EvaluationPath, MetricRow.ParseEvaluation);
 
     /// <summary>Iterations that have a file in a folder of iteration-NNNNN.jsonl files, in order.</summary>
@@ -125,6 +167,20 @@ public sealed record RunFolder(string Path)
     internal static void RequireFile(string path)
     {
         if (!File.Exists(path)) throw new InputException($"{path}: no such file; is this the folder of a run?");
+    }
+
+    /// <summary>Numbers in words: "iterations 0 to 3 and 7".</summary>
+    private static string Spans(string what, int[] numbers)
+    {
+        var spans = new List<(int First, int Last)>();
+        foreach (var number in numbers.Order())
+        {
+            if (spans.Count > 0 && spans[^1].Last == number - 1) spans[^1] = (spans[^1].First, number);
+            else spans.Add((number, number));
+        }
+
+        var words = spans.Select(span => FormattableString.Invariant(span.First == span.Last ? $"{span.First}" : (FormattableString)$"{span.First} to {span.Last}"));
+        return $"{what}{(numbers.Length > 1 ? "s" : "")} {string.Join(" and ", words)}";
     }
 
     private static string FileName(int iteration) => string.Create(CultureInfo.InvariantCulture, $"iteration-{iteration:00000}.jsonl");

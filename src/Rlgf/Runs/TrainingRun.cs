@@ -21,6 +21,7 @@ public sealed class TrainingRun : IDisposable
     private const int RowsToCheck = 32;
 
     private readonly RecipeParts _parts = new();
+    private RunOwnership? _ownership;
 
     /// <summary>Loads models and data.</summary>
     /// <param name="recipe">The recipe; keys whose default depends on others are filled in.</param>
@@ -40,6 +41,23 @@ public sealed class TrainingRun : IDisposable
         catch
         {
             _parts.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes the run's folder for this process until the run is disposed, and then loads models and data: better refused before that than after.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <exception cref="InputException">Another process has the folder, or something can't be loaded.</exception>
+    public static TrainingRun Own(TrainRecipe recipe)
+    {
+        var ownership = RunOwnership.Take(recipe.Resolved().Output!);
+        try
+        {
+            return new TrainingRun(recipe) { _ownership = ownership };
+        }
+        catch
+        {
+            ownership.Dispose();
             throw;
         }
     }
@@ -71,24 +89,31 @@ public sealed class TrainingRun : IDisposable
         return RunChecks.ConstantReward(FirstScores(cancellationToken)) is { } constant ? [.. findings, constant] : findings;
     }
 
-    /// <summary>Trains, and writes what happens into the run's folder.</summary>
+    /// <summary>Trains, and writes what happens into the run's folder, which this process then has for itself.</summary>
     /// <param name="resume">Go on from the folder's newest checkpoint; a run that has none begins anew.</param>
+    /// <param name="started">Told where it begins, before anything long.</param>
     /// <param name="iterated">Told after each iteration.</param>
     /// <param name="evaluated">Told after each evaluation of the policy.</param>
     /// <param name="cancellationToken">Stops where nothing is lost.</param>
-    /// <exception cref="InputException">The folder holds another run, or a file can't be read or written.</exception>
-    public TrainingOutcome Train(bool resume, Action<IterationRecord>? iterated, Action<EvaluationRecord>? evaluated, CancellationToken cancellationToken)
+    /// <exception cref="InputException">The folder holds another run or has another owner, its newest checkpoint is damaged, or a file can't be read or written.</exception>
+    public TrainingOutcome Train(bool resume, Action<RunStart>? started, Action<IterationRecord>? iterated, Action<EvaluationRecord>? evaluated, CancellationToken cancellationToken)
     {
-        var isNew = !(resume && Folder.HoldsRun);
-        if (!isNew) RequireSameRecipe();
+        _ownership ??= RunOwnership.Take(Folder.Path);
+        resume = resume && Folder.HoldsRun;
+        if (resume) RecipeOfRun.RequireSame(Folder.RecipePath, Recipe, "rlgf train");
         // Checked before the critics are made: what is impossible has a clearer message here.
         TrainingChecks.ThrowIfImpossible(Setup);
         var schedule = new TrainingSchedule { EvaluateEvery = Recipe.Evaluation.Every, SamplesEvery = Recipe.Evaluation.Every, CheckpointEvery = Recipe.Checkpoints.Every };
         using var log = new Log(evaluated);
         using var training = new GuidedTraining(Setup, schedule, log, Evaluator);
         var store = new CheckpointFolder(Folder.CheckpointsFolder, Setup, training.Critics, training.Learner, Recipe.Checkpoints.Keep);
-        log.File = isNew ? Begin() : FolderRunLog.Resume(Folder, store.NewestIteration ?? 0);
-        if (Setup.Guide is { } guide && Evaluator is { } evaluator && !File.Exists(Folder.GuideEvaluationRowsPath)) log.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
+        var done = resume ? store.NewestIteration : null;
+        // Before the log is cut to the checkpoint.
+        string[] notes = resume ? [.. store.Notes, .. Folder.Missing(done ?? 0, count => Evaluator is not null && schedule.IsEvaluated(count, Recipe.Iterations))] : [];
+        log.File = resume ? FolderRunLog.Resume(Folder, done ?? 0) : FolderRunLog.Begin(Folder, Description, RunEnvironment.Capture(), RecipeOfRun.Write(Recipe, Folder.Path));
+        if (resume && !File.Exists(Folder.DescriptionPath)) RunJson.WriteFile(Folder.DescriptionPath, Description);
+        started?.Invoke(new RunStart(done ?? 0, done is not null, notes));
+        if (Setup.Guide is { } guide && Evaluator is { } evaluator && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) log.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
         return training.Run(store, resume, iterated is null ? null : new Direct(iterated), cancellationToken);
     }
 
@@ -98,6 +123,7 @@ public sealed class TrainingRun : IDisposable
         Setup.Reference.Dispose();
         Setup.WritingCopy?.Dispose();
         _parts.Dispose();
+        _ownership?.Dispose();
     }
 
     private TrainingSetup NewSetup(ILanguageModel reference)
@@ -135,27 +161,7 @@ public sealed class TrainingRun : IDisposable
         Seed = EvaluationSeed,
     };
 
-    private FolderRunLog Begin()
-    {
-        var log = FolderRunLog.Begin(Folder, new RunDescription(Recipe.Name, Setup.Algorithm.Name, Recipe.Seed, Setup.Guide?.Name), RunEnvironment.Capture());
-        AtomicFile.WriteText(Folder.RecipePath, RecipeFile.Write(Recipe));
-        return log;
-    }
-
-    private void RequireSameRecipe()
-    {
-        var then = Folder.ReadRecipe().Split('\n');
-        var now = RecipeFile.Write(Recipe).Split('\n');
-        for (var line = 0; line < Math.Max(then.Length, now.Length); line++)
-        {
-            var (old, current) = (then.ElementAtOrDefault(line)?.Trim(), now.ElementAtOrDefault(line)?.Trim());
-            if (old != current)
-            {
-                throw new InputException(
-                    $"{Folder.RecipePath}:{line + 1}: the run was begun with '{old}' and would go on with '{current}'; resume with the recipe that it has (rlgf train {Folder.Path} --resume), or choose another output");
-            }
-        }
-    }
+    private RunDescription Description => new(Recipe.Name, Setup.Algorithm.Name, Recipe.Seed, Setup.Guide?.Name);
 
     private IReadOnlyList<RewardScore> FirstScores(CancellationToken cancellationToken)
     {

@@ -18,6 +18,9 @@ internal sealed class SupervisedCheckpoints(string folder, ISupervisedTask task,
     private readonly string _folder = Path.Combine(folder, "resume");
     private readonly CheckpointStore<Saved> _store = new(Path.Combine(folder, "resume"), "step-", 7, keep: 2, saved => saved.State.Step);
 
+    /// <summary>What a user should know about the checkpoint that the training goes on from, one line each.</summary>
+    public IReadOnlyList<string> Notes { get; private set; } = [];
+
     /// <summary>Starts afresh, or from the newest checkpoint.</summary>
     /// <exception cref="InputException">There is a checkpoint and nobody asked to resume, or the reverse, or it is damaged, or belongs to other settings.</exception>
     public SupervisedState Begin(bool resume)
@@ -34,6 +37,7 @@ internal sealed class SupervisedCheckpoints(string folder, ISupervisedTask task,
             throw new InputException($"{newest.Path}: the checkpoint belongs to other settings or data: it has {newest.State.Identity}, this training {identity}.");
         task.Load(Path.Combine(newest.Path, "model"));
         optimizer.Load(Path.Combine(newest.Path, "optimizer.safetensors"));
+        Notes = newest.Notes;
         return newest.State.State;
     }
 

@@ -21,6 +21,7 @@ internal static class SupervisedLoop
         using var optimizer = new FusedAdamW(groups, new AdamWSettings { Beta2 = settings.Beta2, MaxGradientNorm = settings.MaxGradientNorm });
         var checkpoints = new SupervisedCheckpoints(folder, task, optimizer, new RunIdentity(steps, settings.RowsPerStep, settings.Seed, task.Examples));
         var state = checkpoints.Begin(resume);
+        progress?.Report(new SupervisedProgress(state.Step, steps, double.NaN, 0, 0, 0, TimeSpan.Zero, null) { IsStart = true, Notes = checkpoints.Notes });
         var clock = new Clock(state.Step, steps);
 
         if (state.Step == 0) state = Evaluate(state);

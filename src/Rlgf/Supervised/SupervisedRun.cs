@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Lora;
@@ -12,12 +11,10 @@ namespace Rlgf.Supervised;
 
 /// <summary>
 /// Supervised training as a recipe says it: loads model and data, trains, and leaves the best model with its tokenizer in the output folder, beside the resolved recipe,
-/// the environment and <c>training.jsonl</c>.
+/// the environment and the log.
 /// </summary>
 public static class SupervisedRun
 {
-    private const string LogName = "training.jsonl";
-
     /// <summary>Trains a language model.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="resume">Go on from the output folder's checkpoint.</param>
@@ -28,6 +25,7 @@ public static class SupervisedRun
     public static SupervisedResult Train(SftRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
     {
         recipe = (SftRecipe)recipe.Resolved();
+        using var ownership = Own(recipe, resume, "rlgf sft");
         using var model = Start(recipe.Model, recipe.Seed);
         if (recipe.Model is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
         var separator = model.TaughtEnd
@@ -45,8 +43,8 @@ public static class SupervisedRun
         if (learned.Count == 0 || measured.Count == 0)
             throw new InputException($"{recipe.Data.Path}: the {(learned.Count == 0 ? "training" : "held-out")} texts are too short for one block of {block} tokens; lower block_tokens, or use more rows");
 
-        var log = Begin(recipe, resume, model.Tokenizer);
-        return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, resume, new Log(log, progress), cancellationToken);
+        var log = new SupervisedLog(recipe, model.Tokenizer, progress);
+        return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, resume, log, cancellationToken);
     }
 
     /// <summary>Trains a classifier.</summary>
@@ -59,6 +57,7 @@ public static class SupervisedRun
     public static SupervisedResult Train(ClassifierRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
+        using var ownership = Own(recipe, resume, "rlgf classifier train");
         var (classifier, tokenizer) = StartClassifier(recipe);
         using (classifier)
         {
@@ -66,8 +65,7 @@ public static class SupervisedRun
             LabelledText[] Texts(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, tokenizer), LabelOf(row, recipe)))];
             var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
             var (learned, measured) = (Texts(training), Texts(heldOut));
-            var log = Begin(recipe, resume, tokenizer);
-            return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, resume, new Log(log, progress), cancellationToken);
+            return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, resume, new SupervisedLog(recipe, tokenizer, progress), cancellationToken);
         }
     }
 
@@ -158,35 +156,20 @@ public static class SupervisedRun
             : throw row.Invalid(column, $"the label {label} is none of the recipe's {recipe.Labels.Count}, {string.Join(", ", recipe.Labels)}, counted from 0");
     }
 
-    /// <summary>Writes what the folder says about its making, and the tokenizer: the best model will lie beside it.</summary>
-    private static string Begin(RunRecipe recipe, bool resume, ITokenizer tokenizer)
+    /// <summary>Takes the output folder, and makes sure that a training goes on by the recipe that it was begun with.</summary>
+    private static RunOwnership Own(RunRecipe recipe, bool resume, string command)
     {
-        var folder = new RunFolder(recipe.Output!);
-        var log = Path.Combine(folder.Path, LogName);
-        if (resume) return log;
-        AtomicFile.WriteText(folder.RecipePath, RecipeFile.Write(recipe));
-        AtomicFile.WriteText(folder.EnvironmentPath, JsonSerializer.Serialize(RunEnvironment.Capture(), JsonLines.WriteOptions));
-        tokenizer.Save(folder.Path);
-        File.Delete(log);
-        return log;
-    }
-
-    /// <summary>A row for each evaluation and for every tenth step.</summary>
-    private sealed class Log(string path, Action<SupervisedProgress>? progress) : IProgress<SupervisedProgress>
-    {
-        private const int StepsBetweenRows = 10;
-
-        public void Report(SupervisedProgress value)
+        var ownership = RunOwnership.Take(recipe.Output!);
+        try
         {
-            if (value.HeldOut is not null || value.Step % StepsBetweenRows == 0)
-            {
-                var row = new Row(value.Step, double.IsNaN(value.Loss) ? null : value.Loss, value.LearningRate, value.GradientNorm, value.TokensPerSecond, value.HeldOut);
-                File.AppendAllText(path, JsonSerializer.Serialize(row, JsonLines.WriteOptions) + "\n");
-            }
-
-            progress?.Invoke(value);
+            var begun = new RunFolder(recipe.Output!).RecipePath;
+            if (resume && File.Exists(begun)) RecipeOfRun.RequireSame(begun, recipe, command);
+            return ownership;
+        }
+        catch
+        {
+            ownership.Dispose();
+            throw;
         }
     }
-
-    private sealed record Row(int Step, double? Loss, double LearningRate, double GradientNorm, double TokensPerSecond, IReadOnlyDictionary<string, double>? HeldOut);
 }

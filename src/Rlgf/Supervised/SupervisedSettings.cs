@@ -92,14 +92,21 @@ public sealed record SupervisedSettings
 /// <summary>How far a training is.</summary>
 /// <param name="Step">Steps done.</param>
 /// <param name="Steps">Steps of the whole training.</param>
-/// <param name="Loss">Loss of the last step, a mean over what it falls on; NaN before the first.</param>
+/// <param name="Loss">Loss of the last step, a mean over what it falls on; NaN before the first of this process.</param>
 /// <param name="LearningRate">Learning rate of the last step.</param>
 /// <param name="GradientNorm">Norm of the last gradient before it was scaled down.</param>
 /// <param name="TokensPerSecond">Tokens read for training in a second, evaluations and checkpoints left out.</param>
 /// <param name="Remaining">Time left, evaluations included.</param>
 /// <param name="HeldOut">Metrics on the held-out examples, if they were just measured; <c>loss</c> is among them.</param>
 public sealed record SupervisedProgress(
-    int Step, int Steps, double Loss, double LearningRate, double GradientNorm, double TokensPerSecond, TimeSpan Remaining, IReadOnlyDictionary<string, double>? HeldOut);
+    int Step, int Steps, double Loss, double LearningRate, double GradientNorm, double TokensPerSecond, TimeSpan Remaining, IReadOnlyDictionary<string, double>? HeldOut)
+{
+    /// <summary>Whether this is the first report: where the training begins, 0 for one that begins anew.</summary>
+    public bool IsStart { get; init; }
+
+    /// <summary>Of the first report: what is not as it should be and does not keep the training from going on, one line each.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}
 
 /// <summary>How a training ended.</summary>
 /// <param name="Steps">Steps done.</param>

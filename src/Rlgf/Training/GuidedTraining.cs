@@ -16,6 +16,17 @@ public sealed record TrainingSchedule
 
     /// <summary>Iterations between samples; 0 for the first and the last only.</summary>
     public int SamplesEvery { get; init; } = 10;
+
+    /// <summary>Whether the policy is evaluated after so many iterations of a run.</summary>
+    /// <param name="done">Iterations done.</param>
+    /// <param name="iterations">Iterations of the run.</param>
+    public bool IsEvaluated(int done, int iterations) => done == 0 || done == iterations || IsDue(EvaluateEvery, done);
+
+    internal bool HasSamples(int done, int iterations) => done == 1 || done == iterations || IsDue(SamplesEvery, done);
+
+    internal bool IsSaved(int done, int iterations) => done == iterations || IsDue(CheckpointEvery, done);
+
+    private static bool IsDue(int every, int iteration) => every > 0 && iteration % every == 0;
 }
 
 /// <summary>How a run ended.</summary>
@@ -60,33 +71,34 @@ public sealed class GuidedTraining : IDisposable
     {
         var state = (resume ? store?.LoadNewest() : null) ?? new TrainingState(0, _setup.Kl.NewController(), GuidanceGap.Unmeasured);
         var iteration = new GuidedIteration(_setup, Critics, Learner);
-        var saved = state.Iteration;
+        var (saved, logged) = (state.Iteration, state.Iteration);
         try
         {
             // A run that was stopped or killed after its checkpoint and before the evaluation of it makes that evaluation now; made twice, it is the same.
-            if (IsEvaluated(state.Iteration)) Evaluate(state.Iteration, cancellationToken);
+            EvaluateIfDue(state.Iteration, cancellationToken);
             while (state.Iteration < _setup.Iterations)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var result = iteration.Run(state, cancellationToken);
                 state = result.State;
-                var isLast = state.Iteration == _setup.Iterations;
+                // The log first: a checkpoint says that what led to it has been written down.
+                if (_schedule.HasSamples(state.Iteration, _setup.Iterations)) _log.Samples(state.Iteration, result.Samples);
                 _log.Iteration(result.Record);
-                if (isLast || state.Iteration == 1 || IsDue(_schedule.SamplesEvery, state.Iteration)) _log.Samples(state.Iteration, result.Samples);
+                logged = state.Iteration;
                 progress?.Report(result.Record);
-                if (isLast || IsDue(_schedule.CheckpointEvery, state.Iteration))
+                if (_schedule.IsSaved(state.Iteration, _setup.Iterations))
                 {
                     store?.Save(state);
                     saved = state.Iteration;
                 }
-                if (IsEvaluated(state.Iteration)) Evaluate(state.Iteration, cancellationToken);
+                EvaluateIfDue(state.Iteration, cancellationToken);
             }
             return new(state, Finished: true);
         }
         catch (Exception exception) when (!iteration.IsUpdating)
         {
-            // Stopped or failed where the weights are those of a whole number of iterations: keep them.
-            if (saved < state.Iteration) store?.Save(state);
+            // Stopped or failed where the weights are those of a whole number of iterations: keep them. An iteration that could not be logged is done again by the run that goes on.
+            if (saved < state.Iteration && logged == state.Iteration) store?.Save(state);
             if (exception is OperationCanceledException && cancellationToken.IsCancellationRequested) return new(state, Finished: false);
             throw;
         }
@@ -99,12 +111,8 @@ public sealed class GuidedTraining : IDisposable
         Critics.Dispose();
     }
 
-    private bool IsEvaluated(int iteration) => iteration == 0 || iteration == _setup.Iterations || IsDue(_schedule.EvaluateEvery, iteration);
-
-    private static bool IsDue(int every, int iteration) => every > 0 && iteration % every == 0;
-
-    private void Evaluate(int iteration, CancellationToken cancellationToken)
+    private void EvaluateIfDue(int iteration, CancellationToken cancellationToken)
     {
-        if (_evaluator is not null) _log.Evaluation(_evaluator.Evaluate(iteration, _setup.Policy, cancellationToken));
+        if (_evaluator is not null && _schedule.IsEvaluated(iteration, _setup.Iterations)) _log.Evaluation(_evaluator.Evaluate(iteration, _setup.Policy, cancellationToken));
     }
 }

@@ -46,8 +46,9 @@ public sealed class SupervisedTrainingTests
         Assert.Equal(result.BestHeldOut["loss"], SupervisedTraining.MeanLoss(best, _heldOut), 1e-6);
         Assert.False(Directory.Exists(Path.Combine(folder.Path, "resume")));
         Assert.Equal(result.Steps, reports[^1].Step);
-        Assert.Equal(result.Steps + 1, reports.Count);
-        Assert.All(reports.Skip(1), report => Assert.True(double.IsFinite(report.Loss)));
+        Assert.True(reports[0].IsStart && reports[0].HeldOut is null);
+        Assert.Equal(result.Steps + 2, reports.Count);
+        Assert.All(reports.Skip(2), report => Assert.True(double.IsFinite(report.Loss)));
     }
 
     [Fact]
@@ -80,7 +81,7 @@ public sealed class SupervisedTrainingTests
         using var killed = TinyModels.LanguageModel();
         var progress = new Told<SupervisedProgress>(report => { if (report.Step == 37) throw new InvalidOperationException("killed"); });
         Assert.Throws<InvalidOperationException>(() => SupervisedTraining.Run(killed, _training, _heldOut, Settings, folder.Path, progress: progress));
-        Assert.Equal(["step-0000020", "step-0000030"], Directory.GetDirectories(Path.Combine(folder.Path, "resume")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["step-0000015", "step-0000030"], Directory.GetDirectories(Path.Combine(folder.Path, "resume")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         using var resumed = TinyModels.LanguageModel(seed: 99);
         SupervisedTraining.Run(resumed, _training, _heldOut, Settings, folder.Path, resume: true);
         Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(resumed.Module));
