@@ -40,6 +40,8 @@ public sealed class MalformedTokenizerTests
     [InlineData("model.merges", "[[\"a\"]]", "model.merges[0] must be a pair of tokens")]
     [InlineData("model.dropout", "0.1", "model.dropout isn't supported")]
     [InlineData("pre_tokenizer", "{\"type\": \"Magic\"}", "pre_tokenizer is of type \"Magic\", which isn't supported")]
+    [InlineData("pre_tokenizer", "{\"type\": \"Metaspace\", \"replacement\": \"_\", \"add_prefix_space\": false, \"prepend_scheme\": \"first\"}", "pre_tokenizer.prepend_scheme contradicts \"add_prefix_space\", which is false")]
+    [InlineData("version", "\"2.0\"", "version is \"2.0\", which isn't known; \"1.0\" is")]
     [InlineData("pre_tokenizer", "{\"type\": \"Metaspace\"}", "pre_tokenizer lacks \"replacement\"")]
     [InlineData("pre_tokenizer", "{\"type\": \"Metaspace\", \"replacement\": \"__\"}", "pre_tokenizer.replacement must be one character")]
     [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x++\"}, \"behavior\": \"Isolated\"}", "pre_tokenizer.pattern.Regex is a regular expression that isn't supported (NestedQuantifiersNotParenthesized at character 3)")]

@@ -32,13 +32,16 @@ internal sealed class PreTokenizerReader
         var mark = replacement.AsString() is [var only] ? only : throw replacement.Error("must be one character");
         // Older files have a flag instead.
         var otherwise = metaspace.Flag("add_prefix_space", otherwise: true) ? PrependScheme.Always : PrependScheme.Never;
-        return (mark, metaspace.Optional("prepend_scheme") is not { } scheme ? otherwise : scheme.AsString() switch
+        if (metaspace.Optional("prepend_scheme") is not { } scheme)
+            return (mark, otherwise);
+        var given = scheme.AsString() switch
         {
             "always" => PrependScheme.Always,
             "first" => PrependScheme.First,
             "never" => PrependScheme.Never,
             var other => throw scheme.Error($"is \"{other}\"; it must be \"always\", \"first\" or \"never\""),
-        });
+        };
+        return otherwise != PrependScheme.Never || given == PrependScheme.Never ? (mark, given) : throw scheme.Error("contradicts \"add_prefix_space\", which is false");
     }
 
     private void Add(JsonPart step, bool? addsPrefixSpace)
@@ -92,9 +95,13 @@ internal sealed class PreTokenizerReader
                 var length = step.Optional("length")?.AsCount() ?? FixedLengthSplit.DefaultLength;
                 _steps.Add(new FixedLengthSplit(length > 0 ? length : throw step.Required("length").Error("must be at least 1")));
                 break;
+            case "UnicodeScripts":
+                _steps.Add(new ScriptSplit());
+                break;
             default:
                 throw TokenizerJson.Unsupported(
-                    step, "ByteLevel, Metaspace, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, CharDelimiterSplit, Split, FixedLength and Sequence are");
+                    step,
+                    "ByteLevel, Metaspace, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, CharDelimiterSplit, Split, UnicodeScripts, FixedLength and Sequence are");
         }
     }
 

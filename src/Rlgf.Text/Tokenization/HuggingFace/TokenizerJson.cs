@@ -6,10 +6,15 @@ namespace Rlgf.Text.Tokenization.HuggingFace;
 /// <summary>Reads <c>tokenizer.json</c>, the format of the <c>tokenizers</c> library: one component per section, each named by its "type".</summary>
 internal static class TokenizerJson
 {
+    /// <summary>The one version of the format that there is.</summary>
+    private const string Version = "1.0";
+
     /// <summary>Reads the whole pipeline, with the added tokens of the files beside it.</summary>
     public static TokenizerParts Read(TokenizerFiles files, TokenizerConfiguration configuration)
     {
         var root = JsonPart.Parse(files.PathOf(TokenizerFiles.Tokenizer), files[TokenizerFiles.Tokenizer]);
+        if (root.Optional("version") is { } version && version.AsString() != Version)
+            throw version.Error($"is \"{version.AsString()}\", which isn't known; \"{Version}\" is");
         var section = root.Required("model");
         var (words, endInBytes) = PreTokenizerReader.Read(root.Optional("pre_tokenizer"), configuration.Flag("add_prefix_space"));
         var (model, spellsBytes) = ModelReader.Read(section, endInBytes);
