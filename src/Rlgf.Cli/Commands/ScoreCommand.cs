@@ -22,7 +22,8 @@ internal static class ScoreCommand
     private const long LogitsAtOnce = 1L << 27;
 
     /// <summary>The transforms by the names that recipes have for them.</summary>
-    private static readonly Dictionary<string, ClassifierTransform> Transforms = Enum.GetValues<ClassifierTransform>().ToDictionary(transform => JsonNamingPolicy.SnakeCaseLower.ConvertName(transform.ToString()));
+    private static readonly Dictionary<string, ClassifierTransform> Transforms =
+        Enum.GetValues<ClassifierTransform>().ToDictionary(transform => JsonNamingPolicy.SnakeCaseLower.ConvertName(transform.ToString()));
 
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
@@ -35,7 +36,8 @@ internal static class ScoreCommand
         var transform = new Option<string?>("--transform")
         {
             HelpName = "NAME",
-            Description = "Of a classifier: what \"score\" is made of the label's output: logit, sigmoid, probability or log_odds. Without it, what a recipe's reward takes: the probability of the label, or the output of a reward model or a regression as it is.",
+            Description = "Of a classifier: what \"score\" is made of the label's output: logit, sigmoid, probability or log_odds. " +
+                "Without it, what a recipe's reward takes: the probability of the label, or the output of a reward model or a regression as it is.",
         };
         transform.AcceptOnlyFromAmong([.. Transforms.Keys]);
         var precision = CommonOptions.Precision();
@@ -43,8 +45,8 @@ internal static class ScoreCommand
             "Scores given texts. A language model gives natural log-probabilities of the response's tokens, given the prompt; of {\"text\"}, all tokens but the first are scored, " +
             "since nothing comes before it (where the tokenizer puts a begin token in front, that one is the first). Prompt and response are split into tokens separately, an empty prompt is the " +
             "tokenizer's begin token, and ids, where a row has them, are taken instead of the text. perplexity is exp(-sum / tokens), null without tokens. " +
-            "A classifier reads prompt and response as one text. Its probabilities are the softmax of its logits, or their sigmoids where its problem_type is multi_label_classification; a reward model and " +
-            "a regression have none. score is the number that a recipe's reward of the same label and transform gives.",
+            "A classifier reads prompt and response as one text. Its probabilities are the softmax of its logits, or their sigmoids where its problem_type is " +
+            "multi_label_classification; a reward model and a regression have none. score is the number that a recipe's reward of the same label and transform gives.",
             "rlgf score --model assets/policy --input out.jsonl --output scores.jsonl"))
         {
             model, input, output, label, transform, truncate, precision,

@@ -154,12 +154,35 @@ public static class RunChecks
     public static Finding? JudgeIsReward(IReward reward, IReward? judge)
     {
         if (judge is null) return null;
-        var same = Parts(reward).Any(part => Parts(judge).Any(other => ReferenceEquals(part, other)
-            || (part is ClassifierReward one && other is ClassifierReward two && HaveSameWeights(one.Classifier.Module, two.Classifier.Module))
-            || (part is RegexReward first && other is RegexReward second && first.Pattern == second.Pattern)));
-        return same
+        return Parts(reward).Any(part => Parts(judge).Any(other => AreTheSame(part, other)))
             ? Error($"the judge '{judge.Name}' is the reward '{reward.Name}', which training sees: it can't show whether the reward was exploited; judge by a classifier trained on other data, or by none")
             : null;
+    }
+
+    /// <summary>
+    /// A judge that says what the reward says though it is made of something else: a copy in numbers of another type, the same classifier read by another transform, other code that computes the same.
+    /// </summary>
+    /// <param name="rewards">Scores of a batch of responses by the starting policy.</param>
+    /// <param name="judged">The judge's scores of the same responses.</param>
+    public static Finding? JudgeSaysTheSame(IReadOnlyList<RewardScore> rewards, IReadOnlyList<RewardScore> judged)
+    {
+        double[] judge = [.. judged.Select(score => score.Return)];
+        foreach (var (name, values) in SumAndParts(rewards))
+        {
+            if (values.Distinct().Count() >= DistinctForSame && values.Zip(judge).All(pair => Spread.IsNone([pair.First, pair.Second])))
+            {
+                return Error($"the judge gives each of the first {judge.Length} responses the score that {name} gives, which training sees: "
+                    + "it can't show whether the reward was exploited; judge by something else, or by nothing");
+            }
+
+            if (Math.Min(values.Distinct().Count(), judge.Distinct().Count()) >= DistinctForOrder && HaveSameOrder(values, judge))
+            {
+                return Warning($"the judge puts the first {judge.Length} responses into the order of {name}, or its reverse: "
+                    + "it looks like the same score read in another way, and then can't show whether the reward was exploited");
+            }
+        }
+
+        return null;
     }
 
     /// <summary>A reward that is the same for every response: no advantage, nothing to learn. Or one that is not a number.</summary>
@@ -186,6 +209,33 @@ public static class RunChecks
     }
 
     private static IntPtr Address(Tensor tensor) => tensor.storage<float>().data_ptr();
+
+    /// <summary>Two rewards of few values agree by chance.</summary>
+    private const int DistinctForSame = 3, DistinctForOrder = 8;
+
+    private static IEnumerable<(string Name, double[] Values)> SumAndParts(IReadOnlyList<RewardScore> rewards) =>
+    [
+        ("the reward", [.. rewards.Select(score => score.Return)]),
+        .. rewards.Count == 0 ? [] : rewards[0].Parts.Keys.Select(part => ($"the reward's part '{part}'", rewards.Select(score => score.Parts[part]).ToArray())),
+    ];
+
+    /// <summary>Whether all pairs that differ in both are ordered alike, or all of them the other way round.</summary>
+    private static bool HaveSameOrder(double[] one, double[] other)
+    {
+        var signs = Enumerable.Range(0, one.Length)
+            .SelectMany(i => Enumerable.Range(i + 1, one.Length - i - 1).Select(k => one[i].CompareTo(one[k]) * other[i].CompareTo(other[k])))
+            .Where(sign => sign != 0).ToArray();
+        return signs.Length > 0 && signs.All(sign => sign == signs[0]);
+    }
+
+    private static bool AreTheSame(IReward one, IReward other) => ReferenceEquals(one, other) || (one, other) switch
+    {
+        (ClassifierReward first, ClassifierReward second) => HaveSameWeights(first.Classifier.Module, second.Classifier.Module),
+        (RegexReward first, RegexReward second) => first.Pattern == second.Pattern,
+        (LengthReward first, LengthReward second) => first.TargetTokens == second.TargetTokens,
+        (FunctionReward first, FunctionReward second) => first.Function == second.Function,
+        _ => false,
+    };
 
     private static bool HaveSameWeights(nn.Module one, nn.Module other)
     {

@@ -4,7 +4,7 @@ namespace Rlgf.Evaluation;
 public static class Spread
 {
     /// <summary>Eight units in the last place of float32, which scores are computed in.</summary>
-    private const double Rounding = 1.0 / (1 << 20);
+    internal const double Rounding = 1.0 / (1 << 20);
 
     /// <summary>
     /// Whether values are equal but for rounding: they lie no farther apart than 2⁻²⁰ of the largest of them. Compared, not computed: the deviation of equal numbers may be a rounding

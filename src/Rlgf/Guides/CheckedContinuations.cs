@@ -17,10 +17,14 @@ public static class CheckedContinuations
     {
         if (requests.Count == 0) return [];
         var who = $"The guide '{guide.Name}'";
-        var answers = OwnCode.Run(
-            who, $"{requests.Count} requests, the first of {OwnCode.Place(requests[0].Row, requests[0].Prompt)}", () => guide.Continue(requests, cancellationToken), cancellationToken);
+        var given = $"{requests.Count} requests, the first of {OwnCode.Place(requests[0].Row, requests[0].Prompt)}";
+        var answers = OwnCode.Run(who, given, () => guide.Continue(requests, cancellationToken), cancellationToken);
         if (answers is null || answers.Count != requests.Count)
-            throw new InputException($"{who} returned {(answers is null ? "no continuations (null)" : $"{answers.Count} continuations")} for {requests.Count} requests: it must return one for each, in their order.");
+        {
+            var returned = answers is null ? "no continuations (null)" : $"{answers.Count} continuations";
+            throw new InputException($"{who} returned {returned} for {requests.Count} requests: it must return one for each, in their order.");
+        }
+
         for (var row = 0; row < answers.Count; row++)
         {
             if (Problem(answers[row], vocabulary, $"request {row + 1} of {answers.Count} ({OwnCode.Place(requests[row].Row, requests[row].Prompt)})") is { } problem)

@@ -11,11 +11,17 @@ public readonly record struct KlControllerState(double Coefficient);
 /// </summary>
 /// <remarks>
 /// Ziegler et al. 2019, "Fine-Tuning Language Models from Human Preferences" (arXiv 1909.08593), section 2.2:
-/// error = clip(kl / target − 1, −0.2, 0.2); coefficient ← coefficient · (1 + error · steps / horizon). Their K_β is 1 / horizon per step.
+/// error = clip(kl / target − 1, −0.2, 0.2); coefficient ← coefficient · (1 + K_β · error). K_β is steps / horizon, as in their code (0.1 in the paper: batches
+/// of about 1000 over a horizon of 10,000). Their controller is proportional on the logarithm of the coefficient, for which 1 + K_β · error stands while it is near 1;
+/// where batches are several times the horizon it would go through 0 to the other sign. So the product is clipped as the error is, to ±0.5: one update at most halves
+/// the coefficient.
 /// </remarks>
 public sealed record KlController
 {
-    private const double LargestError = 0.2;
+    private const double LargestError = 0.2, LargestChange = 0.5;
+
+    /// <summary>From 0 no factor would bring the coefficient back; both ends are numbers that float32, which penalties are computed in, can hold.</summary>
+    private const double Smallest = 1e-30, Largest = 1e30;
 
     private KlController(double coefficient, double? target, double horizon)
     {
@@ -62,7 +68,8 @@ public sealed record KlController
         if (kl is not { } measured || Target is not { } target) return this;
         if (double.IsNaN(measured)) throw new ArgumentException("The measured KL is not a number.", nameof(kl));
         var error = Math.Clamp(measured / target - 1, -LargestError, LargestError);
-        return this with { Coefficient = Coefficient * (1 + error * steps / Horizon) };
+        var change = Math.Clamp(error * steps / Horizon, -LargestChange, LargestChange);
+        return this with { Coefficient = Math.Clamp(Coefficient * (1 + change), Smallest, Largest) };
     }
 
     /// <summary>This controller with the coefficient of a checkpoint; a fixed coefficient stays as it was given.</summary>

@@ -10,6 +10,12 @@ namespace Rlgf.Recipes;
 [RecipeKind("sum", typeof(SumRewardSection))]
 public abstract record RewardSection
 {
+    /// <summary>
+    /// Whether training sees the reward brought to mean 0 and deviation 1 by the running mean and deviation of all rows so far, those of the iteration included.
+    /// Metrics, evaluations and the measured gap stay in the reward's own unit. For the whole reward: not for a judge or a part of a sum.
+    /// </summary>
+    public bool Normalise { get; init; }
+
     /// <summary>The section with every default that depends on a model filled in.</summary>
     public virtual RewardSection Resolved() => this;
 }
@@ -29,8 +35,8 @@ public sealed record ClassifierRewardSection : RewardSection, ICheckedSection
     public string? Label { get; init; }
 
     /// <summary>
-    /// What is made of the label's output. Null: its probability where the classifier tells labels apart, the output as it is where it has but one or its <c>problem_type</c> is <c>regression</c>.
-    /// One that does not fit the classifier is refused.
+    /// What is made of the label's output. Null: its probability where the classifier tells labels apart, the output as it is where it has but one or its
+    /// <c>problem_type</c> is <c>regression</c>. One that does not fit the classifier is refused.
     /// </summary>
     public ClassifierTransform? Transform { get; init; }
 
@@ -98,6 +104,7 @@ public sealed record SumRewardSection : RewardSection, ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
+        if (Parts.Any(part => part.Reward.Normalise)) yield return ("parts", "normalise is for the whole reward; set it beside parts, and weigh the parts by weight");
         if (Parts.Count == 0) yield return ("parts", "a sum needs one part at least");
         if (Parts.GroupBy(part => part.Name).FirstOrDefault(parts => parts.Count() > 1) is { } twice) yield return ("parts", $"two parts are named '{twice.Key}'");
     }

@@ -77,6 +77,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("guide", "references need a text to follow the prompt: set data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
         if (Kl.Placement is null && Kl.For(algorithm.Advantage).Problems().FirstOrDefault(problem => problem.Key == "estimator") is { Problem: { } estimator })
             yield return ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the loss where kl.placement does not say otherwise: {estimator}");
+        if (Judge?.Normalise == true)
+            yield return ("judge", "normalise is for the reward that training learns from; a judge's scores are reported as they are");
         if (RowsPerIteration % algorithm.GroupSize != 0)
             yield return ("rows_per_iteration", $"{RowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");
     }

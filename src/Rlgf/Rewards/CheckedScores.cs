@@ -15,10 +15,14 @@ public static class CheckedScores
     {
         if (responses.Count == 0) return [];
         var who = $"The reward '{reward.Name}'";
-        var scores = OwnCode.Run(
-            who, $"{responses.Count} responses, the first of {OwnCode.Place(responses[0].Row, responses[0].Prompt)}", () => reward.Score(responses, cancellationToken), cancellationToken);
+        var given = $"{responses.Count} responses, the first of {OwnCode.Place(responses[0].Row, responses[0].Prompt)}";
+        var scores = OwnCode.Run(who, given, () => reward.Score(responses, cancellationToken), cancellationToken);
         if (scores is null || scores.Count != responses.Count)
-            throw new InputException($"{who} returned {(scores is null ? "no scores (null)" : $"{scores.Count} scores")} for {responses.Count} responses: it must return one for each, in their order.");
+        {
+            var returned = scores is null ? "no scores (null)" : $"{scores.Count} scores";
+            throw new InputException($"{who} returned {returned} for {responses.Count} responses: it must return one for each, in their order.");
+        }
+
         for (var row = 0; row < scores.Count; row++)
         {
             if (Problem(scores[row], responses[row], scores[0], $"response {row + 1} of {scores.Count} ({OwnCode.Place(responses[row].Row, responses[row].Prompt)})") is { } problem)

@@ -11,6 +11,9 @@ public sealed class FunctionReward(string name, Func<Response, double> score) : 
     /// <inheritdoc/>
     public string Name { get; } = name;
 
+    /// <summary>The function.</summary>
+    internal Func<Response, double> Function => score;
+
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
         [.. responses.Select(response =>
@@ -45,22 +48,23 @@ public sealed class RegexReward : IReward
 /// <summary>How near the response's length is to a target: 1 − |length − target| / target, at least −1; tokens, the end token not counted.</summary>
 public sealed class LengthReward : IReward
 {
-    private readonly int _target;
-
     /// <summary>Makes the reward.</summary>
     /// <exception cref="InputException">The target is not positive.</exception>
     public LengthReward(string name, int targetTokens)
     {
         if (targetTokens <= 0) throw new InputException($"The target of the reward '{name}' is {targetTokens} tokens: it must be above 0.");
-        (Name, _target) = (name, targetTokens);
+        (Name, TargetTokens) = (name, targetTokens);
     }
+
+    /// <summary>The target.</summary>
+    public int TargetTokens { get; }
 
     /// <inheritdoc/>
     public string Name { get; }
 
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
-        [.. responses.Select(response => new RewardScore(Math.Max(-1, 1 - Math.Abs(response.Tokens.Length - (response.Ended ? 1 : 0) - _target) / (double)_target)))];
+        [.. responses.Select(response => new RewardScore(Math.Max(-1, 1 - Math.Abs(response.Tokens.Length - (response.Ended ? 1 : 0) - TargetTokens) / (double)TargetTokens)))];
 }
 
 /// <summary>A weighted sum of rewards; each part is logged by its name, before its weight.</summary>

@@ -80,13 +80,16 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Evaluates on held-out prompts; null for a recipe without them.</summary>
     public Evaluator? Evaluator { get; }
 
-    /// <summary>Looks for what goes wrong silently; see <see cref="RunChecks"/>. Writes some responses with the policy, to see what the reward makes of them.</summary>
+    /// <summary>Looks for what goes wrong silently; see <see cref="RunChecks"/>. Writes some responses with the policy, to see what the reward and the judge make of them.</summary>
     public IReadOnlyList<Finding> Check(CancellationToken cancellationToken)
     {
         var findings = RunChecks.Before(Setup, Judge);
         // What can't be trained can't always be sampled either.
         if (RunChecks.Impossible(Setup) is not null) return findings;
-        return RunChecks.ConstantReward(FirstScores(cancellationToken)) is { } constant ? [.. findings, constant] : findings;
+        var responses = FirstResponses(cancellationToken);
+        var rewards = CheckedScores.Of(Setup.Reward, responses, cancellationToken);
+        var same = Judge is { } judge && RunChecks.JudgeIsReward(Setup.Reward, judge) is null ? RunChecks.JudgeSaysTheSame(rewards, CheckedScores.Of(judge, responses, cancellationToken)) : null;
+        return [.. findings, .. new[] { RunChecks.ConstantReward(rewards), same }.OfType<Finding>()];
     }
 
     /// <summary>Trains, and writes what happens into the run's folder, which this process then has for itself.</summary>
@@ -136,6 +139,7 @@ public sealed class TrainingRun : IDisposable
             Tokenizer = Policy.Tokenizer,
             Guide = Recipe.Guide is { } guide ? _parts.Guide(guide, Policy, Recipe.Generation, Recipe.Precision.Guide) : null,
             Reward = _parts.Reward(Recipe.Reward, "reward", Recipe.Precision.Rewards),
+            NormaliseReward = Recipe.Reward.Normalise,
             Prompts = RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: false),
             Sampling = sampling,
             Algorithm = Recipe.Algorithm.ToSettings(),
@@ -163,21 +167,20 @@ public sealed class TrainingRun : IDisposable
 
     private RunDescription Description => new(Recipe.Name, Setup.Algorithm.Name, Recipe.Seed, Setup.Guide?.Name);
 
-    private IReadOnlyList<RewardScore> FirstScores(CancellationToken cancellationToken)
+    private Response[] FirstResponses(CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         var prompts = Setup.Prompts.Take(RowsToCheck).ToArray();
         var requests = Enumerable.Range(0, RowsToCheck).Select(row => new GenerationRequest(new TokenRow(prompts[row % prompts.Length].Tokens, []), (ulong)row)).ToArray();
         var written = TextGenerator.Generate(Setup.Policy, requests, Setup.Sampling, Setup.Seed, cancellationToken);
-        var responses = written.Select((row, i) =>
+        return [.. written.Select((row, i) =>
         {
             var prompt = prompts[i % prompts.Length];
             return new Response(prompt.Text, ResponseText.Decode(Setup.Tokenizer, Setup.Policy.Shape, row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens), row.Tokens, row.Ended, prompt.Row)
             {
                 StandsAlone = Setup.Policy.Shape.ReadsPromptApart,
             };
-        });
-        return CheckedScores.Of(Setup.Reward, [.. responses], cancellationToken);
+        })];
     }
 
     /// <summary>The folder's log, which is opened after the checkpoints were looked at, and somebody who is told of evaluations.</summary>

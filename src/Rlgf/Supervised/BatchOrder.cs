@@ -1,10 +1,11 @@
 using Rlgf.Text;
+using Rlgf.Training;
 
 namespace Rlgf.Supervised;
 
 /// <summary>
 /// Which examples make which step: each epoch is a random order of all of them, in which examples of like length share a batch, so that little is padding.
-/// A pure function of (seed, step).
+/// The batches of an epoch differ by one example at most. A pure function of (seed, step).
 /// </summary>
 internal sealed class BatchOrder(int examples, Func<int, int> length, int rowsPerBatch, ulong seed)
 {
@@ -28,11 +29,21 @@ internal sealed class BatchOrder(int examples, Func<int, int> length, int rowsPe
             var random = new RandomStream(seed, RandomStream.Combine(Purpose, (ulong)epoch));
             var order = Enumerable.Range(0, examples).ToArray();
             random.Shuffle<int>(order);
-            _batches = [.. order.Chunk(rowsPerBatch * BatchesSortedTogether).SelectMany(chunk => chunk.OrderBy(length).Chunk(rowsPerBatch))];
+            _batches = [.. SortedTogether(order)];
             random.Shuffle<int[]>(_batches);
             _epoch = epoch;
         }
 
         return (epoch, _batches[at]);
+    }
+
+    private IEnumerable<int[]> SortedTogether(int[] order)
+    {
+        var begin = 0;
+        foreach (var sizes in EvenShares.Sizes(examples, rowsPerBatch).Chunk(BatchesSortedTogether))
+        {
+            var sorted = new Queue<int>(order[begin..(begin += sizes.Sum())].OrderBy(length));
+            foreach (var size in sizes) yield return [.. Enumerable.Range(0, size).Select(_ => sorted.Dequeue())];
+        }
     }
 }

@@ -26,7 +26,7 @@ public sealed record SupervisedSettings
     [Limits(AtLeast = 1)]
     public int? MaxSteps { get; init; }
 
-    /// <summary>Examples of one optimiser step.</summary>
+    /// <summary>The most examples of one optimiser step. An epoch's examples are shared out evenly: steps differ by one example at most.</summary>
     [Limits(AtLeast = 1)]
     public int RowsPerStep { get; init; } = 32;
 

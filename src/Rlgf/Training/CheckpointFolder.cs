@@ -2,6 +2,7 @@ using Rlgf.Algorithms;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Rewards;
 using Rlgf.Runs;
 using Rlgf.Text;
 using static TorchSharp.torch;
@@ -32,7 +33,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
 
     /// <inheritdoc/>
     public void Save(TrainingState state) =>
-        _store.Save(new SavedState(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens), Write);
+        _store.Save(new SavedState(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens, state.Rewards), Write);
 
     /// <inheritdoc/>
     public TrainingState? LoadNewest()
@@ -50,7 +51,10 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         learner.PolicyOptimizer.Load(Path.Combine(newest.Path, "policy_optimizer.safetensors"));
         learner.CriticOptimizer.Load(Path.Combine(newest.Path, "critic_optimizer.safetensors"));
         var saved = newest.State;
-        return new(saved.Iteration, setup.Kl.NewController().Restore(new(saved.KlCoefficient)), new GuidanceGap(saved.SmoothedGap), saved.PolicyTokens, saved.GuideTokens);
+        return new(saved.Iteration, setup.Kl.NewController().Restore(new(saved.KlCoefficient)), new GuidanceGap(saved.SmoothedGap), saved.PolicyTokens, saved.GuideTokens)
+        {
+            Rewards = saved.Rewards ?? new(),
+        };
     }
 
     /// <summary>Whether a folder holds a checkpoint, whole or not.</summary>
@@ -66,5 +70,5 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         learner.CriticOptimizer.Save(Path.Combine(inside, "critic_optimizer.safetensors"));
     }
 
-    private sealed record SavedState(int Iteration, double KlCoefficient, double? SmoothedGap, long PolicyTokens, long GuideTokens);
+    private sealed record SavedState(int Iteration, double KlCoefficient, double? SmoothedGap, long PolicyTokens, long GuideTokens, RunningMoments? Rewards = null);
 }

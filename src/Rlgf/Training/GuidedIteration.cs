@@ -58,9 +58,10 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
 
         var gap = clock.Time("gap", () => MeasuredGap(state.Gap, rollIns, rollouts, scores, cancellationToken));
 
-        // 6. Shape: a KL penalty on the tokens that the policy wrote.
+        // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
         var referenceLogProbs = clock.Time("reference", () => ReferenceLogProbs(batch));
-        var rewards = TaskRewards(batch, scores);
+        if (setup.NormaliseReward) state = state with { Rewards = state.Rewards.With([.. scores.Select(score => score.Return)]) };
+        var rewards = TaskRewards(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
         var penalties = setup.Kl.Placement == KlPlacement.Reward && state.Kl.Coefficient > 0
             ? RewardShaping.Penalties(batch.LogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, state.Kl.Coefficient, setup.Kl.Estimator!.Value)
             : null;

@@ -68,6 +68,11 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["learning_rate"] = update.LearningRate,
             ["log_probs/sampled_minus_raw"] = sampledGap,
         };
+        if (setup.NormaliseReward)
+        {
+            metrics["reward/running_mean"] = next.Rewards.Mean;
+            metrics["reward/running_deviation"] = next.Rewards.Scale;
+        }
         AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, update, gap, seconds);
 
         var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], reference[row], advantage[row], value?[row]));

@@ -9,8 +9,8 @@ namespace Rlgf.Training;
 public enum KlPlacement
 {
     /// <summary>
-    /// Subtracted from the reward of each token that the policy wrote. Where advantages are relative to a group, what a token and those after it are penalised is subtracted from the advantage
-    /// itself, which the group's deviation does not scale.
+    /// Subtracted from the reward of each token that the policy wrote. Where advantages are relative to a group, what a token and those after it are penalised is
+    /// subtracted from the advantage itself, which the group's deviation does not scale.
     /// </summary>
     Reward,
 
@@ -28,14 +28,16 @@ public sealed record KlSettings : ICheckedSection
     /// <summary>Where it goes; null: into the loss with the estimators <c>grpo</c> (as in Shao et al. 2024) and <c>rloo</c>, into the reward otherwise.</summary>
     public KlPlacement? Placement { get; init; }
 
-    /// <summary>The estimate of the divergence at a token. In the reward K1; as a loss K2 or K3 (the expected gradient of K1 as a loss is 0). Null: K1 in the reward, K3 as a loss.</summary>
+    /// <summary>
+    /// The estimate of the divergence at a token. In the reward K1; as a loss K2 or K3 (the expected gradient of K1 as a loss is 0). Null: K1 in the reward, K3 as a loss.
+    /// </summary>
     public KlEstimator? Estimator { get; init; }
 
     /// <summary>For an adaptive coefficient (Ziegler et al. 2019): the wanted KL, nats a response. Null: fixed.</summary>
     [Limits(Above = 0)]
     public double? Target { get; init; }
 
-    /// <summary>For an adaptive coefficient: rows over which it reacts.</summary>
+    /// <summary>For an adaptive coefficient: rows over which it reacts; an iteration changes it by half at most.</summary>
     [Limits(Above = 0)]
     public double Horizon { get; init; } = 10_000;
 

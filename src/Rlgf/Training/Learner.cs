@@ -80,7 +80,7 @@ public sealed class Learner : IDisposable
         {
             var order = Enumerable.Range(0, batch.Rollouts.Count).ToArray();
             new RandomStream(_setup.Seed, RandomStream.Combine(MinibatchOrder, (ulong)iteration, (ulong)epoch)).Shuffle<int>(order);
-            foreach (var rows in order.Chunk(_settings.RowsPerMinibatch))
+            foreach (var rows in EvenShares.Of(order, _settings.RowsPerMinibatch))
             {
                 steps.Add(Step(shared, credit, rows, plan, klCoefficient));
             }

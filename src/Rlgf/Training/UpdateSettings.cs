@@ -20,7 +20,7 @@ public sealed record UpdateSettings
     [Limits(AtLeast = 1)]
     public int Epochs { get; init; } = 4;
 
-    /// <summary>Rows of one optimiser step.</summary>
+    /// <summary>The most rows of one optimiser step. An iteration's rows are shared out evenly: steps differ by one row at most.</summary>
     [Limits(AtLeast = 1)]
     public int RowsPerMinibatch { get; init; } = 32;
 

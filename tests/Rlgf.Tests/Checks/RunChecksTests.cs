@@ -135,6 +135,40 @@ public sealed class RunChecksTests
     }
 
     [Fact]
+    public void A_judge_that_is_another_object_of_the_same_reward_is_found()
+    {
+        Func<Response, double> score = response => response.Tokens.Length;
+        Assert.NotNull(RunChecks.JudgeIsReward(new LengthReward("a", 7), new LengthReward("b", 7)));
+        Assert.Null(RunChecks.JudgeIsReward(new LengthReward("a", 7), new LengthReward("b", 8)));
+        Assert.NotNull(RunChecks.JudgeIsReward(new FunctionReward("a", score), new FunctionReward("b", score)));
+        Assert.Null(RunChecks.JudgeIsReward(new FunctionReward("a", score), new FunctionReward("b", response => response.Tokens.Length)));
+    }
+
+    [Fact]
+    public void A_judge_that_gives_the_rewards_own_scores_is_found_by_value()
+    {
+        double[] rewards = [.. Enumerable.Range(0, 12).Select(i => Math.Sin(i * 1.7))];
+        static RewardScore[] Scores(IEnumerable<double> values) => [.. values.Select(value => new RewardScore(value))];
+
+        var same = RunChecks.JudgeSaysTheSame(Scores(rewards), Scores(rewards.Select(value => (double)(float)value)))!;
+        Assert.Equal(Severity.Error, same.Severity);
+        Assert.Contains("each of the first 12 responses", same.Message, StringComparison.Ordinal);
+        // Read by another transform, or from the other label of two.
+        foreach (var judged in new[] { rewards.Select(value => 1 / (1 + Math.Exp(-value))), rewards.Select(value => 1 - value) })
+            Assert.Equal(Severity.Warning, RunChecks.JudgeSaysTheSame(Scores(rewards), Scores(judged))!.Severity);
+        // A part of a sum; of terminal and dense reward the sum.
+        var parts = rewards.Select((value, i) => new RewardScore(value + i, new Dictionary<string, double> { ["style"] = value })).ToArray();
+        Assert.Contains("'style'", RunChecks.JudgeSaysTheSame(parts, Scores(rewards))!.Message, StringComparison.Ordinal);
+        var dense = rewards.Select(value => new RewardScore(0.25, new Dictionary<string, double>(), [(float)value - 0.25f])).ToArray();
+        Assert.Equal(Severity.Error, RunChecks.JudgeSaysTheSame(dense, Scores(rewards))!.Severity);
+
+        Assert.Null(RunChecks.JudgeSaysTheSame(Scores(rewards), Scores(rewards.Select((value, i) => i == 3 ? 2 : value))));
+        // Two rewards of few values agree by chance.
+        Assert.Null(RunChecks.JudgeSaysTheSame(Scores([1, 0, 0, 0]), Scores([1, 0, 0, 0])));
+        Assert.Null(RunChecks.JudgeSaysTheSame(Scores(rewards), Scores(rewards.Select(value => value > 0.9 ? 1.0 : 0))));
+    }
+
+    [Fact]
     public void A_judge_of_the_rewards_shape_is_told_from_one_of_its_weights()
     {
         using var reward = Classifier(seed: 1);

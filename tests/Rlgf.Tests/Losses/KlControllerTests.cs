@@ -34,6 +34,37 @@ public class KlControllerTests
         Assert.Equal(0.1, KlController.Adaptive(0.1, 6, 100).Update(null, 64).Coefficient);
     }
 
+    [Theory]
+    [InlineData(64, 10_000.0)]
+    [InlineData(64, 1.0)]
+    [InlineData(1_000_000, 100.0)]
+    [InlineData(1, 1e-6)]
+    [InlineData(int.MaxValue, 1e-300)]
+    public void The_coefficient_stays_above_zero_and_finite_whatever_rows_and_horizon(int rows, double horizon)
+    {
+        foreach (var kl in new[] { 0.0, 1e9 })
+        {
+            var controller = KlController.Adaptive(0.05, 6, horizon);
+            for (var i = 0; i < 20_000; i++)
+            {
+                var next = controller.Update(kl, rows);
+                Assert.InRange(next.Coefficient / controller.Coefficient, 0.5 - 1e-12, 1.5 + 1e-12);
+                Assert.True((float)next.Coefficient > 0 && float.IsFinite((float)next.Coefficient));
+                controller = next;
+            }
+            Assert.True(kl == 0 ? controller.Coefficient < 0.05 : controller.Coefficient > 0.05);
+            Assert.NotEqual(controller.Coefficient, controller.Update(kl == 0 ? 1e9 : 0, rows).Coefficient);
+        }
+    }
+
+    [Fact]
+    public void The_published_formula_holds_up_to_a_change_by_half()
+    {
+        // error = clip(0/6 − 1) = −0.2. 64 rows over a horizon of 64: 1 − 0.2; of 32: 1 − 0.4; of 16 and of 8, where the formula alone gives 0.2 and −0.6: 0.5.
+        double[] factors = [.. new[] { 64.0, 32, 16, 8 }.Select(horizon => KlController.Adaptive(1, 6, horizon).Update(0, 64).Coefficient)];
+        Assert.Equal([0.8, 0.6, 0.5, 0.5], factors.Select(factor => Math.Round(factor, 12)));
+    }
+
     [Fact]
     public void Settings_out_of_range_are_refused()
     {

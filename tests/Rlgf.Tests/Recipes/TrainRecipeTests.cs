@@ -153,6 +153,9 @@ public sealed class TrainRecipeTests
     [InlineData("kl={placement: loss, estimator: k1}", "--set kl={placement: loss, estimator: k1}: kl.estimator: k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3")]
     [InlineData("data.filter=label = 1", "--set data.filter=label = 1: data.filter: filter 'label = 1', column 7: found '='; equality is ==")]
     [InlineData("reward={kind: regex, pattern: '(a'}", "--set reward={kind: regex, pattern: '(a'}: reward.pattern: Invalid pattern '(a' at offset 2. Not enough )'s.")]
+    [InlineData("judge={kind: length, target_tokens: 5, normalise: true}", "--set judge={kind: length, target_tokens: 5, normalise: true}: judge: normalise is for the reward that training learns from; a judge's scores are reported as they are")]
+    [InlineData("reward={kind: sum, parts: [{name: a, reward: {kind: length, target_tokens: 5, normalise: true}}]}",
+        "--set reward={kind: sum, parts: [{name: a, reward: {kind: length, target_tokens: 5, normalise: true}}]}: reward.parts: normalise is for the whole reward; set it beside parts, and weigh the parts by weight")]
     [InlineData("reward={kind: sum, parts: []}", "--set reward={kind: sum, parts: []}: reward.parts: a sum needs one part at least")]
     public void A_combination_that_cannot_run_names_its_key(string change, string message) => Assert.Equal(message, Assert.Throws<InputException>(() => Load(change)).Message);
 

@@ -122,6 +122,7 @@ public sealed class ResumeTests : IDisposable
             Tokenizer = tokenizer,
             Guide = new LocalModelGuide("other", guideModel, tokenizer, tokenizer, sampling),
             Reward = new Stopping(reward, () => { if (stopDuring is { } n && calls++ == n) cancellation.Cancel(); }),
+            NormaliseReward = algorithm.ScaleByGap,
             Prompts = [.. Enumerable.Range(0, 7).Select(i => new Prompt(i.ToString(System.Globalization.CultureInfo.InvariantCulture), [i]))],
             Sampling = sampling,
             Algorithm = algorithm,
