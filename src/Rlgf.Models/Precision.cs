@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Runtime.Intrinsics.X86;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
 using TorchSharp;
@@ -15,24 +15,25 @@ public enum Precision
     /// <summary>8 significant bits: half the memory, and on processors with instructions for it twice the speed and more.</summary>
     Bfloat16,
 
-    /// <summary>Whichever of the two multiplies faster on this machine, measured.</summary>
+    /// <summary>bfloat16 where the processor has instructions for its products, float32 elsewhere: the same on one machine every time.</summary>
     Auto,
 }
 
 /// <summary>What <see cref="Precision.Auto"/> is here, and models in another type.</summary>
 public static class PrecisionOfModels
 {
-    /// <summary>Where the two are nearly as fast, float32 is the better one.</summary>
-    private const double WorthIt = 1.25;
+    // CPUID leaf 7, subleaf 1, EAX: AVX512_BF16. Whether the system lets programs use the wide registers is what Avx512F says.
+    private const int Avx512Bf16 = 1 << 5;
 
-    private static readonly Lazy<double> Speedup = new(MeasureSpeedup);
+    /// <summary>Whether the processor multiplies bfloat16 numbers itself (AVX512_BF16): products then take about half of float32's time, elsewhere more than it.</summary>
+    public static bool HasBfloat16Products { get; } = Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & Avx512Bf16) != 0;
 
-    /// <summary>How many times as fast as a float32 product a bfloat16 product is on this machine: 256 × 1024 × 1024, the median of five, measured once.</summary>
-    public static double Bfloat16Speedup => Speedup.Value;
-
-    /// <summary>The same for a type that was chosen; for <see cref="Precision.Auto"/> the faster one.</summary>
+    /// <summary>The same for a type that was chosen; for <see cref="Precision.Auto"/> what the processor's features say. Nothing is measured: a recipe must not compute in another type the next time.</summary>
     public static Precision Resolved(this Precision precision) =>
-        precision != Precision.Auto ? precision : Bfloat16Speedup >= WorthIt ? Precision.Bfloat16 : Precision.Float32;
+        precision != Precision.Auto ? precision : HasBfloat16Products ? Precision.Bfloat16 : Precision.Float32;
+
+    /// <summary>What a model's parameters are.</summary>
+    public static Precision PrecisionOf(ILanguageModel model) => model.Module.parameters().First().dtype == ScalarType.BFloat16 ? Precision.Bfloat16 : Precision.Float32;
 
     /// <summary>A frozen copy of a model whose parameters are of another type. Its logits are float32 all the same.</summary>
     /// <param name="model">The model.</param>
@@ -54,23 +55,4 @@ public static class PrecisionOfModels
     /// <summary>Parameters that are made until it is disposed of are of that type.</summary>
     internal static Blocks.Weights.TypeScope OfNewParameters(this Precision precision) =>
         new(precision.Resolved() == Precision.Bfloat16 ? ScalarType.BFloat16 : ScalarType.Float32);
-
-    private static double MeasureSpeedup()
-    {
-        TorchRuntime.Load();
-        using var scope = NewDisposeScope();
-        using var gradients = no_grad();
-        var (left, right) = (ones(256, 1024), ones(1024, 1024));
-        var (left16, right16) = (left.to(bfloat16), right.to(bfloat16));
-        _ = (Seconds(left, right), Seconds(left16, right16));
-        var ratios = Enumerable.Range(0, 5).Select(_ => Seconds(left, right) / Seconds(left16, right16)).Order().ToArray();
-        return ratios[2];
-
-        static double Seconds(Tensor x, Tensor weight)
-        {
-            var start = Stopwatch.GetTimestamp();
-            using var product = nn.functional.linear(x, weight);
-            return Stopwatch.GetElapsedTime(start).TotalSeconds;
-        }
-    }
 }

@@ -88,6 +88,10 @@ public sealed class PrecisionTests : IDisposable
     }
 
     [Fact]
-    public void Auto_is_the_faster_of_the_two() =>
-        Assert.Equal(PrecisionOfModels.Bfloat16Speedup >= 1.25 ? Precision.Bfloat16 : Precision.Float32, Precision.Auto.Resolved());
+    public void Auto_follows_from_the_processors_features()
+    {
+        // Linux lists them; elsewhere it is enough that the answer is one of the two.
+        var expected = File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo").Contains(" avx512_bf16", StringComparison.Ordinal) : PrecisionOfModels.HasBfloat16Products;
+        Assert.Equal(expected ? Precision.Bfloat16 : Precision.Float32, Precision.Auto.Resolved());
+    }
 }

@@ -22,7 +22,7 @@ internal static class CommonOptions
         var option = new Option<string>("--precision")
         {
             HelpName = "TYPE",
-            Description = "What the model computes with: float32; bfloat16, which takes half the memory and rounds more; or auto, the one whose products are faster here.",
+            Description = "What the model computes with: float32; bfloat16, which takes half the memory and rounds more; or auto, which is bfloat16 where the processor has instructions for its products.",
             DefaultValueFactory = _ => "float32",
         };
         option.AcceptOnlyFromAmong("float32", "bfloat16", "auto");

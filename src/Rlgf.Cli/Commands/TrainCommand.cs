@@ -41,8 +41,8 @@ internal static class TrainCommand
     {
         if (recipe.Precision.HasAuto)
         {
-            terminal.Error.WriteLine(FormattableString.Invariant(
-                $"precision: bfloat16 products take {1 / PrecisionOfModels.Bfloat16Speedup:0.00} of float32's time here, so auto is {(Precision.Auto.Resolved() == Precision.Bfloat16 ? "bfloat16" : "float32")}"));
+            terminal.Error.WriteLine(
+                $"precision: auto is {(PrecisionOfModels.HasBfloat16Products ? "bfloat16 here: the processor has AVX512_BF16" : "float32 here: the processor has no AVX512_BF16")}; the run's recipe.yaml has what was chosen");
         }
 
         using var run = TrainingRun.Own(recipe);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -7,12 +8,30 @@ namespace Rlgf.Models.Generation;
 /// <param name="Tokens">Prompt, or the start token of a decoder whose prompt is in the encoder, and response so far.</param>
 /// <param name="ResponseTokens">How many of them are the response.</param>
 /// <param name="TokensLeft">How many more may be written, the one that is chosen now included.</param>
-public readonly record struct RowHistory(IReadOnlyList<int> Tokens, int ResponseTokens, int TokensLeft = int.MaxValue);
+public readonly record struct RowHistory(IReadOnlyList<int> Tokens, int ResponseTokens, int TokensLeft = int.MaxValue)
+{
+    /// <summary>What a row's writer has before it: the prompt, or where that is the encoder's the decoder's start token, and the response so far.</summary>
+    /// <param name="row">The row as far as it is written.</param>
+    /// <param name="shape">The model's sizes.</param>
+    public static RowHistory Before(TokenRow row, LanguageModelShape shape) => new(ResponseInProgress.GivenTokens(row, shape), row.Response.Length);
+}
 
 /// <summary>The tokens that can be drawn, as unnormalised log-probabilities.</summary>
 /// <param name="Logits">[B, C] float32; −∞ where a token can't be drawn.</param>
 /// <param name="Ids">[B, C] int64: which token each entry is, most likely first; null where entry v is token v and C = V.</param>
-public readonly record struct Candidates(Tensor Logits, Tensor? Ids);
+public readonly record struct Candidates(Tensor Logits, Tensor? Ids)
+{
+    /// <summary>The B sets of tokens that can be drawn.</summary>
+    /// <param name="vocabulary">V.</param>
+    public TokenSet[] Sets(int vocabulary)
+    {
+        var width = (int)Logits.size(1);
+        var possible = MemoryMarshal.Cast<byte, bool>(Logits.isfinite().cpu().bytes).ToArray();
+        var ids = Ids is null ? null : MemoryMarshal.Cast<byte, long>(Ids.cpu().contiguous().bytes).ToArray();
+        return [.. possible.Chunk(width).Select((row, b) =>
+            TokenSet.Of([.. Enumerable.Range(0, width).Where(place => row[place]).Select(place => ids is null ? place : (int)ids[(b * width) + place])], vocabulary))];
+    }
+}
 
 /// <summary>
 /// From the model's logits to the distribution that is sampled: the same processors in the same order as transformers' <c>generate</c>
@@ -45,36 +64,57 @@ public static class LogitsProcessing
     /// <param name="rows">B histories.</param>
     /// <param name="settings">Valid settings.</param>
     /// <returns>[B, V] float32; <paramref name="logits"/> itself where nothing applies.</returns>
-    public static Tensor Penalise(Tensor logits, IReadOnlyList<RowHistory> rows, SamplingSettings settings)
+    public static Tensor Penalise(Tensor logits, IReadOnlyList<RowHistory> rows, SamplingSettings settings) =>
+        Keep(Rescore(logits, rows, settings), Allowed(rows, settings));
+
+    /// <summary>
+    /// The processors that change scores but leave every token possible: biases, then the repetition penalty. What is drawn after them is drawn from another distribution than the model's,
+    /// so that a log-probability of what was sampled is taken after them too.
+    /// </summary>
+    /// <param name="logits">[B, V] float32; may be differentiable.</param>
+    /// <param name="rows">B histories.</param>
+    /// <param name="settings">Valid settings.</param>
+    /// <returns>[B, V] float32, differentiable if the logits are; <paramref name="logits"/> itself where nothing applies.</returns>
+    public static Tensor Rescore(Tensor logits, IReadOnlyList<RowHistory> rows, SamplingSettings settings) =>
+        settings.RepetitionPenalty == 1 ? Biased(logits, rows, settings) : PenaliseRepetition(Biased(logits, rows, settings), rows, settings.RepetitionPenalty);
+
+    /// <summary>Whether <see cref="Rescore"/> does anything.</summary>
+    public static bool ChangesScores(SamplingSettings settings) => settings.RepetitionPenalty != 1 || settings.ModelRules is not null;
+
+    /// <summary>Whether temperature's followers in the order leave tokens out: top-k, top-p, min-p, typical-p.</summary>
+    public static bool Restricts(SamplingSettings settings) => settings.TopK > 0 || settings.TopP < 1 || settings.MinP > 0 || settings.TypicalP < 1;
+
+    /// <summary>What each row may go on with, whatever the logits: all but what is forbidden, or the one token that is forced.</summary>
+    /// <param name="rows">B histories.</param>
+    /// <param name="settings">Valid settings.</param>
+    public static TokenSet[] Allowed(IReadOnlyList<RowHistory> rows, SamplingSettings settings) =>
+        [.. rows.Select(row => Forced(row, settings) is { } forced ? TokenSet.Single(forced) : TokenSet.Without(Forbidden(row, settings)))];
+
+    /// <summary>Logits with −∞ outside a set; where the set is a single token, that has 0.</summary>
+    /// <param name="logits">[B, V] float32.</param>
+    /// <param name="allowed">B sets.</param>
+    /// <returns>[B, V] float32; <paramref name="logits"/> itself where nothing is left out.</returns>
+    private static Tensor Keep(Tensor logits, TokenSet[] allowed)
     {
-        var result = settings.ModelRules?.AddBiases(logits, rows) ?? logits;
-        if (settings.RepetitionPenalty != 1)
+        if (Array.TrueForAll(allowed, set => set.IsAll)) return logits;
+        var result = logits.clone();
+        if (Array.Exists(allowed, set => set.AreOutside && !set.IsAll))
+            result.view(-1).index_fill_(0, EntriesOf(result, allowed.Select(set => set.AreOutside ? set.Ids : [])), Impossible);
+        for (var row = 0; row < allowed.Length; row++)
         {
-            result = PenaliseRepetition(result, rows, settings.RepetitionPenalty);
-        }
-
-        int[][] forbidden = [.. rows.Select(row => Forbidden(row, settings).ToArray())];
-        if (forbidden.Any(tokens => tokens.Length > 0))
-        {
-            if (ReferenceEquals(result, logits)) result = logits.clone();
-            result.view(-1).index_fill_(0, EntriesOf(result, forbidden), Impossible);
-        }
-
-        int?[] forced = [.. rows.Select(row => row.TokensLeft == 1 && settings.ForcedLastToken is { } last ? last : row.ResponseTokens == 0 ? settings.ForcedFirstToken : null)];
-        if (forced.Any(token => token is not null))
-        {
-            if (ReferenceEquals(result, logits)) result = logits.clone();
-            for (var row = 0; row < forced.Length; row++)
-            {
-                if (forced[row] is not { } token) continue;
-                var scores = result[row];
-                scores.fill_(Impossible);
-                scores.narrow(0, token, 1).fill_(0);
-            }
+            if (allowed[row].AreOutside) continue;
+            var scores = result[row];
+            scores.fill_(Impossible);
+            scores.narrow(0, allowed[row].Ids[0], 1).fill_(0);
         }
 
         return result;
     }
+
+    private static Tensor Biased(Tensor logits, IReadOnlyList<RowHistory> rows, SamplingSettings settings) => settings.ModelRules?.AddBiases(logits, rows) ?? logits;
+
+    private static int? Forced(RowHistory row, SamplingSettings settings) =>
+        row.TokensLeft == 1 && settings.ForcedLastToken is { } last ? last : row.ResponseTokens == 0 ? settings.ForcedFirstToken : null;
 
     /// <summary>The processors of sampling: temperature, then top-k, top-p, min-p and typical-p.</summary>
     /// <param name="logits">[B, V] float32.</param>

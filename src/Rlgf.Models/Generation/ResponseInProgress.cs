@@ -7,6 +7,7 @@ internal sealed class ResponseInProgress(GenerationRequest request, SamplingSett
     private readonly int _given = GivenTokens(request.Row, shape).Count;
     private readonly List<float> _sampledLogProbs = [];
     private readonly List<float> _rawLogProbs = [];
+    private readonly List<TokenSet> _choices = [];
 
     /// <summary>What was given.</summary>
     public TokenRow Row => request.Row;
@@ -42,11 +43,16 @@ internal sealed class ResponseInProgress(GenerationRequest request, SamplingSett
     public bool IsDone => Ended || Stopped || Written >= Limit;
 
     /// <summary>What processors may look at.</summary>
-    public RowHistory History => new(_tokens, ResponseLength, Limit - Written);
+    public RowHistory History => new(_tokens, ResponseLength, request.IsPart ? int.MaxValue : Limit - Written);
 
     /// <summary>Adds a token.</summary>
-    public void Add(int token, float sampledLogProb, float rawLogProb)
+    /// <param name="token">Its id.</param>
+    /// <param name="sampledLogProb">Under the distribution that it was drawn from.</param>
+    /// <param name="rawLogProb">Under the model's own.</param>
+    /// <param name="choices">What could be drawn in its place.</param>
+    public void Add(int token, float sampledLogProb, float rawLogProb, TokenSet choices)
     {
+        _choices.Add(choices);
         _tokens.Add(token);
         _sampledLogProbs.Add(sampledLogProb);
         _rawLogProbs.Add(rawLogProb);
@@ -55,5 +61,5 @@ internal sealed class ResponseInProgress(GenerationRequest request, SamplingSett
     }
 
     /// <summary>The tokens written.</summary>
-    public GeneratedRow ToGeneratedRow() => new([.. _tokens.Skip(_given)], [.. _sampledLogProbs], [.. _rawLogProbs], Ended) { Stopped = Stopped };
+    public GeneratedRow ToGeneratedRow() => new([.. _tokens.Skip(_given)], [.. _sampledLogProbs], [.. _rawLogProbs], Ended) { Stopped = Stopped, Choices = [.. _choices] };
 }

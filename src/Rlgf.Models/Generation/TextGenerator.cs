@@ -11,7 +11,8 @@ namespace Rlgf.Models.Generation;
 /// Names the row's own random numbers: what is drawn for a row depends on the run's seed and on this number, not on the other rows of the batch. Samples of one prompt have different ones.
 /// </param>
 /// <param name="MaxNewTokens">The row's own limit where it is below that of the settings (a roll-out goes on only to the end of the response); null for none.</param>
-public readonly record struct GenerationRequest(TokenRow Row, ulong Stream, int? MaxNewTokens = null);
+/// <param name="IsPart">Whether somebody goes on from the limit, so that it is not the end of a response: no last token is forced there.</param>
+public readonly record struct GenerationRequest(TokenRow Row, ulong Stream, int? MaxNewTokens = null, bool IsPart = false);
 
 /// <summary>What was written.</summary>
 /// <param name="Tokens">New ids, the end token included where one was drawn.</param>
@@ -22,6 +23,9 @@ public sealed record GeneratedRow(int[] Tokens, float[] SampledLogProbs, float[]
 {
     /// <summary>Whether a stop text ended the row.</summary>
     public bool Stopped { get; init; }
+
+    /// <summary>For each new id, the tokens that could be drawn in its place, itself among them: the single token when greedy. Empty for what a beam search found.</summary>
+    public IReadOnlyList<TokenSet> Choices { get; init; } = [];
 }
 
 /// <summary>
@@ -171,13 +175,16 @@ public static class TextGenerator
         var candidates = LogitsProcessing.Apply(logits, histories, settings);
         var tokens = new int[rows.Count];
         var logProbs = new double[rows.Count];
+        TokenSet[] choices;
         if (settings.Greedy)
         {
             ChooseMostLikely(candidates.Logits, tokens);
+            choices = Array.ConvertAll(tokens, TokenSet.Single);
         }
         else
         {
             Sample(candidates, rows, seed, tokens, logProbs);
+            choices = LogitsProcessing.Restricts(settings) ? candidates.Sets((int)logits.size(1)) : LogitsProcessing.Allowed(histories, settings);
         }
 
         var isRaw = !settings.Greedy && ReferenceEquals(candidates.Logits, logits);
@@ -194,7 +201,7 @@ public static class TextGenerator
                 throw NotNumbers();
             }
 
-            rows[i].Add(tokens[i], (float)logProbs[i], rawLogProbs[i]);
+            rows[i].Add(tokens[i], (float)logProbs[i], rawLogProbs[i], choices[i]);
         }
     }
 

@@ -42,10 +42,28 @@ public sealed class Evaluator
     /// <param name="cancellationToken">Stops between tokens.</param>
     public EvaluationRecord Evaluate(int iteration, ILanguageModel model, CancellationToken cancellationToken)
     {
-        var requests = Prompts.Select((prompt, row) => new GenerationRequest(new TokenRow(prompt.Tokens, []), (ulong)row));
-        var rows = TextGenerator.Generate(model, [.. requests], Sampling, Seed, cancellationToken);
-        return Measure(iteration, [.. rows.Select(row => new Written(row.Tokens, row.Ended))], [.. rows.Select(row => row.RawLogProbs.Sum(x => (double)x))], cancellationToken);
+        var rows = Write(model, Sampling, cancellationToken);
+        // What is not drawn token by token has no distribution that could be compared.
+        var kl = Sampling.Greedy || Sampling.Beams is not null ? null : Kl(model, rows, Sampling, cancellationToken);
+        return Measure(iteration, [.. rows.Select(row => new Written(row.Tokens, row.Ended))], kl, Sampling == RawSampling ? kl : RawKl(model, cancellationToken), cancellationToken);
     }
+
+    /// <summary>Sampling from the model's own distribution, within the same limit.</summary>
+    private SamplingSettings RawSampling => new() { MaxNewTokens = Sampling.MaxNewTokens, EndTokens = Sampling.EndTokens, BatchRows = Sampling.BatchRows };
+
+    /// <summary>Σ_t log π − log π_0 of the raw models for each prompt, by responses that are drawn from the raw model: the same measure whatever a run's sampling is.</summary>
+    private double[] RawKl(ILanguageModel model, CancellationToken cancellationToken) => Kl(model, Write(model, RawSampling, cancellationToken), RawSampling, cancellationToken);
+
+    private double[] Kl(ILanguageModel model, IReadOnlyList<GeneratedRow> written, SamplingSettings sampling, CancellationToken cancellationToken)
+    {
+        // What is compared is computed in one type: rounding alone would show as a divergence.
+        using var copy = PrecisionOfModels.PrecisionOf(model) == PrecisionOfModels.PrecisionOf(Reference) ? null : PrecisionOfModels.CopyAs(model, PrecisionOfModels.PrecisionOf(Reference));
+        var own = copy is null ? [.. written.Select(row => row.SampledLogProbs.Sum(x => (double)x))] : LogProbs(copy, written, sampling, cancellationToken);
+        return [.. LogProbs(Reference, written, sampling, cancellationToken).Select((reference, row) => own[row] - reference)];
+    }
+
+    private IReadOnlyList<GeneratedRow> Write(ILanguageModel model, SamplingSettings sampling, CancellationToken cancellationToken) =>
+        TextGenerator.Generate(model, [.. Prompts.Select((prompt, row) => new GenerationRequest(new TokenRow(prompt.Tokens, []), (ulong)row))], sampling, Seed, cancellationToken);
 
     /// <summary>Evaluates a guide's whole responses. It has no log-probabilities, so no KL.</summary>
     /// <param name="guide">The guide.</param>
@@ -55,10 +73,10 @@ public sealed class Evaluator
         var writer = new RolloutWriter(Reference, Tokenizer, guide, Sampling, Seed);
         var plan = new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit);
         var rollouts = writer.RollOut(plan, Prompts, [.. Prompts.Select(_ => RollInResult.None)], 0, cancellationToken);
-        return Measure(0, [.. rollouts.Select(rollout => new Written(rollout.Tokens, rollout.Ended))], null, cancellationToken);
+        return Measure(0, [.. rollouts.Select(rollout => new Written(rollout.Tokens, rollout.Ended))], null, null, cancellationToken);
     }
 
-    private EvaluationRecord Measure(int iteration, Written[] written, double[]? logProbs, CancellationToken cancellationToken)
+    private EvaluationRecord Measure(int iteration, Written[] written, double[]? kl, double[]? rawKl, CancellationToken cancellationToken)
     {
         var responses = written.Select((w, row) => new Response(
             Prompts[row].Text, ResponseText.Decode(Tokenizer, Reference.Shape, w.Ended ? w.Tokens.AsSpan(..^1) : w.Tokens), w.Tokens, w.Ended, Prompts[row].Row)
@@ -70,7 +88,7 @@ public sealed class Evaluator
         var start = StartLogProbs(written, cancellationToken);
         var rows = responses.Select((response, row) => new EvaluationRow(
             response.Prompt, response.Text, response.Tokens.Length, response.Ended, rewards[row].Return, rewards[row].Parts,
-            judged?[row].Return ?? double.NaN, logProbs is null ? double.NaN : logProbs[row] - start[row], start[row])).ToArray();
+            judged?[row].Return ?? double.NaN, kl?[row] ?? double.NaN, start[row], rawKl?[row] ?? double.NaN)).ToArray();
         return new(iteration, Means(rows), rows);
     }
 
@@ -83,6 +101,7 @@ public sealed class Evaluator
             ["reward/mean"] = rows.Average(row => row.Reward),
             ["judge/mean"] = rows.Average(row => row.Judge),
             ["kl/start"] = rows.Average(row => row.Kl),
+            ["kl/raw"] = rows.Average(row => row.RawKl),
             ["perplexity/start"] = tokens == 0 ? double.NaN : Math.Exp(-rows.Sum(row => row.StartLogProb) / tokens),
             ["distinct/2"] = NgramDiversity.Of(rows.Select(row => NgramDiversity.Words(row.Response)), 2).Distinct,
             ["response/length"] = rows.Average(row => row.Tokens),
@@ -92,19 +111,28 @@ public sealed class Evaluator
         return means;
     }
 
-    /// <summary>Σ_t log π_0 of each response.</summary>
-    private double[] StartLogProbs(Written[] written, CancellationToken cancellationToken)
+    /// <summary>Σ_t log π_0 of each response, of the raw model.</summary>
+    private double[] StartLogProbs(Written[] written, CancellationToken cancellationToken) =>
+        Sums(written.Length, row => written[row].Tokens.Length, rows => TokenLogProbs.OfRows(Reference, [.. rows.Select(row => new TokenRow(Prompts[row].Tokens, written[row].Tokens))]), cancellationToken);
+
+    /// <summary>Σ_t log π of each response under the distribution that it was drawn from, with a model in the place of the one that drew it.</summary>
+    private double[] LogProbs(ILanguageModel model, IReadOnlyList<GeneratedRow> written, SamplingSettings sampling, CancellationToken cancellationToken) => Sums(
+        written.Count, row => written[row].Tokens.Length,
+        rows => TokenLogProbs.OfRows(model, [.. rows.Select(row => new SampledRow(new TokenRow(Prompts[row].Tokens, written[row].Tokens), written[row].Choices))], sampling), cancellationToken);
+
+    /// <summary>Sums over tokens, some rows at a time; 0 for an empty response.</summary>
+    private static double[] Sums(int count, Func<int, int> length, Func<int[], Tensor> logProbs, CancellationToken cancellationToken)
     {
-        var sums = new double[written.Length];
-        foreach (var batch in Enumerable.Range(0, written.Length).Where(row => written[row].Tokens.Length > 0).Chunk(RowsPerBatch))
+        var sums = new double[count];
+        foreach (var batch in Enumerable.Range(0, count).Where(row => length(row) > 0).Chunk(RowsPerBatch))
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var noGradient = no_grad();
             using var scope = NewDisposeScope();
-            TokenRow[] rows = [.. batch.Select(row => new TokenRow(Prompts[row].Tokens, written[row].Tokens))];
-            var logProbs = TokenLogProbs.OfRows(Reference, rows).sum(1).cpu().data<float>().ToArray();
-            for (var i = 0; i < batch.Length; i++) sums[batch[i]] = logProbs[i];
+            var values = logProbs(batch).sum(1).cpu().data<float>().ToArray();
+            for (var i = 0; i < batch.Length; i++) sums[batch[i]] = values[i];
         }
+
         return sums;
     }
 }

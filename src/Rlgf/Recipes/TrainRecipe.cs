@@ -62,7 +62,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         Judge = Judge?.Resolved(),
         Algorithm = Algorithm.Resolved(),
         Kl = Kl.For(Algorithm.ToSettings().Advantage),
-        Precision = Precision.Resolved(),
+        Precision = Precision.Resolved(Kl.For(Algorithm.ToSettings().Advantage).Placement!.Value),
         Guide = Guide is ModelGuideSection guide ? guide with { Sampling = guide.Sampling ?? Generation, Tokenizer = guide.Tokenizer ?? guide.Path } : Guide,
         Evaluation = Evaluation with { Decoding = Evaluation.Decoding ?? Generation },
     };
@@ -79,6 +79,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the loss where kl.placement does not say otherwise: {estimator}");
         if (Judge?.Normalise == true)
             yield return ("judge", "normalise is for the reward that training learns from; a judge's scores are reported as they are");
+        if (Precision.Reference == Rlgf.Models.Precision.Bfloat16 && Kl.For(algorithm.Advantage).Placement == KlPlacement.Loss)
+            yield return ("precision", "reference: bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
         if (RowsPerIteration % algorithm.GroupSize != 0)
             yield return ("rows_per_iteration", $"{RowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");
     }

@@ -1,4 +1,5 @@
 using Rlgf.Models;
+using Rlgf.Models.Generation;
 using Rlgf.Rewards;
 using Rlgf.Text.Data;
 using Rlgf.Text.Tokenization;
@@ -30,17 +31,23 @@ public sealed record Rollout
     /// <summary>Whether the response ended by itself; false if it was cut at the limit.</summary>
     public required bool Ended { get; init; }
 
-    /// <summary>[A]: log π_θ(a_t|s_t) of the raw model when the token was drawn, nats; NaN where the guide wrote.</summary>
+    /// <summary>[A]: log π_θ(a_t|s_t, S_t) when the token was drawn, under the distribution that was sampled, nats; NaN where the guide wrote.</summary>
     public required float[] LogProbs { get; init; }
 
-    /// <summary>[A]: log-probability under the distribution that was sampled, after temperature, top-k, top-p and minimum length; NaN where the guide wrote.</summary>
-    public required float[] SampledLogProbs { get; init; }
+    /// <summary>[A]: S_t, the tokens that could be drawn; all where the guide wrote.</summary>
+    public required TokenSet[] Choices { get; init; }
 
     /// <summary>Who wrote token <paramref name="t"/>.</summary>
     public Actor AuthorOf(int t) => t < RollInLength ? RollIn : RollOut;
 
+    /// <summary>Whether the policy wrote token <paramref name="t"/> and could have written another: what was forced is no choice, and there is nothing to learn from it.</summary>
+    public bool IsChoice(int t) => AuthorOf(t) == Actor.Policy && !Choices[t].IsSingle;
+
     /// <summary>The row as models take it.</summary>
     public TokenRow TokenRow => new(Prompt.Tokens, Tokens);
+
+    /// <summary>The row with what could have been drawn.</summary>
+    public SampledRow Sample => new(TokenRow, Choices);
 
     /// <summary>Whether the response is a text of its own, as an encoder–decoder's is.</summary>
     public bool StandsAlone { get; init; }

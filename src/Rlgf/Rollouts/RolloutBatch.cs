@@ -19,7 +19,7 @@ public sealed record RolloutBatch
     /// <summary>[B, A] bool: the policy wrote the token. The KL penalty falls on these.</summary>
     public required Tensor IsPolicy { get; init; }
 
-    /// <summary>[B, A] bool: the policy loss falls on the token. What the policy wrote, or its last roll-in token alone for <see cref="RollInLengths.Exact"/>.</summary>
+    /// <summary>[B, A] bool: the policy loss falls on the token. What the policy chose (a forced token is no choice), or its last roll-in token alone for <see cref="RollInLengths.Exact"/>.</summary>
     public required Tensor TrainsPolicy { get; init; }
 
     /// <summary>[B, A] bool: the guide wrote the token.</summary>
@@ -28,7 +28,7 @@ public sealed record RolloutBatch
     /// <summary>[B, A] bool: the token belongs to the roll-out, where the value loss falls.</summary>
     public required Tensor IsRollOut { get; init; }
 
-    /// <summary>[B, A] float32: log π_θ when the token was drawn; 0 where the policy did not write.</summary>
+    /// <summary>[B, A] float32: log π_θ under the distribution that was sampled, when the token was drawn; 0 where the policy did not write.</summary>
     public required Tensor LogProbs { get; init; }
 
     /// <summary>Number of tokens that the policy wrote.</summary>
@@ -53,7 +53,7 @@ public sealed record RolloutBatch
                 tokens[at] = rollout.Tokens[t];
                 isPolicy[at] = rollout.AuthorOf(t) == Actor.Policy;
                 isGuide[at] = !isPolicy[at];
-                trains[at] = isPolicy[at] && (!lastOnly || t == rollout.RollInLength - 1);
+                trains[at] = rollout.IsChoice(t) && (!lastOnly || t == rollout.RollInLength - 1);
                 isRollOut[at] = t >= rollout.RollInLength;
                 logProbs[at] = isPolicy[at] ? rollout.LogProbs[t] : 0;
             }
@@ -79,4 +79,7 @@ public sealed record RolloutBatch
 
     /// <summary>The rows as models take them.</summary>
     public IReadOnlyList<TokenRow> TokenRows => [.. Rollouts.Select(rollout => rollout.TokenRow)];
+
+    /// <summary>The rows with what could have been drawn.</summary>
+    public IReadOnlyList<SampledRow> Samples => [.. Rollouts.Select(rollout => rollout.Sample)];
 }

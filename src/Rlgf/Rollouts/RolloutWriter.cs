@@ -9,10 +9,10 @@ namespace Rlgf.Rollouts;
 /// <summary>What a roll-in left: where the roll-out starts.</summary>
 /// <param name="Tokens">The r ids that are kept.</param>
 /// <param name="Ended">Whether the response ended within them.</param>
-/// <param name="LogProbs">[r]: log π_θ of the raw model; NaN where the guide wrote.</param>
-/// <param name="SampledLogProbs">[r]: under the distribution that was sampled; NaN where the guide wrote.</param>
+/// <param name="LogProbs">[r]: log π_θ under the distribution that was sampled; NaN where the guide wrote.</param>
+/// <param name="Choices">[r]: the tokens that could be drawn; all where the guide wrote.</param>
 /// <param name="WholeGuideResponse">The guide's response before it was cut to r tokens, where the guide rolled in; null otherwise.</param>
-public sealed record RollInResult(int[] Tokens, bool Ended, float[] LogProbs, float[] SampledLogProbs, Written? WholeGuideResponse)
+public sealed record RollInResult(int[] Tokens, bool Ended, float[] LogProbs, TokenSet[] Choices, Written? WholeGuideResponse)
 {
     /// <summary>No roll-in: r = 0.</summary>
     public static RollInResult None { get; } = new([], false, [], [], null);
@@ -59,19 +59,23 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
             {
                 var r = RollInLengthDraw.Length(plan.Lengths, lengthDraws[i], _limit, texts[i].Tokens.Length);
                 if (r < texts[i].Tokens.Length) r = Boundary(texts[i].Tokens, r);
-                results[rows[i]] = new(texts[i].Tokens[..r], texts[i].Ended && r == texts[i].Tokens.Length, Unknown(r), Unknown(r), texts[i]);
+                results[rows[i]] = new(texts[i].Tokens[..r], texts[i].Ended && r == texts[i].Tokens.Length, Unknown(r), Anything(r), texts[i]);
             }
             return results;
         }
 
-        var requests = rows.Select((_, i) => new GenerationRequest(starts[i].Row, starts[i].Stream, RollInLengthDraw.TokensNeeded(plan.Lengths, lengthDraws[i], _limit)));
+        var requests = rows.Select((_, i) =>
+        {
+            var needed = RollInLengthDraw.TokensNeeded(plan.Lengths, lengthDraws[i], _limit);
+            return new GenerationRequest(starts[i].Row, starts[i].Stream, needed, IsPart: needed < _limit);
+        });
         var written = TextGenerator.Generate(policy, [.. requests], sampling, seed, cancellationToken);
         for (var i = 0; i < rows.Length; i++)
         {
             var row = written[i];
             var r = RollInLengthDraw.Length(plan.Lengths, lengthDraws[i], _limit, row.Tokens.Length);
             if (plan.RollOut == Actor.Guide && !(row.Ended && r == row.Tokens.Length)) r = Boundary(row.Tokens, r);
-            results[rows[i]] = new(row.Tokens[..r], row.Ended && r == row.Tokens.Length, row.RawLogProbs[..r], row.SampledLogProbs[..r], null);
+            results[rows[i]] = new(row.Tokens[..r], row.Ended && r == row.Tokens.Length, row.SampledLogProbs[..r], [.. row.Choices.Take(r)], null);
         }
         return results;
     }
@@ -87,18 +91,18 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
     {
         var open = Enumerable.Range(0, prompts.Count).Where(row => !rollIns[row].Ended && rollIns[row].Tokens.Length < _limit).ToArray();
         var starts = Array.ConvertAll(open, row => (Prompt: prompts[row], Row: new TokenRow(prompts[row].Tokens, rollIns[row].Tokens), Stream: Stream(Draw.RollOutText, iteration, row)));
-        var written = new (int[] Tokens, bool Ended, float[] LogProbs, float[] Sampled)[prompts.Count];
+        var written = new (int[] Tokens, bool Ended, float[] LogProbs, TokenSet[] Choices)[prompts.Count];
         Array.Fill(written, ([], false, [], []));
         if (plan.RollOut == Actor.Guide)
         {
             var texts = AskGuide([.. starts], cancellationToken);
-            for (var i = 0; i < open.Length; i++) written[open[i]] = (texts[i].Tokens, texts[i].Ended, Unknown(texts[i].Tokens.Length), Unknown(texts[i].Tokens.Length));
+            for (var i = 0; i < open.Length; i++) written[open[i]] = (texts[i].Tokens, texts[i].Ended, Unknown(texts[i].Tokens.Length), Anything(texts[i].Tokens.Length));
         }
         else
         {
             var requests = starts.Select(start => new GenerationRequest(start.Row, start.Stream, _limit - start.Row.Response.Length));
             var rows = TextGenerator.Generate(policy, [.. requests], sampling, seed, cancellationToken);
-            for (var i = 0; i < open.Length; i++) written[open[i]] = (rows[i].Tokens, rows[i].Ended, rows[i].RawLogProbs, rows[i].SampledLogProbs);
+            for (var i = 0; i < open.Length; i++) written[open[i]] = (rows[i].Tokens, rows[i].Ended, rows[i].SampledLogProbs, [.. rows[i].Choices]);
         }
 
         return [.. prompts.Select((prompt, row) =>
@@ -115,7 +119,7 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
                 RollOut = plan.RollOut,
                 Ended = rollIn.Ended || rollOut.Ended,
                 LogProbs = [.. rollIn.LogProbs, .. rollOut.LogProbs],
-                SampledLogProbs = [.. rollIn.SampledLogProbs, .. rollOut.Sampled],
+                Choices = [.. rollIn.Choices, .. rollOut.Choices],
                 StandsAlone = policy.Shape.ReadsPromptApart,
             };
         })];
@@ -167,6 +171,13 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
     private double Uniform(Draw draw, int iteration, int row) => RandomStream.Uniform(seed, Stream(draw, iteration, row), 0);
 
     private static ulong Stream(Draw draw, int iteration, int row) => RandomStream.Combine((ulong)draw, (ulong)iteration, (ulong)row);
+
+    private static TokenSet[] Anything(int count)
+    {
+        var sets = new TokenSet[count];
+        Array.Fill(sets, TokenSet.All);
+        return sets;
+    }
 
     private static float[] Unknown(int count)
     {

@@ -1,35 +1,71 @@
 using Rlgf.Models;
+using Rlgf.Models.Generation;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Rlgf.Rollouts;
 
-/// <summary>Log-probabilities of given tokens.</summary>
+/// <summary>Log-probabilities of given tokens, under a model's own distribution or under the one that they were drawn from.</summary>
+/// <remarks>
+/// What was drawn at temperature T from a set S of tokens was drawn from softmax(logits / T) renormalised over S. A policy gradient whose log-probabilities are those of another distribution,
+/// the raw model's say, has an expectation that is not 0 where every response is worth the same: it drifts. See docs/algorithms.md.
+/// </remarks>
 public static class TokenLogProbs
 {
     private const long RowMultiple = 64;
 
     /// <summary>
-    /// log π(a_t|s_t) where the mask is true and 0 elsewhere. Logits, the largest tensor of all, are computed at those positions only.
+    /// log π(a_t|s_t) of the raw model where the mask is true and 0 elsewhere. Logits, the largest tensor of all, are computed at those positions only.
     /// </summary>
     /// <param name="model">π.</param>
     /// <param name="states">[B, A, D] float32 from <see cref="ILanguageModel.ResponseStates"/>; may be differentiable.</param>
     /// <param name="tokens">[B, A] int64.</param>
     /// <param name="mask">[B, A] bool.</param>
     /// <returns>[B, A] float32, differentiable if the states are.</returns>
-    public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask)
+    public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask) =>
+        Of(states, tokens, mask, (positions, hidden, chosen) => WholeVocabulary(model.Logits(hidden), chosen));
+
+    /// <summary>
+    /// log π(a_t|s_t, S_t) where the mask is true and 0 elsewhere: under the distribution that the tokens were drawn from, after what changes scores, temperature, and over the set of tokens
+    /// that could be drawn. A token that had no alternative has exactly 0, and a gradient of 0.
+    /// </summary>
+    /// <param name="model">π: the policy as it is now, as it was, or the reference; the sets stay those of the sample.</param>
+    /// <param name="states">[B, A, D] float32 from <see cref="ILanguageModel.ResponseStates"/>; may be differentiable.</param>
+    /// <param name="tokens">[B, A] int64.</param>
+    /// <param name="mask">[B, A] bool; true nowhere beyond a row's response.</param>
+    /// <param name="samples">B rows: what they hold and could have held.</param>
+    /// <param name="sampling">How they were drawn.</param>
+    /// <returns>[B, A] float32, differentiable if the states are.</returns>
+    public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
     {
         using var scope = NewDisposeScope();
-        var positions = mask.reshape(-1).nonzero().squeeze(1);
-        if (positions.size(0) == 0) return zeros([tokens.size(0), tokens.size(1)], states.dtype, states.device).MoveToOuterDisposeScope();
-        // As many rows as a multiple of 64: oneDNN compiles a product for each new shape and keeps it, so that counts which always differ cost time and memory without end.
-        var count = positions.size(0);
-        var padding = (RowMultiple - count % RowMultiple) % RowMultiple;
-        var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);
-        var logits = model.Logits(states.reshape(-1, states.size(2)).index_select(0, padded)).narrow(0, 0, count);
-        var negative = nn.functional.cross_entropy(logits, tokens.reshape(-1).index_select(0, positions), reduction: nn.Reduction.None);
-        var flat = zeros([tokens.numel()], negative.dtype, negative.device).index_add(0, positions, negative, -1);
-        return flat.reshape(tokens.shape).MoveToOuterDisposeScope();
+        var included = mask.reshape(-1).cpu().data<bool>().ToArray();
+        var width = (int)mask.size(1);
+        TokenSet SetAt(int position) => samples[position / width].Choices[position % width];
+
+        // Few tokens are gathered; where most of the vocabulary is left, the rest is struck out instead.
+        var few = included.Select((isIncluded, position) => isIncluded && !SetAt(position).AreOutside).ToArray();
+        var (ofFew, ofMost) = (tensor(few).reshape(mask.shape).to(mask.device), mask);
+        if (Array.IndexOf(few, true) < 0) return Of(states, tokens, mask, Most).MoveToOuterDisposeScope();
+        ofMost = mask.logical_and(ofFew.logical_not());
+        return (Of(states, tokens, ofFew, Few) + Of(states, tokens, ofMost, Most)).MoveToOuterDisposeScope();
+
+        Tensor Few(long[] positions, Tensor hidden, Tensor chosen) => AmongFew(Scores(positions, hidden), [.. positions.Select(position => SetAt((int)position))], chosen);
+        Tensor Most(long[] positions, Tensor hidden, Tensor chosen) => WholeVocabulary(Without(Scores(positions, hidden), positions), chosen);
+
+        Tensor Scores(long[] positions, Tensor hidden)
+        {
+            var logits = model.Logits(hidden);
+            if (LogitsProcessing.ChangesScores(sampling)) logits = LogitsProcessing.Rescore(logits, [.. positions.Select(position => samples[(int)position / width].HistoryAt((int)position % width, model.Shape))], sampling);
+            return sampling.Temperature == 1 ? logits : logits / sampling.Temperature;
+        }
+
+        Tensor Without(Tensor scores, long[] positions)
+        {
+            var vocabulary = scores.size(1);
+            var struck = positions.SelectMany((position, row) => SetAt((int)position).Ids.Select(id => (row * vocabulary) + id)).ToArray();
+            return struck.Length == 0 ? scores : scores.reshape(-1).index_fill(0, tensor(struck, device: scores.device), float.NegativeInfinity).reshape(scores.shape);
+        }
     }
 
     /// <summary>log π(a_t|s_t) of all response tokens of complete rows, 0 beyond a row's length.</summary>
@@ -39,11 +75,73 @@ public static class TokenLogProbs
     public static Tensor OfRows(ILanguageModel model, IReadOnlyList<TokenRow> rows)
     {
         using var scope = NewDisposeScope();
+        var (tokens, mask) = TokensAndMask(rows);
+        return Of(model, model.ResponseStates(rows), tokens, mask).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>log π(a_t|s_t, S_t) of all response tokens of complete rows under the distribution that they were drawn from, 0 beyond a row's length.</summary>
+    /// <param name="model">π.</param>
+    /// <param name="samples">B rows; A is the longest response, at least 1.</param>
+    /// <param name="sampling">How they were drawn.</param>
+    /// <returns>[B, A] float32.</returns>
+    public static Tensor OfRows(ILanguageModel model, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
+    {
+        using var scope = NewDisposeScope();
+        TokenRow[] rows = [.. samples.Select(sample => sample.Row)];
+        var (tokens, mask) = TokensAndMask(rows);
+        return Of(model, model.ResponseStates(rows), tokens, mask, samples, sampling).MoveToOuterDisposeScope();
+    }
+
+    private static (Tensor Tokens, Tensor Mask) TokensAndMask(IReadOnlyList<TokenRow> rows)
+    {
         var steps = rows.Max(row => row.Response.Length);
         var tokens = new long[rows.Count * steps];
         var mask = new bool[rows.Count * steps];
         for (var row = 0; row < rows.Count; row++)
             for (var t = 0; t < rows[row].Response.Length; t++) (tokens[row * steps + t], mask[row * steps + t]) = (rows[row].Response[t], true);
-        return Of(model, model.ResponseStates(rows), tensor(tokens).reshape(rows.Count, steps), tensor(mask).reshape(rows.Count, steps)).MoveToOuterDisposeScope();
+        return (tensor(tokens).reshape(rows.Count, steps), tensor(mask).reshape(rows.Count, steps));
+    }
+
+    /// <summary>Log-probabilities at the positions of a mask, put in their places.</summary>
+    /// <param name="states">[B, A, D].</param>
+    /// <param name="tokens">[B, A] int64.</param>
+    /// <param name="mask">[B, A] bool.</param>
+    /// <param name="logProbs">From N positions in B·A, their states [N, D] and their tokens [N] to [N] log-probabilities.</param>
+    private static Tensor Of(Tensor states, Tensor tokens, Tensor mask, Func<long[], Tensor, Tensor, Tensor> logProbs)
+    {
+        using var scope = NewDisposeScope();
+        var positions = mask.reshape(-1).nonzero().squeeze(1);
+        var count = positions.size(0);
+        if (count == 0) return zeros([tokens.size(0), tokens.size(1)], states.dtype, states.device).MoveToOuterDisposeScope();
+        // As many rows as a multiple of 64: oneDNN compiles a product for each new shape and keeps it, so that counts which always differ cost time and memory without end.
+        var padding = (RowMultiple - count % RowMultiple) % RowMultiple;
+        var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);
+        var values = logProbs(padded.cpu().data<long>().ToArray(), states.reshape(-1, states.size(2)).index_select(0, padded), tokens.reshape(-1).index_select(0, padded)).narrow(0, 0, count);
+        var flat = zeros([tokens.numel()], values.dtype, values.device).index_add(0, positions, values, 1);
+        return flat.reshape(tokens.shape).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>[N]: of N tokens under the softmax of [N, V] scores.</summary>
+    private static Tensor WholeVocabulary(Tensor scores, Tensor chosen) => -nn.functional.cross_entropy(scores, chosen, reduction: nn.Reduction.None);
+
+    /// <summary>[N]: of N tokens under the softmax of [N, V] scores over a set of tokens each.</summary>
+    private static Tensor AmongFew(Tensor scores, TokenSet[] sets, Tensor chosen)
+    {
+        var widest = sets.Max(set => set.Ids.Count);
+        var ids = new long[sets.Length * widest];
+        var isBeyond = new bool[sets.Length * widest];
+        for (var row = 0; row < sets.Length; row++)
+        {
+            for (var place = 0; place < widest; place++)
+            {
+                isBeyond[row * widest + place] = place >= sets[row].Ids.Count;
+                ids[row * widest + place] = sets[row].Ids[isBeyond[row * widest + place] ? 0 : place];
+            }
+        }
+
+        var (rows, columns) = ((long)sets.Length, (long)widest);
+        var among = scores.gather(1, tensor(ids, [rows, columns], device: scores.device))
+            .masked_fill(tensor(isBeyond, [rows, columns], device: scores.device), float.NegativeInfinity);
+        return scores.gather(1, chosen.unsqueeze(1)).squeeze(1) - among.logsumexp(1);
     }
 }

@@ -35,9 +35,12 @@ public sealed record EvaluationRecord(int Iteration, IReadOnlyDictionary<string,
 /// <param name="Reward">The training reward, without KL.</param>
 /// <param name="RewardParts">Its parts by name.</param>
 /// <param name="Judge">The score of the judge that training never saw; NaN without one.</param>
-/// <param name="Kl">Σ_t log π(a_t|s_t) − log π_0(a_t|s_t), nats a response; NaN where the writer has no such log-probabilities (a guide).</param>
+/// <param name="Kl">
+/// Σ_t log π(a_t|s_t, S_t) − log π_0(a_t|s_t, S_t) under the distribution that was sampled, nats a response; NaN where the writer has no such log-probabilities (a guide) or nothing was drawn (greedy, beams).
+/// </param>
 /// <param name="StartLogProb">Σ_t log π_0(a_t|s_t): how likely the starting model finds it.</param>
-public sealed record EvaluationRow(string Prompt, string Response, int Tokens, bool Ended, double Reward, IReadOnlyDictionary<string, double> RewardParts, double Judge, double Kl, double StartLogProb);
+/// <param name="RawKl">The same of the raw models, by another response that was drawn from the raw model; equal where sampling changes nothing, NaN for a guide.</param>
+public sealed record EvaluationRow(string Prompt, string Response, int Tokens, bool Ended, double Reward, IReadOnlyDictionary<string, double> RewardParts, double Judge, double Kl, double StartLogProb, double RawKl = double.NaN);
 
 /// <summary>One training row, token by token.</summary>
 /// <param name="Prompt">The prompt's text.</param>
@@ -52,6 +55,6 @@ public sealed record SampleRecord(string Prompt, int RollInLength, double Reward
 /// <param name="Author">Who wrote it.</param>
 /// <param name="Advantage">Â_t.</param>
 /// <param name="Value">V(s_t) of the plan's critic; NaN without a critic.</param>
-/// <param name="Kl">log π(a_t|s_t) − log π_0(a_t|s_t) before the update.</param>
-/// <param name="LogProb">log π(a_t|s_t) before the update.</param>
+/// <param name="Kl">log π(a_t|s_t) − log π_0(a_t|s_t) before the update, under the distribution that was sampled.</param>
+/// <param name="LogProb">log π(a_t|s_t) before the update, under the distribution that was sampled.</param>
 public sealed record SampleToken(string Text, Actor Author, double Advantage, double Value, double Kl, double LogProb);

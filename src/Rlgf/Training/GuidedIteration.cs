@@ -59,11 +59,11 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var gap = clock.Time("gap", () => MeasuredGap(state.Gap, rollIns, rollouts, scores, cancellationToken));
 
         // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
-        var referenceLogProbs = clock.Time("reference", () => ReferenceLogProbs(batch));
+        var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch));
         if (setup.NormaliseReward) state = state with { Rewards = state.Rewards.With([.. scores.Select(score => score.Return)]) };
         var rewards = TaskRewards(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
         var penalties = setup.Kl.Placement == KlPlacement.Reward && state.Kl.Coefficient > 0
-            ? RewardShaping.Penalties(batch.LogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, state.Kl.Coefficient, setup.Kl.Estimator!.Value)
+            ? RewardShaping.Penalties(policyLogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, state.Kl.Coefficient, setup.Kl.Estimator!.Value)
             : null;
 
         // 7. Advantages, with the critic of the actor that rolls out.
@@ -77,7 +77,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
 
         // 9. Record.
         IsUpdating = false;
-        return IterationResult.From(state, plan, setup, rollIns, batch, scores, referenceLogProbs, values, estimated, update, gap, clock.Seconds);
+        return IterationResult.From(state, plan, setup, rollIns, batch, scores, policyLogProbs - referenceLogProbs, values, estimated, update, gap, clock.Seconds);
     }
 
     private const ulong PlanCoin = 0x706C616E; // "plan": keeps the coin apart from the rows' draws.
@@ -89,14 +89,20 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             .Select(row => setup.Prompts[_order.RowAt((long)iteration * perIteration + row / setup.Algorithm.GroupSize)])];
     }
 
-    /// <summary>[B, A] float32: log π_0 of the policy's tokens, 0 elsewhere.</summary>
-    private Tensor ReferenceLogProbs(RolloutBatch batch)
+    /// <summary>
+    /// [B, A] float32 each: log π_θ and log π_0 of the policy's tokens under the distribution that was sampled, 0 elsewhere; both computed in one type. A copy in another type rounds while it writes,
+    /// token by token, and no pass over whole rows rounds in the same way: what it said differs by 0.03 nats a response, so it isn't used where there is a copy.
+    /// </summary>
+    private (Tensor Policy, Tensor Reference) LogProbsToCompare(RolloutBatch batch) =>
+        (setup.WritingCopy is null ? batch.LogProbs : LogProbs(setup.ComparedPolicy, batch), LogProbs(setup.Reference, batch));
+
+    private Tensor LogProbs(ILanguageModel model, RolloutBatch batch)
     {
         using var noGradient = no_grad();
         using var inner = NewDisposeScope();
         if (batch.PolicyTokens == 0) return zeros_like(batch.LogProbs).MoveToOuterDisposeScope();
-        var states = setup.Reference.ResponseStates(batch.TokenRows);
-        return TokenLogProbs.Of(setup.Reference, Padded(states, batch), batch.Tokens, batch.IsPolicy).MoveToOuterDisposeScope();
+        var states = model.ResponseStates(batch.TokenRows);
+        return TokenLogProbs.Of(model, Padded(states, batch), batch.Tokens, batch.IsPolicy, batch.Samples, setup.Sampling).MoveToOuterDisposeScope();
     }
 
     /// <summary>[B, A] float32: the score on the last token, whoever wrote it, and dense rewards where there are any.</summary>

@@ -21,15 +21,16 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
     /// <summary>Puts an iteration's numbers together.</summary>
     internal static IterationResult From(
         TrainingState state, RolloutPlan plan, TrainingSetup setup, RollInResult[] rollIns, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
-        Tensor referenceLogProbs, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
+        Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
     {
         var rollouts = batch.Rollouts;
-        var (log, reference, advantage) = (Rows(batch.LogProbs), Rows(referenceLogProbs), Rows(estimated.Advantages));
+        var (log, toStart, advantage) = (Rows(batch.LogProbs), Rows(klToStart), Rows(estimated.Advantages));
         var value = values is null ? null : Rows(values);
-        var kl = rollouts.Select((rollout, row) => Indices(rollout, Actor.Policy).Sum(t => (double)(log[row][t] - reference[row][t]))).ToArray();
+        var kl = rollouts.Select((rollout, row) => Indices(rollout, Actor.Policy).Sum(t => (double)toStart[row][t])).ToArray();
         var rowsOfPolicy = rollouts.Count(rollout => Indices(rollout, Actor.Policy).Any());
         var policyAdvantages = rollouts.SelectMany((rollout, row) => Indices(rollout, Actor.Policy).Select(t => (double)advantage[row][t])).ToArray();
-        var sampledGap = rollouts.SelectMany(rollout => Indices(rollout, Actor.Policy).Select(t => (double)Math.Abs(rollout.SampledLogProbs[t] - rollout.LogProbs[t]))).DefaultIfEmpty(0).Average();
+        // −log π of what was drawn estimates the entropy without bias.
+        var entropy = rollouts.SelectMany((rollout, row) => Indices(rollout, Actor.Policy).Select(t => -(double)log[row][t])).DefaultIfEmpty(double.NaN).Average();
         var totals = scores.Select(score => score.Return).ToArray();
         // What a roll-in discarded was generated too; what the guide wrote of it is known.
         var guideTokens = rollouts.Sum(rollout => Indices(rollout, Actor.Guide).Count())
@@ -60,13 +61,13 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["advantage/deviation"] = Deviation(policyAdvantages),
             ["loss/policy"] = update.PolicyLoss,
             ["loss/value"] = update.ValueLoss,
+            ["policy/entropy"] = entropy,
             ["policy/clip_fraction"] = update.Policy.ClipFraction,
             ["policy/kl_to_old"] = update.Policy.ApproxKlK3,
             ["policy/gradient_norm"] = update.PolicyGradientNorm,
             ["critic/gradient_norm"] = update.CriticGradientNorm,
             ["critic/explained_variance"] = value is null ? double.NaN : ExplainedVariance(rollouts, value, Rows(estimated.Returns!)),
             ["learning_rate"] = update.LearningRate,
-            ["log_probs/sampled_minus_raw"] = sampledGap,
         };
         if (setup.NormaliseReward)
         {
@@ -75,7 +76,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         }
         AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, update, gap, seconds);
 
-        var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], reference[row], advantage[row], value?[row]));
+        var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], toStart[row], advantage[row], value?[row]));
         return new(next, new(state.Iteration, plan, metrics), [.. samples]);
     }
 
@@ -99,14 +100,14 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
     }
 
     /// <summary>A row token by token; log-probabilities are known of the policy's tokens only.</summary>
-    private static SampleRecord Sample(Rollout rollout, RewardScore score, ITokenizer tokenizer, float[] log, float[] reference, float[] advantage, float[]? value) => new(
+    private static SampleRecord Sample(Rollout rollout, RewardScore score, ITokenizer tokenizer, float[] log, float[] toStart, float[] advantage, float[]? value) => new(
         rollout.Prompt.Text, rollout.RollInLength, score.Return, score.Parts,
         [.. rollout.Tokens.Select((token, t) =>
         {
             var isPolicy = rollout.AuthorOf(t) == Actor.Policy;
             return new SampleToken(
                 tokenizer.Decode([token], skipSpecialTokens: false), rollout.AuthorOf(t), advantage[t], value?[t] ?? double.NaN,
-                isPolicy ? log[t] - reference[t] : double.NaN, isPolicy ? log[t] : double.NaN);
+                isPolicy ? toStart[t] : double.NaN, isPolicy ? log[t] : double.NaN);
         })]);
 
     private static IEnumerable<int> Indices(Rollout rollout, Actor author) => Enumerable.Range(0, rollout.Tokens.Length).Where(t => rollout.AuthorOf(t) == author);

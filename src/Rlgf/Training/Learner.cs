@@ -167,7 +167,7 @@ public sealed class Learner : IDisposable
             states = _setup.Policy.ResponseStates(rows);
             // Positions beyond what was read hold no loss; the states are widened so that all tensors of the part have one shape.
             if (states.size(1) < width) states = nn.functional.pad(states, [0, 0, 0, width - states.size(1)]);
-            logProbs = TokenLogProbs.Of(_setup.Policy, states, part.Tokens, scored);
+            logProbs = TokenLogProbs.Of(_setup.Policy, states, part.Tokens, scored, part.Samples, _setup.Sampling);
         }
         Tensor? values = null;
         if (part.Returns is not null && (states is not null || !sharedTrunk))
@@ -182,6 +182,7 @@ public sealed class Learner : IDisposable
     private sealed class Part
     {
         public required TokenRow[] Rows { get; init; }
+        public required SampledRow[] Samples { get; init; }
         public required Tensor Tokens { get; init; }
         public required Tensor OldLogProbs { get; init; }
         public required Tensor ReferenceLogProbs { get; init; }
@@ -202,6 +203,7 @@ public sealed class Learner : IDisposable
             return new()
             {
                 Rows = Array.ConvertAll(rows, row => batch.Rollouts[row].TokenRow),
+                Samples = Array.ConvertAll(rows, row => batch.Rollouts[row].Sample),
                 Tokens = Pick(batch.Tokens),
                 OldLogProbs = Pick(batch.LogProbs),
                 ReferenceLogProbs = Pick(data.ReferenceLogProbs),

@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Models;
 using Rlgf.Rollouts;
 using Rlgf.Text;
 
@@ -28,6 +29,10 @@ public static class TrainingChecks
             throw new InputException($"rows_per_iteration is {setup.RowsPerIteration}: it must be a multiple of group_size, {algorithm.GroupSize}.");
         if (setup.Sampling.Greedy || setup.Sampling.Beams is not null)
             throw new InputException($"{(setup.Sampling.Greedy ? "Greedy responses" : "Responses of a beam search")} don't explore: training needs sampling; {(setup.Sampling.Greedy ? "greedy" : "beams")} is for evaluation.");
+        if (PrecisionOfModels.PrecisionOf(setup.ComparedPolicy) != PrecisionOfModels.PrecisionOf(setup.Reference))
+            throw new InputException("The reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type.");
+        if (setup.Kl.Placement == KlPlacement.Loss && PrecisionOfModels.PrecisionOf(setup.Policy) != PrecisionOfModels.PrecisionOf(setup.Reference))
+            throw new InputException("The KL is a term of the loss and the reference computes in another type than the policy that is trained: use one type for both.");
         var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
         if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
             throw new InputException($"The longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either.");

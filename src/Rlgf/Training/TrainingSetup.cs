@@ -48,6 +48,10 @@ public sealed record TrainingSetup
     /// </summary>
     public ILanguageModel? WritingCopy { get; init; }
 
+    /// <summary>The policy in the reference's type: what the KL compares with the reference must not differ from it by rounding.</summary>
+    internal ILanguageModel ComparedPolicy =>
+        WritingCopy is { } copy && PrecisionOfModels.PrecisionOf(copy) == PrecisionOfModels.PrecisionOf(Reference) ? copy : Policy;
+
     /// <summary>The KL penalty; placement and estimator are filled in as they are for the algorithm.</summary>
     public KlSettings Kl { get => field.For(Algorithm.Advantage); init; } = new();
 

@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Losses;
+using Rlgf.Models;
 using Rlgf.Recipes;
 using Rlgf.Rollouts;
 using Rlgf.Text;
@@ -59,6 +60,28 @@ public sealed class TrainRecipeTests
     public void An_estimator_that_does_nothing_where_the_penalty_goes_by_default_is_refused() => Assert.Equal(
         "--set kl.estimator=k1: kl: with the advantage 'grpo' the penalty goes into the loss where kl.placement does not say otherwise: k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3",
         Assert.Throws<InputException>(() => Load("algorithm.name=grpo", "kl.estimator=k1")).Message);
+
+    [Fact]
+    public void A_reference_is_compared_in_one_type_or_refused_by_its_place()
+    {
+        Assert.Contains("precision.reference", Refused("precision={reference: bfloat16}"), StringComparison.Ordinal);
+        Assert.Contains("precision.reference", Refused("precision={reference: bfloat16, rollouts: auto}"), StringComparison.Ordinal);
+        Assert.Contains("kl.placement", Refused("precision={reference: bfloat16, rollouts: bfloat16}", "kl={placement: loss, estimator: k3}"), StringComparison.Ordinal);
+        Load("precision={reference: bfloat16, rollouts: bfloat16}");
+
+        string Refused(params string[] changes) => Assert.Throws<InputException>(() => Load(changes)).Message;
+    }
+
+    [Fact]
+    public void Auto_is_resolved_into_types_that_can_be_compared_and_written_into_the_recipe()
+    {
+        var fast = Precision.Auto.Resolved();
+        Assert.Equal(new PrecisionSection { Reference = fast, Guide = fast, Rewards = fast, Rollouts = fast }, Resolved("precision={reference: auto, guide: auto, rewards: auto, rollouts: auto}"));
+        Assert.Equal(new PrecisionSection(), Resolved("precision={reference: auto}"));
+        Assert.Equal(new PrecisionSection { Rollouts = fast }, Resolved("precision={reference: auto, rollouts: auto}", "kl={placement: loss, estimator: k3}"));
+
+        PrecisionSection Resolved(params string[] changes) => RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(Load(changes).Resolved()), "again.yaml").Precision;
+    }
 
     [Fact]
     public void An_instruction_that_leaves_the_prompt_out_is_refused_by_its_place()

@@ -14,7 +14,7 @@ public sealed partial class MetricsDocumentTests
         var policy = new TabularModel(vocabulary: 3, horizon: 3, end: null);
         var setup = ToyRun.Setup(policy, Presets.Adaptive(), ToyRun.Guide(3, null, _ => [0.2, 0.3, 0.5]), response => response.StartsWith('2') ? 1 : 0, iterations: 1);
         var record = Assert.Single(ToyRun.Run(setup with { NormaliseReward = true }));
-        var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1);
+        var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1, 1);
         var written = record.Metrics.Keys.Concat(Evaluator.Means([row]).Keys).ToHashSet();
 
         var sections = File.ReadAllText(DocumentPath()).Split("\n## ").Where(section => section.StartsWith("Metrics of", StringComparison.Ordinal));

@@ -1,6 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Losses;
 using Rlgf.Models;
+using Rlgf.Models.Generation;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
@@ -88,7 +89,7 @@ public sealed class ExactGradientTests
             RollOut = plan.RollOut,
             Ended = true,
             LogProbs = logProbs,
-            SampledLogProbs = logProbs,
+            Choices = [.. logProbs.Select(_ => TokenSet.All)],
         };
     }
 

@@ -1,0 +1,76 @@
+using Rlgf.Algorithms;
+using Rlgf.Evaluation;
+using Rlgf.Losses;
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Rewards;
+using Rlgf.Rollouts;
+using Rlgf.Tests.Toys;
+using Rlgf.Text;
+using Rlgf.Training;
+
+namespace Rlgf.Tests.Training;
+
+/// <summary>What is compared is computed in one type, so that the start has no KL to itself.</summary>
+public sealed class PrecisionOfRunsTests
+{
+    /// <summary>Nats a response.</summary>
+    private const double Nothing = 1e-3;
+
+    [Theory]
+    [InlineData(Precision.Float32, Precision.Float32)]
+    [InlineData(Precision.Float32, Precision.Bfloat16)]
+    [InlineData(Precision.Bfloat16, Precision.Bfloat16)]
+    public void The_start_has_no_divergence_from_itself(Precision reference, Precision rollouts)
+    {
+        using var policy = TinyGpt2.Create(vocabulary: 64, end: 63, contextLength: 32, seed: 3);
+        using var frozen = PrecisionOfModels.CopyAs(policy, reference);
+        using var copy = rollouts == Precision.Float32 ? null : PrecisionOfModels.CopyAs(policy, rollouts);
+        var setup = Setup(policy, frozen, copy);
+
+        Assert.Equal(0, ToyRun.Run(setup)[0].Metrics["kl/start"], Nothing);
+    }
+
+    [Theory]
+    [InlineData(Precision.Float32)]
+    [InlineData(Precision.Bfloat16)]
+    public void An_evaluation_finds_none_either(Precision reference)
+    {
+        using var policy = TinyGpt2.Create(vocabulary: 64, end: 63, contextLength: 32, seed: 3);
+        using var frozen = PrecisionOfModels.CopyAs(policy, reference);
+        var setup = Setup(policy, frozen, null);
+        var evaluator = new Evaluator { Prompts = setup.Prompts, Sampling = setup.Sampling with { TopK = 8 }, Reward = setup.Reward, Reference = frozen, Tokenizer = setup.Tokenizer };
+
+        var metrics = evaluator.Evaluate(0, policy, CancellationToken.None).Metrics;
+
+        Assert.Equal(0, metrics["kl/start"], Nothing);
+        Assert.Equal(0, metrics["kl/raw"], Nothing);
+    }
+
+    [Fact]
+    public void Types_that_can_not_be_compared_are_refused()
+    {
+        using var policy = TinyGpt2.Create(seed: 3);
+        using var frozen = PrecisionOfModels.CopyAs(policy, Precision.Bfloat16);
+        using var copy = PrecisionOfModels.CopyAs(policy, Precision.Bfloat16);
+        var asLoss = new KlSettings { Placement = KlPlacement.Loss, Estimator = KlEstimator.K3 };
+
+        Assert.Throws<InputException>(() => TrainingChecks.ThrowIfImpossible(Setup(policy, frozen, null)));
+        Assert.Throws<InputException>(() => TrainingChecks.ThrowIfImpossible(Setup(policy, frozen, copy) with { Kl = asLoss }));
+        TrainingChecks.ThrowIfImpossible(Setup(policy, frozen, copy));
+    }
+
+    private static TrainingSetup Setup(ILanguageModel policy, ILanguageModel reference, ILanguageModel? copy) => new()
+    {
+        Policy = policy,
+        Reference = reference,
+        WritingCopy = copy,
+        Tokenizer = new DigitTokenizer(policy.Shape.Vocabulary),
+        Reward = new FunctionReward("toy", response => response.Tokens.Length),
+        Prompts = [new Prompt("12", [1, 2])],
+        Sampling = new SamplingSettings { MaxNewTokens = 12, TopK = 20 },
+        Algorithm = Presets.Ppo(),
+        Iterations = 1,
+        RowsPerIteration = 32,
+    };
+}
