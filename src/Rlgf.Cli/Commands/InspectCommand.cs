@@ -58,7 +58,7 @@ internal static class InspectCommand
             yield return ("end tokens", ends.From is null ? "none: a text ends only at its limit" : $"{tokens}, from {(ends.From == RoleTokens.Tokenizer ? "the tokenizer" : ends.From)}");
         }
 
-        yield return ("chat template", model.ChatTemplate ? "yes" : "no");
+        yield return ("chat template", model.ChatTemplateProblem is { } problem ? $"yes, but it can't be used: {problem}" : model.ChatTemplate ? "yes" : "no");
         foreach (var note in model.Notes) yield return ("note", note);
         var memory = model.Memory;
         yield return ("memory to run", Join(

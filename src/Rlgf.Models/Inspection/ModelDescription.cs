@@ -48,6 +48,9 @@ public sealed record ModelDescription
     /// <summary>Whether there is a chat template.</summary>
     public bool ChatTemplate { get; init; }
 
+    /// <summary>What keeps the chat template from rendering a conversation of one message; null where it can or there is none.</summary>
+    public string? ChatTemplateProblem { get; init; }
+
     /// <summary>What is read under another name than the family's own, such as a tied embedding that is stored as the head; one sentence each.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 

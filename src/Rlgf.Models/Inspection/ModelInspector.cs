@@ -5,6 +5,7 @@ using Rlgf.Models.Checkpoints.Gguf;
 using Rlgf.Models.Families;
 using Rlgf.Models.Lora;
 using Rlgf.Text;
+using Rlgf.Text.Chat;
 using Rlgf.Text.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -44,6 +45,7 @@ public static class ModelInspector
         var tokenizer = read is null ? null : TokenizerOf(read, TextModel.TokenizerFolderOf(folder));
         using var checkpoint = configuration is null ? null : Attempt(() => Checkpoint.Open(AdapterFolder.BaseOf(folder)), faults);
         using var adapter = isAdapter ? Attempt(() => AdapterFolder.Open(folder), faults) : null;
+        var template = HasChatTemplate(folder) ? folder : configuration is not null && isAdapter && HasChatTemplate(AdapterFolder.BaseOf(folder)) ? AdapterFolder.BaseOf(folder) : null;
         var adapterParameters = adapter?.Entries.Values.Sum(entry => entry.Elements);
         IEnumerable<StoredTensor> stored = [.. checkpoint?.Names.Select(checkpoint.Entry) ?? [], .. adapter?.Entries.Values ?? []];
         return new ModelDescription
@@ -62,7 +64,8 @@ public static class ModelInspector
             Files = FilesOf(folder),
             Tokenizer = tokenizer,
             EndTokens = configuration is null || isClassifier ? null : Attempt(() => EndsOf(folder, configuration, read), faults),
-            ChatTemplate = HasChatTemplate(folder) || (configuration is not null && isAdapter && HasChatTemplate(AdapterFolder.BaseOf(folder))),
+            ChatTemplate = template is not null,
+            ChatTemplateProblem = template is null ? null : ProblemOf(() => ChatTemplate.Load(template)),
             Notes = notes,
             NotSupported = faults,
         };
@@ -133,6 +136,7 @@ public static class ModelInspector
             Tokenizer = tokenizer is null ? null : new TokenizerDescription(tokenizer.Description, tokenizer.Count, Special(tokenizer.BosId, tokenizer.TokenOf), Special(tokenizer.EosId, tokenizer.TokenOf), Special(tokenizer.PadId, tokenizer.TokenOf)),
             EndTokens = tokenizer is null ? null : new EndTokens([.. tokenizer.EndIds.Select(id => new SpecialToken(id, tokenizer.TokenOf(id)))], tokenizer.EndIds.Count == 0 ? null : "tokenizer.ggml"),
             ChatTemplate = tokenizer?.ChatTemplate is not null,
+            ChatTemplateProblem = tokenizer?.ChatTemplate is { } template ? ProblemOf(() => ChatTemplate.Parse("tokenizer.chat_template", template)) : null,
             NotSupported = faults,
         };
 
@@ -207,6 +211,18 @@ public static class ModelInspector
 
     private static bool HasChatTemplate(string folder) =>
         File.Exists(Path.Combine(folder, "chat_template.jinja")) || ReadJson(Path.Combine(folder, "tokenizer_config.json"))?["chat_template"] is not null;
+
+    private static string? ProblemOf(Func<ChatTemplate> template)
+    {
+        try
+        {
+            return template().Problem();
+        }
+        catch (InputException error)
+        {
+            return error.Message;
+        }
+    }
 
     /// <summary>A file's object; null where there is no file or it holds something else, which its reader complains about.</summary>
     private static JsonObject? ReadJson(string path)

@@ -1,5 +1,8 @@
 using System.Text;
-using Rlgf.Text.Chat.Jinja;
+using Rlgf.Text.Chat.Jinja.Library;
+using Rlgf.Text.Chat.Jinja.Python;
+using Rlgf.Text.Chat.Jinja.Running;
+using Rlgf.Text.Chat.Jinja.Syntax;
 using Rlgf.Text.Tokenization;
 using Rlgf.Text.Tokenization.HuggingFace;
 
@@ -7,9 +10,9 @@ namespace Rlgf.Text.Chat;
 
 /// <summary>How a model was taught to read conversations: a Jinja template in its folder, as the transformers library's <c>apply_chat_template</c> uses it.</summary>
 /// <remarks>
-/// No package for .NET renders Jinja, so its part that chat templates are written in is here: <c>if</c>, <c>for</c>, <c>set</c>, <c>macro</c>, expressions, filters and
-/// tests; anything else is refused by name when the template is read. Templates come with models from anywhere: they can read nothing but the messages, and what they
-/// do is counted.
+/// No package for .NET renders Jinja as Python does, so an interpreter is here: <c>Jinja/Syntax</c> reads a template, <c>Jinja/Running</c> runs it,
+/// <c>Jinja/Library</c> has its filters, tests and functions, and <c>Jinja/Python</c> the values that it works with. Templates come with models from anywhere: they can
+/// read nothing but the messages, and what they do is counted.
 /// </remarks>
 public sealed class ChatTemplate
 {
@@ -17,7 +20,7 @@ public sealed class ChatTemplate
     private const int LongestSource = 1 << 20;
 
     private readonly string _name;
-    private readonly Body _body;
+    private readonly Jinja.Running.Template _template;
     private readonly IReadOnlyDictionary<string, string> _specialTokens;
 
     private ChatTemplate(string name, string source, IReadOnlyDictionary<string, string> specialTokens)
@@ -25,7 +28,7 @@ public sealed class ChatTemplate
         if (source.Length > LongestSource)
             throw new InputException($"{name}: the template has {source.Length} characters; at most {LongestSource} are supported.");
         (_name, _specialTokens) = (name, specialTokens);
-        _body = Guarded(() => TemplateParser.Parse(name, source));
+        _template = Guarded(null, () => TemplateParser.Parse(source));
     }
 
     /// <summary>Makes a template of its text.</summary>
@@ -65,23 +68,35 @@ public sealed class ChatTemplate
     public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, DateTime? now = null)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        var rendering = new Rendering(_name, now ?? DateTime.Now);
-        var frame = new Frame(rendering);
-        Globals.AddTo(frame);
-        foreach (var (role, token) in _specialTokens)
-            frame.Set(role, token);
-        frame.Set("messages", messages.Select(message => (object?)new OrderedDictionary<string, object?> { ["role"] = message.Role, ["content"] = message.Content }).ToList());
-        frame.Set("add_generation_prompt", addGenerationPrompt);
-        frame.Set("tools", null);
-        frame.Set("documents", null);
-        return Guarded(() =>
+        var rendering = new Rendering(now ?? DateTime.Now, messages.Count, messages.Sum(message => (long)message.Role.Length + message.Content.Length));
+        var given = new Dictionary<string, object?>(Globals.All)
         {
-            _body.Execute(frame.Inner());
-            return rendering.Text;
-        });
+            ["messages"] = messages.Select(message => (object?)PythonDict.Of([new("role", message.Role), new("content", message.Content)])).ToList(),
+            ["add_generation_prompt"] = addGenerationPrompt,
+            ["tools"] = null,
+            ["documents"] = null,
+        };
+        foreach (var (role, token) in _specialTokens)
+            given[role] = token;
+        return Guarded(rendering, () => _template.Render(rendering, given));
     }
 
-    private T Guarded<T>(Func<T> work)
+    /// <summary>Tries a conversation of one message.</summary>
+    /// <returns>What keeps the template from rendering it; null where it can.</returns>
+    public string? Problem()
+    {
+        try
+        {
+            Render([new ChatMessage("user", "Hello")], addGenerationPrompt: true);
+            return null;
+        }
+        catch (InputException error)
+        {
+            return error.Message;
+        }
+    }
+
+    private T Guarded<T>(Rendering? rendering, Func<T> work)
     {
         try
         {
@@ -91,9 +106,13 @@ public sealed class ChatTemplate
         {
             throw new InputException($"{_name}: the template is nested too deeply.", error);
         }
-        catch (TemplateLimitException error)
+        catch (TemplateRefusalException error)
         {
-            throw new InputException($"{_name}: the template {error.Message}.", error);
+            throw new InputException($"{_name}: the template refuses these messages: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+        catch (TemplateException error)
+        {
+            throw new InputException($"{_name}: line {error.Line ?? rendering?.Line ?? 1}: the template {error.Message.ReplaceLineEndings(" ")}.", error);
         }
     }
 }

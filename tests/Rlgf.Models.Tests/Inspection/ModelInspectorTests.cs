@@ -41,6 +41,25 @@ public sealed class ModelInspectorTests : IDisposable
         Assert.True(description.Supported);
     }
 
+    /// <summary>A template that can't be parsed or rendered is there, but what is wrong with it is said.</summary>
+    [Theory]
+    [InlineData("{{ messages[0].content }}", null)]
+    [InlineData("{% if x %}", "has a block without its endif")]
+    [InlineData("a\n{{ messages[0].nothing.content }}", "line 2: the template takes 'content' of 'nothing', which is undefined")]
+    public void A_chat_template_that_cannot_be_used_is_said_to_be_broken(string template, string? problem)
+    {
+        File.WriteAllBytes(_folder.File("model.gguf"), GgufOfFolder.Write(Fixture.PathOf("qwen2"), new GgufWriter().Text("tokenizer.ggml.pre", "qwen2").Text("tokenizer.chat_template", template)).ToArray());
+        foreach (var file in Directory.GetFiles(Fixture.PathOf("qwen2")))
+            File.Copy(file, _folder.File(Path.GetFileName(file)), overwrite: true);
+        File.WriteAllText(_folder.File("chat_template.jinja"), template);
+        foreach (var description in new[] { ModelInspector.Inspect(_folder.File("model.gguf")), ModelInspector.Inspect(_folder.Path) })
+        {
+            Assert.True(description.ChatTemplate);
+            Assert.Equal(problem is null, description.ChatTemplateProblem is null);
+            Assert.Contains(problem ?? "", description.ChatTemplateProblem ?? "", StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void What_a_gguf_file_has_that_is_not_converted_is_named()
     {
