@@ -42,7 +42,7 @@ public static class LanguageModelFolder
         var generation = ReadGenerationSettings(folder);
         using var type = precision.OfNewParameters();
         var (model, notes) = ModelFolder.Load(
-            folder, (family, configuration) => family.CreateLanguageModel(RoleTokens.WithStart(RequireLanguageModel(configuration), generation), device ?? CPU), model => model.Module, sharing?.Module);
+            folder, (family, configuration) => family.CreateLanguageModel(RoleTokens.WithStart(RequireLanguageModel(family, configuration), generation), device ?? CPU), model => model.Module, sharing?.Module);
         model.GenerationSettings = generation.Settings;
         model.LoadingNotes = notes;
         return model;
@@ -69,8 +69,8 @@ public static class LanguageModelFolder
         AtomicFile.WriteText(Path.Combine(folder, GenerationFile), (model.GenerationSettings ?? GenerationSettingsOf(model.Configuration)).ToJsonString(JsonFormat.Indented));
     }
 
-    /// <summary>Refuses a classifier: its head scores labels, and a head that writes text is not in its files.</summary>
-    private static ModelConfiguration RequireLanguageModel(ModelConfiguration configuration) => configuration.IsClassifier
+    /// <summary>Refuses a classifier: its head scores labels, and a head that writes text is not in its files. Encoders refuse it themselves.</summary>
+    private static ModelConfiguration RequireLanguageModel(IModelFamily family, ModelConfiguration configuration) => configuration.IsClassifier && family.WritesText
         ? throw configuration.Fault("architectures", $"is {configuration.Architecture}, a classifier (a reward model, perhaps), which writes no text: use it as reward or judge or with 'rlgf score', or give the folder of a language model")
         : configuration;
 
@@ -202,10 +202,17 @@ internal static class ModelFolder
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration.ToJsonString(JsonFormat.Indented));
     }
 
+    /// <summary>How the names of a folder's weights are read, or of its base's where it holds an adapter: a head that only the adapter makes one of its own has the embedding's numbers in the base.</summary>
+    public static StoredNames NamesOf(IModelFamily family, ModelConfiguration configuration, string folder, Func<string, bool> comesWithAdapter)
+    {
+        var names = StoredNames.Of(family, configuration, comesWithAdapter);
+        return AdapterFolder.Is(folder) && AdapterFolder.SeparatedBy(folder) is { } ends ? names with { StandsFor = name => name == ends.HeadWeight ? ends.EmbeddingWeight : null } : names;
+    }
+
     private static IReadOnlyList<string> LoadBase(nn.Module module, ModelConfiguration configuration, string folder, Func<string, bool> comesWithAdapter)
     {
         var family = ModelFamilies.Of(configuration);
         using var checkpoint = Checkpoint.Open(AdapterFolder.BaseOf(folder));
-        return ModuleWeights.Load(module, checkpoint, StoredNames.Of(family, configuration, comesWithAdapter));
+        return ModuleWeights.Load(module, checkpoint, NamesOf(family, configuration, folder, comesWithAdapter));
     }
 }

@@ -282,8 +282,7 @@ public sealed class LoraTests : IDisposable
         using var map = new Linear(40, 3, bias: false, CPU);
         map.Initialise(1, random);
         var configuration = LoraConfiguration.Of(new LoraSettings { Rank = 2, Dropout = 0.5 }, ["x"], "base", "CAUSAL_LM", transposed: false, []);
-        var adapter = new LoraAdapter(configuration, 40, 3, CPU);
-        map.Adapt(adapter);
+        map.Adapt(configuration, configuration.SizeOf("x"), CPU);
         using var gradients = no_grad();
         foreach (var factor in map.parameters().Skip(1)) factor.normal_(0, 1, random);
         var x = randn([1, 40], generator: random);
@@ -304,7 +303,15 @@ public sealed class LoraTests : IDisposable
     [InlineData("peft_type", "\"IA3\"", "peft_type is 'IA3': only LORA is supported")]
     [InlineData("use_dora", "true", "use_dora is true, which isn't supported")]
     [InlineData("bias", "\"all\"", "bias is 'all'")]
-    [InlineData("rank_pattern", """{"q_proj": 2}""", "rank_pattern is set, which isn't supported")]
+    [InlineData("rank_pattern", """{"q_proj": 2}""", "'base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight' has the shape [3, 48], and adapter_config.json says r = 2")]
+    [InlineData("rank_pattern", """{"q_proj": 0}""", "rank_pattern: q_proj is 0: it must be positive")]
+    [InlineData("rank_pattern", """{"(": 2}""", "rank_pattern: '(' can't be used as a pattern")]
+    [InlineData("trainable_token_indices", "[1, 2]", "trainable_token_indices is set, which isn't supported; merge the adapter in PEFT")]
+    [InlineData("layer_replication", "[[0, 1]]", "layer_replication is set, which isn't supported; merge the adapter in PEFT")]
+    [InlineData("kasa_config", """{"beta": 1}""", "kasa_config is set, which isn't supported; merge the adapter in PEFT")]
+    [InlineData("lora_bias", "true", "lora_bias is true, which isn't supported; merge the adapter in PEFT")]
+    [InlineData("init_lora_weights", "\"pissa\"", "init_lora_weights is 'pissa', with which the adapter is for other weights than the base's own")]
+    [InlineData("init_lora_weights", "\"loftq\"", "init_lora_weights is 'loftq'")]
     [InlineData("r", "1000000000", "'base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight' has the shape [3, 48], and adapter_config.json says r = 1000000000")]
     [InlineData("modules_to_save", "[1]", "modules_to_save is not a list of texts")]
     [InlineData("lora_dropout", "1.0", "lora_dropout is 1")]

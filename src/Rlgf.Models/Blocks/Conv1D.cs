@@ -10,6 +10,7 @@ internal sealed class Conv1D : nn.Module, IProjection
 {
     private readonly Parameter _weight;
     private readonly Parameter _bias;
+    private LoraAdapter? _adapter;
 
     public Conv1D(int inputs, int outputs, Device device) : base(nameof(Conv1D))
     {
@@ -25,22 +26,22 @@ internal sealed class Conv1D : nn.Module, IProjection
 
     public int Outputs { get; }
 
-    public LoraAdapter? Adapter { get; private set; }
+    public IAdapter? Adapter => _adapter;
 
     /// <summary>[N, in] → [N, out].</summary>
     public Tensor Forward(Tensor x)
     {
         var y = addmm(_bias, x, _weight, 1, 1);
-        return Adapter is null ? y : Adapter.AddTo(y, x);
+        return _adapter is null ? y : _adapter.AddTo(y, x);
     }
 
-    public void Adapt(LoraAdapter adapter)
+    public void Adapt(LoraConfiguration configuration, LoraSize size, Device device)
     {
-        Adapter = adapter;
-        NamedModules.Register(this, adapter.Named());
+        _adapter = new LoraAdapter(configuration, size, Inputs, Outputs, device);
+        NamedModules.Register(this, _adapter.Named());
     }
 
-    public Tensor MergedWeight() => Adapter is null ? _weight.alias() : _weight + Adapter.Product().t();
+    public Tensor MergedWeight() => _adapter is null ? _weight.alias() : _weight + _adapter.Product().t();
 
     /// <summary>Weight from N(0, deviation²), bias zero.</summary>
     public void Initialise(double deviation, Generator random)

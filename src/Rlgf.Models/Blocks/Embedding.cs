@@ -1,3 +1,4 @@
+using Rlgf.Models.Lora;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -5,8 +6,10 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Blocks;
 
 /// <summary>A table of vectors by id. It holds its weight itself, so that a tied head uses the very same parameter.</summary>
-internal sealed class Embedding : nn.Module
+internal sealed class Embedding : nn.Module, IAdaptable
 {
+    private EmbeddingAdapter? _adapter;
+
     public Embedding(int rows, int width, Device device) : base(nameof(Embedding))
     {
         Weight = Weights.Parameter([rows, width], device);
@@ -16,8 +19,25 @@ internal sealed class Embedding : nn.Module
     /// <summary>[rows, D].</summary>
     public Parameter Weight { get; }
 
-    /// <summary>Ids of any shape [N] int64 → [N, D].</summary>
-    public Tensor Forward(Tensor ids) => Weight.index_select(0, ids);
+    /// <summary>Whether it may have an adapter: only where all that reads it goes through <see cref="Forward"/>.</summary>
+    public bool CanBeAdapted { get; init; }
+
+    public IAdapter? Adapter => _adapter;
+
+    /// <summary>Ids [N] int64 → [N, D].</summary>
+    public Tensor Forward(Tensor ids)
+    {
+        var y = Weight.index_select(0, ids);
+        return _adapter is null ? y : _adapter.AddTo(y, ids);
+    }
+
+    public void Adapt(LoraConfiguration configuration, LoraSize size, Device device)
+    {
+        _adapter = new EmbeddingAdapter(configuration, size, (int)Weight.size(0), (int)Weight.size(1), device);
+        foreach (var (name, parameter) in _adapter.Named()) register_parameter(name, parameter);
+    }
+
+    public Tensor MergedWeight() => _adapter is null ? Weight.alias() : Weight + _adapter.Product();
 
     /// <summary>Values from N(0, deviation²).</summary>
     public void Initialise(double deviation, Generator random)

@@ -3,8 +3,21 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Blocks;
 
+/// <summary>A module whose weight may have an adapter.</summary>
+internal interface IAdaptable
+{
+    /// <summary>What is added to the weight and trained in its place; null for none.</summary>
+    IAdapter? Adapter { get; }
+
+    /// <summary>Takes an adapter without values, whose parameters then are parameters of the module.</summary>
+    void Adapt(LoraConfiguration configuration, LoraSize size, Device device);
+
+    /// <summary>The weight as it is stored, with what the adapter adds to it. Belongs to the caller's scope.</summary>
+    Tensor MergedWeight();
+}
+
 /// <summary>A learned linear map of states, a module whatever way its weight is stored.</summary>
-internal interface IProjection
+internal interface IProjection : IAdaptable
 {
     /// <summary>Width of what it reads.</summary>
     int Inputs { get; }
@@ -12,17 +25,8 @@ internal interface IProjection
     /// <summary>Width of what it gives.</summary>
     int Outputs { get; }
 
-    /// <summary>What is added to the map and trained in its place; null for none.</summary>
-    LoraAdapter? Adapter { get; }
-
     /// <summary>[…, in] → […, out].</summary>
     Tensor Forward(Tensor x);
-
-    /// <summary>Takes an adapter, whose parameters then are parameters of the map.</summary>
-    void Adapt(LoraAdapter adapter);
-
-    /// <summary>The weight as it is stored, with what the adapter adds to it. Belongs to the caller's scope.</summary>
-    Tensor MergedWeight();
 
     /// <summary>Weight from N(0, deviation²), shift zero.</summary>
     void Initialise(double deviation, Generator random);

@@ -10,6 +10,7 @@ internal sealed class Linear : nn.Module, IProjection
 {
     private readonly Parameter _weight;
     private readonly Parameter? _bias;
+    private LoraAdapter? _adapter;
 
     public Linear(int inputs, int outputs, bool bias, Device device) : base(nameof(Linear))
     {
@@ -26,21 +27,21 @@ internal sealed class Linear : nn.Module, IProjection
 
     public int Outputs { get; }
 
-    public LoraAdapter? Adapter { get; private set; }
+    public IAdapter? Adapter => _adapter;
 
     public Tensor Forward(Tensor x)
     {
         var y = nn.functional.linear(x, _weight, _bias);
-        return Adapter is null ? y : Adapter.AddTo(y, x);
+        return _adapter is null ? y : _adapter.AddTo(y, x);
     }
 
-    public void Adapt(LoraAdapter adapter)
+    public void Adapt(LoraConfiguration configuration, LoraSize size, Device device)
     {
-        Adapter = adapter;
-        NamedModules.Register(this, adapter.Named());
+        _adapter = new LoraAdapter(configuration, size, Inputs, Outputs, device);
+        NamedModules.Register(this, _adapter.Named());
     }
 
-    public Tensor MergedWeight() => Adapter is null ? _weight.alias() : _weight + Adapter.Product();
+    public Tensor MergedWeight() => _adapter is null ? _weight.alias() : _weight + _adapter.Product();
 
     public void Initialise(double deviation, Generator random)
     {

@@ -41,6 +41,14 @@ public sealed class ModelConfiguration
             throw new InputException($"{folder}: a GGUF file is not read as it is; make a folder of it first: rlgf convert {folder} FOLDER");
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, model.safetensors).");
         if (!File.Exists(path) && AdapterFolder.Is(folder)) return AdapterFolder.ReadModelConfiguration(folder);
+        return AdapterFolder.Is(folder) ? AdapterFolder.ReadModelConfiguration(folder, ReadFile(folder)) : ReadFile(folder);
+    }
+
+    /// <summary>Reads a folder's <c>config.json</c> as it stands there, whatever else the folder holds.</summary>
+    /// <exception cref="InputException">It's absent or not a JSON object.</exception>
+    internal static ModelConfiguration ReadFile(string folder)
+    {
+        var path = Path.Combine(folder, "config.json");
         if (!File.Exists(path)) throw new InputException($"{path}: the file is missing; a model's folder holds config.json and model.safetensors.");
         try
         {
@@ -48,8 +56,7 @@ public sealed class ModelConfiguration
         }
         catch (Exception failure) when (failure is JsonException)
         {
-            if (ForeignContent.Fault(path) is { } foreign) throw foreign;
-            throw new InputException($"{path}: it isn't valid JSON: {failure.Message.ReplaceLineEndings(" ")}", failure);
+            throw ForeignContent.Fault(path) ?? new InputException($"{path}: it isn't valid JSON: {failure.Message.ReplaceLineEndings(" ")}", failure);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -33,7 +33,7 @@ internal static class ModuleWeights
     {
         using var gradients = no_grad();
         if (LoraAdapters.ConfigurationOf(from) is { } adapter && !LoraAdapters.Has(to))
-            LoraAdapters.Attach(to, adapter, LoraAdapters.Projections(from).Where(named => named.Projection.Adapter is not null).Select(named => named.Name).ToHashSet(StringComparer.Ordinal));
+            LoraAdapters.Attach(to, adapter, LoraAdapters.Adaptable(from).Where(named => named.Part.Adapter is not null).Select(named => named.Name).ToHashSet(StringComparer.Ordinal));
         var source = Named(from).Select(named => (Name: nameInTarget is null ? named.Key : nameInTarget(named.Key), named.Value)).Where(named => named.Name is not null)
             .ToDictionary(named => named.Name!, named => named.Value, StringComparer.Ordinal);
         foreach (var (name, parameter) in Named(to))
@@ -52,14 +52,17 @@ internal static class ModuleWeights
     public static bool TryShare(nn.Module from, nn.Module to, Func<string, bool> comesLater)
     {
         using var gradients = no_grad();
-        var source = Named(from).Where(named => !named.Value.requires_grad).ToDictionary(StringComparer.Ordinal);
+        // What an adapter's file has in place of the base's own is not the base's.
+        var adapter = LoraAdapters.ConfigurationOf(from);
+        var source = Named(from).Where(named => !named.Value.requires_grad && adapter?.Replaced.Contains(named.Key) != true).ToDictionary(StringComparer.Ordinal);
         var wanted = Named(to).Where(named => !comesLater(named.Key)).ToArray();
         if (!wanted.All(named => source.TryGetValue(named.Key, out var value) && value.shape.SequenceEqual(named.Value.shape))) return false;
         foreach (var (name, parameter) in wanted) Share(source[name], parameter);
         return true;
     }
 
-    private static void Share(Tensor value, Tensor parameter)
+    /// <summary>Lets a parameter use another's memory where the types are the same; it is frozen.</summary>
+    public static void Share(Tensor value, Tensor parameter)
     {
         parameter.requires_grad = false;
         if (parameter.dtype == value.dtype && parameter.device.ToString() == value.device.ToString()) parameter.set_(value);
@@ -69,20 +72,20 @@ internal static class ModuleWeights
     /// <summary>A module's weights as a whole model's, to be stored: where a map has an adapter, what it adds is part of the weight.</summary>
     public static IEnumerable<TensorToStore> ToStore(nn.Module module, ScalarType type)
     {
-        var adapted = LoraAdapters.Projections(module).Where(named => named.Projection.Adapter is not null).ToDictionary(named => named.Name, named => named.Projection, StringComparer.Ordinal);
+        var adapted = LoraAdapters.Adaptable(module).Where(named => named.Part.Adapter is not null).ToDictionary(named => named.Name, named => named.Part, StringComparer.Ordinal);
         foreach (var (name, parameter) in Named(module))
         {
             var (map, part) = name.LastIndexOf('.') is var dot && dot >= 0 ? (name[..dot], name[dot..]) : ("", name);
-            if (map.EndsWith(".lora_A", StringComparison.Ordinal) || map.EndsWith(".lora_B", StringComparison.Ordinal)) continue;
-            yield return part == ".weight" && adapted.TryGetValue(map, out var projection)
-                ? new TensorToStore(name, type, parameter.shape, () => Merge(projection))
+            if (LoraNames.IsFactor(name)) continue;
+            yield return part == ".weight" && adapted.TryGetValue(map, out var adaptable)
+                ? new TensorToStore(name, type, parameter.shape, () => Merge(adaptable))
                 : TensorToStore.Of(name, parameter, type);
         }
 
-        static Tensor Merge(Blocks.IProjection projection)
+        static Tensor Merge(Blocks.IAdaptable adaptable)
         {
             using var gradients = no_grad();
-            return projection.MergedWeight();
+            return adaptable.MergedWeight();
         }
     }
 

@@ -12,6 +12,9 @@ internal sealed record StoredNames(Func<string, string?> InModule)
     /// <summary>Whether a parameter may stay as it is where the files have none.</summary>
     public Func<string, bool> MayBeMissing { get; init; } = _ => false;
 
+    /// <summary>Another parameter whose numbers one has where the files have none for it; null for none.</summary>
+    public Func<string, string?> StandsFor { get; init; } = _ => null;
+
     /// <summary>Whether tensors that are tied must hold the same numbers: a language model uses both, a classifier doesn't use the head that it was made from.</summary>
     public bool ComparesTied { get; init; }
 

@@ -40,14 +40,17 @@ internal static class WeightMatching
         }
 
         var others = OtherNames(checkpoint, wrapper, names);
+        var own = stored.ToDictionary(StringComparer.Ordinal);
+        string? Source(string name) => own.GetValueOrDefault(name) ?? others.GetValueOrDefault(name) ?? tied.FirstOrDefault(copy => copy.Parameter == name).StoredName;
         var faults = new WeightFaults();
         var pairs = new List<(string, Tensor, string)>();
         var copies = new List<(string, Tensor, string)>();
         var served = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (name, parameter) in ModuleWeights.Named(module))
         {
-            var isThere = stored.Remove(name, out var source);
-            source ??= others.GetValueOrDefault(name) ?? tied.FirstOrDefault(copy => copy.Parameter == name).StoredName;
+            var isThere = stored.Remove(name);
+            var source = Source(name);
+            if (source is null && names.StandsFor(name) is { } other) (isThere, source) = (true, Source(other));
             if (source is null)
             {
                 if (!names.MayBeMissing(name)) faults.Missing(name);

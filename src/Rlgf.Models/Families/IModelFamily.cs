@@ -39,6 +39,9 @@ internal interface IModelFamily
     /// <remarks>A head that the configuration doesn't tie is never one of them.</remarks>
     string? TiedTo(string nameInFile, ModelConfiguration configuration) => null;
 
+    /// <summary>Where its embedding and the head of a language model are, and whether the two are one; null for a family that writes no text.</summary>
+    EmbeddingNames? Embeddings(ModelConfiguration configuration) => null;
+
     /// <summary>
     /// Adds to a configuration that is to be written what transformers 4 and converters of other programs call otherwise than transformers 5, or ask for beside it, so that all read the same model.
     /// </summary>
@@ -54,6 +57,20 @@ internal interface IModelFamily
 
     /// <summary>Whether a file may lack this parameter, which then keeps the value that the module was built with.</summary>
     bool MayBeMissing(string nameInModule) => false;
+}
+
+/// <summary>The two ends of a language model, by the names of their modules.</summary>
+/// <param name="Embedding">The table of token vectors.</param>
+/// <param name="Head">What scores the vocabulary.</param>
+/// <param name="IsTied">Whether the head is the embedding.</param>
+/// <param name="CanDiffer">Whether a tied model becomes one with a head of its own by its configuration alone (<c>tie_word_embeddings</c>), and only the head reads the embedding beside its lookup.</param>
+internal sealed record EmbeddingNames(string Embedding, string Head, bool IsTied, bool CanDiffer)
+{
+    /// <summary>The table itself.</summary>
+    public string EmbeddingWeight => $"{Embedding}.weight";
+
+    /// <summary>The head's weight, where it has its own.</summary>
+    public string HeadWeight => $"{Head}.weight";
 }
 
 /// <summary>The families that can be read.</summary>

@@ -85,7 +85,7 @@ public static class ModelInspector
                 var module = model is ILanguageModel language ? language.Module : ((ISequenceClassifier)model).Module;
                 var isAdapter = AdapterFolder.Is(folder);
                 var comesWithAdapter = isAdapter ? AdapterFolder.Brings(folder) : _ => false;
-                var matches = WeightMatching.Match(module, checkpoint, StoredNames.Of(family, configuration, comesWithAdapter));
+                var matches = WeightMatching.Match(module, checkpoint, ModelFolder.NamesOf(family, configuration, folder, comesWithAdapter));
                 notes.AddRange(matches.Notes);
                 if (isAdapter) AdapterFolder.Load(module, folder);
                 if (tokenizer is not null && model is ILanguageModel { Shape.Vocabulary: var vocabulary } && tokenizer.Vocabulary > vocabulary)

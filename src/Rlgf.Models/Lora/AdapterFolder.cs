@@ -18,8 +18,6 @@ internal static class AdapterFolder
 
     private const string WeightsFile = "adapter_model.safetensors";
     private const string PyTorchWeightsFile = "adapter_model.bin";
-    private const string Prefix = "base_model.model.";
-    private const string DownEnding = ".lora_A.weight";
     private const string BaseKey = "base_model_name_or_path";
     private const string Up = "..";
 
@@ -40,15 +38,26 @@ internal static class AdapterFolder
         return Find(name, folder) ?? throw configuration.Fault(BaseKey, $"is '{name}', where there is no model: put the base model there, write the path of its folder, or fetch it if it is on a hub (rlgf fetch)");
     }
 
-    /// <summary>The <c>config.json</c> of a folder with an adapter: its own where it has one, else the base's, made a classifier's where the adapter is one's.</summary>
-    public static ModelConfiguration ReadModelConfiguration(string folder)
+    /// <summary>
+    /// The <c>config.json</c> of a folder with an adapter: its own where it has one, else the base's, made a classifier's where the adapter is one's, and that of a model with a head of its own where the adapter makes it so.
+    /// </summary>
+    /// <param name="folder">The adapter's folder.</param>
+    /// <param name="own">Its own configuration; null where it has none.</param>
+    public static ModelConfiguration ReadModelConfiguration(string folder, ModelConfiguration? own = null)
     {
-        var configuration = ModelConfiguration.Read(BaseOf(folder));
-        if (ReadJson(folder).Text("task_type") != "SEQ_CLS" || configuration.IsClassifier) return configuration;
-        using var weights = Open(folder);
-        var head = weights.Entries.FirstOrDefault(entry => Heads.Any(name => $".{NameInModule(entry.Key)}".EndsWith($"{name}.weight", StringComparison.Ordinal))).Value
-            ?? throw new InputException($"{weights.Path}: the adapter is a classifier's and has no head (score.weight).");
+        var configuration = own ?? ModelConfiguration.Read(BaseOf(folder));
+        if (configuration.IsClassifier || !HasWeights(folder)) return configuration;
         var json = configuration.ToJson();
+        if (ReadJson(folder).Text("task_type") != "SEQ_CLS")
+        {
+            if (!SeparatesHead(folder)) return configuration;
+            json["tie_word_embeddings"] = false;
+            return new ModelConfiguration(json, configuration.Source);
+        }
+
+        using var weights = Open(folder);
+        var head = weights.Entries.FirstOrDefault(entry => Heads.Any(name => $".{LoraNames.InModule(entry.Key)}".EndsWith($"{name}.weight", StringComparison.Ordinal))).Value
+            ?? throw new InputException($"{weights.Path}: the adapter is a classifier's and has no head (score.weight).");
         json["architectures"] = new JsonArray(ModelFamilies.Of(configuration).ClassifierArchitecture);
         var names = new JsonObject();
         for (var label = 0; label < head.Shape[0]; label++) names[label.ToString(CultureInfo.InvariantCulture)] = string.Create(CultureInfo.InvariantCulture, $"LABEL_{label}");
@@ -57,52 +66,58 @@ internal static class AdapterFolder
     }
 
     /// <summary>Puts a folder's adapter on a module, unless it has one, and reads its weights.</summary>
-    /// <exception cref="InputException">Lists all names that are missing or unexpected and all wrong shapes.</exception>
+    /// <exception cref="InputException">Names that are missing or unexpected, and wrong shapes.</exception>
     public static void Load(nn.Module module, string folder)
     {
         // A module that has the adapter has its base too, wherever that lies by now.
-        var configuration = LoraConfiguration.Read(ReadJson(folder), LoraAdapters.ConfigurationOf(module)?.BaseFolder ?? BaseOf(folder));
-        using var weights = Open(folder);
-        var stored = weights.Entries.Keys.GroupBy(NameInModule, StringComparer.Ordinal)
-            .ToDictionary(names => names.Key, names => names.Count() == 1 ? names.First() : throw new InputException($"{weights.Path}: '{names.First()}' and '{names.Last()}' are the same parameter; keep one of them."), StringComparer.Ordinal);
-        // Before anything of that size is made.
-        foreach (var source in stored.Where(pair => pair.Key.EndsWith(DownEnding, StringComparison.Ordinal)).Select(pair => pair.Value))
-        {
-            if (weights.Entries[source].Shape is not [var rank, _] || rank != configuration.Rank)
-                throw new InputException($"{weights.Path}: '{source}' has the shape {Shapes.Format(weights.Entries[source].Shape)}, and {ConfigurationFile} says r = {configuration.Rank}.");
-        }
+        using var contents = OpenContents(folder, LoraAdapters.ConfigurationOf(module));
+        var (weights, configuration) = (contents.File, contents.Settings);
+        contents.RequireRanks();
+        if (!LoraAdapters.Has(module)) LoraAdapters.Attach(module, configuration, contents.Adapted);
 
-        if (!LoraAdapters.Has(module))
-            LoraAdapters.Attach(module, configuration, stored.Keys.Where(name => name.EndsWith(DownEnding, StringComparison.Ordinal)).Select(name => name[..^DownEnding.Length]).ToHashSet(StringComparer.Ordinal));
-
-        var faults = new List<string>();
+        var unused = contents.Stored.ToDictionary(StringComparer.Ordinal);
+        var faults = new WeightFaults();
         var copies = new List<(string Source, Tensor Parameter)>();
-        foreach (var (name, parameter) in ModuleWeights.Named(module).Where(named => LoraAdapters.IsTrained(named.Key, configuration)))
+        foreach (var (name, parameter) in ModuleWeights.Named(module).Where(named => LoraAdapters.IsStored(named.Key, configuration)))
         {
-            if (!stored.Remove(name, out var source)) faults.Add($"'{name}' is missing");
-            else if (!weights.Entries[source].Shape.SequenceEqual(parameter.shape))
-                faults.Add($"'{source}' has the shape {Shapes.Format(weights.Entries[source].Shape)} where the base model asks for {Shapes.Format(parameter.shape)}");
+            if (!unused.Remove(name, out var source)) faults.Missing(name);
+            else if (!weights.Entries[source].Shape.SequenceEqual(parameter.shape)) faults.Shape(source, weights.Entries[source].Shape, "the base model asks for", parameter.shape);
             else copies.Add((source, parameter));
         }
 
-        faults.AddRange(stored.Values.Order(StringComparer.Ordinal).Select(name => $"'{name}' is unexpected"));
-        if (faults.Count > 0) throw new InputException($"{weights.Path}: the adapter doesn't fit the base model: {string.Join("; ", faults)}.");
+        foreach (var source in unused.Values) faults.Unexpected(source);
+        if (faults.Any)
+        {
+            var isResized = configuration.Replaced.Any(name => copies.TrueForAll(copy => copy.Source != contents.Stored[name]));
+            throw new InputException($"{weights.Path}: the adapter doesn't fit the base model: {faults}{(isResized ? "; embeddings were saved with it (save_embedding_layers) and are of another vocabulary: merge it in PEFT (model.merge_and_unload()) and give the whole model" : "")}.");
+        }
+
         foreach (var (source, parameter) in copies) weights.CopyTo(source, parameter);
+        if (contents.SeparatesHead is { } ends) ShareFrozen(module, ends, configuration, contents.Stored);
     }
 
     /// <summary>Whether a folder's adapter brings a parameter that the base may lack, such as a classifier's head.</summary>
     public static Func<string, bool> Brings(string folder)
     {
-        var configuration = ReadConfiguration(folder);
-        return name => LoraAdapters.IsTrained(name, configuration);
+        using var contents = OpenContents(folder);
+        var configuration = contents.Settings;
+        return name => LoraAdapters.IsStored(name, configuration);
+    }
+
+    /// <summary>The two ends of the base that are two weights with a folder's adapter and one without; null where they stay what they are.</summary>
+    public static EmbeddingNames? SeparatedBy(string folder)
+    {
+        using var contents = OpenContents(folder);
+        return contents.SeparatesHead;
     }
 
     /// <summary>Writes a module's adapter.</summary>
     public static void Save(nn.Module module, LoraConfiguration configuration, string folder)
     {
         Directory.CreateDirectory(folder);
-        var trained = ModuleWeights.Named(module).Where(named => LoraAdapters.IsTrained(named.Key, configuration));
-        SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), trained.Select(named => KeyValuePair.Create(Prefix + named.Key, named.Value)));
+        var adapted = LoraAdapters.Adaptable(module).Where(named => named.Part.Adapter is not null).Select(named => $"{named.Name}.weight").ToHashSet(StringComparer.Ordinal);
+        var stored = ModuleWeights.Named(module).Where(named => LoraAdapters.IsStored(named.Key, configuration));
+        SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), stored.Select(named => KeyValuePair.Create(LoraNames.InFile(named.Key, adapted.Contains(named.Key)), named.Value)));
         var json = (JsonObject)configuration.Json.DeepClone();
         json[BaseKey] = NameOfBase((string)json[BaseKey]!, configuration.BaseFolder, folder);
         AtomicFile.WriteText(Path.Combine(folder, ConfigurationFile), json.ToJsonString(JsonFormat.Indented));
@@ -135,11 +150,14 @@ internal static class AdapterFolder
         return HubCache.NameOf(cache, baseFolder) ?? Path.GetRelativePath(Path.GetFullPath(folder), baseFolder).Replace('\\', '/');
     }
 
-    private static string NameInModule(string name)
+    /// <summary>Embedding and head that both are the base's need not be in memory twice.</summary>
+    private static void ShareFrozen(nn.Module module, EmbeddingNames ends, LoraConfiguration configuration, IReadOnlyDictionary<string, string> stored)
     {
-        // Some versions of PEFT name the level at which it keeps a module that is trained whole.
-        var inside = name.StartsWith(Prefix, StringComparison.Ordinal) ? name[Prefix.Length..] : name;
-        return inside.Replace(".modules_to_save.", ".", StringComparison.Ordinal);
+        if (LoraAdapters.IsTrained(ends.EmbeddingWeight, configuration) || LoraAdapters.IsTrained(ends.HeadWeight, configuration)) return;
+        if (stored.GetValueOrDefault(ends.EmbeddingWeight) != stored.GetValueOrDefault(ends.HeadWeight)) return;
+        using var gradients = no_grad();
+        var parameters = module.named_parameters().ToDictionary(named => named.name, named => named.parameter, StringComparer.Ordinal);
+        ModuleWeights.Share(parameters[ends.EmbeddingWeight], parameters[ends.HeadWeight]);
     }
 
     /// <summary>Opens the file of an adapter's weights.</summary>
@@ -150,7 +168,48 @@ internal static class AdapterFolder
         return !File.Exists(path) && File.Exists(older) ? PyTorchFile.Open(older) : SafetensorsFile.Open(path);
     }
 
-    private static LoraConfiguration ReadConfiguration(string folder) => LoraConfiguration.Read(ReadJson(folder), BaseOf(folder));
+    private static EmbeddingNames? EndsOf(ModelConfiguration configuration, ModelConfiguration adapter)
+    {
+        var ends = ModelFamilies.Of(configuration).Embeddings(configuration);
+        // A classifier has no head that could be tied to its embedding.
+        return ends is not null && (configuration.IsClassifier || adapter.Text("task_type") == "SEQ_CLS") ? ends with { IsTied = false } : ends;
+    }
+
+    /// <summary>Whether an adapter gives a tied base a head of its own. What is wrong with the adapter is said where it is loaded.</summary>
+    private static bool SeparatesHead(string folder)
+    {
+        try
+        {
+            return SeparatedBy(folder) is not null;
+        }
+        catch (InputException)
+        {
+            return false;
+        }
+    }
+
+    private static bool HasWeights(string folder) => File.Exists(Path.Combine(folder, WeightsFile)) || File.Exists(Path.Combine(folder, PyTorchWeightsFile));
+
+    /// <summary>What an adapter's folder brings to its base.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="attached">The settings of a module that has the adapter already; null where the base is still to be found.</param>
+    private static AdapterContents OpenContents(string folder, LoraConfiguration? attached = null)
+    {
+        var read = ReadJson(folder);
+        var baseFolder = attached?.BaseFolder ?? BaseOf(folder);
+        var settings = LoraConfiguration.Read(read, baseFolder);
+        settings = settings with { Ends = attached is null ? EndsOf(ModelConfiguration.ReadFile(baseFolder), read) : attached.Ends };
+        var file = Open(folder);
+        try
+        {
+            return new AdapterContents(file, settings, read);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
 
     private static ModelConfiguration ReadJson(string folder)
     {

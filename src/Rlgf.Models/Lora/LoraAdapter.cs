@@ -6,19 +6,20 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Lora;
 
 /// <summary>What is added to one map: y + s · B A x, with A narrow to r and B wide again (Hu et al. 2022, section 4.1). The map registers the two instead of this, as PEFT names them.</summary>
-internal sealed class LoraAdapter : nn.Module
+internal sealed class LoraAdapter : nn.Module, IAdapter
 {
     private readonly Factor _down;
     private readonly Factor _up;
+    private readonly double _scaling;
 
-    public LoraAdapter(LoraConfiguration configuration, int inputs, int outputs, Device device) : base(nameof(LoraAdapter))
+    public LoraAdapter(LoraConfiguration configuration, LoraSize size, int inputs, int outputs, Device device) : base(nameof(LoraAdapter))
     {
         Configuration = configuration;
-        _down = new Factor(configuration.Rank, inputs, device);
-        _up = new Factor(outputs, configuration.Rank, device);
+        _scaling = size.Scaling;
+        _down = new Factor(size.Rank, inputs, device);
+        _up = new Factor(outputs, size.Rank, device);
     }
 
-    /// <summary>The settings, the same for all maps of a model.</summary>
     public LoraConfiguration Configuration { get; }
 
     /// <summary>A and B under PEFT's names.</summary>
@@ -32,12 +33,12 @@ internal sealed class LoraAdapter : nn.Module
         using var scope = NewDisposeScope();
         // The product is as wide as y, what is between only r: that is the cheaper place for the factor.
         var input = _down.training && Configuration.Dropout > 0 ? nn.functional.dropout(x, Configuration.Dropout) : x;
-        var narrow = nn.functional.linear(input, _down.Weight) * (float)Configuration.Scaling;
+        var narrow = nn.functional.linear(input, _down.Weight) * (float)_scaling;
         return y.add_(nn.functional.linear(narrow, _up.Weight));
     }
 
     /// <summary>s · B A: [out, in] float32.</summary>
-    public Tensor Product() => _up.Weight.matmul(_down.Weight).mul_(Configuration.Scaling);
+    public Tensor Product() => _up.Weight.matmul(_down.Weight).mul_(_scaling);
 
     /// <summary>A as linear maps begin elsewhere, B zero: before it learns, an adapter adds nothing.</summary>
     public void Initialise(Generator random)

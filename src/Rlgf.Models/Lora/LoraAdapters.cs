@@ -45,17 +45,17 @@ public static class LoraAdapters
     }
 
     /// <summary>The settings of a model's adapter; null where it has none.</summary>
-    internal static LoraConfiguration? ConfigurationOf(nn.Module module) => Projections(module).Select(named => named.Projection.Adapter).FirstOrDefault(adapter => adapter is not null)?.Configuration;
+    internal static LoraConfiguration? ConfigurationOf(nn.Module module) => Adaptable(module).Select(named => named.Part.Adapter).FirstOrDefault(adapter => adapter is not null)?.Configuration;
 
     /// <summary>
-    /// All maps that may have an adapter, by the names that their parameters have. The library registers the fields of modules in a list too, after what the modules registered themselves: so the first name counts.
+    /// All maps and tables that may have an adapter, by the names that their parameters have. The library registers the fields of modules in a list too, after what the modules registered themselves: so the first name counts.
     /// </summary>
-    internal static IEnumerable<(string Name, IProjection Projection)> Projections(nn.Module module)
+    internal static IEnumerable<(string Name, IAdaptable Part)> Adaptable(nn.Module module)
     {
-        return Below(module).DistinctBy(named => named.Projection);
+        return Below(module).DistinctBy(named => named.Part);
 
-        static IEnumerable<(string Name, IProjection Projection)> Below(nn.Module level) => level.named_children().SelectMany(child =>
-            child.module is IProjection projection ? [(child.name, projection)] : Below(child.module).Select(inner => ($"{child.name}.{inner.Name}", inner.Projection)));
+        static IEnumerable<(string Name, IAdaptable Part)> Below(nn.Module level) => level.named_children().SelectMany(child =>
+            child.module is IAdaptable part and not Embedding { CanBeAdapted: false } ? [(child.name, part)] : Below(child.module).Select(inner => ($"{child.name}.{inner.Name}", inner.Part)));
     }
 
     /// <summary>Puts adapters without values on the maps of the given names, and freezes all but them and the modules that are trained whole.</summary>
@@ -63,23 +63,24 @@ public static class LoraAdapters
     {
         Freeze(module);
         using var type = new Weights.TypeScope(module.parameters().First().dtype);
-        foreach (var (name, projection) in Projections(module).Where(named => names.Contains(named.Name)).ToArray())
-            projection.Adapt(new LoraAdapter(configuration, projection.Inputs, projection.Outputs, module.parameters().First().device));
+        var device = module.parameters().First().device;
+        foreach (var (name, part) in Adaptable(module).Where(named => names.Contains(named.Name)).ToArray()) part.Adapt(configuration, configuration.SizeOf(name), device);
         foreach (var (name, parameter) in module.named_parameters())
         {
             if (IsTrained(name, configuration)) parameter.requires_grad = true;
         }
     }
 
-    /// <summary>Whether a parameter belongs to the adapter rather than to the base.</summary>
-    internal static bool IsTrained(string name, LoraConfiguration configuration) =>
-        name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || name.EndsWith(".lora_B.weight", StringComparison.Ordinal)
-        || configuration.ModulesToSave.Any(head => IsBelow(name, head));
+    /// <summary>Whether a parameter is trained with the adapter rather than frozen with the base.</summary>
+    internal static bool IsTrained(string name, LoraConfiguration configuration) => LoraNames.IsFactor(name) || configuration.ModulesToSave.Any(head => IsBelow(name, head));
+
+    /// <summary>Whether a parameter's numbers are in the adapter's file: what is trained, and what else of the base was saved with it.</summary>
+    internal static bool IsStored(string name, LoraConfiguration configuration) => IsTrained(name, configuration) || configuration.Replaced.Contains(name);
 
     private static void Attach(nn.Module module, LoraSettings settings, string baseFolder, string task, string[] heads, ulong seed, Device device)
     {
         if (Has(module)) throw new InputException("The model has an adapter already: train that one, or merge it first (rlgf convert).");
-        var names = Projections(module).Select(named => named.Name).Where(name => name.Contains('.', StringComparison.Ordinal) && !Heads.Any(head => IsBelow($"{name}.", head))).ToArray();
+        var names = Adaptable(module).Where(named => named.Part is IProjection).Select(named => named.Name).Where(name => name.Contains('.', StringComparison.Ordinal) && !Heads.Any(head => IsBelow($"{name}.", head))).ToArray();
         var targets = settings.TargetModules is [LoraSettings.AllLinear] ? names.Select(LastPart).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray() : [.. settings.TargetModules];
         foreach (var target in targets)
         {
@@ -88,13 +89,14 @@ public static class LoraAdapters
         }
 
         var chosen = names.Where(name => targets.Any(target => Matches(name, target))).ToHashSet(StringComparer.Ordinal);
-        var transposed = Projections(module).Any(named => named.Projection is Conv1D && chosen.Contains(named.Name));
+        var transposed = Adaptable(module).Any(named => named.Part is Conv1D && chosen.Contains(named.Name));
         Attach(module, LoraConfiguration.Of(settings, targets, baseFolder, task, transposed, heads), chosen);
         using var random = new Generator(seed, device);
-        foreach (var (_, projection) in Projections(module)) projection.Adapter?.Initialise(random);
+        foreach (var (_, part) in Adaptable(module)) part.Adapter?.Initialise(random);
     }
 
-    private static bool IsBelow(string name, string module) => $".{name}".Contains($".{module}.", StringComparison.Ordinal);
+    /// <summary>Whether a parameter is one of a module, which may be named by the last parts of its name.</summary>
+    internal static bool IsBelow(string name, string module) => $".{name}".Contains($".{module}.", StringComparison.Ordinal);
 
     private static bool Matches(string name, string target) => name == target || name.EndsWith($".{target}", StringComparison.Ordinal);
 

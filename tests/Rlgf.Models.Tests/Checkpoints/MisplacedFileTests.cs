@@ -94,7 +94,6 @@ public sealed class MisplacedFileTests : IDisposable
     [Theory]
     [InlineData("gpt2_reward")]
     [InlineData("llama_reward")]
-    [InlineData("bert_classifier")]
     public void A_reward_model_in_place_of_a_language_model(string name)
     {
         var refusal = Assert.Throws<InputException>(() => LanguageModelFolder.Load(Fixture.PathOf(name))).Message;

@@ -59,6 +59,12 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
         return settings.TiedHead && nameInFile == $"{settings.Names.Head}.weight" ? $"{settings.Names.Trunk}.{settings.Names.TokenEmbedding}.weight" : null;
     }
 
+    public EmbeddingNames Embeddings(ModelConfiguration configuration)
+    {
+        var settings = Read(configuration);
+        return new EmbeddingNames($"{settings.Names.Trunk}.{settings.Names.TokenEmbedding}", settings.Names.Head, settings.TiedHead, CanDiffer: true);
+    }
+
     public void CompleteForOtherReaders(ModelConfiguration configuration, JsonObject json)
     {
         if (Rotary is not null) RotarySetting.Read(configuration, Rotary).WriteTo(json, Rotary);

@@ -26,7 +26,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     public DecoderModule(DecoderSettings settings, int? labels, Device device) : base(nameof(DecoderModule))
     {
         _settings = settings;
-        _tokens = new Embedding(settings.Vocabulary, settings.Width, device);
+        _tokens = new Embedding(settings.Vocabulary, settings.Width, device) { CanBeAdapted = true };
         if (settings.Rotary is not null) _rotary = new RotaryTables(settings.Rotary, device);
         else _positions = new Embedding(settings.FirstPosition + settings.Context, settings.Width, device);
         _blocks = [.. Enumerable.Range(0, settings.Layers).Select(layer => new DecoderBlock(settings, layer, device))];

@@ -52,6 +52,8 @@ internal sealed class BartFamily : IModelFamily
         _ => null,
     };
 
+    public EmbeddingNames Embeddings(ModelConfiguration configuration) => new("model.shared", "lm_head", configuration.Flag("tie_word_embeddings", formatDefault: true), CanDiffer: false);
+
     /// <summary>The trunk alone, as it is saved without a head, has no name itself.</summary>
     private static string InTrunk(string nameInFile) => nameInFile.Split('.')[0] is "shared" or "encoder" or "decoder" ? $"model.{nameInFile}" : nameInFile;
 

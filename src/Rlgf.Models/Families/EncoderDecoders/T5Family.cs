@@ -56,6 +56,8 @@ internal sealed class T5Family : IModelFamily
         };
     }
 
+    public EmbeddingNames Embeddings(ModelConfiguration configuration) => new($"{(configuration.IsClassifier ? T5Module.Trunk : "")}shared", "lm_head", T5Settings.HasTiedHead(configuration), CanDiffer: false);
+
     // transformers 4 ties and scales by the first key, 5 scales by the second.
     public void CompleteForOtherReaders(ModelConfiguration configuration, JsonObject json)
     {
