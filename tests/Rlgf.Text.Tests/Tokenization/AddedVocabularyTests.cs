@@ -169,19 +169,19 @@ public sealed class AddedVocabularyTests
     [Theory]
     // One text, two ids.
     [InlineData("""{"added_tokens_decoder": {"1200": {"content": "the"}}}""", null,
-        "tokenizer_config.json: added_tokens_decoder.1200 gives \"the\" id 1200, but in {0}tokenizer.json its id is {the}; the files don't belong together.")]
+        "tokenizer_config.json: added_tokens_decoder.1200 gives \"the\" id 1200, but in {0}tokenizer.json its id is {the}; one of the two is wrong.")]
     [InlineData("""{"added_tokens_decoder": {"1200": {"content": "<x>"}, "1201": {"content": "<x>"}}}""", null,
-        "tokenizer_config.json: added_tokens_decoder.1201 gives \"<x>\" id 1201, but in {0}tokenizer_config.json its id is 1200; the files don't belong together.")]
+        "tokenizer_config.json: added_tokens_decoder.1201 gives \"<x>\" id 1201, but in {0}tokenizer_config.json its id is 1200; one of the two is wrong.")]
     [InlineData("""{"added_tokens_decoder": {"1200": {"content": "<x>"}}}""", """{"<x>": 1201}""",
-        "added_tokens.json: <x> gives \"<x>\" id 1201, but in {0}tokenizer_config.json its id is 1200; the files don't belong together.")]
+        "added_tokens.json: <x> gives \"<x>\" id 1201, but in {0}tokenizer_config.json its id is 1200; one of the two is wrong.")]
     // One id, two texts.
     [InlineData("""{"added_tokens_decoder": {"5": {"content": "<x>"}}}""", null,
-        "tokenizer_config.json: added_tokens_decoder.5 gives \"<x>\" id 5, but in {0}tokenizer.json id 5 is \"{5}\"; the files don't belong together.")]
+        "tokenizer_config.json: added_tokens_decoder.5 gives \"<x>\" id 5, but in {0}tokenizer.json id 5 is \"{5}\"; one of the two is wrong.")]
     [InlineData("{}", """{"<x>": 5}""",
-        "added_tokens.json: <x> gives \"<x>\" id 5, but in {0}tokenizer.json id 5 is \"{5}\"; the files don't belong together.")]
+        "added_tokens.json: <x> gives \"<x>\" id 5, but in {0}tokenizer.json id 5 is \"{5}\"; one of the two is wrong.")]
     // An id that the library would not give.
     [InlineData("""{"added_tokens_decoder": {"1300": {"content": "<x>"}}}""", null,
-        "tokenizer_config.json: added_tokens_decoder.1300 gives \"<x>\" id 1300, but the next id after the {size} tokens of {0}tokenizer.json and those added to them is 1200; the files don't belong together.")]
+        "tokenizer_config.json: added_tokens_decoder.1300 gives \"<x>\" id 1300, but the next id after the {size} tokens of {0}tokenizer.json and those added to them is 1200; one of the two is wrong.")]
     // A list that the library would not read.
     [InlineData("""{"added_tokens_decoder": {"1200": {"content": "<x>"}}}""", """{"<y>": 1201}""",
         "added_tokens.json: <y> is a token that \"added_tokens_decoder\" of {0}tokenizer_config.json lacks; add it there, or remove {0}added_tokens.json.")]

@@ -52,6 +52,23 @@ public sealed class TokenizerPartTests
         }
     }
 
+    public static TheoryData<string> Decoders =>
+        [.. Parts["tokenizers"]!.AsArray().Where(tokenizer => tokenizer!["decodings"]!.AsArray().Count > 0).Select(tokenizer => (string)tokenizer!["name"]!)];
+
+    [Theory]
+    [MemberData(nameof(Decoders))]
+    public void Text_that_comes_token_by_token_is_that_of_all_tokens_at_once(string name)
+    {
+        var (tokenizer, _) = Load(name);
+        var random = new Random(5);
+        for (var i = 0; i < 200; i++)
+        {
+            int[] ids = [.. Enumerable.Range(0, random.Next(1, 12)).Select(_ => random.Next(tokenizer.VocabularySize))];
+            var stream = new StreamingDecoder(tokenizer, skipSpecialTokens: false);
+            Assert.Equal((string.Join(' ', ids), tokenizer.Decode(ids, skipSpecialTokens: false)), (string.Join(' ', ids), string.Concat(ids.Select(stream.Append)) + stream.Finish()));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void No_offset_is_between_the_halves_of_a_character(string name)

@@ -114,7 +114,7 @@ internal sealed class AddedVocabulary
     /// <summary>Makes sure that a file gives a text the id that it has, or will have.</summary>
     private void RequireId(string content, int claimed, Func<string, InputException> error)
     {
-        const string End = "the files don't belong together";
+        const string End = "one of the two is wrong";
         if (IdOf(content) is { } id)
         {
             if (id != claimed)

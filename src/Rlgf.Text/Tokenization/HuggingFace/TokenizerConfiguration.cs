@@ -90,13 +90,11 @@ internal sealed class TokenizerConfiguration
     {
         foreach (var file in (JsonPart?[])(ListsAddedTokens ? [_configuration] : [_configuration, _specialTokens]))
         {
-            foreach (var key in (string[])["extra_special_tokens", "additional_special_tokens"])
-            {
-                if (file?.Optional(key) is not { } list)
-                    continue;
-                foreach (var token in list.IsObject ? list.Members().Select(member => member.Value) : list.Items())
-                    yield return Special(token, isSpecial: token.IsString || !token.Mentions("special") || token.Flag("special"));
-            }
+            // The second is the older name, which isn't read where the newer one is.
+            if ((file?.Optional("extra_special_tokens") ?? file?.Optional("additional_special_tokens")) is not { } list)
+                continue;
+            foreach (var token in list.IsObject ? list.Members().Select(member => member.Value) : list.Items())
+                yield return Special(token, isSpecial: token.IsString || !token.Mentions("special") || token.Flag("special"));
         }
     }
 
