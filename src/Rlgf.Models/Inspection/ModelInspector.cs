@@ -132,11 +132,12 @@ public static class ModelInspector
                 Size("block_count"), null, width, heads, Size("attention.head_count_kv") ?? heads, Size("attention.key_length") ?? (heads is > 0 ? width / heads : null), model?.Vocabulary, Size("context_length")),
             Parameters = file.Entries.Where(pair => pair.Key != "rope_freqs.weight").Sum(pair => pair.Value.Elements),
             StoredTypes = file.Tensors.Values.GroupBy(tensor => tensor.Type.ToString(), StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Sum(tensor => Shapes.Elements(tensor.Shape)!.Value), StringComparer.Ordinal),
-            Files = [new FileSize(Path.GetFileName(path), new FileInfo(path).Length)],
+            Files = [.. file.Paths.Select(part => new FileSize(Path.GetFileName(part), LengthOf(part)))],
             Tokenizer = tokenizer is null ? null : new TokenizerDescription(tokenizer.Description, tokenizer.Count, Special(tokenizer.BosId, tokenizer.TokenOf), Special(tokenizer.EosId, tokenizer.TokenOf), Special(tokenizer.PadId, tokenizer.TokenOf)),
             EndTokens = tokenizer is null ? null : new EndTokens([.. tokenizer.EndIds.Select(id => new SpecialToken(id, tokenizer.TokenOf(id)))], tokenizer.EndIds.Count == 0 ? null : "tokenizer.ggml"),
             ChatTemplate = tokenizer?.ChatTemplate is not null,
-            ChatTemplateProblem = tokenizer?.ChatTemplate is { } template ? ProblemOf(() => ChatTemplate.Parse("tokenizer.chat_template", template)) : null,
+            ChatTemplateProblem = tokenizer?.DefaultTemplate is { } template ? ProblemOf(() => ChatTemplate.Parse("tokenizer.chat_template", template)) : null,
+            Notes = tokenizer is null ? [] : GgufConversion.NotesOf(metadata, tokenizer),
             NotSupported = faults,
         };
 

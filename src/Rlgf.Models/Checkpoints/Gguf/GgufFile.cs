@@ -23,6 +23,10 @@ public sealed class GgufFile : ITensorFile
     private const int MostDimensions = 4;
 
     private readonly MappedFile _file;
+    private readonly List<GgufFile> _parts = [];
+    private readonly Dictionary<string, GgufFile> _inParts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, GgufTensor> _tensors;
+    private readonly Dictionary<string, StoredTensor> _entries;
 
     private GgufFile(MappedFile file)
     {
@@ -32,16 +36,19 @@ public sealed class GgufFile : ITensorFile
         Version = ReadVersion(reader);
         var tensors = reader.Count(leastBytes: 24, "the number of tensors", MostTensors);
         Metadata = GgufMetadata.Read(file.Path, reader, GgufMetadata.ReadCount(reader));
-        Tensors = ReadTensors(reader, tensors);
+        _tensors = ReadTensors(reader, tensors);
         CheckRanges();
-        Entries = Tensors.ToDictionary(pair => pair.Key, pair => new StoredTensor(ReadAs(pair.Value.Type), pair.Value.Shape), StringComparer.Ordinal);
+        _entries = Tensors.ToDictionary(pair => pair.Key, pair => new StoredTensor(ReadAs(pair.Value.Type), pair.Value.Shape), StringComparer.Ordinal);
     }
 
     /// <summary>The file.</summary>
     public string Path => _file.Path;
 
     /// <summary>The tensors by name; those that are quantised, with the type they are read as.</summary>
-    public IReadOnlyDictionary<string, StoredTensor> Entries { get; }
+    public IReadOnlyDictionary<string, StoredTensor> Entries => _entries;
+
+    /// <summary>The file and, where the model is split, those with its other parts.</summary>
+    public IReadOnlyList<string> Paths => [Path, .. _parts.Select(part => part.Path)];
 
     /// <summary>Version of the format.</summary>
     internal uint Version { get; }
@@ -50,11 +57,38 @@ public sealed class GgufFile : ITensorFile
     internal GgufMetadata Metadata { get; }
 
     /// <summary>The tensors as they are stored.</summary>
-    internal IReadOnlyDictionary<string, GgufTensor> Tensors { get; }
+    internal IReadOnlyDictionary<string, GgufTensor> Tensors => _tensors;
 
-    /// <summary>Opens a file and checks its head.</summary>
-    /// <exception cref="InputException">It's absent, cut short, malformed, or stores a tensor in a way that isn't read.</exception>
+    /// <summary>Opens a file, with all parts of a model that is split, and checks their heads.</summary>
+    /// <param name="path">The file, or any of a model's parts.</param>
+    /// <exception cref="InputException">It's absent, cut short, malformed, stores a tensor in a way that isn't read, or is a part without the others.</exception>
     public static GgufFile Open(string path)
+    {
+        var file = OpenOne(path);
+        try
+        {
+            return GgufParts.Join(file, OpenOne);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes the tensors of another part, and owns it from then on.</summary>
+    internal void Add(GgufFile part)
+    {
+        _parts.Add(part);
+        foreach (var (name, tensor) in part.Tensors)
+        {
+            if (!_tensors.TryAdd(name, tensor)) throw part.Fault($"'{name}' is in another part too");
+            _entries.Add(name, part.Entries[name]);
+            _inParts.Add(name, part);
+        }
+    }
+
+    private static GgufFile OpenOne(string path)
     {
         var file = MappedFile.Open(path, 24, "a GGUF file");
         try
@@ -71,6 +105,12 @@ public sealed class GgufFile : ITensorFile
     /// <inheritdoc/>
     public void CopyTo(string name, Tensor destination)
     {
+        if (_inParts.TryGetValue(name, out var part))
+        {
+            part.CopyTo(name, destination);
+            return;
+        }
+
         this.RequireShape(name, destination);
         var tensor = Tensors[name];
         if (tensor.Type is GgufType.F32 or GgufType.F16 or GgufType.BF16)
@@ -92,7 +132,11 @@ public sealed class GgufFile : ITensorFile
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _file.Dispose();
+        foreach (var part in _parts) part.Dispose();
+    }
 
     private static ScalarType ReadAs(GgufType type) => type switch
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Rlgf.Text;
 
 namespace Rlgf.Models.Checkpoints.Gguf;
@@ -33,6 +34,29 @@ internal sealed class GgufMetadata
     public static int ReadCount(GgufReader reader) => reader.Count(leastBytes: 13, "the number of keys", MostKeys);
 
     public bool Has(string key) => _values.ContainsKey(key);
+
+    /// <summary>All keys.</summary>
+    public IEnumerable<string> Keys => _values.Keys;
+
+    /// <summary>Whether a value, or each of a list's, is one of some numbers; yes counts as 1 and no as 0.</summary>
+    public bool IsAmong(string key, double[] numbers) => _values[key] switch
+    {
+        long whole => numbers.Contains(whole),
+        double number => numbers.Contains(number),
+        bool flag => numbers.Contains(flag ? 1 : 0),
+        long[] wholes => Array.TrueForAll(wholes, whole => numbers.Contains(whole)),
+        double[] list => Array.TrueForAll(list, number => numbers.Contains(number)),
+        _ => false,
+    };
+
+    /// <summary>A value for a message.</summary>
+    public string Shown(string key) => _values[key] switch
+    {
+        string text => $"'{text}'",
+        bool flag => flag ? "true" : "false",
+        Array list => $"a list of {list.Length}",
+        var number => string.Create(CultureInfo.InvariantCulture, $"{number}"),
+    };
 
     /// <summary>A text, or null where the key is absent.</summary>
     public string? Text(string key) => Get<string>(key, "a text");

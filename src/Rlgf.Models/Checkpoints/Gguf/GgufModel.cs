@@ -14,7 +14,7 @@ internal sealed partial class GgufModel
     private readonly GgufMetadata _metadata;
     private readonly string _architecture;
     private readonly int _width, _inner, _layers, _heads, _keyValueHeads, _headSize, _vocabulary;
-    private readonly bool _isTied;
+    private readonly bool _isTied, _attentionBias, _networkBias;
 
     /// <summary>Reads the sizes, and makes sure that all tensors are there, in the shapes that follow from them.</summary>
     /// <exception cref="InputException">The architecture isn't one of the known, or something is missing, unexpected or contradictory; missing and unexpected tensors are listed in full.</exception>
@@ -25,6 +25,7 @@ internal sealed partial class GgufModel
         _architecture = _metadata.Text("general.architecture") ?? throw _metadata.Fault("general.architecture", "is missing: it says which family the model belongs to");
         if (_architecture is not ("llama" or "qwen2")) throw _metadata.Fault("general.architecture", $"is '{_architecture}', which isn't converted; llama and qwen2 are");
         if (_metadata.Whole(Key("expert_count")) is > 0 and var experts) throw _metadata.Fault(Key("expert_count"), $"is {experts}: mixtures of experts aren't converted");
+        GgufKeys.CheckModel(_metadata, _architecture);
         _width = _metadata.Size(Key("embedding_length"));
         _inner = _metadata.Size(Key("feed_forward_length"));
         _layers = _metadata.Size(Key("block_count"));
@@ -36,6 +37,8 @@ internal sealed partial class GgufModel
         _headSize = headSize ?? _width / _heads;
         if (_headSize == 0 || _headSize % 2 != 0) throw _metadata.Fault(Key("attention.key_length"), $"is {_headSize}: it must be even");
         if (_metadata.Whole(Key("attention.value_length")) is { } values && values != _headSize) throw _metadata.Fault(Key("attention.value_length"), $"is {values} and keys have {_headSize}, which isn't converted");
+        if (_metadata.Number(Key("attention.scale")) is { } scale && scale != 0 && Math.Abs(scale * Math.Sqrt(_headSize) - 1) > 1e-4)
+            throw _metadata.Fault(Key("attention.scale"), $"is {_metadata.Shown(Key("attention.scale"))}, which isn't converted: products of {_headSize} numbers are divided by the root of that");
         if (_metadata.Whole(Key("rope.dimension_count")) is { } rotated && rotated != _headSize) throw _metadata.Fault(Key("rope.dimension_count"), $"is {rotated} of {_headSize}, which isn't converted: all numbers of a head must be rotated");
         if (_metadata.Whole(Key("attention.sliding_window")) is > 0 and var window && window < ContextLength)
             throw _metadata.Fault(Key("attention.sliding_window"), $"is {window}, which isn't converted");
@@ -43,6 +46,9 @@ internal sealed partial class GgufModel
         _vocabulary = file.Tensors.TryGetValue("token_embd.weight", out var embedding) && embedding.Shape.Length == 2
             ? (int)Math.Min(embedding.Shape[0], int.MaxValue)
             : throw new InputException($"{file.Path}: there is no tensor token_embd.weight with two dimensions; copy or download it again.");
+        if (_metadata.Whole(Key("vocab_size")) is { } vocabulary && vocabulary != _vocabulary) throw _metadata.Fault(Key("vocab_size"), $"is {vocabulary}, and token_embd.weight has {_vocabulary} rows");
+        _attentionBias = HasBias("attn_q", "attn_k", "attn_v", "attn_output");
+        _networkBias = HasBias("ffn_gate", "ffn_up", "ffn_down");
         CheckTensors();
     }
 
@@ -82,12 +88,13 @@ internal sealed partial class GgufModel
         };
         if (_architecture == "llama")
         {
-            configuration["attention_bias"] = HasBias("attn_q");
-            configuration["mlp_bias"] = HasBias("ffn_gate");
+            configuration["attention_bias"] = _attentionBias;
+            configuration["mlp_bias"] = _networkBias;
         }
         else
         {
-            configuration.Remove("head_dim");
+            // The family's own configuration has no such key; it is read all the same.
+            if (_headSize * _heads == _width) configuration.Remove("head_dim");
             configuration["use_sliding_window"] = false;
         }
 
@@ -110,6 +117,10 @@ internal sealed partial class GgufModel
                 return WithHalvesTogether(name, numbers);
             });
         }
+
+        // Hugging Face's Llama has biases on all of a layer's maps or on none; one of zeros changes nothing.
+        foreach (var (name, shape) in ExpectedShapes().Where(pair => IsBias(pair.Key) && !_file.Tensors.ContainsKey(pair.Key)))
+            yield return new TensorToStore(NameOf(name)!, type, shape, () => zeros(shape, dtype: ScalarType.Float32));
     }
 
     /// <summary>
@@ -162,7 +173,7 @@ internal sealed partial class GgufModel
             else if (!shape.SequenceEqual(tensor.Shape)) faults.Add($"'{name}' has the shape {Shapes.Format(tensor.Shape)} where {Shapes.Format(shape)} follows from the sizes");
         }
 
-        faults.AddRange(expected.Keys.Where(name => name is not ("output.weight" or "rope_freqs.weight")).Select(name => $"'{name}' is missing"));
+        faults.AddRange(expected.Keys.Where(name => name is not ("output.weight" or "rope_freqs.weight") && !(_architecture == "llama" && IsBias(name))).Select(name => $"'{name}' is missing"));
         if (faults.Count > 0) throw new InputException($"{_file.Path}: the tensors don't fit the keys: {string.Join("; ", faults.Order(StringComparer.Ordinal))}.");
     }
 
@@ -186,37 +197,37 @@ internal sealed partial class GgufModel
             foreach (var (name, outputs, inputs) in products)
             {
                 yield return new(InLayer(layer, $"{name}.weight"), [outputs, inputs]);
-                if (_architecture == "qwen2" ? name is "attn_q" or "attn_k" or "attn_v" : HasBias(name)) yield return new(InLayer(layer, $"{name}.bias"), [outputs]);
+                if (_architecture == "qwen2" ? name is "attn_q" or "attn_k" or "attn_v" : name.StartsWith("attn", StringComparison.Ordinal) ? _attentionBias : _networkBias) yield return new(InLayer(layer, $"{name}.bias"), [outputs]);
             }
         }
     }
 
     /// <summary>
-    /// The scaling of the rotation. Llama 3's is not in the keys: its factors are stored instead, one for each pair. The setting that they follow from is recognised by computing them.
+    /// The scaling of the rotation: a type and a factor, under a key of now or of before, and linear where no type is said. Llama 3's is not in the keys: its factors are stored instead, one for each pair. The setting that they follow
+    /// from is recognised by computing them.
     /// </summary>
     private JsonObject? RopeScaling()
     {
-        var kind = _metadata.Text(Key("rope.scaling.type"));
-        if (_file.Tensors.ContainsKey("rope_freqs.weight")) return Llama3Scaling();
-        var factor = _metadata.Number(Key("rope.scaling.factor")) ?? 1;
-        return kind switch
-        {
-            null or "none" => null,
-            "linear" => factor == 1 ? null : new JsonObject { ["rope_type"] = "linear", ["type"] = "linear", ["factor"] = factor },
-            _ => throw _metadata.Fault(Key("rope.scaling.type"), $"is '{kind}', which isn't converted; none, linear and Llama 3's factors are"),
-        };
+        var kind = _metadata.Text(Key("rope.scaling.type")) ?? "linear";
+        if (kind is not ("none" or "linear")) throw _metadata.Fault(Key("rope.scaling.type"), $"is '{kind}', which isn't converted; none, linear and Llama 3's factors are");
+        var key = Key(_metadata.Has(Key("rope.scaling.factor")) ? "rope.scaling.factor" : "rope.scale_linear");
+        var factor = kind == "none" ? 1 : _metadata.Number(key) ?? 1;
+        if (factor < 0 || !double.IsFinite(factor)) throw _metadata.Fault(key, string.Create(CultureInfo.InvariantCulture, $"is {factor}: it can't be"));
+        var isScaled = factor is not (0 or 1);
+        if (!_file.Tensors.ContainsKey("rope_freqs.weight")) return isScaled ? new JsonObject { ["rope_type"] = "linear", ["type"] = "linear", ["factor"] = factor } : null;
+        return isScaled ? throw _metadata.Fault(key, string.Create(CultureInfo.InvariantCulture, $"is {factor} beside the factors in rope_freqs.weight, and both at once aren't converted")) : Llama3Scaling();
     }
 
     private JsonObject Llama3Scaling()
     {
-        // What all published models use; the context that they were trained with first may stand in a key.
+        // What all published models use.
         const double lowFrequency = 1, highFrequency = 4;
-        var originalContext = _metadata.Whole(Key("rope.scaling.original_context_length")) ?? 8192;
         using var tensor = empty(_headSize / 2, dtype: ScalarType.Float32);
         _file.CopyTo("rope_freqs.weight", tensor);
         var factors = tensor.data<float>().ToArray();
         var theta = _metadata.Number(Key("rope.freq_base")) ?? 10_000;
         var factor = (double)factors.Max();
+        var originalContext = _metadata.Whole(Key("rope.scaling.original_context_length")) ?? FirstContext(factors, theta, factor, lowFrequency, highFrequency) ?? 8192;
         for (var pair = 0; pair < factors.Length; pair++)
         {
             // Wavelengths below context / high stay, those above context / low are stretched by the factor, between them the two are blended (Llama 3.1's model card, rope_scaling "llama3").
@@ -236,7 +247,19 @@ internal sealed partial class GgufModel
         };
     }
 
-    private bool HasBias(string name) => _file.Tensors.ContainsKey(InLayer(0, $"{name}.bias"));
+    /// <summary>The context that a model was trained with first, from a factor between the two ends, where how far it is blended tells the context by the wavelength; null where there is none.</summary>
+    private int? FirstContext(float[] factors, double theta, double factor, double lowFrequency, double highFrequency)
+    {
+        var pair = Array.FindIndex(factors, value => value > 1.001 && value < factor * 0.999);
+        if (pair < 0) return null;
+        var blend = (1 / (double)factors[pair] - 1 / factor) / (1 - 1 / factor);
+        var context = (blend * (highFrequency - lowFrequency) + lowFrequency) * 2 * Math.PI * Math.Pow(theta, 2.0 * pair / _headSize);
+        return context is >= 1 and < int.MaxValue ? (int)Math.Round(context) : null;
+    }
+
+    private bool HasBias(params string[] names) => _file.Tensors.Keys.Any(name => IsBias(name) && LayerTensor().Match(name) is { Success: true } match && names.Contains(match.Groups[2].Value));
+
+    private static bool IsBias(string name) => name.EndsWith(".bias", StringComparison.Ordinal);
 
     private string Key(string name) => $"{_architecture}.{name}";
 

@@ -6,24 +6,19 @@ namespace Rlgf.Models.Checkpoints.Gguf;
 
 /// <summary>
 /// The tokenizer of a GGUF file as Hugging Face's files: <c>tokenizer.json</c> and <c>tokenizer_config.json</c>. The file holds the tokens and either their merges (byte-level BPE, called "gpt2" there) or their
-/// scores (SentencePiece's BPE, called "llama"); how text is cut into words is a name only, of which the known ones are spelt out here.
+/// scores (SentencePiece's BPE, called "llama"); how text is cut into words is a name only (<see cref="GgufWords"/>).
 /// </summary>
 internal sealed class GgufTokenizer
 {
     private const string Prefix = "tokenizer.ggml.";
-
-    /// <summary>The words of Llama 3 and of Qwen 2 differ in how many digits stand together.</summary>
-    private const string Llama3Words = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-    private const string Qwen2Words = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-
-    private static readonly string[] KnownWords = ["smollm", "llama-bpe", "qwen2", "gpt-2", "default"];
+    private const string TemplateKey = "tokenizer.chat_template";
 
     private readonly GgufMetadata _metadata;
     private readonly string[] _tokens;
     private readonly TokenKind[] _kinds;
     private readonly Dictionary<string, int> _ids = new(StringComparer.Ordinal);
     private readonly bool _isSentencePiece;
-    private readonly string _words;
+    private readonly GgufWords _words;
 
     /// <summary>Reads what the file has of a tokenizer.</summary>
     /// <exception cref="InputException">It has none, one of another kind, or one that contradicts itself.</exception>
@@ -37,16 +32,18 @@ internal sealed class GgufTokenizer
             "llama" => true,
             _ => throw metadata.Fault($"{Prefix}model", $"is '{kind}', a tokenizer that isn't converted; gpt2 (byte-level BPE) and llama (SentencePiece's BPE) are"),
         };
-        _words = metadata.Text($"{Prefix}pre") ?? "default";
-        if (!_isSentencePiece && !KnownWords.Contains(_words))
-            throw metadata.Fault($"{Prefix}pre", $"is '{_words}', a way to cut text into words that isn't known; known are {string.Join(", ", KnownWords)}");
+        GgufKeys.CheckTokenizer(metadata);
+        _words = _isSentencePiece ? GgufWords.Default : Words(metadata);
+        if (!_isSentencePiece && metadata.Flag($"{Prefix}add_space_prefix") == true) throw metadata.Fault($"{Prefix}add_space_prefix", "is true, which isn't converted for byte-level BPE");
         _tokens = metadata.Texts($"{Prefix}tokens") ?? throw metadata.Fault($"{Prefix}tokens", "is missing");
         var kinds = metadata.Wholes($"{Prefix}token_type");
         if (kinds is not null && kinds.Length != _tokens.Length) throw metadata.Fault($"{Prefix}token_type", $"has {kinds.Length} entries for {_tokens.Length} tokens");
         _kinds = new TokenKind[_tokens.Length];
         for (var id = 0; id < _tokens.Length; id++)
         {
-            _kinds[id] = kinds is null ? TokenKind.Normal : (TokenKind)kinds[id];
+            _kinds[id] = kinds is null ? TokenKind.Normal
+                : kinds[id] is >= (int)TokenKind.Normal and <= (int)TokenKind.Byte ? (TokenKind)kinds[id]
+                : throw metadata.Fault($"{Prefix}token_type", $"has {kinds[id]} for the token {id}, a kind that isn't known");
             if (!_ids.TryAdd(_tokens[id], id)) throw metadata.Fault($"{Prefix}tokens", $"has '{_tokens[id]}' twice, as {_ids[_tokens[id]]} and {id}");
         }
     }
@@ -66,29 +63,54 @@ internal sealed class GgufTokenizer
     public int Count => _tokens.Length;
 
     /// <summary>What kind it is, in words.</summary>
-    public string Description => _isSentencePiece ? "SentencePiece BPE with byte fallback" : $"byte-level BPE, words as {_words}";
+    public string Description => _isSentencePiece ? "SentencePiece BPE with byte fallback" : $"byte-level BPE, words as {_words.Name}";
 
     /// <summary>The token that begins a text; null where there is none.</summary>
-    public int? BosId => Id("bos_token_id");
+    public int? BosId => Id("bos_token_id") ?? Customary(1, TokenKind.Control);
 
     /// <summary>The token that ends a text.</summary>
-    public int? EosId => Id("eos_token_id");
+    public int? EosId => Id("eos_token_id") ?? Customary(2, TokenKind.Control);
 
     /// <summary>The token that ends a turn, where the file tells it apart from <see cref="EosId"/>.</summary>
     public int? EndOfTurnId => Id("eot_token_id");
 
-    /// <summary>The tokens that end what a model writes: a text or a turn.</summary>
-    public IReadOnlyList<int> EndIds => [.. new[] { EosId, EndOfTurnId }.OfType<int>().Distinct()];
+    /// <summary>The tokens that end what a model writes: a text, a turn, or a message that asks a tool.</summary>
+    public IReadOnlyList<int> EndIds => [.. new[] { EosId, EndOfTurnId, Id("eom_token_id") }.OfType<int>().Distinct()];
+
+    /// <summary>Tokens that a model must not write.</summary>
+    public IReadOnlyList<int> SuppressedIds =>
+        [.. (_metadata.Wholes($"{Prefix}suppress_tokens") ?? []).Select(id => id >= 0 && id < _tokens.Length ? (int)id : throw _metadata.Fault($"{Prefix}suppress_tokens", $"has {id}, and there are {_tokens.Length} tokens"))];
+
+    /// <summary>What was decided where the file leaves it open; none where it doesn't.</summary>
+    public IReadOnlyList<string> Notes => _isSentencePiece || _words != GgufWords.Default ? [] :
+    [
+        $"{Prefix}pre {(_metadata.Has($"{Prefix}pre") ? "is 'default'" : "is missing")}: the file doesn't say how text is cut into words before its tokens are looked up; here it is done as llama.cpp does then, which may differ from what the model was taught; "
+        + "make the file anew with a converter that knows the model's tokenizer, or take the tokenizer from the model's own folder",
+    ];
 
     /// <summary>The token that fills up batches.</summary>
     public int? PadId => Id("padding_token_id");
 
-    /// <summary>The chat template, or null.</summary>
-    public string? ChatTemplate => _metadata.Text("tokenizer.chat_template");
+    /// <summary>The chat template that has no name; null where there is none.</summary>
+    public string? DefaultTemplate => _metadata.Text(TemplateKey);
 
-    private int? UnknownId => Id("unknown_token_id");
+    /// <summary>The chat template as <c>tokenizer_config.json</c> has it: a text, or where there are several a list of them with their names; null where there is none.</summary>
+    public JsonNode? ChatTemplate
+    {
+        get
+        {
+            var first = DefaultTemplate;
+            var others = _metadata.Keys.Where(key => key.StartsWith($"{TemplateKey}.", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(key => Named(key[(TemplateKey.Length + 1)..], _metadata.Text(key)!)).ToArray();
+            if (others.Length == 0) return first;
+            return new JsonArray([.. first is null ? [] : new[] { Named("default", first) }, .. others]);
 
-    private bool AddsBos => _metadata.Flag($"{Prefix}add_bos_token") ?? (_isSentencePiece || _words == "llama-bpe");
+            static JsonObject Named(string name, string template) => new() { ["name"] = name, ["template"] = template };
+        }
+    }
+
+    private int? UnknownId => Id("unknown_token_id") ?? Customary(0, TokenKind.Unknown);
+
+    private bool AddsBos => _metadata.Flag($"{Prefix}add_bos_token") ?? (_isSentencePiece || _words.AddsBos);
 
     private bool AddsEos => _metadata.Flag($"{Prefix}add_eos_token") ?? false;
 
@@ -156,18 +178,12 @@ internal sealed class GgufTokenizer
 
     private JsonObject? Normalizer()
     {
-        if (!_isSentencePiece) return _words == "qwen2" ? new JsonObject { ["type"] = "NFC" } : null;
+        if (!_isSentencePiece) return _words.Composes ? new JsonObject { ["type"] = "NFC" } : null;
         var spaces = Replace(" ", "▁");
         return AddsSpace ? new JsonObject { ["type"] = "Sequence", ["normalizers"] = new JsonArray(new JsonObject { ["type"] = "Prepend", ["prepend"] = "▁" }, spaces) } : spaces;
     }
 
-    private JsonObject? PreTokenizer() => _isSentencePiece ? null : _words switch
-    {
-        "smollm" => Sequence("pretokenizers", new JsonObject { ["type"] = "Digits", ["individual_digits"] = true }, ByteLevel(usesRegex: true, trimsOffsets: true)),
-        "llama-bpe" => Sequence("pretokenizers", Split(Llama3Words), ByteLevel(usesRegex: false, trimsOffsets: true)),
-        "qwen2" => Sequence("pretokenizers", Split(Qwen2Words), ByteLevel(usesRegex: false, trimsOffsets: true)),
-        _ => ByteLevel(usesRegex: true, trimsOffsets: true),
-    };
+    private JsonObject? PreTokenizer() => _isSentencePiece ? null : _words.ToJson();
 
     private JsonObject? PostProcessor()
     {
@@ -222,7 +238,7 @@ internal sealed class GgufTokenizer
             ["end_of_word_suffix"] = null,
             ["fuse_unk"] = _isSentencePiece,
             ["byte_fallback"] = _isSentencePiece && HasAllBytes,
-            ["ignore_merges"] = !_isSentencePiece && _words == "llama-bpe",
+            ["ignore_merges"] = !_isSentencePiece && _words.IgnoresMerges,
             ["vocab"] = vocabulary,
             ["merges"] = new JsonArray([.. (_isSentencePiece ? MergesFromScores() : Merges()).Select(merge => (JsonNode)merge)]),
         };
@@ -275,13 +291,21 @@ internal sealed class GgufTokenizer
         return id < _tokens.Length ? id : throw _metadata.Fault(Prefix + key, $"is {id}, and there are {_tokens.Length} tokens");
     }
 
+    /// <summary>A SentencePiece vocabulary has its unknown, begin and end tokens first; files that don't name them mean these.</summary>
+    private int? Customary(int id, TokenKind kind) => _isSentencePiece && id < _tokens.Length && _kinds[id] == kind ? id : null;
+
+    private static GgufWords Words(GgufMetadata metadata)
+    {
+        const string Key = $"{Prefix}pre";
+        if (metadata.Text(Key) is not { } name || name == GgufWords.Default.Name) return GgufWords.Default;
+        return GgufWords.Find(name) ?? throw metadata.Fault(Key, $"is '{name}', a way to cut text into words that isn't known here; take the model's folder in the Hugging Face format instead");
+    }
+
     private string? Spelling(int? id) => id is { } token ? _tokens[token] : null;
 
     private InputException Missing(string key, string reason) => _metadata.Fault(Prefix + key, $"is missing, where {reason} puts it around every text");
 
     private static JsonObject Sequence(string key, params JsonNode[] steps) => new() { ["type"] = "Sequence", [key] = new JsonArray(steps) };
-
-    private static JsonObject Split(string pattern) => new() { ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = pattern }, ["behavior"] = "Isolated", ["invert"] = false };
 
     private static JsonObject Replace(string text, string content) => new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = text }, ["content"] = content };
 
