@@ -44,7 +44,7 @@ public sealed class MalformedTokenizerTests
     [InlineData("version", "\"2.0\"", "version is \"2.0\", which isn't known; \"1.0\" is")]
     [InlineData("pre_tokenizer", "{\"type\": \"Metaspace\"}", "pre_tokenizer lacks \"replacement\"")]
     [InlineData("pre_tokenizer", "{\"type\": \"Metaspace\", \"replacement\": \"__\"}", "pre_tokenizer.replacement must be one character")]
-    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x++\"}, \"behavior\": \"Isolated\"}", "pre_tokenizer.pattern.Regex is a regular expression that isn't supported (NestedQuantifiersNotParenthesized at character 3)")]
+    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x(y\"}, \"behavior\": \"Isolated\"}", "pre_tokenizer.pattern.Regex is a regular expression with a parenthesis that nothing closes (character 2)")]
     [InlineData("model.type", "\"Magic\"", "model is of type \"Magic\", which isn't supported; BPE, Unigram, WordPiece and WordLevel are")]
     [InlineData("model.type", "\"Unigram\"", "model.vocab must be an array")]
     [InlineData("model.type", "\"WordPiece\"", "model lacks \"unk_token\"")]

@@ -1,5 +1,5 @@
-using System.Text.RegularExpressions;
 using Rlgf.Text.Tokenization.Normalization;
+using Rlgf.Text.Tokenization.Patterns;
 
 namespace Rlgf.Text.Tokenization.HuggingFace;
 
@@ -19,9 +19,9 @@ internal static class PatternReader
         {
             return TextPattern.Expression(expression.AsString());
         }
-        catch (RegexParseException error)
+        catch (PatternException error)
         {
-            throw expression.Error($"is a regular expression that isn't supported ({error.Error} at character {error.Offset})");
+            throw expression.Error($"is a regular expression with {error.Message}");
         }
     }
 }

@@ -106,15 +106,25 @@ internal sealed class ReplaceNormalizer(TextPattern pattern, string content) : I
         foreach (var (start, end) in matches)
         {
             Copy(done, start);
-            // What is put in stands for the last character of what it replaces.
-            var last = end - 1 > start && char.IsSurrogatePair(text.Text.Text, text.Start + end - 2) ? end - 2 : end - 1;
             rewritten.Append(content);
             for (var i = 0; i < content.Length; i++)
-                sources.Add(text.SourceOf(last, end));
+                sources.Add(SourceBefore(end));
             done = end;
         }
         Copy(done, span.Length);
         return new Word(new NormalizedText(rewritten.ToString(), [.. sources]), 0, rewritten.Length, text.Continues);
+
+        // What is put in stands for the last character of what it replaces, or, where that is nothing, for the one before; at the start for no part of the text.
+        (int, int) SourceBefore(int end)
+        {
+            if (end == 0)
+            {
+                var start = text.SourceOf(0, 1).Start;
+                return (start, start);
+            }
+            var last = end > 1 && char.IsSurrogatePair(text.Text.Text, text.Start + end - 2) ? end - 2 : end - 1;
+            return text.SourceOf(last, end);
+        }
 
         void Copy(int from, int to)
         {

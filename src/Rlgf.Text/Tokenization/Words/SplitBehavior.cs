@@ -24,7 +24,7 @@ internal static class Delimiters
 {
     /// <summary>Appends the words of a stretch.</summary>
     /// <param name="text">The stretch.</param>
-    /// <param name="delimiters">The delimiters in order, none empty.</param>
+    /// <param name="delimiters">The delimiters in order; an empty one cuts where it is, but is no word.</param>
     /// <param name="behavior">What becomes of them.</param>
     /// <param name="invert">Whether what lies between the delimiters is what <paramref name="behavior"/> is about.</param>
     /// <param name="into">Takes the words.</param>
@@ -58,7 +58,10 @@ internal static class Delimiters
                 break;
         }
         foreach (var (start, end, _) in pieces)
-            into.Add(text.Part(start, end));
+        {
+            if (end > start)
+                into.Add(text.Part(start, end));
+        }
     }
 
     /// <summary>Puts neighbours together; what came in last decides about the next.</summary>
