@@ -136,7 +136,7 @@ public static class ModelInspector
             Tokenizer = tokenizer is null ? null : new TokenizerDescription(tokenizer.Description, tokenizer.Count, Special(tokenizer.BosId, tokenizer.TokenOf), Special(tokenizer.EosId, tokenizer.TokenOf), Special(tokenizer.PadId, tokenizer.TokenOf)),
             EndTokens = tokenizer is null ? null : new EndTokens([.. tokenizer.EndIds.Select(id => new SpecialToken(id, tokenizer.TokenOf(id)))], tokenizer.EndIds.Count == 0 ? null : "tokenizer.ggml"),
             ChatTemplate = tokenizer?.ChatTemplate is not null,
-            ChatTemplateProblem = tokenizer?.DefaultTemplate is { } template ? ProblemOf(() => ChatTemplate.Parse("tokenizer.chat_template", template)) : null,
+            ChatTemplateProblem = tokenizer?.DefaultTemplate is { } template ? ProblemOf(() => ChatTemplate.Parse("tokenizer.chat_template", template, TokensByRole(tokenizer))) : null,
             Notes = tokenizer is null ? [] : GgufConversion.NotesOf(metadata, tokenizer),
             NotSupported = faults,
         };
@@ -212,6 +212,18 @@ public static class ModelInspector
 
     private static bool HasChatTemplate(string folder) =>
         File.Exists(Path.Combine(folder, "chat_template.jinja")) || ReadJson(Path.Combine(folder, "tokenizer_config.json"))?["chat_template"] is not null;
+
+    /// <summary>The tokens that a template may name.</summary>
+    private static Dictionary<string, string> TokensByRole(GgufTokenizer tokenizer)
+    {
+        var tokens = new Dictionary<string, string>();
+        foreach (var (role, id) in new[] { ("bos_token", tokenizer.BosId), ("eos_token", tokenizer.EosId), ("pad_token", tokenizer.PadId) })
+        {
+            if (Special(id, tokenizer.TokenOf) is { } token) tokens[role] = token.Text;
+        }
+
+        return tokens;
+    }
 
     private static string? ProblemOf(Func<ChatTemplate> template)
     {

@@ -43,7 +43,7 @@ public sealed class ModelInspectorTests : IDisposable
 
     /// <summary>A template that can't be parsed or rendered is there, but what is wrong with it is said.</summary>
     [Theory]
-    [InlineData("{{ messages[0].content }}", null)]
+    [InlineData("{{ messages[0].content + eos_token }}", null)]
     [InlineData("{% if x %}", "has a block without its endif")]
     [InlineData("a\n{{ messages[0].nothing.content }}", "line 2: the template takes 'content' of 'nothing', which is undefined")]
     public void A_chat_template_that_cannot_be_used_is_said_to_be_broken(string template, string? problem)

@@ -30,7 +30,8 @@ def main():
     with open("case-mappings.txt", "w", encoding="ascii", newline="\n") as f:
         for c in characters:
             forms = (c.upper(), c.lower(), c.title(), c.casefold())
-            if any(len(form) > 1 for form in forms) or forms[2] != forms[0] or forms[3] != forms[1]:
+            # .NET leaves the small dotless i as it is.
+            if c == "\u0131" or any(len(form) > 1 for form in forms) or forms[2] != forms[0] or forms[3] != forms[1]:
                 f.write(";".join(code_points(form) for form in (c, *forms)) + "\n")
     with open("character-kinds.txt", "w", encoding="ascii", newline="\n") as f:
         for mark, is_kind, categories in (("u", str.isupper, "Lu"), ("l", str.islower, "Ll"), ("n", str.isnumeric, "Nd Nl No")):

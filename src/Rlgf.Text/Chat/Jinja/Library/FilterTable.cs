@@ -6,7 +6,14 @@ namespace Rlgf.Text.Chat.Jinja.Library;
 /// <summary>What may follow <c>|</c>.</summary>
 internal static class FilterTable
 {
-    private static readonly FunctionTable Filters = new() { { TextFilters.Table }, { MarkupFilters.Table }, { NumberFilters.Table }, { SequenceFilters.Table }, { SelectionFilters.Table } };
+    private static readonly FunctionTable Filters = new()
+    {
+        { TextFilters.Table },
+        { MarkupFilters.Table },
+        { NumberFilters.Table },
+        { SequenceFilters.Table },
+        { SelectionFilters.Table },
+    };
 
     /// <summary>Whether there is a filter of a name.</summary>
     public static bool Has(string name) => Filters.ContainsKey(name);

@@ -31,7 +31,10 @@ internal static class Globals
 
     /// <summary>The functions by name.</summary>
     public static IEnumerable<KeyValuePair<string, object?>> All { get; } =
-        [.. Functions.Select(function => KeyValuePair.Create<string, object?>(function.Key, new PythonFunction(function.Key, function.Value.Signature, function.Value.Body, Classes.GetValueOrDefault(function.Key))))];
+    [
+        .. Functions.Select(function => KeyValuePair.Create<string, object?>(
+            function.Key, new PythonFunction(function.Key, function.Value.Signature, function.Value.Body, Classes.GetValueOrDefault(function.Key)))),
+    ];
 
     private static object Range(BoundCall call)
     {

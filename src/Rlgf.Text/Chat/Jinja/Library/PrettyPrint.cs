@@ -139,7 +139,8 @@ internal sealed class PrettyPrint(Rendering rendering)
         }
     }
 
-    private static List<KeyValuePair<object?, object?>> Entries(PythonDict dict) => [.. dict.Order(Comparer<KeyValuePair<object?, object?>>.Create((a, b) => Compare(a.Key, b.Key)))];
+    private static List<KeyValuePair<object?, object?>> Entries(PythonDict dict) =>
+        [.. dict.Order(Comparer<KeyValuePair<object?, object?>>.Create((a, b) => Compare(a.Key, b.Key)))];
 
     private static int Compare(object? a, object? b)
     {

@@ -12,7 +12,7 @@ internal static class SequenceFilters
     /// <summary>The filters by name.</summary>
     public static FunctionTable Table { get; } = new()
     {
-        { "attr", "obj, name", call => call[0] is PythonDict && !CollectionMethods.OfDict.ContainsKey(call.Text(1)) ? new Undefined(call.Text(1)) : Attributes.Get(call[0], call.Text(1), call.Rendering) },
+        { "attr", "obj, name", Attribute },
         { "batch", "value, linecount, fill_with=None", call => Lazy(Batches(call), "do_batch") },
         { "count", "obj, /", Length },
         { "d", "value, default_value='', boolean=False", Default },
@@ -34,6 +34,11 @@ internal static class SequenceFilters
         { "sum", "iterable, attribute=None, start=0", Sum },
         { "unique", "value, case_sensitive=False, attribute=None", call => Lazy(Unique(call), "sync_do_unique") },
     };
+
+    /// <summary>An attribute, but not what a key of that name stands for.</summary>
+    private static object? Attribute(BoundCall call) => call[0] is PythonDict && !CollectionMethods.OfDict.ContainsKey(call.Text(1))
+        ? new Undefined(call.Text(1))
+        : Attributes.Get(call[0], call.Text(1), call.Rendering);
 
     private static PythonIterator Lazy(IEnumerable<object?> items, string function) => new("generator", items, function);
 
@@ -141,7 +146,8 @@ internal static class SequenceFilters
 
     private static List<object?> Sort(BoundCall call)
     {
-        var keys = (PythonText.AsText(call[3])?.Split(',') ?? (object?[])[call[3]]).Select(attribute => AttributePath.Key(attribute, isFolded: !call.IsTrue(2), call.Rendering)).ToList();
+        var attributes = PythonText.AsText(call[3])?.Split(',') ?? (object?[])[call[3]];
+        var keys = attributes.Select(attribute => AttributePath.Key(attribute, isFolded: !call.IsTrue(2), call.Rendering)).ToList();
         return Sorting.By(call.Elements(0), item => keys.ConvertAll(key => key(item)), call.IsTrue(1), call.Rendering);
     }
 
@@ -149,7 +155,8 @@ internal static class SequenceFilters
     {
         var by = call.Text(2) switch { "key" => 0, "value" => 1, var other => throw call.Error($"by {PythonText.Quoted(other)}; it sorts by key or value") };
         var items = new DictView(call[0] as PythonDict ?? throw call.Wrong(0, "a dict"), "items").Items;
-        return Sorting.By(items, item => AttributePath.Key(null, isFolded: !call.IsTrue(1), call.Rendering)(((PythonTuple)item!).Items[by]), call.IsTrue(3), call.Rendering);
+        var key = AttributePath.Key(null, isFolded: !call.IsTrue(1), call.Rendering);
+        return Sorting.By(items, item => key(((PythonTuple)item!).Items[by]), call.IsTrue(3), call.Rendering);
     }
 
     private static List<object?> GroupBy(BoundCall call)

@@ -39,9 +39,10 @@ internal static class TestTable
 
     static TestTable()
     {
-        foreach (var (comparison, names) in (ReadOnlySpan<(string, string[])>)[("==", ["eq", "equalto"]), ("!=", ["ne"]), (">", ["gt", "greaterthan"]), (">=", ["ge"]), ("<", ["lt", "lessthan"]), ("<=", ["le"])])
+        foreach (var names in (string[][])[["==", "eq", "equalto"], ["!=", "ne"], [">", "gt", "greaterthan"], [">=", "ge"], ["<", "lt", "lessthan"], ["<=", "le"]])
         {
-            foreach (var name in (string[])[comparison, .. names])
+            var comparison = names[0];
+            foreach (var name in names)
                 Tests.Add(name, "a, b, /", call => Comparison.Holds(comparison, call[0], call[1], call.Rendering));
         }
     }

@@ -30,9 +30,11 @@ internal static class TextFilters
 
     /// <summary>Calls a method of a text.</summary>
     public static object? Method(object? value, string name, BoundCall call, params object?[] arguments) =>
-        ((ICallable)Attributes.Get(value is Markup ? value : PythonText.Str(value), name, call.Rendering)!).Call(new CallArguments(arguments, CallArguments.None.Named), call.Rendering);
+        ((ICallable)Attributes.Get(value is Markup ? value : PythonText.Str(value), name, call.Rendering)!).Call(
+            new CallArguments(arguments, CallArguments.None.Named), call.Rendering);
 
-    private static object Changed(BoundCall call, Func<string, string> change) => call[0] is Markup markup ? new Markup(change(markup.Text)) : change(PythonText.Str(call[0]));
+    private static object Changed(BoundCall call, Func<string, string> change) =>
+        call[0] is Markup markup ? new Markup(change(markup.Text)) : change(PythonText.Str(call[0]));
 
     private static object? Format(BoundCall call)
     {
@@ -98,7 +100,8 @@ internal static class TextFilters
     {
         if (call.Integer(1) <= 0)
             throw call.Error("with a width that isn't above 0");
-        var lines = WhiteSpace.Lines(call.Text(0)).SelectMany(line => WordWrap.Lines(line, call.Integer(1), call.IsTrue(2), call.IsTrue(4)) is { Count: > 0 } wrapped ? wrapped : [""]).ToList();
+        var lines = WhiteSpace.Lines(call.Text(0))
+            .SelectMany(line => WordWrap.Lines(line, call.Integer(1), call.IsTrue(2), call.IsTrue(4)) is { Count: > 0 } wrapped ? wrapped : [""]).ToList();
         var separator = call.OptionalText(3) ?? "\n";
         call.Rendering.RequireSize(lines.Sum(line => (long)line.Length + separator.Length));
         return string.Join(separator, lines);

@@ -56,7 +56,8 @@ internal static class Arithmetic
             case DictView { Kind: "keys" } view:
                 return view.Dict.TryGet(item, out _);
             case PythonRange range when Numbers.AsInteger(item) is { } number:
-                return (range.Step > 0 ? number >= range.Start && number < range.Stop : number <= range.Start && number > range.Stop) && ((number - range.Start) % range.Step).IsZero;
+                var isWithin = range.Step > 0 ? number >= range.Start && number < range.Stop : number <= range.Start && number > range.Stop;
+                return isWithin && ((number - range.Start) % range.Step).IsZero;
         }
         var elements = Iteration.Of(container, rendering) ?? throw new TemplateException($"looks for something in a {PythonText.TypeOf(container)}");
         return elements.Any(element => ReferenceEquals(element, item) || Equality.AreEqual(element, item));
@@ -119,8 +120,9 @@ internal static class Arithmetic
                 return x * y;
             case "**":
                 var power = Math.Pow(x, y);
-                var isFailed = (x == 0 && y < 0) || (x < 0 && double.IsFinite(x) && double.IsNaN(power) && !double.IsNaN(y)) || (double.IsInfinity(power) && double.IsFinite(x) && double.IsFinite(y));
-                return isFailed ? throw new TemplateException($"can't work out {FloatText.Repr(x)} ** {FloatText.Repr(y)}") : power;
+                var isComplex = x < 0 && double.IsFinite(x) && double.IsNaN(power) && !double.IsNaN(y);
+                var isTooLarge = double.IsInfinity(power) && double.IsFinite(x) && double.IsFinite(y);
+                return isComplex || isTooLarge || (x == 0 && y < 0) ? throw new TemplateException($"can't work out {FloatText.Repr(x)} ** {FloatText.Repr(y)}") : power;
         }
         if (y == 0)
             throw new TemplateException($"can't work out {FloatText.Repr(x)} {name} {FloatText.Repr(y)}");

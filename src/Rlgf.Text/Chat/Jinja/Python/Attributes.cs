@@ -52,7 +52,8 @@ internal static class Attributes
         rendering.Step((long)positions.Count / 16);
         if (text is not null)
         {
-            var part = by.IsOne ? text[CodePoints.ToOffset(text, (int)first)..Math.Max(CodePoints.ToOffset(text, (int)first), CodePoints.ToOffset(text, (int)last))] : EveryNth(text, positions, rendering);
+            var (from, to) = (CodePoints.ToOffset(text, (int)BigInteger.Max(0, first)), CodePoints.ToOffset(text, (int)BigInteger.Max(0, last)));
+            var part = by.IsOne ? text[from..Math.Max(from, to)] : EveryNth(text, positions, rendering);
             return target is Markup ? new Markup(part) : part;
         }
         var items = target is PythonTuple tuple ? tuple.Items : (List<object?>)target!;

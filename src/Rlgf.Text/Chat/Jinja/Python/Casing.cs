@@ -6,7 +6,8 @@ namespace Rlgf.Text.Chat.Jinja.Python;
 internal static class Casing
 {
     private static readonly Dictionary<int, string[]> Mappings = UnicodeData.Lines("case-mappings.txt").Select(line => line.Split(';')).ToDictionary(
-        parts => Convert.ToInt32(parts[0], 16), parts => Array.ConvertAll(parts[1..], forms => string.Concat(forms.Split(' ').Select(form => CodePoints.Text(Convert.ToInt32(form, 16))))));
+        parts => Convert.ToInt32(parts[0], 16),
+        parts => Array.ConvertAll(parts[1..], forms => string.Concat(forms.Split(' ').Select(form => CodePoints.Text(Convert.ToInt32(form, 16))))));
 
     private enum Form
     {
@@ -26,7 +27,8 @@ internal static class Casing
     public static string Folded(string text) => Mapped(text, (_, _) => Form.Folded);
 
     /// <summary><c>str.swapcase()</c>.</summary>
-    public static string Swapped(string text) => Mapped(text, (character, _) => Characters.IsUpper(character) ? Form.Lower : Characters.IsLower(character) ? Form.Upper : null);
+    public static string Swapped(string text) =>
+        Mapped(text, (character, _) => Characters.IsUpper(character) ? Form.Lower : Characters.IsLower(character) ? Form.Upper : null);
 
     /// <summary><c>str.capitalize()</c>.</summary>
     public static string Capitalized(string text) => Mapped(text, (_, offset) => offset == 0 ? Form.Title : Form.Lower);

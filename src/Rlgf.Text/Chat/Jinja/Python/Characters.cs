@@ -38,8 +38,10 @@ internal static class Characters
     public static bool IsCased(int character) => IsUpper(character) || IsLower(character) || IsTitle(character);
 
     /// <summary>Whether case goes through it: marks, and signs such as the apostrophe.</summary>
-    public static bool IsCaseIgnorable(int character) => character is '\'' or '.' or ':' or '^' or '`' or 0xA8 or 0xAD or 0xAF or 0xB4 or 0xB7 or 0xB8 or 0x387 or 0x2018 or 0x2019 or 0x2024 or 0x2027 ||
-        CategoryOf(character) is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark or UnicodeCategory.Format or UnicodeCategory.ModifierLetter or UnicodeCategory.ModifierSymbol;
+    public static bool IsCaseIgnorable(int character) =>
+        character is '\'' or '.' or ':' or '^' or '`' or 0xA8 or 0xAD or 0xAF or 0xB4 or 0xB7 or 0xB8 or 0x387 or 0x2018 or 0x2019 or 0x2024 or 0x2027 ||
+        CategoryOf(character) is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark or UnicodeCategory.Format or
+            UnicodeCategory.ModifierLetter or UnicodeCategory.ModifierSymbol;
 
     /// <summary>Whether a name may begin with it.</summary>
     public static bool IsNameStart(int character) => character == '_' || IsLetter(character) || CategoryOf(character) == UnicodeCategory.LetterNumber;

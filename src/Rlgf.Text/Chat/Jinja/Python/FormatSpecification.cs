@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 using System.Text.RegularExpressions;
 
@@ -34,7 +35,12 @@ internal sealed partial class FormatSpecification
         if (_fill.Length == 0)
             _fill = match.Groups["zero"].Length > 0 ? "0" : " ";
 
-        int? Size(string group) => match.Groups[group] is { Success: true, Length: > 0 } digits ? digits.Length < 7 ? int.Parse(digits.ValueSpan, System.Globalization.CultureInfo.InvariantCulture) : throw Wrong() : null;
+        int? Size(string group) => match.Groups[group].Value switch
+        {
+            "" => null,
+            { Length: < 7 } digits => int.Parse(digits, CultureInfo.InvariantCulture),
+            _ => throw Wrong(),
+        };
     }
 
     /// <summary>Python's <c>format(value, specification)</c>.</summary>
@@ -48,7 +54,9 @@ internal sealed partial class FormatSpecification
             return format.OfText(text);
         if (value is double number)
             return format.OfFloat(number, format._kind);
-        return Numbers.AsInteger(value) is { } whole ? format.OfInteger(whole) : throw new TemplateException($"formats a {PythonText.TypeOf(value)} by '{specification}'");
+        return Numbers.AsInteger(value) is { } whole
+            ? format.OfInteger(whole)
+            : throw new TemplateException($"formats a {PythonText.TypeOf(value)} by '{specification}'");
     }
 
     private string OfText(string text)
@@ -134,7 +142,8 @@ internal sealed partial class FormatSpecification
     private TemplateException Wrong() => new($"formats a value by '{_text}', which doesn't fit it");
 
     [GeneratedRegex(
-        @"^(?:(?<fill>[\uD800-\uDBFF][\uDC00-\uDFFF]|[\s\S])?(?<align>[<>=^]))?(?<sign>[-+ ])?(?<alternate>\#)?(?<zero>0)?(?<width>[0-9]*)(?<grouping>[,_])?(?:\.(?<precision>[0-9]+))?(?<kind>[bcdeEfFgGnosxX%])?\z",
+        @"^(?:(?<fill>[\uD800-\uDBFF][\uDC00-\uDFFF]|[\s\S])?(?<align>[<>=^]))?(?<sign>[-+ ])?(?<alternate>\#)?(?<zero>0)?" +
+        @"(?<width>[0-9]*)(?<grouping>[,_])?(?:\.(?<precision>[0-9]+))?(?<kind>[bcdeEfFgGnosxX%])?\z",
         RegexOptions.ExplicitCapture)]
     private static partial Regex Pattern();
 }

@@ -13,7 +13,10 @@ internal static class MarkupMethods
             case "unescape":
                 return new PythonFunction(name, new Signature(""), _ => System.Net.WebUtility.HtmlDecode(markup.Text));
             case "format":
-                return new PythonFunction(name, new Signature("*args, **kwargs"), call => new Markup(TextFormat.Apply(markup.Text, (PythonTuple)call[0]!, (PythonDict)call[1]!, call.Rendering, Html.Escape)));
+                return new PythonFunction(
+                    name,
+                    new Signature("*args, **kwargs"),
+                    call => new Markup(TextFormat.Apply(markup.Text, (PythonTuple)call[0]!, (PythonDict)call[1]!, call.Rendering, Html.Escape)));
         }
         return TextMethods.Table.TryGetValue(name, out var method)
             ? new PythonFunction(name, new Signature("*args, **kwargs"), call => Called(method, markup, name, call), $"<bound method Markup.{name} of {PythonText.Repr(markup)}>")

@@ -59,7 +59,9 @@ internal static class Numbers
     {
         if (exponent * number.GetBitLength() > MostBits && BigInteger.Abs(number) > 1)
             throw new TemplateException("makes an int that is too large");
-        return number.IsZero || number.IsOne ? (exponent.IsZero ? BigInteger.One : number) : BigInteger.Abs(number).IsOne ? (exponent.IsEven ? 1 : -1) : BigInteger.Pow(number, (int)exponent);
+        if (BigInteger.Abs(number) > 1)
+            return BigInteger.Pow(number, (int)exponent);
+        return exponent.IsZero || (number.Sign < 0 && exponent.IsEven) ? BigInteger.One : number;
     }
 
     /// <summary>The quotient rounded down, Python's <c>//</c>.</summary>
@@ -107,7 +109,9 @@ internal static class Numbers
         if (digits.Length == 0 || digits[0] == '_' || digits[^1] == '_' || digits.Contains("__", StringComparison.Ordinal) || digits.Length > MostDigits)
             return null;
         if (numberBase == 10)
-            return digits.All(digit => char.IsAsciiDigit(digit) || digit == '_') ? Signed(BigInteger.Parse(digits.Replace("_", "", StringComparison.Ordinal), CultureInfo.InvariantCulture)) : null;
+            return digits.All(digit => char.IsAsciiDigit(digit) || digit == '_')
+                ? Signed(BigInteger.Parse(digits.Replace("_", "", StringComparison.Ordinal), CultureInfo.InvariantCulture))
+                : null;
         var number = BigInteger.Zero;
         foreach (var digit in digits)
         {
@@ -137,7 +141,8 @@ internal static class Numbers
         }
         const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
         var plain = digits.Replace("_", "", StringComparison.Ordinal);
-        return plain.Length > 0 && char.IsAscii(plain[^1]) && plain.AsSpan().IndexOfAnyExcept(FloatCharacters) < 0 && double.TryParse(plain, Style, CultureInfo.InvariantCulture, out var number) ? number : null;
+        var isPlain = plain.AsSpan().IndexOfAnyExcept(FloatCharacters) < 0;
+        return isPlain && double.TryParse(plain, Style, CultureInfo.InvariantCulture, out var number) ? number : null;
     }
 
     /// <summary>A text without spaces around it, its decimal digits as those of ASCII.</summary>

@@ -157,6 +157,8 @@ internal sealed class PercentFormat
     {
         if (Numbers.AsInteger(value) is { } code)
             return code >= 0 && code < 0x110000 ? CodePoints.Text((int)code) : throw new TemplateException("formats an int by %c that is no character");
-        return PythonText.AsText(value) is { } text && CodePoints.Count(text) == 1 ? text : throw new TemplateException($"formats a {PythonText.TypeOf(value)} by %c that isn't one character");
+        return PythonText.AsText(value) is { } text && CodePoints.Count(text) == 1
+            ? text
+            : throw new TemplateException($"formats a {PythonText.TypeOf(value)} by %c that isn't one character");
     }
 }

@@ -33,7 +33,8 @@ internal sealed class PythonFunction(string name, Signature signature, Func<Boun
 internal sealed record Method<T>(Signature Signature, Func<T, BoundCall, object?> Body)
 {
     /// <summary>The method of one value.</summary>
-    public PythonFunction Of(T self, string name, string type) => new(name, Signature, call => Counted(self, call), $"<built-in method {name} of {type} object at {PythonText.Address}>");
+    public PythonFunction Of(T self, string name, string type) =>
+        new(name, Signature, call => Counted(self, call), $"<built-in method {name} of {type} object at {PythonText.Address}>");
 
     private object? Counted(T self, BoundCall call)
     {

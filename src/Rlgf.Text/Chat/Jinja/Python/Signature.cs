@@ -145,10 +145,12 @@ internal sealed class BoundCall(string function, IReadOnlyList<string> names, IR
     public bool IsTrue(int index) => Truth.Of(values[index]);
 
     /// <summary>The elements of an argument.</summary>
-    public IEnumerable<object?> Elements(int index) => Iteration.Of(values[index], Rendering) ?? throw new TemplateException($"calls {Function} with a {PythonText.TypeOf(values[index])} as '{NameOf(index)}', which has no elements");
+    public IEnumerable<object?> Elements(int index) => Iteration.Of(values[index], Rendering)
+        ?? throw new TemplateException($"calls {Function} with a {PythonText.TypeOf(values[index])} as '{NameOf(index)}', which has no elements");
 
     /// <summary>The error to throw about an argument.</summary>
-    public TemplateException Wrong(int index, string needed) => new($"calls {Function} with a {PythonText.TypeOf(values[index])} as '{NameOf(index)}', which must be {needed}");
+    public TemplateException Wrong(int index, string needed) =>
+        new($"calls {Function} with a {PythonText.TypeOf(values[index])} as '{NameOf(index)}', which must be {needed}");
 
     /// <summary>The error to throw about the call.</summary>
     public TemplateException Error(string what) => new($"calls {Function} {what}");

@@ -95,9 +95,8 @@ internal sealed class TextFormat
             end += 2;
         }
         var specification = end < place.Length ? Filled(place[(end + 1)..], depth - 1) : "";
-        if (_escape is null || value is Markup)
-            return value is Markup markup ? (specification.Length == 0 ? markup.Text : FormatSpecification.Apply(markup.Text, specification)) : FormatSpecification.Apply(value, specification);
-        return _escape(FormatSpecification.Apply(value, specification));
+        var text = FormatSpecification.Apply(value is Markup markup ? markup.Text : value, specification);
+        return _escape is null || value is Markup ? text : _escape(text);
     }
 
     private object? Field(string field)

@@ -202,7 +202,9 @@ internal sealed record Call(IExpression Target, Arguments Arguments, int Line) :
             arguments = arguments with { Named = new Dictionary<string, object?>(arguments.Named) { ["caller"] = caller } };
         if (target is ICallable callable)
             return frame.Rendering.Made(frame.Rendering.Deeper(() => callable.Call(arguments, frame.Rendering)));
-        throw new TemplateException(target is Undefined undefined ? $"calls '{undefined.Name}', which is undefined or can't be called here" : $"calls a {PythonText.TypeOf(target)}");
+        throw new TemplateException(target is Undefined undefined
+            ? $"calls '{undefined.Name}', which is undefined or can't be called here"
+            : $"calls a {PythonText.TypeOf(target)}");
     }
 }
 
@@ -246,7 +248,8 @@ internal sealed record Captured : IExpression
 /// <param name="Named">Arguments by name.</param>
 /// <param name="Rest"><c>*a</c>.</param>
 /// <param name="NamedRest"><c>**a</c>.</param>
-internal sealed record Arguments(IReadOnlyList<IExpression> Positional, IReadOnlyList<(string Name, IExpression Value)> Named, IExpression? Rest = null, IExpression? NamedRest = null)
+internal sealed record Arguments(
+    IReadOnlyList<IExpression> Positional, IReadOnlyList<(string Name, IExpression Value)> Named, IExpression? Rest = null, IExpression? NamedRest = null)
 {
     /// <summary>No arguments.</summary>
     public static Arguments None { get; } = new([], []);

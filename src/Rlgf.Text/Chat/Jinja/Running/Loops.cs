@@ -6,7 +6,8 @@ namespace Rlgf.Text.Chat.Jinja.Running;
 
 /// <summary><c>{% for a in b if c recursive %} … {% else %} … {% endfor %}</c>; names set within end with the round.</summary>
 internal sealed record For(
-    ITarget Target, IExpression Items, IExpression? Condition, Body Body, Body? Else, bool IsRecursive, Scope Scope, Scope ConditionScope, Scope ElseScope, int Line) : IStatement
+    ITarget Target, IExpression Items, IExpression? Condition, Body Body, Body? Else, bool IsRecursive,
+    Scope Scope, Scope ConditionScope, Scope ElseScope, int Line) : IStatement
 {
     public Flow Execute(Frame frame)
     {

@@ -93,7 +93,7 @@ internal sealed record Set(ITarget Target, IExpression Value, int Line) : IState
 }
 
 /// <summary><c>{% set a | b %} … {% endset %}</c>: a name for what is written within.</summary>
-internal sealed record SetBlock(ITarget Target, IExpression Filtered, Captured Captured, Body Body, Scope Scope, int Line) : IStatement
+internal sealed record SetBlock(ITarget Target, IExpression Filtered, Body Body, Scope Scope, int Line) : IStatement
 {
     public Flow Execute(Frame frame)
     {
@@ -106,7 +106,7 @@ internal sealed record SetBlock(ITarget Target, IExpression Filtered, Captured C
 }
 
 /// <summary><c>{% filter a %} … {% endfilter %}</c>.</summary>
-internal sealed record FilterBlock(IExpression Filtered, Captured Captured, Body Body, Scope Scope, int Line) : IStatement
+internal sealed record FilterBlock(IExpression Filtered, Body Body, Scope Scope, int Line) : IStatement
 {
     public Flow Execute(Frame frame)
     {
@@ -162,7 +162,12 @@ internal sealed record Generation(Body Body, Scope Scope, int Line) : IStatement
     {
         frame.Rendering.Line = Line;
         frame.Rendering.Step();
-        return Body.Execute(frame.Inner(Scope));
+        // To Jinja it is a macro that is called without arguments.
+        var inner = frame.Inner(Scope);
+        inner.Set("caller", new Undefined("caller"));
+        inner.Set("varargs", PythonTuple.Of());
+        inner.Set("kwargs", new PythonDict());
+        return Body.Execute(inner);
     }
 }
 

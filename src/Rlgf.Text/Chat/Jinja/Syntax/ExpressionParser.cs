@@ -1,3 +1,4 @@
+using System.Numerics;
 using Rlgf.Text.Chat.Jinja.Library;
 using Rlgf.Text.Chat.Jinja.Python;
 using Rlgf.Text.Chat.Jinja.Running;
@@ -303,7 +304,7 @@ internal sealed class ExpressionParser(TokenStream tokens)
         {
             var line = tokens.Line;
             if (tokens.TakeOperator("."))
-                value = tokens.Current is { Kind: TokenKind.Literal, Value: System.Numerics.BigInteger } ? new Item(value, new Literal(tokens.Next().Value), line) : new Member(value, tokens.RequireName(), line);
+                value = tokens.Current.Value is BigInteger ? new Item(value, new Literal(tokens.Next().Value), line) : new Member(value, tokens.RequireName(), line);
             else if (tokens.TakeOperator("["))
                 value = Subscript(value, line);
             else if (tokens.IsOperator("("))
@@ -369,11 +370,19 @@ internal sealed class ExpressionParser(TokenStream tokens)
             arguments = Arguments();
         else if (tokens.IsName("is"))
             throw tokens.Error("has a test of a test");
-        else if ((tokens.Current.Kind is TokenKind.Name or TokenKind.Literal || tokens.IsOperator("[") || tokens.IsOperator("{")) && !(tokens.IsName("else") || tokens.IsName("or") || tokens.IsName("and")))
+        else if (IsArgument())
             arguments = Running.Arguments.Of(Postfix(Primary()));
         IExpression tested = new Tested(value, name, arguments, line);
         return isNegated ? new Not(tested) : tested;
     }
+
+    /// <summary>Whether a value comes next that can be a test's argument without brackets.</summary>
+    private bool IsArgument() => tokens.Current.Kind switch
+    {
+        TokenKind.Literal => true,
+        TokenKind.Name => tokens.Current.Text is not ("else" or "or" or "and"),
+        _ => tokens.IsOperator("[") || tokens.IsOperator("{"),
+    };
 
     private string DottedName()
     {

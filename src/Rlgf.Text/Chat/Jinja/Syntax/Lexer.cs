@@ -169,7 +169,8 @@ internal sealed partial class Lexer
         var match = Float().Match(_source, _at);
         var isFloat = match.Success;
         match = isFloat ? match : Integer().Match(_source, _at);
-        Add(TokenKind.Literal, match.Value, isFloat ? Numbers.ParseFloat(match.Value) : Numbers.Parse(match.Value, 0) ?? throw new TemplateException("has a number that is too large", _line));
+        object? value = isFloat ? Numbers.ParseFloat(match.Value) : Numbers.Parse(match.Value, 0);
+        Add(TokenKind.Literal, match.Value, value ?? throw new TemplateException("has a number that is too large", _line));
         Step(match.Length);
     }
 

@@ -101,7 +101,9 @@ internal sealed class TemplateParser
             "continue" when _loops > 0 => new Jump(Flow.Continue),
             "break" or "continue" => throw new TemplateException($"uses '{{% {name} %}}' outside of a loop", line),
             "include" or "import" or "from" or "extends" => OtherTemplate(name, line),
-            _ => throw new TemplateException($"uses '{{% {name} %}}', which {(name.StartsWith("end", StringComparison.Ordinal) || name is "else" or "elif" ? "ends no block there" : "chat templates don't have")}", line),
+            "else" or "elif" => throw new TemplateException($"uses '{{% {name} %}}', which ends no block there", line),
+            _ when name.StartsWith("end", StringComparison.Ordinal) => throw new TemplateException($"uses '{{% {name} %}}', which ends no block there", line),
+            _ => throw new TemplateException($"uses '{{% {name} %}}', which chat templates don't have", line),
         };
     }
 
@@ -177,9 +179,8 @@ internal sealed class TemplateParser
         var scope = Inner();
         return Within(scope, isFunction: false, () =>
         {
-            var captured = new Captured();
-            var filtered = _expressions.Filters(captured);
-            return new SetBlock(target, filtered, captured, InsideToEnd(line, "endset"), scope, line);
+            var filtered = _expressions.Filters(new Captured());
+            return new SetBlock(target, filtered, InsideToEnd(line, "endset"), scope, line);
         });
     }
 
@@ -253,9 +254,8 @@ internal sealed class TemplateParser
         var scope = Inner();
         return Within(scope, isFunction: false, () =>
         {
-            var captured = new Captured();
-            var filtered = _expressions.Filters(captured, startsInline: true);
-            return new FilterBlock(filtered, captured, InsideToEnd(line, "endfilter"), scope, line);
+            var filtered = _expressions.Filters(new Captured(), startsInline: true);
+            return new FilterBlock(filtered, InsideToEnd(line, "endfilter"), scope, line);
         });
     }
 

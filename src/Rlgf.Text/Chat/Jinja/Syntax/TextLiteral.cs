@@ -62,7 +62,8 @@ internal static class TextLiteral
 
     private static string Hexadecimal(string spelled, ref int at, int digits, int line)
     {
-        if (at + digits > spelled.Length || !int.TryParse(spelled.AsSpan(at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code) || code is < 0 or > 0x10FFFF)
+        var text = spelled.AsSpan(at, Math.Min(digits, spelled.Length - at));
+        if (text.Length < digits || !int.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code) || code is < 0 or > 0x10FFFF)
             throw new TemplateException($"has an escape in a text that isn't {digits} hexadecimal digits of a character", line);
         at += digits;
         return CodePoints.Text(code);
