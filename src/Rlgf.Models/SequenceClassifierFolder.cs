@@ -46,7 +46,7 @@ public static class SequenceClassifierFolder
     /// <param name="seed">Decides the head.</param>
     public static ISequenceClassifier FromLanguageModel(ILanguageModel model, IReadOnlyList<string> labels, int? padId, ulong seed)
     {
-        if (LoraAdapters.Has(model.Module)) throw new InputException("The language model has an adapter: make it part of the weights first (rlgf convert), then begin a classifier with it.");
+        if (LoraAdapters.Has(model.Module)) throw new InputException("the language model has an adapter: make it part of the weights first (rlgf convert), then begin a classifier with it.");
         var configuration = new ModelConfiguration(model.Configuration, "the language model's configuration");
         var family = ModelFamilies.Of(configuration);
         var json = WithLabels(configuration, family, labels);
@@ -120,7 +120,7 @@ public static class SequenceClassifierFolder
 
     private static JsonObject WithLabels(ModelConfiguration configuration, IModelFamily family, IReadOnlyList<string> labels)
     {
-        if (labels.Count == 0 || labels.Distinct(StringComparer.Ordinal).Count() < labels.Count) throw new InputException("A classifier needs labels with different names.");
+        if (labels.Count == 0 || labels.Distinct(StringComparer.Ordinal).Count() < labels.Count) throw new InputException("a classifier needs labels with different names.");
         var json = configuration.ToJson();
         var names = new JsonObject();
         var indices = new JsonObject();

@@ -18,7 +18,7 @@ public static class TorchRuntime
     /// <exception cref="InputException">The native library doesn't load; the message says what to do.</exception>
     public static RuntimeFacts Load(int? threads = null)
     {
-        if (threads is < 1) throw new InputException($"The number of threads is {threads}: give a positive number.");
+        if (threads is < 1) throw new InputException($"the number of threads is {threads}: give a positive number.");
         lock (Gate)
         {
             if (_facts is null)
@@ -51,7 +51,7 @@ public static class TorchRuntime
             var cause = failure;
             while (cause is TypeInitializationException { InnerException: { } inner }) cause = inner;
             throw new InputException(
-                $"The native tensor library (libtorch) doesn't load on {RuntimeInformation.RuntimeIdentifier}: {cause.Message.Split('\n')[0].TrimEnd()} " +
+                $"the native tensor library (libtorch) doesn't load on {RuntimeInformation.RuntimeIdentifier}: {cause.Message.Split('\n')[0].TrimEnd()} " +
                 "Build this project with its own build files on this machine (dotnet build), which fetch and fix the library for Linux x64, Windows x64 and macOS arm64.",
                 failure);
         }

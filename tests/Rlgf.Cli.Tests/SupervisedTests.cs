@@ -22,6 +22,29 @@ public sealed class SupervisedTests
     }
 
     [Theory]
+    [InlineData("question", 40, 2)]
+    [InlineData("text", 2, 40)]
+    public void A_row_that_is_too_long_gets_a_filter_that_would_leave_it_out(string column, int questionWords, int textWords)
+    {
+        using var scratch = new Scratch();
+        static string Words(int count) => string.Join(' ', Enumerable.Repeat("wonderful", count));
+        var data = scratch.Write("rows.jsonl", [.. Enumerable.Range(0, 12).Select(i => i == 5
+            ? $$"""{"question": "{{Words(questionWords)}}", "text": "{{Words(textWords)}}"}"""
+            : $$"""{"question": "why {{i}}", "text": "because {{i}}"}""")]);
+        var recipe = scratch.Write("sft.yaml",
+            "kind: sft", "name: tiny", $"output: {scratch["model"]}", $"model: {{kind: folder, path: {Fixtures.Model("gpt2")}}}",
+            $"data: {{path: {data}, prompt_column: question, held_out_rows: 2}}", "training: {max_steps: 1, rows_per_step: 2}");
+        var line = Cli.Run("sft", recipe).OneErrorLine(ExitCode.Failed);
+        Assert.StartsWith($"error: {recipe}:5: data", line, StringComparison.Ordinal);
+        Assert.Contains($"{data}:6", line, StringComparison.Ordinal);
+        var advice = System.Text.RegularExpressions.Regex.Match(line, @"filter such rows out, here with (length\((\w+)\) < (\d+))$");
+        Assert.True(advice.Success, line);
+        Assert.Equal(column, advice.Groups[2].Value);
+        var result = Cli.Run("sft", recipe, "--set", $"data.filter={advice.Groups[1].Value}");
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+    }
+
+    [Theory]
     [InlineData("gpt2")]
     [InlineData("distilbert_classifier")]
     [InlineData("t5")]

@@ -37,11 +37,11 @@ internal static class EvaluateCommand
     private static int Run(TrainRecipe recipe, string? modelFolder, bool isGuide, string? output, Terminal terminal)
     {
         using var run = new TrainingRun(recipe);
-        var evaluator = run.Evaluator ?? throw new InputException($"{recipe.Name}: the recipe has no held-out prompts: set data.evaluation_path");
+        var evaluator = run.Evaluator ?? throw recipe.Refusal("data.evaluation_path", "the recipe has no held-out prompts: set it");
         EvaluationRecord record;
         if (isGuide)
         {
-            record = evaluator.Evaluate(run.Setup.Guide ?? throw new InputException($"{recipe.Name}: the recipe has no guide"), terminal.Stop);
+            record = evaluator.Evaluate(run.Setup.Guide ?? throw recipe.Refusal("guide", "the recipe has none to evaluate"), terminal.Stop);
         }
         else if (modelFolder is null)
         {
@@ -67,7 +67,8 @@ internal static class EvaluateCommand
 
         // With rows on standard output, the means go where they don't mix.
         var table = output == "-" ? terminal.Error : terminal.Out;
-        foreach (var (name, value) in record.Metrics) table.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-24}{value,12:0.0000}"));
+        // What there is none of has no line: a judge's score without a judge, the KL of a guide.
+        foreach (var (name, value) in record.Metrics.Where(metric => !double.IsNaN(metric.Value))) table.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-24}{value,12:0.0000}"));
         return ExitCode.Ok;
     }
 }

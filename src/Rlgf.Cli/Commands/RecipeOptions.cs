@@ -25,6 +25,6 @@ internal static class RecipeOptions
     {
         var file = Directory.Exists(path) ? new RunFolder(path).RecipePath : path;
         var recipe = RunFolder.IsRecipeOfRun(file) ? RunFolder.ReadRecipe(file, changes) : RecipeFile.Load<RunRecipe>(file, changes);
-        return recipe as T ?? throw new InputException($"{file}: this recipe is for 'rlgf {RecipeKinds.CommandOf(recipe)}'");
+        return recipe as T ?? throw recipe.Refusal("kind", $"this recipe is for 'rlgf {RecipeKinds.CommandOf(recipe)}'");
     }
 }

@@ -55,7 +55,7 @@ internal sealed class CausalDecoder : IDecoder
         Rows.CheckIds(tokens, _shape.Vocabulary);
         for (var b = 0; b < tokens.Length; b++)
         {
-            if (_lengths[b] >= _shape.ContextLength) throw new InputException($"A row has reached the model's context of {_shape.ContextLength} tokens: ask for fewer new tokens or shorten the prompts.");
+            if (_lengths[b] >= _shape.ContextLength) throw new InputException($"a row has reached the model's context of {_shape.ContextLength} tokens: ask for fewer new tokens or shorten the prompts.");
             _buffer[b] = tokens[b];
             _buffer[tokens.Length + b] = _lengths[b]++;
         }

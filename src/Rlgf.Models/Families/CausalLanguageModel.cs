@@ -74,9 +74,9 @@ internal static class Rows
 {
     public static void Check(TokenRow row, LanguageModelShape shape)
     {
-        if (row.Prompt.Length == 0) throw new InputException("A prompt holds no token: this model needs at least one, such as its BOS or EOS token.");
+        if (row.Prompt.Length == 0) throw new InputException("a prompt holds no token: this model needs at least one, such as its BOS or EOS token.");
         if (row.Response.Length > shape.Room(row.Prompt.Length))
-            throw new InputException($"A row has {row.Prompt.Length + row.Response.Length} tokens (prompt {row.Prompt.Length}, response {row.Response.Length}), more than {shape.Limits}: shorten it.");
+            throw new InputException($"a row has {row.Prompt.Length + row.Response.Length} tokens (prompt {row.Prompt.Length}, response {row.Response.Length}), more than {shape.Limits}: shorten it.");
         CheckIds(row.Prompt, shape.Vocabulary);
         CheckIds(row.Response, shape.Vocabulary);
     }
@@ -84,8 +84,8 @@ internal static class Rows
     /// <summary>A text for a classifier.</summary>
     public static void CheckText(int[] row, int contextLength, int vocabulary)
     {
-        if (row.Length == 0) throw new InputException("A text to classify holds no token: give at least one.");
-        if (row.Length > contextLength) throw new InputException($"A text to classify has {row.Length} tokens and the classifier's context is {contextLength}: shorten it.");
+        if (row.Length == 0) throw new InputException("a text to classify holds no token: give at least one.");
+        if (row.Length > contextLength) throw new InputException($"a text to classify has {row.Length} tokens and the classifier's context is {contextLength}: shorten it.");
         CheckIds(row, vocabulary);
     }
 
@@ -94,7 +94,7 @@ internal static class Rows
     {
         foreach (var id in ids)
         {
-            if ((uint)id >= (uint)vocabulary) throw new InputException($"There is a token id {id} and the model's vocabulary has {vocabulary}: the tokenizer doesn't fit the model.");
+            if ((uint)id >= (uint)vocabulary) throw new InputException($"there is a token id {id} and the model's vocabulary has {vocabulary}: the tokenizer doesn't fit the model.");
         }
     }
 

@@ -57,15 +57,19 @@ public sealed record SamplingSettings : ICheckedSection
     public int NoRepeatNgram { get; init; }
 
     /// <summary>Sequences of ids that can't be written: the last of a sequence is impossible where those before it stand.</summary>
+    [Limits(AtLeast = 0)]
     public IReadOnlyList<IReadOnlyList<int>> ForbiddenSequences { get; init; } = [];
 
     /// <summary>The only id that a response can begin with; null for any.</summary>
+    [Limits(AtLeast = 0)]
     public int? ForcedFirstToken { get; init; }
 
     /// <summary>The only id that can be written at a row's limit, such as the end token; null for any.</summary>
+    [Limits(AtLeast = 0)]
     public int? ForcedLastToken { get; init; }
 
     /// <summary>Ids that end a row.</summary>
+    [Limits(AtLeast = 0)]
     public IReadOnlyList<int> EndTokens { get; init; } = [];
 
     /// <summary>What a model's folder asks beside these, from <see cref="GenerationDefaults"/>; null for nothing. No key of a recipe.</summary>
@@ -80,6 +84,7 @@ public sealed record SamplingSettings : ICheckedSection
     {
         if (MinNewTokens > MaxNewTokens) yield return ("min_new_tokens", $"{MinNewTokens} tokens at least and {MaxNewTokens} at most (max_new_tokens) can't both be: lower the one or raise the other");
         if (Beams is not null && Greedy) yield return ("greedy", "greedy and beams are two ways to choose tokens: use one of them");
+        if (ForbiddenSequences.Any(sequence => sequence.Count == 0)) yield return ("forbidden_sequences", "one of them holds no token: leave it out");
     }
 
     /// <summary>Checks that the settings make sense for a vocabulary.</summary>
@@ -108,7 +113,6 @@ public sealed record SamplingSettings : ICheckedSection
         if (ForcedLastToken is { } last) RequireId(last, "forced last token");
         foreach (var sequence in ForbiddenSequences)
         {
-            if (sequence.Count == 0) throw new InputException("A forbidden sequence holds no token: leave it out.");
             foreach (var id in sequence) RequireId(id, "token of a forbidden sequence");
         }
 
@@ -119,7 +123,7 @@ public sealed record SamplingSettings : ICheckedSection
     {
         if (!holds)
         {
-            throw new InputException($"The {what} is {value.ToString(CultureInfo.InvariantCulture)}; it must be {range}.");
+            throw new InputException($"the {what} is {value.ToString(CultureInfo.InvariantCulture)}; it must be {range}.");
         }
     }
 }

@@ -17,7 +17,7 @@ public sealed class StopTexts
     /// <exception cref="InputException">A text is empty.</exception>
     public StopTexts(IReadOnlyList<string> texts, ITokenizer tokenizer)
     {
-        if (texts.Any(string.IsNullOrEmpty)) throw new InputException("A stop text is empty: every response would end at once; give at least one character.");
+        if (texts.Any(string.IsNullOrEmpty)) throw new InputException("a stop text is empty: every response would end at once; give at least one character.");
         _texts = [.. texts];
         _tokenizer = tokenizer;
 

@@ -88,7 +88,7 @@ public static class TextGenerator
             if ((long)beginning.Length + response.Limit > shape.Room(prompt.Length))
             {
                 throw new InputException(
-                    $"Row {i} (counted from 0) does not fit: {prompt.Length} prompt tokens, {beginning.Length} response tokens and {response.Limit} new tokens "
+                    $"row {i} (counted from 0) does not fit: {prompt.Length} prompt tokens, {beginning.Length} response tokens and {response.Limit} new tokens "
                     + $"are more than {shape.Limits}; shorten the prompt or lower the number of new tokens.");
             }
         }

@@ -52,7 +52,7 @@ internal sealed partial class HubCache
     /// <summary>Where a content goes.</summary>
     /// <exception cref="InputException">The server's name for it is none that can name a file.</exception>
     public string BlobPath(string etag) =>
-        FileName().IsMatch(etag) ? Path.Combine(_folder, "blobs", etag) : throw new InputException($"The server names a content '{etag}', which can't name a file: it is no hub, or not a sound one.");
+        FileName().IsMatch(etag) ? Path.Combine(_folder, "blobs", etag) : throw new InputException($"the server names a content '{etag}', which can't name a file: it is no hub, or not a sound one.");
 
     /// <summary>Makes a blob appear under its name in a snapshot: as a link, or as a copy where the system allows no links.</summary>
     public void Link(string commit, string name, string blob)

@@ -21,6 +21,9 @@ public sealed record ModelDescription
     /// <summary>The model that an adapter is for, as its configuration names it.</summary>
     public string? Base { get; init; }
 
+    /// <summary>Whether that model isn't there, so that nothing is known but what the adapter itself says.</summary>
+    public bool BaseIsMissing { get; init; }
+
     /// <summary>A classifier's labels.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
 

@@ -56,6 +56,7 @@ public static class ModelInspector
             Architecture = configuration?.Architecture,
             Kind = isAdapter ? "adapter" : isClassifier ? "classifier" : "language model",
             Base = isAdapter ? TextOf(ReadJson(Path.Combine(folder, AdapterFolder.ConfigurationFile)), "base_model_name_or_path") : null,
+            BaseIsMissing = isAdapter && !AdapterFolder.HasBase(folder),
             Labels = isClassifier ? Attempt(configuration!.Labels, faults) : null,
             Sizes = json is null ? null : SizesOf(json),
             Parameters = (checkpoint is null ? 0 : Parameters(folder, configuration!, checkpoint, tokenizer, faults, notes)) + (adapterParameters ?? 0),

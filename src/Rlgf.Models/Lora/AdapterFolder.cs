@@ -38,6 +38,9 @@ internal static class AdapterFolder
         return Find(name, folder) ?? throw configuration.Fault(BaseKey, $"is '{name}', where there is no model: put the base model there, write the path of its folder, or fetch it if it is on a hub (rlgf fetch)");
     }
 
+    /// <summary>Whether the model that an adapter is for can be found.</summary>
+    public static bool HasBase(string folder) => ReadJson(folder).Text(BaseKey) is { } name && Find(name, folder) is not null;
+
     /// <summary>
     /// The <c>config.json</c> of a folder with an adapter: its own where it has one, else the base's, made a classifier's where the adapter is one's, and that of a model with a head of its own where the adapter makes it so.
     /// </summary>

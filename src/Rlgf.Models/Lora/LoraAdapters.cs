@@ -79,13 +79,13 @@ public static class LoraAdapters
 
     private static void Attach(nn.Module module, LoraSettings settings, string baseFolder, string task, string[] heads, ulong seed, Device device)
     {
-        if (Has(module)) throw new InputException("The model has an adapter already: train that one, or merge it first (rlgf convert).");
+        if (Has(module)) throw new InputException("the model has an adapter already: train that one, or merge it first (rlgf convert).");
         var names = Adaptable(module).Where(named => named.Part is IProjection).Select(named => named.Name).Where(name => name.Contains('.', StringComparison.Ordinal) && !Heads.Any(head => IsBelow($"{name}.", head))).ToArray();
         var targets = settings.TargetModules is [LoraSettings.AllLinear] ? names.Select(LastPart).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray() : [.. settings.TargetModules];
         foreach (var target in targets)
         {
             if (!names.Any(name => Matches(name, target)))
-                throw new InputException($"There is no linear map '{target}' for an adapter: the model has {string.Join(", ", names.Select(LastPart).Distinct(StringComparer.Ordinal))}.");
+                throw new InputException($"there is no linear map '{target}' for an adapter: the model has {string.Join(", ", names.Select(LastPart).Distinct(StringComparer.Ordinal))}.");
         }
 
         var chosen = names.Where(name => targets.Any(target => Matches(name, target))).ToHashSet(StringComparer.Ordinal);

@@ -32,7 +32,7 @@ public static class DataFormats
             ".tsv" => DataFormat.Tsv,
             ".parquet" => DataFormat.Parquet,
             ".arrow" or ".feather" => throw new InputException($"{path}: Arrow files aren't read; save the rows as Parquet or JSON lines"),
-            _ => throw new InputException($"{path}: the name doesn't say the format; use .jsonl, .csv, .tsv (also .gz) or .parquet, or set the format"),
+            _ => throw new InputException($"{path}: {(Path.Exists(path) ? "the name doesn't say the format: it should end in .jsonl, .csv, .tsv (also .gz) or .parquet" : "there is no such file")}"),
         };
     }
 }

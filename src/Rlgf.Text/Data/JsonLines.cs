@@ -8,12 +8,12 @@ namespace Rlgf.Text.Data;
 /// <summary>Reads and writes JSON lines: UTF-8, one object a line. The path "-" stands for standard input and output.</summary>
 public static class JsonLines
 {
-    /// <summary>How rows are written: snake_case names, characters as themselves, and infinities as strings since JSON has none.</summary>
+    /// <summary>How rows are written: snake_case names, characters as themselves, what is not known (NaN) as null, and infinities as strings since JSON has none.</summary>
     public static JsonSerializerOptions WriteOptions { get; } = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Converters = { new NaNAsNull<double>(), new NaNAsNull<float>() },
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 

@@ -13,12 +13,19 @@ namespace Rlgf.Text.Data;
 /// </remarks>
 public sealed class RowFilter
 {
+    private const int MostCharacters = 10_000;
+
+    /// <summary>Conditions are read and asked by calls inside each other; nobody writes so many parentheses.</summary>
+    private const int MostDepth = 100;
+
     private readonly string _expression;
     private readonly Func<DataRow, bool> _condition;
     private int _at;
+    private int _depth;
 
     private RowFilter(string expression)
     {
+        if (expression.Length > MostCharacters) throw new InputException($"a filter of {expression.Length:#,0} characters; at most {MostCharacters:#,0} are read");
         _expression = expression;
         _condition = ParseOr();
         if (Peek() is { } rest)
@@ -77,6 +84,14 @@ public sealed class RowFilter
     }
 
     private Func<DataRow, bool> ParseNot()
+    {
+        if (++_depth > MostDepth) throw Error($"more than {MostDepth} parentheses and ! inside each other");
+        var condition = ParseNegated();
+        _depth--;
+        return condition;
+    }
+
+    private Func<DataRow, bool> ParseNegated()
     {
         if (Peek() == '!' && Take("!"))
         {
@@ -153,7 +168,7 @@ public sealed class RowFilter
             return whole;
         }
 
-        if (double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out var number))
+        if (double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number))
         {
             return number;
         }

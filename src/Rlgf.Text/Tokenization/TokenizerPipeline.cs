@@ -65,7 +65,7 @@ internal sealed class TokenizerPipeline : ITokenizer
         if (maxLength is { } most)
         {
             if (most < template.AddedTokens)
-                throw new InputException($"A limit of {most} tokens leaves no room for a text: the tokenizer itself adds {template.AddedTokens}.");
+                throw new InputException($"a limit of {most} tokens leaves no room for a text: the tokenizer itself adds {template.AddedTokens}.");
             var truncation = template == _parts.Single ? _parts.Truncation with { Which = TruncatedText.Longest } : _parts.Truncation;
             truncation.Apply(ref firstIds, ref secondIds, most - template.AddedTokens);
         }

@@ -32,7 +32,7 @@ internal sealed record Truncation(TruncatedText Which = TruncatedText.Longest, b
             _ => Longest(first.Length, second.Length, most),
         };
         if (left < 0 || right < 0)
-            throw new InputException($"The tokenizer shortens only the {(Which == TruncatedText.First ? "first" : "second")} of two texts, and the other has more than {most} tokens by itself; raise the limit or shorten the text.");
+            throw new InputException($"the tokenizer shortens only the {(Which == TruncatedText.First ? "first" : "second")} of two texts, and the other has more than {most} tokens by itself; raise the limit or shorten the text.");
         first = Cut(first, left);
         second = Cut(second, right);
     }

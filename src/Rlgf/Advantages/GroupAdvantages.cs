@@ -49,7 +49,7 @@ public static class GroupAdvantages
                 GroupScaling.GroupDeviation => Deviation(group, unbiased) + epsilon,
                 GroupScaling.BatchDeviation => batchDeviation + epsilon,
                 GroupScaling.None => 1,
-                _ => throw new InputException($"Group scaling {scaling} is unknown: use {string.Join(", ", Enum.GetNames<GroupScaling>())}."),
+                _ => throw new InputException($"group scaling {scaling} is unknown: use {string.Join(", ", Enum.GetNames<GroupScaling>())}."),
             };
             foreach (var row in rows) advantages[row] = (reward[row] - mean) / divisor;
         }

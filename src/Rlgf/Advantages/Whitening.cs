@@ -28,7 +28,7 @@ public static class Whitening
         var count = included.sum().item<long>();
         if (count == 0) return zeros_like(x).MoveToOuterDisposeScope();
         if (count == 1 && unbiased)
-            throw new InputException("Whitening with the unbiased variance needs two tokens and the batch has one: use the biased variance or a larger batch.");
+            throw new InputException("whitening with the unbiased variance needs two tokens and the batch has one: use the biased variance or a larger batch.");
 
         // Of equal numbers only the rounding of their mean would be left to scale.
         if (Spread.IsNone(x.masked_select(included).to(ScalarType.Float64).cpu().data<double>().ToArray()))

@@ -19,6 +19,9 @@ namespace Rlgf.Checks;
 /// </summary>
 public static class RunChecks
 {
+    /// <summary>What tokens that are made for padding are called.</summary>
+    private static readonly string[] PaddingTokens = ["<pad>", "[PAD]", "<|pad|>", "<PAD>", "<|padding|>", "<|finetune_right_pad_id|>"];
+
     /// <summary>All checks that need no generated text. What makes a run impossible comes first.</summary>
     /// <param name="setup">The run.</param>
     /// <param name="judge">The score for evaluation that training must not see; null for none.</param>
@@ -145,10 +148,15 @@ public static class RunChecks
             : null;
     }
 
-    /// <summary>One token for padding and for the end.</summary>
-    public static Finding? PaddingIsEnd(TrainingSetup setup) => setup.Tokenizer.PadId is { } pad && (pad == setup.Tokenizer.EosId || setup.Sampling.EndTokens.Contains(pad))
-        ? Warning($"padding and end are one token ({setup.Tokenizer.TokenOf(pad) ?? Invariant($"{pad}")}): here lengths decide what is padding, but a tool that masks by id will not see where responses end; a padding token of its own is safer")
-        : null;
+    /// <summary>
+    /// One token for padding and for the end, though the vocabulary has one made for padding. Without such a token nothing can be done about a model that is as it was published, and nothing has to be: here
+    /// lengths decide what is padding.
+    /// </summary>
+    public static Finding? PaddingIsEnd(TrainingSetup setup) =>
+        setup.Tokenizer.PadId is { } pad && (pad == setup.Tokenizer.EosId || setup.Sampling.EndTokens.Contains(pad))
+        && PaddingTokens.FirstOrDefault(token => setup.Tokenizer.IdOf(token) is { } id && id != pad && !setup.Sampling.EndTokens.Contains(id)) is { } unused
+            ? Warning($"padding and end are one token ({setup.Tokenizer.TokenOf(pad) ?? Invariant($"{pad}")}), so that a tool that masks by id will not see where responses end, and the vocabulary has '{unused}': write it as pad_token into tokenizer_config.json")
+            : null;
 
     /// <summary>A judge that is the reward, or has its weights, says nothing that the reward does not say.</summary>
     public static Finding? JudgeIsReward(IReward reward, IReward? judge)

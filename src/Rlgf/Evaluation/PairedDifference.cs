@@ -29,7 +29,7 @@ public sealed record PairedDifference(Interval Difference, double T, double PTwo
     internal static double[] Differences(IReadOnlyList<double> a, IReadOnlyList<double> b)
     {
         if (a.Count != b.Count)
-            throw new InputException($"A paired comparison needs the same prompts on both sides, and there are {a.Count} values against {b.Count}: evaluate both on the same data.");
+            throw new InputException($"a paired comparison needs the same prompts on both sides, and there are {a.Count} values against {b.Count}: evaluate both on the same data.");
         return [.. a.Zip(b, (x, y) => x - y)];
     }
 }

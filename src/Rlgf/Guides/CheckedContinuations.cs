@@ -16,7 +16,7 @@ public static class CheckedContinuations
     public static IReadOnlyList<GuideContinuation> Of(IGuide guide, IReadOnlyList<GuideRequest> requests, int vocabulary, CancellationToken cancellationToken)
     {
         if (requests.Count == 0) return [];
-        var who = $"The guide '{guide.Name}'";
+        var who = $"the guide '{guide.Name}'";
         var given = $"{requests.Count} requests, the first of {OwnCode.Place(requests[0].Row, requests[0].Prompt)}";
         var answers = OwnCode.Run(who, given, () => guide.Continue(requests, cancellationToken), cancellationToken);
         if (answers is null || answers.Count != requests.Count)

@@ -18,7 +18,7 @@ public sealed class ReferencesGuide : IGuide
     public IReadOnlyList<GuideContinuation> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken) => [.. requests.Select(request =>
     {
         if (request.ResponseTokens.Length > 0)
-            throw new InputException("The guide 'references' was asked to go on from a response that it did not begin: references can roll in only. Use ppo_plus_plus or adaptive, or a guide that writes.");
+            throw new InputException("the guide 'references' was asked to go on from a response that it did not begin: references can roll in only. Use ppo_plus_plus or adaptive, or a guide that writes.");
         return request.Reference is { } reference
             ? new GuideContinuation(reference, Ended: true)
             : throw new InputException($"{request.Row?.Location ?? $"the prompt '{request.Prompt}'"}: there is no reference response, which the guide 'references' needs.");

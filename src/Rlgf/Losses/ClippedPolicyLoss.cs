@@ -54,7 +54,7 @@ public static class ClippedPolicyLoss
         Shape.RequireSame(oldLogProbs, logProbs, nameof(oldLogProbs));
         Shape.RequireSame(advantages, logProbs, nameof(advantages));
         Shape.RequireSame(mask, logProbs, nameof(mask));
-        if (!(clipRange > 0)) throw new InputException($"The policy's clip range is {clipRange}: it must be above 0, 0.2 is usual.");
+        if (!(clipRange > 0)) throw new InputException($"the policy's clip range is {clipRange}: it must be above 0, 0.2 is usual.");
 
         using var scope = NewDisposeScope();
         var included = mask.to(ScalarType.Bool);

@@ -37,7 +37,7 @@ public static class ClippedValueLoss
         Shape.RequireSame(returns, values, nameof(returns));
         Shape.RequireSame(mask, values, nameof(mask));
         if (clipRange is { } range && !(range > 0))
-            throw new InputException($"The value function's clip range is {range}: it must be above 0, or absent for no clipping.");
+            throw new InputException($"the value function's clip range is {range}: it must be above 0, or absent for no clipping.");
 
         using var scope = NewDisposeScope();
         var included = mask.to(ScalarType.Bool);

@@ -14,7 +14,7 @@ public static class Entropy
     /// <exception cref="InputException">The temperature isn't above 0.</exception>
     public static Tensor OfLogits(Tensor logits, double temperature = 1)
     {
-        if (!(temperature > 0)) throw new InputException($"The entropy's temperature is {temperature}: it must be above 0.");
+        if (!(temperature > 0)) throw new InputException($"the entropy's temperature is {temperature}: it must be above 0.");
         using var scope = NewDisposeScope();
         var logP = (logits / temperature).log_softmax(-1);
         // 0 · −∞ is NaN, the limit is 0.

@@ -37,7 +37,7 @@ public static class GuideCredit
         var included = guideMask.to(ScalarType.Bool);
         if (weighting == GuideCreditWeight.One) return included.to(advantages.dtype).MoveToOuterDisposeScope();
         if (weighting != GuideCreditWeight.Advantage)
-            throw new InputException($"The guide credit's weight {weighting} is unknown: use {string.Join(", ", Enum.GetNames<GuideCreditWeight>())}.");
+            throw new InputException($"the guide credit's weight {weighting} is unknown: use {string.Join(", ", Enum.GetNames<GuideCreditWeight>())}.");
 
         var advantage = advantages.KeepWhere(included);
         var rms = (advantage.square().sum() / included.sum().clamp_min(1).to(advantage.dtype)).sqrt();
@@ -57,7 +57,7 @@ public static class GuideCredit
     {
         Shape.RequireMatrix(logProbs, nameof(logProbs));
         Shape.RequireSame(weights, logProbs, nameof(weights));
-        if (!(coefficient >= 0 && double.IsFinite(coefficient))) throw new InputException($"The coefficient of the guide's credit is {coefficient}: it must be 0 or above.");
+        if (!(coefficient >= 0 && double.IsFinite(coefficient))) throw new InputException($"the coefficient of the guide's credit is {coefficient}: it must be 0 or above.");
         using var scope = NewDisposeScope();
         var loss = coefficient * MaskedReduction.Apply(-logProbs * weights.detach(), guideMask, LossReduction.TokenMean, denominator);
         return loss.MoveToOuterDisposeScope();

@@ -53,9 +53,9 @@ public sealed record KlController
     /// <exception cref="InputException">A number out of its range.</exception>
     public static KlController Adaptive(double initial, double target, double horizon)
     {
-        if (!(Checked(initial) > 0)) throw new InputException("The adaptive KL coefficient starts at 0 and would stay there: give a start above 0, or use a fixed coefficient.");
-        if (!(target > 0 && double.IsFinite(target))) throw new InputException($"The KL target is {target}: it must be above 0.");
-        if (!(horizon > 0 && double.IsFinite(horizon))) throw new InputException($"The KL controller's horizon is {horizon}: it must be above 0, 10000 is usual.");
+        if (!(Checked(initial) > 0)) throw new InputException("the adaptive KL coefficient starts at 0 and would stay there: give a start above 0, or use a fixed coefficient.");
+        if (!(target > 0 && double.IsFinite(target))) throw new InputException($"the KL target is {target}: it must be above 0.");
+        if (!(horizon > 0 && double.IsFinite(horizon))) throw new InputException($"the KL controller's horizon is {horizon}: it must be above 0, 10000 is usual.");
         return new(initial, target, horizon);
     }
 
@@ -77,5 +77,5 @@ public sealed record KlController
 
     private static double Checked(double coefficient) => coefficient >= 0 && double.IsFinite(coefficient)
         ? coefficient
-        : throw new InputException($"The KL coefficient is {coefficient}: it must be 0 or above.");
+        : throw new InputException($"the KL coefficient is {coefficient}: it must be 0 or above.");
 }

@@ -61,7 +61,7 @@ public static class MaskedReduction
             LossReduction.TokenMean => included.sum().item<long>(),
             LossReduction.RowMean => included.any(1).sum().item<long>(),
             LossReduction.RowSum => mask.size(0),
-            _ => throw new InputException($"Reduction {reduction} is unknown: use {string.Join(", ", Enum.GetNames<LossReduction>())}."),
+            _ => throw new InputException($"reduction {reduction} is unknown: use {string.Join(", ", Enum.GetNames<LossReduction>())}."),
         };
     }
 

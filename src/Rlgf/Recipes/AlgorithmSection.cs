@@ -93,11 +93,6 @@ public sealed record AlgorithmSection : ICheckedSection
     /// <summary>For <c>custom</c>: the second phase.</summary>
     public RolloutPhase? Second { get; init; }
 
-    /// <summary>Whether the guide is asked for anything.</summary>
-    public bool NeedsGuide => Name == AlgorithmName.Custom
-        ? new[] { First, Second }.Any(phase => phase is { RollOut: Actor.Guide } or { RollIn: Actor.Guide, RollInProbability: > 0 })
-        : HasRollIns && RollInProbability != 0 || Name is AlgorithmName.Aggrevated or AlgorithmName.Lols or AlgorithmName.D2lols;
-
     private bool HasRollIns => Name is not (AlgorithmName.Ppo or AlgorithmName.Grpo or AlgorithmName.Rloo or AlgorithmName.Custom);
 
     /// <summary>The algorithm as the loop takes it.</summary>

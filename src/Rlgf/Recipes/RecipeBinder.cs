@@ -15,7 +15,7 @@ namespace Rlgf.Recipes;
 internal sealed class RecipeBinder(Func<string, string> find)
 {
     /// <summary>Binds a whole document.</summary>
-    public object Bind(RecipeNode node, Type type) => BindValue(node, new Target(type, "", IsNullable: false, Limits: null, IsPath: false))!;
+    public object Bind(RecipeNode node, Type type) => BindValue(node, new Target(type, "", IsNullable: false, Limits: null, TextUse.Any))!;
 
     private object? BindValue(RecipeNode node, Target target)
     {
@@ -33,7 +33,8 @@ internal sealed class RecipeBinder(Func<string, string> find)
         if (type == typeof(string))
         {
             var text = node is RecipeScalar scalar ? scalar.Text : throw Expected(node, target, "text");
-            return target.IsPath ? find(text) : text;
+            if (RecipeNames.Problem(text, target.Use) is { } problem) throw Error(node, target, problem);
+            return target.Use == TextUse.ReadPath ? find(text) : text;
         }
 
         if (type == typeof(bool))
@@ -69,7 +70,7 @@ internal sealed class RecipeBinder(Func<string, string> find)
         {
             if (!names.Contains(entry.Key))
             {
-                throw new InputException($"{entry.Location}: unknown key '{target.Child(entry.Key)}'{Spelling.Suggestion(entry.Key, names)}");
+                throw new InputException($"{entry.Location}: unknown key '{RecipeText.Shown(target.Child(entry.Key))}'{Spelling.Suggestion(RecipeText.Shown(entry.Key), names)}");
             }
         }
 
@@ -78,7 +79,7 @@ internal sealed class RecipeBinder(Func<string, string> find)
         {
             if (section[member.Key] is { } value)
             {
-                values[member.Key] = BindValue(value, new Target(member.Type, target.Child(member.Key), member.IsNullable, member.Limits, member.IsPath));
+                values[member.Key] = BindValue(value, new Target(member.Type, target.Child(member.Key), member.IsNullable, member.Limits, member.Use));
             }
             else if (member.IsRequired)
             {
@@ -89,10 +90,18 @@ internal sealed class RecipeBinder(Func<string, string> find)
         var record = RecipeSchema.Create(type, values);
         if (record is ICheckedSection check && check.Problems().FirstOrDefault() is { Problem: { } problem } first)
         {
-            throw new InputException($"{(section[first.Key] ?? section).Location}: {target.Child(first.Key)}: {problem}");
+            throw new InputException($"{LocationOf(section, first.Key)}: {target.Child(first.Key)}: {problem}");
         }
 
         return record;
+    }
+
+    /// <summary>Where a key is, which may be of a section further in (a.b); where it was left out, the section that it belongs to.</summary>
+    private static string LocationOf(RecipeSection section, string key)
+    {
+        var entry = section.Entries.FirstOrDefault(entry => key == entry.Key || key.StartsWith(entry.Key + ".", StringComparison.Ordinal));
+        if (entry is null) return section.Location;
+        return key != entry.Key && entry.Value is RecipeSection inner ? LocationOf(inner, key[(entry.Key.Length + 1)..]) : entry.Location;
     }
 
     private static Type ChooseKind(RecipeSection section, Target target, IReadOnlyList<RecipeKindAttribute> kinds)
@@ -116,7 +125,7 @@ internal sealed class RecipeBinder(Func<string, string> find)
         var list = Array.CreateInstance(itemType, items.Count);
         for (var i = 0; i < items.Count; i++)
         {
-            list.SetValue(BindValue(items[i], new Target(itemType, target.Child(i.ToString(CultureInfo.InvariantCulture)), IsNullable: false, target.Limits, target.IsPath)), i);
+            list.SetValue(BindValue(items[i], new Target(itemType, target.Child(i.ToString(CultureInfo.InvariantCulture)), IsNullable: false, target.Limits, target.Use)), i);
         }
 
         return list;
@@ -132,19 +141,12 @@ internal sealed class RecipeBinder(Func<string, string> find)
     private static object BindNumber(RecipeNode node, Target target, Type type)
     {
         var text = node is RecipeScalar { IsPlain: true } scalar ? scalar.Text : null;
-        var culture = CultureInfo.InvariantCulture;
-        object? number =
-            type == typeof(double) ? double.TryParse(text, NumberStyles.Float, culture, out var real) && double.IsFinite(real) ? real : null
-            : type == typeof(int) ? int.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var whole) ? whole : null
-            : type == typeof(long) ? long.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var wide) ? wide : null
-            : type == typeof(ulong) ? ulong.TryParse(text, NumberStyles.None, culture, out var natural) ? natural : null
-            : throw new NotSupportedException($"recipes have no values of type {type.Name}");
-        if (number is null)
+        if (WrittenNumber.Parse(text, type) is not { } number)
         {
-            throw Expected(node, target, type == typeof(double) ? "a number" : type == typeof(ulong) ? "a whole number, 0 or more" : "a whole number");
+            throw Expected(node, target, WrittenNumber.Expected(type));
         }
 
-        return target.Limits?.Broken(Convert.ToDouble(number, culture)) is { } limit ? throw Error(node, target, $"is {text}; it must be {limit}") : number;
+        return target.Limits?.Broken(Convert.ToDouble(number, CultureInfo.InvariantCulture)) is { } limit ? throw Error(node, target, $"is {RecipeText.Shown(text!)}; it must be {limit}") : number;
     }
 
     private static InputException Expected(RecipeNode node, Target target, string what) => new($"{node.Location}: {target.Name}: expected {what}; found {node.What}");
@@ -156,8 +158,8 @@ internal sealed class RecipeBinder(Func<string, string> find)
     /// <param name="Path">The path of its key, such as "update.epochs"; empty for the document.</param>
     /// <param name="IsNullable">Whether null is allowed.</param>
     /// <param name="Limits">The range of a number.</param>
-    /// <param name="IsPath">Whether a string names a file.</param>
-    private sealed record Target(Type Type, string Path, bool IsNullable, LimitsAttribute? Limits, bool IsPath)
+    /// <param name="Use">What a text is for.</param>
+    private sealed record Target(Type Type, string Path, bool IsNullable, LimitsAttribute? Limits, TextUse Use)
     {
         public string Name => Path.Length == 0 ? "the recipe" : Path;
 

@@ -6,6 +6,9 @@ namespace Rlgf.Recipes;
 /// <summary>Reads and writes recipes: YAML files that say all of a run.</summary>
 public static class RecipeFile
 {
+    /// <summary>A change is its own location, so more of it is shown than of other texts.</summary>
+    private const int MostOfChange = 120;
+
     /// <summary>Reads a recipe.</summary>
     /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
     /// <param name="path">The file.</param>
@@ -16,24 +19,7 @@ public static class RecipeFile
 
     /// <summary>As <see cref="Load{T}"/>, with another rule for where paths lead.</summary>
     internal static T LoadWith<T>(string path, IEnumerable<string>? overrides, Func<string, string> find)
-        where T : class
-    {
-        string text;
-        try
-        {
-            text = File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new InputException($"{path}: there is no such recipe", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path}: can't be read: {e.Message}", e);
-        }
-
-        return Parse<T>(text, path, overrides, find);
-    }
+        where T : class => Parse<T>(RecipeText.Read(path), path, overrides, find);
 
     /// <summary>Reads a recipe from text.</summary>
     /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
@@ -53,9 +39,9 @@ public static class RecipeFile
             root = Override(root, change);
         }
 
-        return root is RecipeScalar { IsNull: true }
-            ? throw new InputException($"{name}: the recipe is empty")
-            : (T)new RecipeBinder(find).Bind(root, typeof(T));
+        if (root is RecipeScalar { IsNull: true }) throw new InputException($"{name}: the recipe is empty");
+        var recipe = new RecipeBinder(find).Bind(root, typeof(T));
+        return (T)(recipe is RunRecipe run ? run with { Locations = new RecipeLocations(root) } : recipe);
     }
 
     /// <summary>A recipe as YAML that reads back to the same values, with every default spelt out.</summary>
@@ -69,12 +55,17 @@ public static class RecipeFile
     {
         var equals = change.IndexOf('=', StringComparison.Ordinal);
         var keys = equals > 0 ? change[..equals].Trim().Split('.') : [];
+        var location = $"--set {RecipeText.Shown(change, MostOfChange)}";
         if (keys.Length == 0 || keys.Any(string.IsNullOrWhiteSpace))
         {
-            throw new InputException($"--set {change}: expected PATH=VALUE, such as update.epochs=2");
+            throw new InputException($"{location}: expected PATH=VALUE, such as update.epochs=2");
         }
 
-        var location = $"--set {change}";
+        if (keys.Length > RecipeNode.MostDepth)
+        {
+            throw new InputException($"{location}: {keys.Length} keys below each other; no recipe has more than {RecipeNode.MostDepth}");
+        }
+
         return Replace(root, keys, RecipeNode.Parse(change[(equals + 1)..], _ => location), location);
     }
 
@@ -98,13 +89,13 @@ public static class RecipeFile
             case RecipeList list:
                 if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var index) || index >= list.Items.Count)
                 {
-                    throw new InputException($"{location}: '{key}' is no item of a list of {list.Items.Count}; items are numbered from 0");
+                    throw new InputException($"{location}: '{RecipeText.Shown(key)}' is no item of a list of {list.Items.Count}; items are numbered from 0");
                 }
 
                 var item = Replace(list.Items[index], keys[1..], value, location);
                 return list with { Items = [.. list.Items.Take(index), item, .. list.Items.Skip(index + 1)] };
             default:
-                throw new InputException($"{location}: there is nothing below the value {node.What}, so '{key}' can't be set");
+                throw new InputException($"{location}: there is nothing below the value {node.What}, so '{RecipeText.Shown(key)}' can't be set");
         }
     }
 }

@@ -13,7 +13,7 @@ internal static class RecipeSchema
     private static readonly NullabilityInfoContext Nullability = new();
 
     /// <summary>One key of a record.</summary>
-    public sealed record Member(string Key, Type Type, bool IsRequired, bool IsNullable, LimitsAttribute? Limits, bool IsPath, PropertyInfo Property);
+    public sealed record Member(string Key, Type Type, bool IsRequired, bool IsNullable, LimitsAttribute? Limits, TextUse Use, PropertyInfo Property);
 
     /// <summary>A property's or an enum member's name as a key: RollInLengths is roll_in_lengths.</summary>
     public static string KeyOf(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
@@ -44,10 +44,16 @@ internal static class RecipeSchema
                     parameter is { HasDefaultValue: false } || (parameter is null && property.IsDefined(typeof(RequiredMemberAttribute))),
                     Nullability.Create(property).WriteState == NullabilityState.Nullable,
                     property.GetCustomAttribute<LimitsAttribute>() ?? parameter?.GetCustomAttribute<LimitsAttribute>(),
-                    property.IsDefined(typeof(RecipePathAttribute)) || parameter?.IsDefined(typeof(RecipePathAttribute)) == true,
+                    UseOf(property, parameter),
                     property);
             })];
         }
+    }
+
+    private static TextUse UseOf(PropertyInfo property, ParameterInfo? parameter)
+    {
+        bool Has(Type attribute) => property.IsDefined(attribute) || parameter?.IsDefined(attribute) == true;
+        return Has(typeof(RecipePathAttribute)) ? TextUse.ReadPath : Has(typeof(RecipeOutputAttribute)) ? TextUse.WrittenPath : Has(typeof(RecipeNameAttribute)) ? TextUse.Name : TextUse.Any;
     }
 
     /// <summary>Makes a record of the values of some keys; the others keep their defaults.</summary>

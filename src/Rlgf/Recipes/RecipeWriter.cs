@@ -35,7 +35,7 @@ internal static class RecipeWriter
         foreach (var member in RecipeSchema.MembersOf(record.GetType()))
         {
             WritePlain(emitter, member.Key);
-            WriteValue(emitter, member.Property.GetValue(record), member.IsPath, path);
+            WriteValue(emitter, member.Property.GetValue(record), member.Use == TextUse.ReadPath, path);
         }
 
         emitter.Emit(new MappingEnd());

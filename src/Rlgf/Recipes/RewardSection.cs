@@ -114,6 +114,7 @@ public sealed record SumRewardSection : RewardSection, ICheckedSection
 public sealed record RewardPart
 {
     /// <summary>Name for logs and reports.</summary>
+    [RecipeName]
     public required string Name { get; init; }
 
     /// <summary>What its score is multiplied by.</summary>

@@ -1,3 +1,5 @@
+using Rlgf.Text;
+
 namespace Rlgf.Recipes;
 
 /// <summary>What a recipe file holds; <c>kind:</c> says what it is for.</summary>
@@ -6,14 +8,24 @@ namespace Rlgf.Recipes;
 [RecipeKind("classifier", typeof(ClassifierRecipe))]
 public abstract record RunRecipe
 {
-    /// <summary>Name of the recipe, for logs, reports and the run's folder.</summary>
+    /// <summary>Name of the recipe, for logs, reports and the run's folder: no path, and at most 200 bytes.</summary>
+    [RecipeName]
     public required string Name { get; init; }
 
     /// <summary>Seed of everything that is drawn.</summary>
     public ulong Seed { get; init; }
 
     /// <summary>The run's folder; null for <c>runs/NAME</c>.</summary>
+    [RecipeOutput]
     public string? Output { get; init; }
+
+    /// <summary>Where its keys were written.</summary>
+    internal RecipeLocations Locations { get; init; } = RecipeLocations.None;
+
+    /// <summary>A refusal of what a key says, for the caller to throw: with the key's file and line, where the recipe was read from a file.</summary>
+    /// <param name="key">The key's path, such as <c>data.evaluation_path</c>.</param>
+    /// <param name="problem">What is wrong and what to do.</param>
+    public InputException Refusal(string key, string problem) => new(Locations.Say(key, problem));
 
     /// <summary>The recipe with every default that depends on other keys filled in: what a run's folder keeps.</summary>
     public virtual RunRecipe Resolved() => this with { Output = Output ?? $"runs/{Name}" };

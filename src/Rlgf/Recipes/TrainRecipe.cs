@@ -70,18 +70,16 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        var algorithm = Algorithm.ToSettings();
-        if (Algorithm.NeedsGuide && Guide is null)
-            yield return ("guide", $"the algorithm '{algorithm.Name}' needs a guide and there is none; set one, or use ppo");
         if (Guide is ReferencesGuideSection && Data is { PromptTokens: null, ReferenceColumn: null })
             yield return ("guide", "references need a text to follow the prompt: set data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
+        var algorithm = Algorithm.ToSettings();
         if (Kl.Placement is null && Kl.For(algorithm.Advantage).Problems().FirstOrDefault(problem => problem.Key == "estimator") is { Problem: { } estimator })
             yield return ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the loss where kl.placement does not say otherwise: {estimator}");
         if (Judge?.Normalise == true)
             yield return ("judge", "normalise is for the reward that training learns from; a judge's scores are reported as they are");
         if (Precision.Reference == Rlgf.Models.Precision.Bfloat16 && Kl.For(algorithm.Advantage).Placement == KlPlacement.Loss)
             yield return ("precision", "reference: bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
-        if (RowsPerIteration % algorithm.GroupSize != 0)
-            yield return ("rows_per_iteration", $"{RowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");
+        bool? canRollOut = Guide is null ? null : Guide is not ReferencesGuideSection;
+        foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut)) yield return problem;
     }
 }

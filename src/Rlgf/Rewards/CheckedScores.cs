@@ -14,7 +14,7 @@ public static class CheckedScores
     public static IReadOnlyList<RewardScore> Of(IReward reward, IReadOnlyList<Response> responses, CancellationToken cancellationToken)
     {
         if (responses.Count == 0) return [];
-        var who = $"The reward '{reward.Name}'";
+        var who = $"the reward '{reward.Name}'";
         var given = $"{responses.Count} responses, the first of {OwnCode.Place(responses[0].Row, responses[0].Prompt)}";
         var scores = OwnCode.Run(who, given, () => reward.Score(responses, cancellationToken), cancellationToken);
         if (scores is null || scores.Count != responses.Count)

@@ -28,7 +28,7 @@ public sealed class ClassifierReward : IReward
         (Name, _classifier, _tokenizer, _includePrompt) = (name, classifier, tokenizer, includePrompt);
         _head = ClassifierHead.Of(classifier);
         Transform = transform ?? _head.DefaultTransform;
-        if ((_head.LabelProblem(label) ?? _head.TransformProblem(Transform)) is { } problem) throw new InputException($"The reward '{name}': {problem}.");
+        if ((_head.LabelProblem(label) ?? _head.TransformProblem(Transform)) is { } problem) throw new InputException($"the reward '{name}': {problem}.");
         _label = _head.IndexOf(label);
     }
 

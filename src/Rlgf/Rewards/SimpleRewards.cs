@@ -17,7 +17,7 @@ public sealed class FunctionReward(string name, Func<Response, double> score) : 
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
         [.. responses.Select(response =>
-            new RewardScore(OwnCode.Run($"The reward '{Name}'", OwnCode.Place(response.Row, response.Prompt), () => score(response), cancellationToken)))];
+            new RewardScore(OwnCode.Run($"the reward '{Name}'", OwnCode.Place(response.Row, response.Prompt), () => score(response), cancellationToken)))];
 }
 
 /// <summary>1 where a regular expression matches the response, 0 elsewhere.</summary>
@@ -31,7 +31,7 @@ public sealed class RegexReward : IReward
     public RegexReward(string name, string pattern, bool includePrompt = false)
     {
         (Name, _includePrompt) = (name, includePrompt);
-        _pattern = UserPattern.TryParse(pattern, out var problem) ?? throw new InputException($"The pattern of the reward '{name}' is not a regular expression that can be used: {problem}");
+        _pattern = UserPattern.TryParse(pattern, out var problem) ?? throw new InputException($"the pattern of the reward '{name}' is not a regular expression that can be used: {problem}");
     }
 
     /// <inheritdoc/>
@@ -52,7 +52,7 @@ public sealed class LengthReward : IReward
     /// <exception cref="InputException">The target is not positive.</exception>
     public LengthReward(string name, int targetTokens)
     {
-        if (targetTokens <= 0) throw new InputException($"The target of the reward '{name}' is {targetTokens} tokens: it must be above 0.");
+        if (targetTokens <= 0) throw new InputException($"the target of the reward '{name}' is {targetTokens} tokens: it must be above 0.");
         (Name, TargetTokens) = (name, targetTokens);
     }
 

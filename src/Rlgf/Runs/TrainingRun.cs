@@ -32,10 +32,12 @@ public sealed class TrainingRun : IDisposable
         Folder = new RunFolder(Recipe.Output!);
         try
         {
-            Policy = _parts.Policy(Recipe.Model, Recipe.Seed);
+            Policy = Recipe.Locations.Of("model", () => _parts.Policy(Recipe.Model, Recipe.Seed));
+            RequireIds("generation", Recipe.Generation);
+            RequireIds("evaluation.decoding", Recipe.Evaluation.Decoding!);
             var reference = PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Reference);
             Setup = NewSetup(reference);
-            Judge = Recipe.Judge is { } judge ? _parts.Reward(judge, "judge", Recipe.Precision.Rewards) : null;
+            Judge = Recipe.Judge is { } judge ? Recipe.Locations.Of("judge", () => _parts.Reward(judge, "judge", Recipe.Precision.Rewards)) : null;
             Evaluator = NewEvaluator(reference);
         }
         catch
@@ -84,8 +86,9 @@ public sealed class TrainingRun : IDisposable
     public IReadOnlyList<Finding> Check(CancellationToken cancellationToken)
     {
         var findings = RunChecks.Before(Setup, Judge);
-        // What can't be trained can't always be sampled either.
-        if (RunChecks.Impossible(Setup) is not null) return findings;
+        // What can't be trained can't always be sampled either. What the recipe alone makes impossible was refused when it was read; what is left is the room for responses.
+        if (RunChecks.Impossible(Setup) is { } impossible)
+            return [.. findings.Select(finding => finding == impossible ? finding with { Message = Recipe.Locations.Say("generation.max_new_tokens", finding.Message) } : finding)];
         var responses = FirstResponses(cancellationToken);
         var rewards = CheckedScores.Of(Setup.Reward, responses, cancellationToken);
         var same = Judge is { } judge && RunChecks.JudgeIsReward(Setup.Reward, judge) is null ? RunChecks.JudgeSaysTheSame(rewards, CheckedScores.Of(judge, responses, cancellationToken)) : null;
@@ -137,10 +140,10 @@ public sealed class TrainingRun : IDisposable
             Policy = Policy.Model,
             Reference = reference,
             Tokenizer = Policy.Tokenizer,
-            Guide = Recipe.Guide is { } guide ? _parts.Guide(guide, Policy, Recipe.Generation, Recipe.Precision.Guide) : null,
-            Reward = _parts.Reward(Recipe.Reward, "reward", Recipe.Precision.Rewards),
+            Guide = Recipe.Guide is { } guide ? Recipe.Locations.Of("guide", () => _parts.Guide(guide, Policy, Recipe.Generation, Recipe.Precision.Guide)) : null,
+            Reward = Recipe.Locations.Of("reward", () => _parts.Reward(Recipe.Reward, "reward", Recipe.Precision.Rewards)),
             NormaliseReward = Recipe.Reward.Normalise,
-            Prompts = RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: false),
+            Prompts = Recipe.Locations.Of("data", () => RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: false)),
             Sampling = sampling,
             Algorithm = Recipe.Algorithm.ToSettings(),
             CriticSharing = Recipe.Critic.Sharing,
@@ -156,7 +159,7 @@ public sealed class TrainingRun : IDisposable
 
     private Evaluator? NewEvaluator(ILanguageModel reference) => Recipe.Data.EvaluationPath is null ? null : new Evaluator
     {
-        Prompts = RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: true, Recipe.Evaluation.Prompts),
+        Prompts = Recipe.Locations.Of("data", () => RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: true, Recipe.Evaluation.Prompts)),
         Sampling = RecipeParts.EndingAsModel(Recipe.Evaluation.Decoding!, Policy),
         Reward = Setup.Reward,
         Judge = Judge,
@@ -166,6 +169,13 @@ public sealed class TrainingRun : IDisposable
     };
 
     private RunDescription Description => new(Recipe.Name, Setup.Algorithm.Name, Recipe.Seed, Setup.Guide?.Name);
+
+    /// <summary>That ids in a section of the recipe are the policy's.</summary>
+    private void RequireIds(string key, SamplingSettings sampling) => Recipe.Locations.Of(key, () =>
+    {
+        sampling.Validate(Policy.Model.Shape.Vocabulary);
+        return sampling;
+    });
 
     private Response[] FirstResponses(CancellationToken cancellationToken)
     {

@@ -51,10 +51,10 @@ public static class ClassifierTraining
         IProgress<SupervisedProgress>? progress = null,
         CancellationToken cancellation = default)
     {
-        if (heldOut.Count == 0) throw new InputException("There is no held-out example: the best classifier is chosen by the held-out loss.");
+        if (heldOut.Count == 0) throw new InputException("there is no held-out example: the best classifier is chosen by the held-out loss.");
         var parts = new Parts(window, tokenizer, classifier.ContextLength);
         if (window is { } part && (part.MinTokens < 1 || part.MaxTokens < part.MinTokens || part.MaxTokens > parts.Room))
-            throw new InputException($"The window of {part.MinTokens} to {part.MaxTokens} tokens is impossible: it needs 1 to {parts.Room}, the classifier's context without special tokens.");
+            throw new InputException($"the window of {part.MinTokens} to {part.MaxTokens} tokens is impossible: it needs 1 to {parts.Room}, the classifier's context without special tokens.");
         Check(training, classifier);
         Check(heldOut, classifier);
         return SupervisedLoop.Run(new Task(classifier, training, heldOut, parts, settings), settings, folder, resume, progress, cancellation);
@@ -103,12 +103,12 @@ public static class ClassifierTraining
 
     private static void Check(IReadOnlyList<LabelledText> texts, ISequenceClassifier classifier)
     {
-        if (classifier.Labels.Count < 2) throw new InputException($"The classifier has {classifier.Labels.Count} label: training needs at least 2.");
+        if (classifier.Labels.Count < 2) throw new InputException($"the classifier has {classifier.Labels.Count} label: training needs at least 2.");
         for (var i = 0; i < texts.Count; i++)
         {
-            if (texts[i].Tokens.Length == 0) throw new InputException($"Text {i + 1} of {texts.Count} holds no token: remove it.");
+            if (texts[i].Tokens.Length == 0) throw new InputException($"text {i + 1} of {texts.Count} holds no token: remove it.");
             if (texts[i].Label < 0 || texts[i].Label >= classifier.Labels.Count)
-                throw new InputException($"Text {i + 1} of {texts.Count} has the label {texts[i].Label}: the classifier has the labels 0 to {classifier.Labels.Count - 1}.");
+                throw new InputException($"text {i + 1} of {texts.Count} has the label {texts[i].Label}: the classifier has the labels 0 to {classifier.Labels.Count - 1}.");
         }
     }
 

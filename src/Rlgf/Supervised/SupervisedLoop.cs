@@ -39,7 +39,7 @@ internal static class SupervisedLoop
             clock.BeginStep();
             var (loss, norm) = Step(task, settings, optimizer, batch, epoch, state.Step);
             if (!double.IsFinite(loss) || !double.IsFinite(norm))
-                throw new InputException($"Training diverged at step {state.Step + 1}: loss {loss}, norm of the gradient {norm}. Lower the learning rate; the best model so far is in {folder}.");
+                throw new InputException($"training diverged at step {state.Step + 1}: loss {loss}, norm of the gradient {norm}. Lower the learning rate; the best model so far is in {folder}.");
             clock.EndStep(batch.Sum(task.Length));
             state = state with { Step = state.Step + 1 };
 
@@ -93,11 +93,11 @@ internal static class SupervisedLoop
 
     private static void Check(SupervisedSettings settings, ISupervisedTask task)
     {
-        if (task.Examples == 0) throw new InputException("There is no training example: look at the data and at its filters.");
-        if (settings.RowsPerStep < 1) throw new InputException($"RowsPerStep is {settings.RowsPerStep}: it must be at least 1.");
-        if (settings.EvaluateEvery < 1) throw new InputException($"EvaluateEvery is {settings.EvaluateEvery}: it must be at least 1.");
-        if (!(settings.Epochs > 0)) throw new InputException($"Epochs is {settings.Epochs}: it must be above 0.");
-        if (settings.MaxSteps is < 1) throw new InputException($"MaxSteps is {settings.MaxSteps}: it must be at least 1.");
+        if (task.Examples == 0) throw new InputException("there is no training example: look at the data and at its filters.");
+        if (settings.RowsPerStep < 1) throw new InputException($"rows_per_step is {settings.RowsPerStep}: it must be at least 1.");
+        if (settings.EvaluateEvery < 1) throw new InputException($"evaluate_every is {settings.EvaluateEvery}: it must be at least 1.");
+        if (!(settings.Epochs > 0)) throw new InputException($"epochs is {settings.Epochs}: it must be above 0.");
+        if (settings.MaxSteps is < 1) throw new InputException($"max_steps is {settings.MaxSteps}: it must be at least 1.");
     }
 
     /// <summary>Rate and time left. Time spent between steps (evaluations, checkpoints) counts for the time left only.</summary>

@@ -26,22 +26,21 @@ public static class SupervisedRun
     {
         recipe = (SftRecipe)recipe.Resolved();
         using var ownership = Own(recipe, resume, "rlgf sft");
-        using var model = Start(recipe.Model, recipe.Seed);
-        if (recipe.Model is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
+        using var model = recipe.Locations.Of("model", () => Start(recipe));
         var separator = model.TaughtEnd
-            ?? throw new InputException("neither the model nor its tokenizer has an end token, which separates texts and ends responses; name one as eos_token in tokenizer_config.json");
+            ?? throw recipe.Refusal("model", "neither the model nor its tokenizer has an end token, which separates texts and ends responses; name one as eos_token in tokenizer_config.json");
         var shape = model.Model.Shape;
         var block = recipe.BlockTokens ?? shape.ContextLength;
-        if (block > shape.ContextLength) throw new InputException($"block_tokens is {block}: more than {shape.Limits}");
+        if (block > shape.ContextLength) throw recipe.Refusal("block_tokens", $"{block} is more than {shape.Limits}");
         if (shape.ReadsPromptApart && recipe.Data.PromptColumn is null)
-            throw new InputException("data.prompt_column is missing: an encoder–decoder learns responses to prompts, not texts alone");
-        var (training, heldOut) = Read(recipe.Data);
+            throw recipe.Refusal("data.prompt_column", "it is missing: an encoder–decoder learns responses to prompts, not texts alone");
+        var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data));
         IReadOnlyList<TokenRow> Rows(IReadOnlyList<DataRow> rows) => recipe.Data.PromptColumn is { } prompt
             ? [.. rows.Select(row => Pair(row, prompt, recipe.Data.Column, model.Tokenizer, separator, shape))]
             : SupervisedTraining.Pack(rows.Select(row => model.Tokenizer.Encode(row.GetString(recipe.Data.Column))), separator, block);
-        var (learned, measured) = (Rows(training), Rows(heldOut));
+        var (learned, measured) = recipe.Locations.Of("data", () => (Rows(training), Rows(heldOut)));
         if (learned.Count == 0 || measured.Count == 0)
-            throw new InputException($"{recipe.Data.Path}: the {(learned.Count == 0 ? "training" : "held-out")} texts are too short for one block of {block} tokens; lower block_tokens, or use more rows");
+            throw recipe.Refusal("block_tokens", $"{recipe.Data.Path}: the {(learned.Count == 0 ? "training" : "held-out")} texts are too short for one block of {block} tokens; lower block_tokens, or use more rows");
 
         var log = new SupervisedLog(recipe, model.Tokenizer, progress);
         return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, resume, log, cancellationToken);
@@ -58,13 +57,13 @@ public static class SupervisedRun
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
         using var ownership = Own(recipe, resume, "rlgf classifier train");
-        var (classifier, tokenizer) = StartClassifier(recipe);
+        var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
         using (classifier)
         {
-            var (training, heldOut) = Read(recipe.Data);
+            var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data));
             LabelledText[] Texts(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, tokenizer), LabelOf(row, recipe)))];
             var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
-            var (learned, measured) = (Texts(training), Texts(heldOut));
+            var (learned, measured) = recipe.Locations.Of("data", () => (Texts(training), Texts(heldOut)));
             return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, resume, new SupervisedLog(recipe, tokenizer, progress), cancellationToken);
         }
     }
@@ -92,6 +91,21 @@ public static class SupervisedRun
 
         if (folder?.Lora is { } lora) LoraAdapters.Attach(classifier, lora, folder.Path, recipe.Seed);
         return (classifier, tokenizer);
+    }
+
+    private static TextModel Start(SftRecipe recipe)
+    {
+        var model = Start(recipe.Model, recipe.Seed);
+        try
+        {
+            if (recipe.Model is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
     }
 
     private static TextModel Start(StartSection section, ulong seed)
@@ -136,9 +150,19 @@ public static class SupervisedRun
         var prompt = tokenizer.Encode(row.GetString(promptColumn), addSpecialTokens: true);
         int[] response = [.. ResponseText.Encode(tokenizer, shape, row.GetString(column)), end];
         if (prompt.Length == 0) throw row.Invalid(promptColumn, "it is empty; a language model needs at least one token to go on from");
-        return response.Length <= shape.Room(prompt.Length)
-            ? new TokenRow(prompt, response)
-            : throw new InputException($"{row.Location}: prompt and response have {prompt.Length + response.Length} tokens, more than {shape.Limits}; filter such rows out, such as with length({column}) < 1000");
+        return response.Length <= shape.Room(prompt.Length) ? new TokenRow(prompt, response) : throw TooLong(row, promptColumn, column, prompt.Length, response.Length, shape);
+    }
+
+    /// <summary>A row that doesn't fit, with a filter that would leave it out: on the prompt where that alone is too long, else on the response, by this row's characters a token.</summary>
+    private static InputException TooLong(DataRow row, string promptColumn, string column, int prompt, int response, LanguageModelShape shape)
+    {
+        var room = shape.Room(prompt);
+        // Of a decoder's context half is left to the response.
+        var (what, filtered, tokens, most) = room < 1
+            ? ($"the prompt has {prompt} tokens", promptColumn, prompt, shape.Encoder?.ContextLength ?? shape.ContextLength / 2)
+            : ($"prompt and response have {prompt} + {response} tokens", column, response, room);
+        var characters = (long)row.GetString(filtered).Length * most / tokens;
+        return new InputException($"{row.Location}: {what}, which do not fit {shape.Limits}; filter such rows out, here with length({filtered}) < {Math.Max(1, characters)}");
     }
 
     private static int[] TokensOf(DataRow row, string column, ITokenizer tokenizer)

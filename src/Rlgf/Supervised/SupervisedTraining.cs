@@ -53,7 +53,7 @@ public static class SupervisedTraining
         IProgress<SupervisedProgress>? progress = null,
         CancellationToken cancellation = default)
     {
-        if (heldOut.Count == 0) throw new InputException("There is no held-out example: the best model is chosen by the held-out loss.");
+        if (heldOut.Count == 0) throw new InputException("there is no held-out example: the best model is chosen by the held-out loss.");
         return SupervisedLoop.Run(new Task(model, training, heldOut, settings), settings, folder, resume, progress, cancellation);
     }
 

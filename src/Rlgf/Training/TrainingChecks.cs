@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Models;
+using Rlgf.Models.Generation;
 using Rlgf.Rollouts;
 using Rlgf.Text;
 
@@ -12,29 +13,40 @@ public static class TrainingChecks
     /// <exception cref="InputException">The setup can't run.</exception>
     public static void ThrowIfImpossible(TrainingSetup setup)
     {
-        var algorithm = setup.Algorithm;
-        RolloutPhase[] phases = algorithm.Second is { } second && algorithm.Schedule != PlanSchedule.Constant ? [algorithm.First, second] : [algorithm.First];
-        var needsGuide = phases.Any(phase => phase.RollOut == Actor.Guide || (phase.RollIn == Actor.Guide && phase.RollInProbability > 0));
-        if (setup.Prompts.Count == 0) throw new InputException("There are no prompts to train on: check the data file and its filter.");
-        if (algorithm.Schedule != PlanSchedule.Constant && algorithm.Second is null)
-            throw new InputException($"The algorithm '{algorithm.Name}' has the schedule {algorithm.Schedule} and one phase only: give it a second.");
-        if (needsGuide && setup.Guide is null) throw new InputException($"The algorithm '{algorithm.Name}' needs a guide and there is none: set one, or use ppo.");
-        if (setup.Guide is { CanRollOut: false } guide && phases.Any(phase => phase.RollOut == Actor.Guide))
-            throw new InputException($"The algorithm '{algorithm.Name}' lets the guide finish responses, and the guide '{guide.Name}' can only begin them: use ppo_plus_plus or adaptive, or a guide that writes.");
-        if (phases.Any(phase => phase.RollOut == Actor.Guide && phase is { RollIn: Actor.Guide } or { RollOut: Actor.Guide, RollInProbability: 0 }))
-            throw new InputException($"A phase of the algorithm '{algorithm.Name}' has no token that the policy writes, so nothing would be learned: let the policy roll in or out, with a probability above 0.");
-        if (algorithm.Advantage != AdvantageEstimator.Gae && algorithm.GroupSize < 2)
-            throw new InputException($"The estimator of '{algorithm.Name}' compares the responses to one prompt: group_size must be at least 2, it is {algorithm.GroupSize}.");
-        if (setup.RowsPerIteration < algorithm.GroupSize || setup.RowsPerIteration % algorithm.GroupSize != 0)
-            throw new InputException($"rows_per_iteration is {setup.RowsPerIteration}: it must be a multiple of group_size, {algorithm.GroupSize}.");
-        if (setup.Sampling.Greedy || setup.Sampling.Beams is not null)
-            throw new InputException($"{(setup.Sampling.Greedy ? "Greedy responses" : "Responses of a beam search")} don't explore: training needs sampling; {(setup.Sampling.Greedy ? "greedy" : "beams")} is for evaluation.");
+        if (setup.Prompts.Count == 0) throw new InputException("there are no prompts to train on: check the data file and its filter");
+        var guide = setup.Guide;
+        if (Problems(setup.Algorithm, setup.Sampling, setup.RowsPerIteration, guide is null ? null : guide.CanRollOut).FirstOrDefault() is { Problem: { } problem }) throw new InputException(problem);
         if (PrecisionOfModels.PrecisionOf(setup.ComparedPolicy) != PrecisionOfModels.PrecisionOf(setup.Reference))
-            throw new InputException("The reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type.");
+            throw new InputException("the reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type");
         if (setup.Kl.Placement == KlPlacement.Loss && PrecisionOfModels.PrecisionOf(setup.Policy) != PrecisionOfModels.PrecisionOf(setup.Reference))
-            throw new InputException("The KL is a term of the loss and the reference computes in another type than the policy that is trained: use one type for both.");
+            throw new InputException("the KL is a term of the loss and the reference computes in another type than the policy that is trained: use one type for both");
         var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
         if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
-            throw new InputException($"The longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either.");
+            throw new InputException($"the longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either");
+    }
+
+    /// <summary>What can't work before anything is loaded: the recipe's key that it is about, and one line.</summary>
+    /// <param name="algorithm">The algorithm.</param>
+    /// <param name="sampling">How the policy samples.</param>
+    /// <param name="rowsPerIteration">Rows of an iteration.</param>
+    /// <param name="guideCanRollOut">Whether the guide can finish what another began; null without a guide.</param>
+    public static IEnumerable<(string Key, string Problem)> Problems(AlgorithmSettings algorithm, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut)
+    {
+        RolloutPhase[] phases = algorithm.Second is { } second && algorithm.Schedule != PlanSchedule.Constant ? [algorithm.First, second] : [algorithm.First];
+        var name = algorithm.Name;
+        if (algorithm.Schedule != PlanSchedule.Constant && algorithm.Second is null)
+            yield return ("algorithm.second", $"the algorithm '{name}' has the schedule {algorithm.Schedule} and one phase only: give it a second");
+        if (guideCanRollOut is null && phases.Any(phase => phase.RollOut == Actor.Guide || (phase.RollIn == Actor.Guide && phase.RollInProbability > 0)))
+            yield return ("guide", $"the algorithm '{name}' needs a guide and there is none; set one, or use ppo");
+        if (guideCanRollOut == false && phases.Any(phase => phase.RollOut == Actor.Guide))
+            yield return ("guide", $"the algorithm '{name}' lets the guide finish responses, and this one can only begin them: use ppo_plus_plus or adaptive, or a guide that writes");
+        if (phases.Any(phase => phase.RollOut == Actor.Guide && phase is { RollIn: Actor.Guide } or { RollOut: Actor.Guide, RollInProbability: 0 }))
+            yield return ("algorithm.roll_in_probability", $"a phase of the algorithm '{name}' has no token that the policy writes, so nothing would be learned: let the policy roll in or out, with a probability above 0");
+        if (algorithm.Advantage != AdvantageEstimator.Gae && algorithm.GroupSize < 2)
+            yield return ("algorithm.group_size", $"the estimator of '{name}' compares the responses to one prompt: group_size must be at least 2, it is {algorithm.GroupSize}");
+        if (rowsPerIteration < algorithm.GroupSize || rowsPerIteration % algorithm.GroupSize != 0)
+            yield return ("rows_per_iteration", $"{rowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");
+        if (sampling.Greedy) yield return ("generation.greedy", "greedy responses don't explore: training needs sampling; greedy is for evaluation");
+        if (sampling.Beams is not null) yield return ("generation.beams", "responses of a beam search don't explore: training needs sampling; beams are for evaluation");
     }
 }

@@ -117,10 +117,12 @@ public sealed class RunChecksTests
     }
 
     [Fact]
-    public void Padding_that_is_the_end_token_is_a_warning()
+    public void Padding_that_is_the_end_token_is_a_warning_where_another_could_be_used()
     {
         var setup = Sound(Presets.Ppo());
-        Finds(Severity.Warning, "padding and end are one token", setup with { Tokenizer = new PaddedByEnd(setup.Tokenizer) });
+        Finds(Severity.Warning, "the vocabulary has '[PAD]': write it as pad_token", setup with { Tokenizer = new PaddedByEnd(setup.Tokenizer, "[PAD]") });
+        Assert.Null(RunChecks.PaddingIsEnd(setup with { Tokenizer = new PaddedByEnd(setup.Tokenizer, null) }));
+        Assert.Null(RunChecks.PaddingIsEnd(setup));
     }
 
     [Fact]
@@ -242,7 +244,7 @@ public sealed class RunChecksTests
         return new LocalModelGuide("toy guide", model, tokenizer, tokenizer, new SamplingSettings { MaxNewTokens = most, EndTokens = [2] });
     }
 
-    private sealed class PaddedByEnd(ITokenizer inner) : ITokenizer
+    private sealed class PaddedByEnd(ITokenizer inner, string? unused) : ITokenizer
     {
         public int VocabularySize => inner.VocabularySize;
         public int? BosId => inner.BosId;
@@ -253,7 +255,7 @@ public sealed class RunChecksTests
         public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true) => inner.Decode(ids, skipSpecialTokens);
         public bool EndsOnCharacter(ReadOnlySpan<int> ids) => inner.EndsOnCharacter(ids);
         public string? TokenOf(int id) => inner.TokenOf(id);
-        public int? IdOf(string token) => inner.IdOf(token);
+        public int? IdOf(string token) => token == unused ? 1 : inner.IdOf(token);
         public void Save(string folder) => inner.Save(folder);
     }
 }

@@ -47,11 +47,11 @@ public sealed class RecipeBinderTests
     [InlineData("side: 1", "", "demo.yaml:12: missing key 'shapes.0.side' of the kind 'square'")]
     [InlineData("kind: circle\n  radius: 2.5", "radius: 2.5", "demo.yaml:9: missing key 'shape.kind', one of: circle, square")]
     [InlineData("kind: square", "kind: cube", "demo.yaml:12: shapes.0.kind: expected one of: circle, square; found 'cube'")]
-    [InlineData("rate: 1e-3", "rate: fast", "demo.yaml:5: rate: expected a number; found 'fast'")]
-    [InlineData("rate: 1e-3", "rate: .inf", "demo.yaml:5: rate: expected a number; found '.inf'")]
+    [InlineData("rate: 1e-3", "rate: fast", "demo.yaml:5: rate: expected a number, such as 0.7; found 'fast'")]
+    [InlineData("rate: 1e-3", "rate: .inf", "demo.yaml:5: rate: expected a number, such as 0.7; found '.inf'")]
     [InlineData("rate: 1e-3", "rate: 1.5", "demo.yaml:5: rate is 1.5; it must be at most 1")]
     [InlineData("radius: 0.5", "radius: 0", "demo.yaml:14: shapes.1.radius is 0; it must be above 0")]
-    [InlineData("rate: 1e-3", "rate: '0.5'", "demo.yaml:5: rate: expected a number; found '0.5'")]
+    [InlineData("rate: 1e-3", "rate: '0.5'", "demo.yaml:5: rate: expected a number, such as 0.7; found '0.5'")]
     [InlineData("rate: 1e-3", "rate:", "demo.yaml:5: rate has no value")]
     [InlineData("rate: 1e-3", "rate: 1e-3\nrate: 2e-3", "demo.yaml:6: the key 'rate' is there twice, first at demo.yaml:5")]
     [InlineData("rate: 1e-3", "flag: yes", "demo.yaml:5: flag: expected true or false; found 'yes'")]
@@ -62,8 +62,8 @@ public sealed class RecipeBinderTests
     [InlineData("words: [a, \"b c\", '1']", "words: a", "demo.yaml:7: words: expected a list; found 'a'")]
     [InlineData("words: [a, \"b c\", '1']", "words: [[a]]", "demo.yaml:7: words.0: expected text; found a list")]
     [InlineData("words: [a, \"b c\", '1']", "words: []", "demo.yaml:7: words: there must be one at least")]
-    [InlineData("words: [a, \"b c\", '1']", "words: &anchor [a]", "demo.yaml:7: anchors (&) and aliases (*) aren't used in recipes; write the value where it is needed, in quotes if it is text")]
-    [InlineData("words: [a, \"b c\", '1']", "words: !!str a", "demo.yaml:7: tags (!) aren't used in recipes; put text that begins with ! in quotes")]
+    [InlineData("words: [a, \"b c\", '1']", "words: &anchor [a]", "demo.yaml:7: words: anchors (&) and aliases (*) aren't used in recipes; write the value where it is needed, in quotes if it is text")]
+    [InlineData("words: [a, \"b c\", '1']", "words: !!str a", "demo.yaml:7: words: tags (!) aren't used in recipes; put text that begins with ! in quotes")]
     public void A_mistake_is_one_line_with_file_line_and_key(string right, string wrong, string message)
     {
         Assert.Contains(right, Complete, StringComparison.Ordinal);
@@ -78,7 +78,6 @@ public sealed class RecipeBinderTests
         AssertMessage("demo.yaml:1: the recipe: expected a section (keys and values); found a list", "[1, 2]");
         AssertMessage("demo.yaml:2: a second document begins; a recipe is one", "name: a\n---\nname: b\n");
         Assert.StartsWith("demo.yaml:", Error("name: [a, b\nseed: 3\n").Message, StringComparison.Ordinal);
-        Assert.StartsWith("demo.yaml:1: not valid YAML", Error("name: a\n\tseed: 3\n").Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -20,8 +20,13 @@ public sealed partial class RecipeReferenceTests
         there, a value of another type or out of range, and a missing required key are errors with file, line and key. `--set update.epochs=2` changes a key from the command line: a path (items of a
         list by their number from 0), then a value in YAML. The run's folder keeps the resolved recipe, with every default spelt out.
 
+        A recipe is UTF-8 of at most 1 MiB, with at most 40 lists and sections inside each other; indentation is by blanks. A name becomes part of files' names: at most 200 bytes, no `/ \ : * ? " < > |`,
+        no `..`, no dot or blank at an end, nothing invisible, no name that Windows keeps for a device. Numbers have a decimal point: `0,7` is none.
+
         Relative paths of what is read are looked for from the current folder first, then from the recipe's. Anchors, aliases and tags aren't used. Filters are conditions on a row's columns:
-        `== != < <= > >=`, `length(column)`, numbers, 'text', `true`, `false`, `null`, joined by `&& || !` and parentheses.
+        `== != < <= > >=`, `length(column)` (characters of a text as UTF-16 counts them, items of a list), `part(column, n)`, numbers, 'text', `true`, `false`, `null`, joined by `&& || !` and parentheses.
+        `part(column, n)` says which of n parts, numbered from 0, a text falls into: the same part for the same text everywhere, so `part(text, 2) == 0` and `part(text, 2) == 1` split a data set at random
+        into two halves that have no text in common.
 
         """;
 

@@ -18,20 +18,20 @@ public sealed class WrongAnswersTests
     /// <summary>What a reward answers to 8 responses of 3 tokens, and what is said of it.</summary>
     public static TheoryData<string, string> WrongRewards => new()
     {
-        { "no list", "The reward 'wrong' returned no scores (null) for 8 responses: it must return one for each, in their order." },
-        { "too few", "The reward 'wrong' returned 7 scores for 8 responses: it must return one for each, in their order." },
-        { "too many", "The reward 'wrong' returned 9 scores for 8 responses: it must return one for each, in their order." },
-        { "no score", "The reward 'wrong' returned no score (null) for response 3 of 8 (p.jsonl, row 5): it must return one." },
-        { "not a number", "The reward 'wrong' gave NaN for response 3 of 8 (p.jsonl, row 5): a score must be a finite number." },
-        { "infinite", "The reward 'wrong' gave -Infinity for response 3 of 8 (p.jsonl, row 5): a score must be a finite number." },
-        { "beyond float32", "The reward 'wrong' gave 1E+300 for response 3 of 8 (p.jsonl, row 5): a score must be a finite number of float32." },
-        { "short", "The reward 'wrong' gave rewards for 2 tokens to response 3 of 8 (p.jsonl, row 5), which has 3: there must be one for each." },
-        { "long", "The reward 'wrong' gave rewards for 4 tokens to response 3 of 8 (p.jsonl, row 5), which has 3: there must be one for each." },
-        { "dense not a number", "The reward 'wrong' gave NaN to token 2 of response 3 of 8 (p.jsonl, row 5): a reward must be a finite number." },
-        { "no parts", "The reward 'wrong' gave no parts (null) for response 3 of 8 (p.jsonl, row 5): give an empty dictionary for a reward that is one thing." },
-        { "other parts", "The reward 'wrong' gave the parts 'b' for response 3 of 8 (p.jsonl, row 5) and 'a' for the first: they must be the same for all." },
-        { "part not a number", "The reward 'wrong' gave NaN as its part 'a' for response 3 of 8 (p.jsonl, row 5): a score must be a finite number." },
-        { "throws", "The reward 'wrong' failed on 8 responses, the first of p.jsonl, row 3: InvalidOperationException: no connection" },
+        { "no list", "the reward 'wrong' returned no scores (null) for 8 responses: it must return one for each, in their order." },
+        { "too few", "the reward 'wrong' returned 7 scores for 8 responses: it must return one for each, in their order." },
+        { "too many", "the reward 'wrong' returned 9 scores for 8 responses: it must return one for each, in their order." },
+        { "no score", "the reward 'wrong' returned no score (null) for response 3 of 8 (p.jsonl, row 5): it must return one." },
+        { "not a number", "the reward 'wrong' gave NaN for response 3 of 8 (p.jsonl, row 5): a score must be a finite number." },
+        { "infinite", "the reward 'wrong' gave -Infinity for response 3 of 8 (p.jsonl, row 5): a score must be a finite number." },
+        { "beyond float32", "the reward 'wrong' gave 1E+300 for response 3 of 8 (p.jsonl, row 5): a score must be a finite number of float32." },
+        { "short", "the reward 'wrong' gave rewards for 2 tokens to response 3 of 8 (p.jsonl, row 5), which has 3: there must be one for each." },
+        { "long", "the reward 'wrong' gave rewards for 4 tokens to response 3 of 8 (p.jsonl, row 5), which has 3: there must be one for each." },
+        { "dense not a number", "the reward 'wrong' gave NaN to token 2 of response 3 of 8 (p.jsonl, row 5): a reward must be a finite number." },
+        { "no parts", "the reward 'wrong' gave no parts (null) for response 3 of 8 (p.jsonl, row 5): give an empty dictionary for a reward that is one thing." },
+        { "other parts", "the reward 'wrong' gave the parts 'b' for response 3 of 8 (p.jsonl, row 5) and 'a' for the first: they must be the same for all." },
+        { "part not a number", "the reward 'wrong' gave NaN as its part 'a' for response 3 of 8 (p.jsonl, row 5): a score must be a finite number." },
+        { "throws", "the reward 'wrong' failed on 8 responses, the first of p.jsonl, row 3: InvalidOperationException: no connection" },
     };
 
     [Theory]
@@ -52,23 +52,23 @@ public sealed class WrongAnswersTests
     public void A_function_that_fails_is_named_with_its_own_row()
     {
         var reward = new FunctionReward("mine", response => response.Row!.Location.EndsWith('5') ? throw new FormatException("what is this?") : 1);
-        Assert.Equal("The reward 'mine' failed on p.jsonl, row 5: FormatException: what is this?", Assert.Throws<InputException>(() => ToyRun.Run(Setup() with { Reward = reward })).Message);
+        Assert.Equal("the reward 'mine' failed on p.jsonl, row 5: FormatException: what is this?", Assert.Throws<InputException>(() => ToyRun.Run(Setup() with { Reward = reward })).Message);
         var guide = new FunctionGuide("mine", request => request.Row!.Location.EndsWith('5') ? throw new FormatException("what is this?") : new("0", false));
-        Assert.Equal("The guide 'mine' failed on p.jsonl, row 5: FormatException: what is this?", Assert.Throws<InputException>(() => ToyRun.Run(Setup(guide))).Message);
+        Assert.Equal("the guide 'mine' failed on p.jsonl, row 5: FormatException: what is this?", Assert.Throws<InputException>(() => ToyRun.Run(Setup(guide))).Message);
     }
 
     /// <summary>What a guide answers to 8 requests, and what is said of it.</summary>
     public static TheoryData<string, string> WrongGuides => new()
     {
-        { "no list", "The guide 'wrong' returned no continuations (null) for 8 requests: it must return one for each, in their order." },
-        { "too few", "The guide 'wrong' returned 7 continuations for 8 requests: it must return one for each, in their order." },
-        { "too many", "The guide 'wrong' returned 9 continuations for 8 requests: it must return one for each, in their order." },
-        { "no answer", "The guide 'wrong' returned no continuation (null) for request 3 of 8 (p.jsonl, row 5): it must return one, of an empty text where it has nothing to say." },
-        { "no text", "The guide 'wrong' returned no text (null) for request 3 of 8 (p.jsonl, row 5): it must return one, empty where it has nothing to say." },
-        { "no such token", "The guide 'wrong' returned token 3 for request 3 of 8 (p.jsonl, row 5): the policy's ids are 0 to 2." },
-        { "negative token", "The guide 'wrong' returned token -1 for request 3 of 8 (p.jsonl, row 5): the policy's ids are 0 to 2." },
-        { "ended without a token", "The guide 'wrong' returned no token for request 3 of 8 (p.jsonl, row 5) and says that the response ended: the end token belongs to its tokens." },
-        { "throws", "The guide 'wrong' failed on 8 requests, the first of p.jsonl, row 3: InvalidOperationException: no connection" },
+        { "no list", "the guide 'wrong' returned no continuations (null) for 8 requests: it must return one for each, in their order." },
+        { "too few", "the guide 'wrong' returned 7 continuations for 8 requests: it must return one for each, in their order." },
+        { "too many", "the guide 'wrong' returned 9 continuations for 8 requests: it must return one for each, in their order." },
+        { "no answer", "the guide 'wrong' returned no continuation (null) for request 3 of 8 (p.jsonl, row 5): it must return one, of an empty text where it has nothing to say." },
+        { "no text", "the guide 'wrong' returned no text (null) for request 3 of 8 (p.jsonl, row 5): it must return one, empty where it has nothing to say." },
+        { "no such token", "the guide 'wrong' returned token 3 for request 3 of 8 (p.jsonl, row 5): the policy's ids are 0 to 2." },
+        { "negative token", "the guide 'wrong' returned token -1 for request 3 of 8 (p.jsonl, row 5): the policy's ids are 0 to 2." },
+        { "ended without a token", "the guide 'wrong' returned no token for request 3 of 8 (p.jsonl, row 5) and says that the response ended: the end token belongs to its tokens." },
+        { "throws", "the guide 'wrong' failed on 8 requests, the first of p.jsonl, row 3: InvalidOperationException: no connection" },
     };
 
     [Theory]

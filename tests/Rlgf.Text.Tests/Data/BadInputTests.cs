@@ -27,7 +27,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData("a.csv", "text,label\na \"quote\" inside,1\n", "FILE:2: ")]
     [InlineData("a.csv", "txt,label\nx,1\n", "FILE:2 (row 1): no column 'text'; did you mean 'txt'?")]
     [InlineData("a.parquet", "not parquet at all", "FILE: not a Parquet file, or damaged: ")]
-    [InlineData("a.txt", "x", "FILE: the name doesn't say the format; use .jsonl, .csv, .tsv (also .gz) or .parquet, or set the format")]
+    [InlineData("a.txt", "x", "FILE: the name doesn't say the format: it should end in .jsonl, .csv, .tsv (also .gz) or .parquet")]
     [InlineData("a.arrow", "x", "FILE: Arrow files aren't read; save the rows as Parquet or JSON lines")]
     public void A_bad_file_is_one_line_that_names_the_file_and_the_line(string name, string content, string expected)
     {

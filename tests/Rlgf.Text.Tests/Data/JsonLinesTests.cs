@@ -21,11 +21,24 @@ public sealed class JsonLinesTests
     }
 
     [Fact]
+    public void A_number_that_is_not_known_is_null_and_all_others_keep_their_shortest_digits()
+    {
+        using var folder = new TemporaryFolder();
+        var path = Path.Combine(folder.Path, "out.jsonl");
+        JsonLines.Write(path, [new Measured(double.NaN, 0.1f, [float.NaN, 1e-7f, 3, float.PositiveInfinity], null), new Measured(1.0 / 3, -2, [], double.NaN)]);
+        Assert.Equal(
+            ["{\"a\":null,\"b\":0.1,\"c\":[null,1E-07,3,\"Infinity\"]}", "{\"a\":0.3333333333333333,\"b\":-2,\"c\":[],\"d\":null}"], File.ReadAllLines(path));
+        Assert.Equal(2, JsonLines.Read(path).Count());
+    }
+
+    [Fact]
     public void A_folder_that_is_not_there_is_one_clear_line()
     {
         var error = Assert.Throws<InputException>(() => JsonLines.Create("/no/such/folder/out.jsonl"));
         Assert.StartsWith("/no/such/folder/out.jsonl: can't be written", error.Message, StringComparison.Ordinal);
     }
+
+    private sealed record Measured(double A, float B, float[] C, double? D);
 
     private sealed record Written(string Prompt, int[] ResponseIds, float[] LogProbs, string? Note);
 }

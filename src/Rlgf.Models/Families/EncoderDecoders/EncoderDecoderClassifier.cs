@@ -81,6 +81,6 @@ internal sealed class EncoderDecoderClassifier : ISequenceClassifier
     {
         Rows.CheckText(row, ContextLength, _vocabulary);
         var end = Array.LastIndexOf(row, _end);
-        return end >= 0 ? end : throw new InputException($"A text has no end token ({_end}), at which the classifier reads its labels: let the tokenizer add its special tokens.");
+        return end >= 0 ? end : throw new InputException($"a text has no end token ({_end}), at which the classifier reads its labels: let the tokenizer add its special tokens.");
     }
 }

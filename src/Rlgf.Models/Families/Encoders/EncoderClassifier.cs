@@ -99,6 +99,6 @@ internal sealed class EncoderClassifier : ISequenceClassifier
         if (segments is null || _settings.Segments == 0) return;
         if (segments.Length != row.Length) throw new ArgumentException($"A row has {row.Length} tokens and {segments.Length} segments.", nameof(segments));
         if (segments.FirstOrDefault(segment => segment < 0 || segment >= _settings.Segments) is var wrong and not 0)
-            throw new InputException($"A token belongs to text {wrong} (counted from 0) of its row and the classifier tells {_settings.Segments} apart: give fewer texts.");
+            throw new InputException($"a token belongs to text {wrong} (counted from 0) of its row and the classifier tells {_settings.Segments} apart: give fewer texts.");
     }
 }

@@ -14,6 +14,6 @@ internal readonly record struct UnknownToken(int? Id, string? Missing)
         if (Id is not null || Missing is null)
             return Id;
         var quote = text.Length <= LongestQuote ? text.ToString() : string.Concat(text[..LongestQuote], "…");
-        throw new InputException($"The tokenizer's vocabulary can't spell \"{quote}\", and {Missing}; leave such text out, or use a tokenizer with an unknown token.");
+        throw new InputException($"the tokenizer's vocabulary can't spell \"{quote}\", and {Missing}; leave such text out, or use a tokenizer with an unknown token.");
     }
 }

@@ -34,7 +34,7 @@ public static class BpeTrainer
                 progress?.Report(new BpeTrainerProgress(read, 0, options.VocabularySize - 256 - options.SpecialTokens.Count));
         }
         if (words.IsEmpty)
-            throw new InputException("The tokenizer's training texts are empty; it takes at least one word to train one.");
+            throw new InputException("the tokenizer's training texts are empty; it takes at least one word to train one.");
 
         var (vocabulary, merges) = Learn(words, options, count => progress?.Report(count with { Texts = read }), cancellationToken);
         return TokenizerFolder.Build(TrainedTokenizerFiles.Make(vocabulary, merges, options));
@@ -78,17 +78,17 @@ public static class BpeTrainer
         ArgumentNullException.ThrowIfNull(options);
         var special = options.SpecialTokens;
         if (special.Any(string.IsNullOrEmpty) || special.Distinct(StringComparer.Ordinal).Count() != special.Count)
-            throw new InputException("The tokenizer's special tokens must be different from each other and not empty.");
+            throw new InputException("the tokenizer's special tokens must be different from each other and not empty.");
         if (special.FirstOrDefault(token => token.Length == 1 && ByteAlphabet.Has(token[0])) is { } letter)
-            throw new InputException($"The tokenizer's special token \"{letter}\" is also how a byte is spelled; choose a longer one.");
+            throw new InputException($"the tokenizer's special token \"{letter}\" is also how a byte is spelled; choose a longer one.");
         if (options.VocabularySize < 256 + special.Count)
-            throw new InputException($"The tokenizer's vocabulary size {options.VocabularySize} is too small: 256 bytes and {special.Count} special tokens need {256 + special.Count}.");
+            throw new InputException($"the tokenizer's vocabulary size {options.VocabularySize} is too small: 256 bytes and {special.Count} special tokens need {256 + special.Count}.");
         if (options.MinFrequency < 1)
-            throw new InputException($"The tokenizer's minimum frequency {options.MinFrequency} must be at least 1.");
+            throw new InputException($"the tokenizer's minimum frequency {options.MinFrequency} must be at least 1.");
         foreach (var (role, token) in ((string, string?)[])[("BOS", options.BosToken), ("EOS", options.EosToken), ("padding", options.PadToken)])
         {
             if (token is not null && !special.Contains(token))
-                throw new InputException($"The tokenizer's {role} token \"{token}\" isn't one of its special tokens; add it to them.");
+                throw new InputException($"the tokenizer's {role} token \"{token}\" isn't one of its special tokens; add it to them.");
         }
     }
 }
