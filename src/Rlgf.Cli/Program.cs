@@ -11,6 +11,7 @@ var terminal = new Terminal(input, output, error)
 {
     Stop = interrupt.Token,
     RewritesLines = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+    OutColumns = Console.IsOutputRedirected ? 80 : Math.Max(40, Console.BufferWidth),
     Width = Console.IsErrorRedirected ? 0 : Math.Max(40, Console.BufferWidth),
 };
 return CommandLine.Run(args, terminal);

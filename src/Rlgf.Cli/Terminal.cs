@@ -21,6 +21,9 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     /// <summary>Columns of the terminal; 0 where there is none.</summary>
     public int Width { get; init; }
 
+    /// <summary>Columns that a table on <see cref="Out"/> may have: the terminal's, or 80 where it goes into a file or a pipe.</summary>
+    public int OutColumns { get; init; } = 80;
+
     /// <summary>Columns to wrap help at.</summary>
     public int OutWidth => Width > 0 ? Math.Min(Width, 140) : 120;
 

@@ -34,9 +34,9 @@ internal static class CompareCommand
         var table = ResultsTable.Of(RunGroup.Of(data.Runs));
         if (table.Algorithms.Count == 0) throw new InputException("none of these runs has been evaluated: set evaluation prompts in their recipes");
 
-        ResultsText.Print(terminal.Out, table);
-        terminal.Out.WriteLine(ResultSentence.Of(table));
-        terminal.Out.WriteLine(ResultsText.Explanation(table));
+        ResultsText.Print(terminal.Out, table, terminal.OutColumns);
+        // Where both go into one file, what follows on standard error comes after the table, not into the middle of it.
+        terminal.Out.Flush();
         if (output is not null)
         {
             ResultsFolder.Write(output, data);

@@ -19,6 +19,9 @@ internal static class QuickstartCommand
     /// <summary>What a short quickstart changes: the same road, too short to learn much.</summary>
     private static readonly string[] Short = ["iterations=3", "rows_per_iteration=32", "evaluation.prompts=48"];
 
+    /// <summary>What it changes of one algorithm: the switch comes within its iterations.</summary>
+    private static readonly Dictionary<string, string[]> ShortOf = new() { ["d2lols"] = ["algorithm.switch_iteration=1"] };
+
     private const string ShortNote = "This was the short form: 3 iterations each, to see that everything works. It is too short to learn much; the numbers say nothing about the algorithms.";
 
     /// <summary>The command.</summary>
@@ -53,8 +56,8 @@ internal static class QuickstartCommand
         {
             var name = RunGroup.DisplayName(algorithm);
             terminal.Error.WriteLine($"[{runs.Count + 1}/{Algorithms.Length}] {name}{TimeLeft(Stopwatch.GetElapsedTime(started), runs.Count)}");
-            string[] all = [.. isShort ? Short : [], .. changes, $"output={Path.Combine(output, algorithm)}"];
-            var recipe = RecipeOptions.Read<TrainRecipe>(Path.Combine(recipes, algorithm + ".yaml"), all);
+            string[] all = [.. isShort ? Short : [], .. isShort ? ShortOf.GetValueOrDefault(algorithm, []) : [], .. changes];
+            var recipe = RecipeOptions.Read<TrainRecipe>(Path.Combine(recipes, algorithm + ".yaml"), all) with { Output = Path.Combine(output, algorithm) };
             runs.Add(TrainCommand.Run(recipe, resume: true, terminal));
         }
 
@@ -76,15 +79,14 @@ internal static class QuickstartCommand
     private static void Print(string recipes, string output, bool isShort, IReadOnlyList<RunGroup> groups, ResultsTable table, Terminal terminal)
     {
         terminal.Out.WriteLine();
-        ResultsText.Print(terminal.Out, table);
-        terminal.Out.WriteLine(ResultSentence.Of(table));
-        terminal.Out.WriteLine(ResultsText.Explanation(table));
+        ResultsText.Print(terminal.Out, table, terminal.OutColumns);
         ResultsText.PrintAnswers(terminal.Out, Answers.Drawn(groups, PromptsToShow));
         if (isShort) terminal.Out.WriteLine(ShortNote);
         terminal.Out.WriteLine($"Everything above, with curves and every token's author: {Path.Combine(output, ResultsFolder.ReportName)}");
         terminal.Out.WriteLine(
             $"Go on: these were the recipes in {Display(recipes)}; change one (rlgf train {Display(recipes)}/adaptive.yaml --set kl.coefficient=0.1), " +
             "or name your own model, reward and guide in it (model.path, reward, guide).");
+        terminal.Out.Flush();
     }
 
     private static string TimeLeft(TimeSpan elapsed, int done) =>

@@ -80,7 +80,7 @@ internal sealed class HtmlReport
     {
         if (_table.Rows.Count == 0) return;
         _html.Append("<h2 id=\"results\">Results</h2>\n");
-        _html.Append("<div class=\"two\">");
+        _html.Append("<div class=\"grid-of-charts\">");
         foreach (var chart in Curves.Intervals(_table)) Figure(chart.Title, chart.ToSvg());
         _html.Append("</div>\n");
 

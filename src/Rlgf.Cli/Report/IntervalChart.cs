@@ -10,7 +10,7 @@ internal sealed record IntervalLine(string Label, Interval Value, int Colour);
 /// <summary>Means with their intervals below each other: the table's most important column as a picture.</summary>
 internal sealed record IntervalChart(string Title, IReadOnlyList<IntervalLine> Lines)
 {
-    private const double Width = 420, Left = 118, Right = 16, RowHeight = 26, Bottom = 24;
+    private const double Width = LineChart.Width, Left = 118, Right = 16, RowHeight = 26, Bottom = 24;
 
     private double Height => Lines.Count * RowHeight + Bottom;
 
@@ -28,7 +28,7 @@ internal sealed record IntervalChart(string Title, IReadOnlyList<IntervalLine> L
         var axis = Axis.Over(ends, Left, Width - Right);
         foreach (var tick in axis.Ticks)
         {
-            svg.Append(Invariant($"<path class=\"grid\" d=\"M{axis.Of(tick):0.#} 2V{Height - Bottom}\"/><text text-anchor=\"middle\" x=\"{axis.Of(tick):0.#}\" y=\"{Height - 7}\">{axis.Label(tick)}</text>"));
+            svg.Append(Invariant($"<path class=\"grid\" d=\"M{axis.Of(tick):0.#} 2V{Height - Bottom}\"/><text text-anchor=\"middle\" x=\"{LineChart.Inside(axis.Of(tick), axis.Label(tick)):0.#}\" y=\"{Height - 7}\">{axis.Label(tick)}</text>"));
         }
         for (var i = 0; i < Lines.Count; i++)
         {

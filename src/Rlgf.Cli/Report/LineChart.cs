@@ -21,7 +21,16 @@ internal sealed record ChartLevel(string Label, double Y);
 /// </summary>
 internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<ChartSeries> Series, IReadOnlyList<ChartLevel> Levels)
 {
-    private const double Width = 360, Height = 240, Left = 44, Right = 12, Top = 10, Bottom = 36;
+    /// <summary>Whether x counts something, such as iterations.</summary>
+    public bool CountsX { get; init; }
+
+    /// <summary>Width of every chart of a report, so that all have letters of one size.</summary>
+    public const double Width = 360;
+
+    /// <summary>Width of a digit, at most, in the size of the ticks' texts.</summary>
+    private const double Letter = 7;
+
+    private const double Height = 240, Right = 14, Top = 10, Bottom = 36, Gap = 6;
     private const int MostMarkers = 30;
 
     /// <summary>Whether there is a number to show.</summary>
@@ -49,23 +58,26 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Char
     private void Draw(StringBuilder svg)
     {
         var points = Series.SelectMany(s => s.Points).Where(IsDrawn).ToArray();
-        var x = Axis.Over(points.Select(p => p.X), Left, Width - Right);
         var y = Axis.Over(points.SelectMany(p => new[] { p.Y, p.Low, p.High }).Concat(Levels.Select(l => l.Y)).Where(double.IsFinite), Height - Bottom, Top);
+        // As much room on the left as the longest number takes.
+        var left = Math.Max(44, Gap + 4 + Letter * y.Ticks.Max(tick => y.Label(tick).Length));
+        var xs = points.Select(p => p.X);
+        var x = CountsX ? Axis.OverCounts(xs, left, Width - Right) : Axis.Over(xs, left, Width - Right);
         foreach (var tick in y.Ticks)
         {
             var at = y.Of(tick);
-            svg.Append(Invariant($"<path class=\"grid\" d=\"M{Left} {at:0.#}H{Width - Right}\"/><text class=\"tick\" text-anchor=\"end\" x=\"{Left - 6}\" y=\"{at + 4:0.#}\">{y.Label(tick)}</text>"));
+            svg.Append(Invariant($"<path class=\"grid\" d=\"M{left:0.#} {at:0.#}H{Width - Right}\"/><text class=\"tick\" text-anchor=\"end\" x=\"{left - Gap:0.#}\" y=\"{at + 4:0.#}\">{y.Label(tick)}</text>"));
         }
         foreach (var tick in x.Ticks)
         {
-            svg.Append(Invariant($"<text class=\"tick\" text-anchor=\"middle\" x=\"{x.Of(tick):0.#}\" y=\"{Height - Bottom + 16}\">{x.Label(tick)}</text>"));
+            svg.Append(Invariant($"<text class=\"tick\" text-anchor=\"middle\" x=\"{Inside(x.Of(tick), x.Label(tick)):0.#}\" y=\"{Height - Bottom + 16}\">{x.Label(tick)}</text>"));
         }
-        svg.Append(Invariant($"<text class=\"label\" text-anchor=\"middle\" x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 5}\">{HtmlText.Escape(XLabel)}</text>"));
+        svg.Append(Invariant($"<text class=\"label\" text-anchor=\"middle\" x=\"{(left + Width - Right) / 2:0.#}\" y=\"{Height - 5}\">{HtmlText.Escape(XLabel)}</text>"));
         foreach (var series in Series) Draw(svg, series, x, y);
         foreach (var level in Levels.Where(l => double.IsFinite(l.Y)))
         {
             var at = y.Of(level.Y);
-            svg.Append(Invariant($"<path class=\"level\" d=\"M{Left} {at:0.#}H{Width - Right}\"/><text class=\"over\" text-anchor=\"end\" x=\"{Width - Right}\" y=\"{at - 4:0.#}\">{HtmlText.Escape(level.Label, 24)}</text>"));
+            svg.Append(Invariant($"<path class=\"level\" d=\"M{left:0.#} {at:0.#}H{Width - Right}\"/><text class=\"over\" text-anchor=\"end\" x=\"{Width - Right}\" y=\"{(at < Top + 12 ? at + 13 : at - 4):0.#}\">{HtmlText.Escape(level.Label, 24)}</text>"));
         }
     }
 
@@ -97,6 +109,9 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Char
         }
         svg.Append("</g>");
     }
+
+    /// <summary>The middle of a text that lies within the picture, as near to a place as can be.</summary>
+    internal static double Inside(double at, string text) => Math.Clamp(at, Letter * text.Length / 2, Width - Letter * text.Length / 2);
 
     private static string At(double x, double y) => Invariant($"{x:0.#} {y:0.#}");
 

@@ -57,11 +57,11 @@ internal static class Styles
         .hint { max-width: 52em; margin: .2em 0 1em; }
         nav { display: flex; flex-wrap: wrap; gap: .2em 1.2em; margin: 1em 0 0; font-size: .95rem; }
         a { color: var(--accent); text-underline-offset: 2px; }
-        .scroll { overflow-x: auto; margin: 0 -20px; padding: 0 20px; }
+        .scroll { overflow-x: auto; margin: 1em -20px; padding: 0 20px; }
         table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-        .results { min-width: 100%; } .results small { font-size: .84em; font-weight: 400; color: var(--soft); }
-        th, td { text-align: right; padding: .45em .6em; border-bottom: 1px solid var(--line); white-space: nowrap; }
-        thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; border-bottom-color: var(--soft); }
+        .results { min-width: 100%; } .results small { display: block; font-size: .84em; font-weight: 400; color: var(--soft); }
+        th, td { text-align: right; vertical-align: top; padding: .45em .6em; border-bottom: 1px solid var(--line); white-space: nowrap; }
+        thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; white-space: normal; border-bottom-color: var(--soft); }
         th:first-child, td:first-child { text-align: left; padding-left: 0; }
         .results th:first-child { position: sticky; left: 0; background: var(--paper); font-weight: 600; padding-right: 1em; }
         .results tbody tr:hover > * { background: var(--card); }
@@ -73,7 +73,6 @@ internal static class Styles
         figure { margin: 0; background: var(--card); border-radius: 10px; padding: 12px 12px 6px; }
         figcaption { font-weight: 600; font-size: .95rem; margin: 0 0 4px 4px; }
         figure svg { display: block; width: 100%; height: auto; }
-        .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 14px; margin: 1em 0; }
         .legend { position: sticky; top: 0; z-index: 2; display: flex; flex-wrap: wrap; gap: .1em .4em; padding: .5em 0; margin: 0 0 .4em; background: var(--paper); border: 0; }
         .legend label { display: inline-flex; align-items: center; font-size: .92rem; padding: .15em .6em; border-radius: 999px; cursor: pointer; user-select: none; }
         .legend label:hover { background: var(--card); }

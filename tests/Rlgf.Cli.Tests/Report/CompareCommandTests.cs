@@ -38,6 +38,23 @@ public sealed class CompareCommandTests : IDisposable
     }
 
     [Fact]
+    public void Where_both_streams_go_into_one_file_nothing_stands_in_the_middle_of_the_table()
+    {
+        foreach (var run in SyntheticRuns.All(1)) HtmlReportTests.Write(new RunFolder(Path.Combine(_folder, "runs", run.Description.Algorithm)), run);
+        using var file = new MemoryStream();
+        // As in a process: standard output is collected, standard error is written at once.
+        using var output = new StreamWriter(file) { NewLine = "\n" };
+        using var error = new StreamWriter(file) { NewLine = "\n", AutoFlush = true };
+        using var nothing = new StringReader("");
+        Assert.Equal(ExitCode.Ok, CommandLine.Run(["compare", Path.Combine(_folder, "runs"), "--output", Path.Combine(_folder, "results")], new Terminal(nothing, output, error)));
+        output.Flush();
+        var lines = System.Text.Encoding.UTF8.GetString(file.ToArray()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.StartsWith("wrote ", lines[^1], StringComparison.Ordinal);
+        Assert.DoesNotContain(lines[..^1], line => line.Contains("wrote ", StringComparison.Ordinal));
+        Assert.All(lines[..^1], line => Assert.True(line.Length <= 80, line));
+    }
+
+    [Fact]
     public void A_folder_without_a_run_is_one_line()
     {
         Assert.Contains("holds no run", Cli.Run("compare", _folder).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);

@@ -92,14 +92,42 @@ public sealed class ResultsTableTests
     {
         var table = ResultsTable.Of(RunGroup.Of(SyntheticRuns.All(2)));
         var output = new StringWriter();
-        ResultsText.Print(output, table);
+        ResultsText.Print(output, table, width: 200);
         var lines = output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.All(table.Rows, row => Assert.Single(lines, line => line.TrimStart().StartsWith(row.Name + " ", StringComparison.Ordinal)));
+        Assert.All(table.Rows, row => Assert.Single(lines, line => line.StartsWith(row.Name + "  ", StringComparison.Ordinal)));
         Assert.DoesNotContain('\u001B', output.ToString());
 
         var markdown = ResultsText.Markdown(table).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(table.Rows.Count + 2, markdown.Length);
         Assert.Single(markdown.Select(line => line.Count(c => c == '|')).Distinct());
+    }
+
+    [Theory]
+    [InlineData(80)]
+    [InlineData(60)]
+    [InlineData(40)]
+    [InlineData(137)]
+    public void No_line_is_wider_than_the_terminal_and_every_number_is_there_once(int width)
+    {
+        var table = ResultsTable.Of(RunGroup.Of(SyntheticRuns.All(3)));
+        var output = new StringWriter { NewLine = "\n" };
+        ResultsText.Print(output, table, width);
+        var lines = output.ToString().Split('\n');
+        Assert.All(lines, line => Assert.True(line.Length <= width, line));
+        foreach (var column in ResultsColumn.For(table).Where(column => column.IsNarrow))
+        {
+            // Heads stand in lines without a name.
+            Assert.Single(lines.Where(line => line.StartsWith("  ", StringComparison.Ordinal)), line => $"{line}  ".Contains($"  {column.Header}  ", StringComparison.Ordinal));
+            Assert.All(table.Rows, row => Assert.Contains(lines, line => line.StartsWith(row.Name, StringComparison.Ordinal) && line.Contains(column.Cell(row).Text, StringComparison.Ordinal)));
+        }
+    }
+
+    [Fact]
+    public void Rows_with_the_same_numbers_say_why()
+    {
+        var table = Table(Run("ppo_plus_plus", 1, [0.1, 0.5, 0.9]), Run("lols", 1, [0.1, 0.5, 0.9]), Run("ppo", 1, [0.1, 0.4, 0.9]));
+        Assert.Contains("PPO++ and LOLS have the same numbers because", ResultsText.Explanation(table), StringComparison.Ordinal);
+        Assert.DoesNotContain("have the same numbers", ResultsText.Explanation(Table(Run("ppo", 1, [0.1, 0.5, 0.9]), Run("lols", 1, [0.1, 0.5, 0.8]))), StringComparison.Ordinal);
     }
 
     [Fact]
