@@ -17,7 +17,7 @@ internal static class CommandLine
         try
         {
             var parsed = Create(terminal).Parse(args, new ParserConfiguration { EnablePosixBundling = false });
-            if (WrongUse(parsed) is { } line)
+            if (WrongUse(parsed, args) is { } line)
             {
                 throw new UsageException(line);
             }
@@ -107,29 +107,38 @@ internal static class CommandLine
     }
 
     /// <summary>One line about what is wrong with a command line, or null if nothing is.</summary>
-    private static string? WrongUse(ParseResult parsed)
+    private static string? WrongUse(ParseResult parsed, string[] args)
     {
         var command = parsed.CommandResult.Command;
-        if (parsed.UnmatchedTokens is [var unknown, ..])
+        var path = PathOf(parsed.CommandResult);
+        // The library takes an option that it does not know for a value, and then blames what follows it.
+        var known = command.Options.SelectMany(option => option.Aliases.Prepend(option.Name)).Concat(["--help", "-h", "-?"]).ToArray();
+        if (parsed.UnmatchedTokens.Count > 0 || TakenAsArguments(parsed.CommandResult).Any(LooksLikeOption))
         {
-            var path = PathOf(parsed.CommandResult);
-            if (unknown.StartsWith('-'))
-            {
-                return $"'{path}' has no option '{unknown}'{Hint(unknown, OptionNames(command))}; see '{path} --help'";
-            }
-
-            return command.Subcommands.Count > 0 || parsed.CommandResult.Parent is null
-                ? $"there is no command '{path} {unknown}'{Hint(unknown, command.Subcommands.Select(child => child.Name))}; see '{path} --help'"
-                : $"'{path}' does not expect '{unknown}'; see '{path} --help'";
+            var unknown = args.TakeWhile(word => word != "--").Where(LooksLikeOption).Select(word => word.Split('=', ':')[0]).FirstOrDefault(word => !known.Contains(word));
+            if (unknown is not null) return $"'{path}' has no option '{unknown}'{Hint(unknown, known.Where(name => name.StartsWith("--", StringComparison.Ordinal)))}; see '{path} --help'";
         }
 
-        // The library lists what is allowed on lines of their own.
-        return parsed.Errors is [var first, ..] ? $"{string.Join(' ', first.Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).TrimEnd('.')}; see '{PathOf(parsed.CommandResult)} --help'" : null;
+        if (parsed.UnmatchedTokens is [var unexpected, ..])
+        {
+            return command.Subcommands.Count > 0 || parsed.CommandResult.Parent is null
+                ? $"there is no command '{path} {unexpected}'{Hint(unexpected, command.Subcommands.Select(child => child.Name))}; see '{path} --help'"
+                : $"'{path}' does not expect '{unexpected}'; see '{path} --help'";
+        }
+
+        // The library lists what is allowed on lines of their own, and begins with a capital letter.
+        if (parsed.Errors is not [var first, ..]) return null;
+        var message = string.Join(' ', first.Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).TrimEnd('.');
+        return $"{char.ToLowerInvariant(message[0])}{message[1..]}; see '{path} --help'";
     }
 
     private static string Hint(string word, IEnumerable<string> names) => Spelling.Nearest(word, names) is { } name ? $" (did you mean '{name}'?)" : "";
 
-    private static IEnumerable<string> OptionNames(Command command) => command.Options.SelectMany(option => option.Aliases.Prepend(option.Name)).Append("--help");
+    private static IEnumerable<string> TakenAsArguments(System.CommandLine.Parsing.CommandResult result) =>
+        result.Children.OfType<System.CommandLine.Parsing.ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value);
+
+    /// <summary>A dash alone is standard input or output, and a dash before a digit a number.</summary>
+    private static bool LooksLikeOption(string word) => word is ['-', '-', _, ..] or ['-', not ('-' or '.' or (>= '0' and <= '9'))];
 
     private static string PathOf(System.CommandLine.Parsing.CommandResult result) =>
         result.Parent is System.CommandLine.Parsing.CommandResult parent ? $"{PathOf(parent)} {result.Command.Name}" : "rlgf";

@@ -63,7 +63,8 @@ internal static class Failure
         InputException or UsageException => FirstLine(exception.Message),
         IOException io when DiskFull.Contains(io.HResult) => $"the disk is full: {FirstLine(io.Message)}; what was written before is kept",
         FileNotFoundException { FileName: { } file } => $"{file}: there is no such file",
-        UnauthorizedAccessException or IOException => FirstLine(exception.Message),
+        // The system's sentences begin with a capital letter, all others here without.
+        UnauthorizedAccessException or IOException when FirstLine(exception.Message) is { Length: > 1 } sentence => char.IsLower(sentence[1]) ? char.ToLowerInvariant(sentence[0]) + sentence[1..] : sentence,
         OutOfMemoryException => "out of memory; use smaller batches",
         DllNotFoundException or TypeInitializationException or NotSupportedException when IsAboutTorch(exception) =>
             "the native tensor library could not be loaded; on Linux it needs a libstdc++ of GCC 10 or newer and a build for this system" + Hint,

@@ -27,6 +27,8 @@ internal sealed record CliResult(int Code, string Output, string Error)
         Assert.True(code == Code, $"exit code {Code}, expected {code}; standard error:\n{Error}");
         var line = Assert.Single(ErrorLines);
         Assert.StartsWith("error: ", line, StringComparison.Ordinal);
+        // All begin in one way: with a place, or with a word without a capital letter. A name such as PPO or A.jsonl is no such word.
+        Assert.DoesNotMatch("^error: ([A-Z][a-z]+|A) ", line);
         return line;
     }
 }

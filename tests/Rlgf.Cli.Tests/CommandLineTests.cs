@@ -56,6 +56,10 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public void The_systems_own_sentence_begins_as_all_others_do() =>
+        Assert.Equal("error: access to the path '/x' is denied.\n", Report(new UnauthorizedAccessException("Access to the path '/x' is denied.")).Line);
+
+    [Fact]
     public void Bad_input_is_its_own_message_alone()
     {
         var (exit, line) = Report(new InputException("a.jsonl:3: no column 'text'"));

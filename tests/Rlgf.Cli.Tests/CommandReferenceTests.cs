@@ -29,7 +29,7 @@ public sealed class CommandReferenceTests
     private static IEnumerable<string[]> Paths(Command command, string[] path) =>
         command.Subcommands.SelectMany(child => Paths(child, [.. path, child.Name])).Prepend(path);
 
-    private static string RepositoryRoot()
+    internal static string RepositoryRoot()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
         while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Rlgf.slnx")))

@@ -186,6 +186,32 @@ public sealed class GenerateTests
     }
 
     [Fact]
+    public void Prompts_can_be_given_on_the_command_line_and_come_out_as_those_of_a_file()
+    {
+        using var scratch = new Scratch();
+        var input = scratch.Write("prompts.jsonl", """{"prompt": "I don't"}""", """{"prompt": "--a \"quoted\"\ntext 猫"}""");
+        string[] settings = ["generate", "--model", Fixtures.Model("gpt2"), "--max-new-tokens", "3", "--seed", "4"];
+        var file = Cli.Run([.. settings, "--prompts", input, "--output", "-"]);
+        var line = Cli.Run([.. settings, "--prompt", "I don't", "--prompt", "--a \"quoted\"\ntext 猫"]);
+        Assert.Equal((ExitCode.Ok, 2), (file.Code, file.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length));
+        Assert.Equal((ExitCode.Ok, file.Output), (line.Code, line.Output));
+        Assert.Equal(ExitCode.Ok, Cli.Run([.. settings, "--prompt", "Hello", "--output", scratch["out.jsonl"]]).Code);
+        Assert.Equal("Hello", (string?)Assert.Single(Fixtures.Rows(scratch["out.jsonl"]))["prompt"]);
+    }
+
+    [Theory]
+    [InlineData("give --prompts FILE or --prompt TEXT, one of the two", "--output", "o")]
+    [InlineData("give --prompts FILE or --prompt TEXT, one of the two", "--prompts", "p", "--prompt", "Hello", "--output", "o")]
+    [InlineData("'--output' is required with --prompts", "--prompts", "-")]
+    public void Prompts_come_from_one_place(string message, params string[] options) =>
+        Assert.Contains(message, Cli.Run(["generate", "--model", "m", .. options]).OneErrorLine(ExitCode.WrongUse), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_prompt_in_the_place_of_a_file_names_the_option_that_was_meant() => Assert.Equal(
+        "error: Hello, you: there is no such file; a prompt itself is given by --prompt",
+        Cli.Run("generate", "--model", "m", "--prompts", "Hello, you", "--output", "o").OneErrorLine(ExitCode.Failed));
+
+    [Fact]
     public void An_empty_prompt_is_the_begin_token()
     {
         using var scratch = new Scratch();

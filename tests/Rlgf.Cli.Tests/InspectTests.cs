@@ -78,6 +78,28 @@ public sealed class InspectTests
     }
 
     [Fact]
+    public void An_adapter_whose_base_is_missing_says_so_and_guesses_nothing()
+    {
+        using var scratch = new Scratch();
+        var run = Cli.Run("train", TrainTests.Recipe(scratch, "run"), "--set", "model.lora.rank=2");
+        Assert.True(run.Code == ExitCode.Ok, run.Error);
+        var adapter = Path.Combine(scratch["run"], "checkpoints/iteration-00003/policy");
+        foreach (var file in Directory.EnumerateFiles(adapter).Where(file => !Path.GetFileName(file).StartsWith("adapter_", StringComparison.Ordinal))) File.Delete(file);
+        Assert.DoesNotContain("missing", Cli.Run("inspect", adapter).Output, StringComparison.Ordinal);
+
+        var configuration = JsonNode.Parse(File.ReadAllText(Path.Combine(adapter, "adapter_config.json")))!;
+        configuration["base_model_name_or_path"] = "gone/base";
+        File.WriteAllText(Path.Combine(adapter, "adapter_config.json"), configuration.ToJsonString());
+        var output = Cli.Run("inspect", adapter).Output;
+        Assert.Contains("adapter, on gone/base, which is missing", output, StringComparison.Ordinal);
+        Assert.Contains("of the adapter; those of the base model aren't known", output, StringComparison.Ordinal);
+        Assert.Contains("tokenizer       not known: it comes with the base model, which is missing", output, StringComparison.Ordinal);
+        Assert.Single(output.Split('\n'), line => line.Contains("base_model_name_or_path is 'gone/base', where there is no model", StringComparison.Ordinal));
+        Assert.DoesNotContain("memory", output, StringComparison.Ordinal);
+        Assert.True((bool)JsonNode.Parse(Cli.Run("inspect", adapter, "--json").Output)!["base_is_missing"]!);
+    }
+
+    [Fact]
     public void A_file_of_tensors_and_what_is_none()
     {
         Assert.Contains("tensors, a safetensors file", Cli.Run("inspect", Path.Combine(Fixtures.Model("gpt2"), "model.safetensors")).Output, StringComparison.Ordinal);

@@ -29,6 +29,29 @@ public sealed class TrainTests
     }
 
     [Fact]
+    public void What_was_not_measured_is_no_text_in_a_file_and_has_no_line_on_the_terminal()
+    {
+        using var scratch = new Scratch();
+        foreach (var (options, absent) in new (string[] Options, string[] Absent)[] { ([], ["judge/mean"]), (["--guide"], ["judge/mean", "kl/start"]) })
+        {
+            var result = Cli.Run(["evaluate", Recipe(scratch, "run"), "--output", scratch["rows.jsonl"], .. options]);
+            Assert.True(result.Code == ExitCode.Ok, result.Error);
+            Assert.Contains("reward/mean", result.Output, StringComparison.Ordinal);
+            Assert.DoesNotContain("NaN", result.Output + result.Error, StringComparison.Ordinal);
+            Assert.All(absent, name => Assert.DoesNotContain(name, result.Output, StringComparison.Ordinal));
+            var rows = Fixtures.Rows(scratch["rows.jsonl"]);
+            Assert.NotEmpty(rows);
+            Assert.All(rows, row => Assert.True(row.AsObject().ContainsKey("judge") && row["judge"] is null));
+            Assert.All(rows, row => Assert.Equal(System.Text.Json.JsonValueKind.Number, row["reward"]!.GetValueKind()));
+            Assert.DoesNotContain("NaN", File.ReadAllText(scratch["rows.jsonl"]), StringComparison.Ordinal);
+        }
+
+        Assert.Equal(ExitCode.Ok, Cli.Run("train", Recipe(scratch, "run")).Code);
+        foreach (var file in Directory.EnumerateFiles(scratch["run"], "*", SearchOption.AllDirectories).Where(file => Path.GetExtension(file) is ".json" or ".jsonl" or ".html" or ".md"))
+            Assert.DoesNotMatch(@"\bNaN\b", File.ReadAllText(file));
+    }
+
+    [Fact]
     public void An_adapter_alone_is_trained_and_saved_and_every_command_loads_it_and_merges_it()
     {
         using var scratch = new Scratch();

@@ -139,6 +139,43 @@ public sealed class WrongInputTests
         Assert.Contains(hint, result.OneErrorLine(ExitCode.WrongUse), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("'rlgf train' has no option '--dry-run'", "train", "--dry-run", "x")]
+    [InlineData("'rlgf train' has no option '--dry-run'", "train", "x", "--dry-run")]
+    [InlineData("'rlgf train' has no option '--dry-run'", "train", "x", "--dry-run", "y")]
+    [InlineData("'rlgf train' has no option '--dry-run'", "train", "--dry-run=x", "y")]
+    [InlineData("'rlgf train' has no option '--dry-run'", "train", "--dry-run")]
+    [InlineData("'rlgf compare' has no option '--ouput' (did you mean '--output'?)", "compare", "--ouput", "x", "runs")]
+    [InlineData("'rlgf convert' has no option '-t'", "convert", "-t", "float16", "a", "b")]
+    [InlineData("has no option '--verbose'", "--verbose", "train", "x")]
+    [InlineData("'rlgf train' does not expect 'y'", "train", "x", "y")]
+    [InlineData("'rlgf tokenize' has no option '--fast'", "tokenize", "--tokenizer", "t", "--input", "i", "--output", "o", "--fast")]
+    public void An_option_that_is_not_there_is_blamed_and_not_what_follows_it(string message, params string[] arguments) =>
+        Assert.Contains(message, Cli.Run(arguments).OneErrorLine(ExitCode.WrongUse), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_file_that_begins_with_a_dash_can_be_named_after_two() =>
+        Assert.Contains("--odd.yaml: there is no such recipe", Cli.Run("train", "--", "--odd.yaml").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_file_without_a_known_ending_is_told_from_one_that_is_not_there()
+    {
+        using var scratch = new Scratch();
+        Assert.EndsWith("Hello: there is no such file", Cli.Run("tokenize", "--tokenizer", Fixtures.Model("gpt2"), "--input", "Hello", "--output", "-").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        var line = Cli.Run("tokenize", "--tokenizer", Fixtures.Model("gpt2"), "--input", scratch.Write("rows.txt", "x"), "--output", "-").OneErrorLine(ExitCode.Failed);
+        Assert.Contains("it should end in .jsonl", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("set the format", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_message_in_the_source_begins_without_a_capital_letter()
+    {
+        var wrong = Directory.EnumerateFiles(Path.Combine(CommandReferenceTests.RepositoryRoot(), "src"), "*.cs", SearchOption.AllDirectories)
+            .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
+            .SelectMany(file => System.Text.RegularExpressions.Regex.Matches(File.ReadAllText(file), """(InputException|UsageException|StoppedException|Error|Warning)\(\s*\$?"([A-Z][a-z]+|A) [^"]*""").Select(match => $"{Path.GetFileName(file)}: {match.Value}"));
+        Assert.Empty(wrong);
+    }
+
     [Fact]
     public void An_option_that_is_missing_is_wrong_use() =>
         Assert.Contains("--output", Cli.Run("tokenize", "--tokenizer", "x", "--input", "y").OneErrorLine(ExitCode.WrongUse), StringComparison.Ordinal);

@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Rlgf.Models;
+using Rlgf.Text;
 
 namespace Rlgf.Cli.Commands;
 
@@ -10,8 +12,22 @@ internal static class CommonOptions
     public static Option<string> Required(string name, string valueName, string description) => new(name) { HelpName = valueName, Description = description, Required = true };
 
     /// <summary>A number with a default.</summary>
-    public static Option<T> Number<T>(string name, T value, string description) where T : struct =>
-        new(name) { HelpName = typeof(T) == typeof(double) ? "F" : "N", Description = description, DefaultValueFactory = _ => value };
+    public static Option<T> Number<T>(string name, T value, string description) where T : struct => new(name)
+    {
+        HelpName = typeof(T) == typeof(double) ? "F" : "N", Description = description, DefaultValueFactory = _ => value, CustomParser = result => Parse<T>(result) ?? value,
+    };
+
+    /// <summary>A whole number that may be left out.</summary>
+    public static Option<int?> OptionalNumber(string name, string description) => new(name) { HelpName = "N", Description = description, CustomParser = Parse<int> };
+
+    /// <summary>The number that an option was given. The library's own reading takes a comma for a separator of thousands.</summary>
+    private static T? Parse<T>(ArgumentResult result) where T : struct
+    {
+        var text = result.Tokens[^1].Value;
+        if (WrittenNumber.Parse(text, typeof(T)) is T number) return number;
+        result.AddError($"{((OptionResult)result.Parent!).IdentifierToken?.Value}: expected {WrittenNumber.Expected(typeof(T))}; found '{text}'");
+        return null;
+    }
 
     /// <summary>The file that rows are written to.</summary>
     public static Option<string> Output(string rows) => Required("--output", "FILE", $"Where rows {rows} go, as JSON lines; - is standard output.");

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Text;
@@ -18,13 +19,14 @@ internal static class GenerateCommand
     public static Command Create(Terminal terminal)
     {
         var model = CommonOptions.Required("--model", "DIR", "Folder of a language model with its tokenizer, in the Hugging Face format.");
-        var prompts = CommonOptions.Required("--prompts", "FILE", "Rows {\"prompt\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input.");
-        var output = CommonOptions.Output("{\"prompt\", \"response\", \"response_ids\", \"log_probs\"}");
-        var greedy = new Option<bool>("--greedy") { Description = "Always take the most likely token; temperature, top-k and top-p are then not used." };
-        var maximum = new Option<int?>("--max-new-tokens")
+        var prompts = new Option<string?>("--prompts") { HelpName = "FILE", Description = "Rows {\"prompt\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input." };
+        var prompt = new Option<string[]>("--prompt") { HelpName = "TEXT", Description = "A prompt itself, in place of --prompts; may be given several times." };
+        var output = new Option<string?>("--output")
         {
-            HelpName = "N", Description = $"The most tokens written for a prompt. Without it, {DefaultMaxNewTokens} or as many as the model's context has room for.",
+            HelpName = "FILE", Description = "Where rows {\"prompt\", \"response\", \"response_ids\", \"log_probs\"} go, as JSON lines; - is standard output, where those of --prompt go by default.",
         };
+        var greedy = new Option<bool>("--greedy") { Description = "Always take the most likely token; temperature, top-k and top-p are then not used." };
+        var maximum = CommonOptions.OptionalNumber("--max-new-tokens", $"The most tokens written for a prompt. Without it, {DefaultMaxNewTokens} or as many as the model's context has room for.");
         var minimum = CommonOptions.Number("--min-new-tokens", 0, "The end token is impossible before this many.");
         var temperature = CommonOptions.Number("--temperature", 1.0, "Logits are divided by it.");
         var topK = CommonOptions.Number("--top-k", 0, "Only the k most likely tokens can be drawn; 0 is no limit.");
@@ -40,9 +42,9 @@ internal static class GenerateCommand
         var command = new Command("generate", CommonOptions.Describe(
             "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
             "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the model's begin token. A stop text stays in the response. What the model's generation_config.json (or, without one, config.json) forces or forbids applies: forced_bos_token_id (of an encoder-decoder), forced_eos_token_id, bad_words_ids, suppress_tokens, begin_suppress_tokens, sequence_bias, min_length, and, where no option says otherwise, min_new_tokens, no_repeat_ngram_size and repetition_penalty. How tokens are drawn is for the options to say; what the file has about that, and whatever else isn't used, is named in one warning.",
-            "rlgf generate --model assets/policy --prompts prompts.jsonl --output out.jsonl --max-new-tokens 32 --top-p 0.95 --seed 1"))
+            "rlgf generate --model assets/policy --prompt \"I watched this film\" --max-new-tokens 32 --top-p 0.95 --seed 1"))
         {
-            model, prompts, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
+            model, prompts, prompt, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
         };
         command.SetAction(parsed =>
         {
@@ -63,7 +65,9 @@ internal static class GenerateCommand
             var given = parsed.CommandResult.Command.Options.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToHashSet(StringComparer.Ordinal);
             // Beams too are an answer to whether tokens are drawn.
             if (given.Contains("--beams")) given.Add("--greedy");
-            return Run(parsed.GetRequiredValue(model), CommonOptions.PrecisionOf(parsed, precision), parsed.GetRequiredValue(prompts), parsed.GetRequiredValue(output), settings, given,
+            var rows = Source(parsed.GetValue(prompts), parsed.GetValue(prompt) ?? [], terminal);
+            var target = parsed.GetValue(output) ?? (given.Contains("--prompt") ? "-" : throw new UsageException("option '--output' is required with --prompts; see 'rlgf generate --help'"));
+            return Run(parsed.GetRequiredValue(model), CommonOptions.PrecisionOf(parsed, precision), rows, target, settings, given,
                 fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
         });
         return command;
@@ -84,7 +88,16 @@ internal static class GenerateCommand
         }
     }
 
-    private static int Run(string folder, Precision precision, string promptsPath, string output, SamplingSettings asked, HashSet<string> given, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
+    /// <summary>The prompts' rows, to be read once the model is there.</summary>
+    private static Func<IReadOnlyList<DataRow>> Source(string? path, string[] prompts, Terminal terminal)
+    {
+        if (path is null == (prompts.Length == 0)) throw new UsageException("give --prompts FILE or --prompt TEXT, one of the two; see 'rlgf generate --help'");
+        if (path is null) return () => [.. JsonLines.Read(new StringReader(string.Join('\n', prompts.Select(text => JsonSerializer.Serialize(new { prompt = text })))), "--prompt")];
+        if (path != "-" && !Path.Exists(path)) throw new InputException($"{path}: there is no such file; a prompt itself is given by --prompt");
+        return () => RowInput.ReadAll(path, terminal);
+    }
+
+    private static int Run(string folder, Precision precision, Func<IReadOnlyList<DataRow>> source, string output, SamplingSettings asked, HashSet<string> given, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
     {
         using var model = TextModel.Load(folder, precision: precision);
         terminal.Tell(folder, model.Model.LoadingNotes);
@@ -92,7 +105,7 @@ internal static class GenerateCommand
         if (model.Defaults.Warning(given) is { } unused) terminal.Error.WriteLine($"warning: {unused}");
         var stop = stopTexts.Length > 0 ? new StopTexts(stopTexts, model.Tokenizer) : null;
         settings.Validate(model.Model.Shape.Vocabulary);
-        var rows = RowInput.ReadAll(promptsPath, terminal);
+        var rows = source();
         var prompts = new string[rows.Count];
         var requests = new GenerationRequest[rows.Count];
         for (var i = 0; i < rows.Count; i++)

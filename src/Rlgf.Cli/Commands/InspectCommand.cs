@@ -36,7 +36,7 @@ internal static class InspectCommand
 
     private static IEnumerable<(string Name, string Text)> Lines(ModelDescription model)
     {
-        yield return ("model", Join(", ", $"{model.Family} {model.Kind}".Trim(), model.Architecture, model.Base is { } adapted ? $"on {adapted}" : null, model.Format switch { "folder" => "in the Hugging Face format", "pytorch" => "a PyTorch file", var file => $"a {file} file" }));
+        yield return ("model", Join(", ", $"{model.Family} {model.Kind}".Trim(), model.Architecture, model.Base is { } adapted ? $"on {adapted}{(model.BaseIsMissing ? ", which is missing" : "")}" : null, model.Format switch { "folder" => "in the Hugging Face format", "pytorch" => "a PyTorch file", var file => $"a {file} file" }));
         if (model.Labels is { } labels) yield return ("labels", string.Join(", ", labels));
         if (model.Sizes is { } sizes)
         {
@@ -49,17 +49,24 @@ internal static class InspectCommand
         }
 
         var stored = model.StoredTypes.OrderByDescending(type => type.Value).Select(type => model.StoredTypes.Count == 1 ? type.Key : $"{type.Key} ({Count(type.Value)})");
-        yield return ("parameters", Join(", ", Count(model.Parameters), model.AdapterParameters is { } trained ? $"{Count(trained)} of them the adapter's" : null, model.StoredTypes.Count == 0 ? null : $"stored as {string.Join(", ", stored)}"));
+        yield return ("parameters", model.BaseIsMissing ? $"{Count(model.Parameters)} of the adapter; those of the base model aren't known" : Join(", ", Count(model.Parameters), model.AdapterParameters is { } trained ? $"{Count(trained)} of them the adapter's" : null, model.StoredTypes.Count == 0 ? null : $"stored as {string.Join(", ", stored)}"));
         yield return ("files", string.Join(", ", model.Files.Select(file => $"{file.Name} ({Size(file.Bytes)})")));
-        yield return ("tokenizer", model.Tokenizer is { } tokenizer ? Join(", ", $"{tokenizer.Kind}", $"{Count(tokenizer.Vocabulary)} ids", Role("BOS", tokenizer.Bos), Role("EOS", tokenizer.Eos), Role("PAD", tokenizer.Pad)) : "none that can be read");
+        yield return ("tokenizer", model.Tokenizer is { } tokenizer ? Join(", ", $"{tokenizer.Kind}", $"{Count(tokenizer.Vocabulary)} ids", Role("BOS", tokenizer.Bos), Role("EOS", tokenizer.Eos), Role("PAD", tokenizer.Pad)) : model.BaseIsMissing ? "not known: it comes with the base model, which is missing" : "none that can be read");
         if (model.EndTokens is { } ends)
         {
             var tokens = string.Join(", ", ends.Tokens.Select(token => token.Text.Length > 0 ? $"{token.Text} ({token.Id})" : $"({token.Id})"));
             yield return ("end tokens", ends.From is null ? "none: a text ends only at its limit" : $"{tokens}, from {(ends.From == RoleTokens.Tokenizer ? "the tokenizer" : ends.From)}");
         }
 
-        yield return ("chat template", model.ChatTemplateProblem is { } problem ? $"yes, but it can't be used: {problem}" : model.ChatTemplate ? "yes" : "no");
+        if (!model.BaseIsMissing || model.ChatTemplate)
+            yield return ("chat template", model.ChatTemplateProblem is { } problem ? $"yes, but it can't be used: {problem}" : model.ChatTemplate ? "yes" : "no");
         foreach (var note in model.Notes) yield return ("note", note);
+        if (model.BaseIsMissing)
+        {
+            yield return ("supported", $"no: {string.Join("; ", model.NotSupported.Distinct())}");
+            yield break;
+        }
+
         var memory = model.Memory;
         yield return ("memory to run", Join(
             ", ", $"{Size(memory.RunFloat32)} in float32 (parameters × 4 bytes)", $"{Size(memory.RunBfloat16)} in bfloat16 (× 2)", memory.CacheFloat32PerToken is { } cache ? $"and {Size(cache)} for each token of each row in the cache" : null));

@@ -25,7 +25,7 @@ internal static class TokenizerTrainCommand
         var output = CommonOptions.Required("--output", "DIR", "Folder for the tokenizer's files, in the Hugging Face format.");
         var size = CommonOptions.Number("--vocabulary-size", 8192, "Number of ids, the 256 bytes and the special tokens included.");
         var frequency = CommonOptions.Number("--min-frequency", 2, "A pair is merged only if it occurs at least this often.");
-        var limit = new Option<int?>("--limit") { HelpName = "N", Description = "Use the first N rows only." };
+        var limit = CommonOptions.OptionalNumber("--limit", "Use the first N rows only.");
         var command = new Command("train", CommonOptions.Describe(
             "Trains a byte-level BPE tokenizer with GPT-2's words, and <|endoftext|> as its special token.",
             "rlgf tokenizer train --input train.jsonl.gz --output my-tokenizer --vocabulary-size 8192"))

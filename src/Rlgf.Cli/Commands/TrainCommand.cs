@@ -108,6 +108,6 @@ internal static class TrainCommand
     {
         (string Metric, string Name)[] shown = [("reward/mean", "reward"), ("judge/mean", "judge"), ("kl/start", "KL"), ("response/length", "tokens")];
         return string.Join(" · ", shown.Where(one => metrics.TryGetValue(one.Metric, out var value) && double.IsFinite(value))
-            .Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Name} {metrics[one.Metric]:0.000}")));
+            .Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Name} {Number.Fixed(metrics[one.Metric], 3)}")));
     }
 }

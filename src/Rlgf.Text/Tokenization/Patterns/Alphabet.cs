@@ -100,7 +100,7 @@ internal sealed class Alphabet
     }
 
     private static char Symbol(int index) =>
-        index < MostSymbols ? (char)index : throw new InputException($"A regular expression of the tokenizer would have to tell more than {MostSymbols} characters apart.");
+        index < MostSymbols ? (char)index : throw new InputException($"a regular expression of the tokenizer would have to tell more than {MostSymbols} characters apart.");
 
     /// <summary>Whole pages of one symbol are one page.</summary>
     private static void Fill(char[][] pages, int from, int to, char symbol)
