@@ -44,7 +44,7 @@ internal sealed class OnigurumaPattern
         catch (RegexMatchTimeoutException error)
         {
             throw new InputException(
-                $"The tokenizer's regular expression \"{_pattern}\" takes more than {Patience.TotalSeconds:0} s on a text of {text.Length} characters; use a tokenizer with a simpler one.", error);
+                $"the tokenizer's regular expression \"{_pattern}\" takes more than {Patience.TotalSeconds:0} s on a text of {text.Length} characters; use a tokenizer with a simpler one.", error);
         }
         if (starts is not null)
         {
