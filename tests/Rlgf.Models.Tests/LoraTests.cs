@@ -213,7 +213,8 @@ public sealed class LoraTests : IDisposable
         TokenRow[] rows = [new([5, 6, 7], [8, 9]), new([11], [12, 13])];
         var before = Logits(model);
         LoraAdapters.Attach(model, new LoraSettings { Rank = 2 }, Fixture.PathOf(name), seed: 1);
-        Fixture.Close(before, Logits(model), 0);
+        // What is added is 0, but on some processors the product before it is then rounded in another order.
+        Fixture.Close(before, Logits(model), 1e-5);
         foreach (var (parameterName, parameter) in model.Module.named_parameters())
         {
             if (parameterName.EndsWith("lora_B.weight", StringComparison.Ordinal)) parameter.normal_(0, 0.05, random);

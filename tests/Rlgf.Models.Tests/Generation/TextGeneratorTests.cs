@@ -182,7 +182,7 @@ public class TextGeneratorTests
 
         var error = Assert.Throws<InputException>(() => TextGenerator.Generate(model, Requests[..2], Sampling, seed: 1));
 
-        Assert.StartsWith("Row 0 (counted from 0) does not fit: 3 prompt tokens, 0 response tokens and 12 new tokens", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith("row 0 (counted from 0) does not fit: 3 prompt tokens, 0 response tokens and 12 new tokens", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]
