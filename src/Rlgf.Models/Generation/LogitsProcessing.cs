@@ -21,10 +21,14 @@ public readonly record struct RowHistory(IReadOnlyList<int> Tokens, int Response
 /// <param name="Ids">[B, C] int64: which token each entry is, most likely first; null where entry v is token v and C = V.</param>
 public readonly record struct Candidates(Tensor Logits, Tensor? Ids)
 {
+    /// <summary>The B sets of tokens that can be drawn, where they are known without a look at the logits; null where top-k or the like chose them.</summary>
+    public TokenSet[]? Allowed { get; init; }
+
     /// <summary>The B sets of tokens that can be drawn.</summary>
     /// <param name="vocabulary">V.</param>
     public TokenSet[] Sets(int vocabulary)
     {
+        if (Allowed is not null) return Allowed;
         var width = (int)Logits.size(1);
         var possible = MemoryMarshal.Cast<byte, bool>(Logits.isfinite().cpu().bytes).ToArray();
         var ids = Ids is null ? null : MemoryMarshal.Cast<byte, long>(Ids.cpu().contiguous().bytes).ToArray();
@@ -55,8 +59,11 @@ public static class LogitsProcessing
     /// <param name="settings">Valid settings (<see cref="SamplingSettings.Validate"/>).</param>
     public static Candidates Apply(Tensor logits, IReadOnlyList<RowHistory> rows, SamplingSettings settings)
     {
-        var penalised = Penalise(logits, rows, settings);
-        return settings.Greedy || settings.Beams is not null ? new Candidates(penalised, null) : Restrict(penalised, settings);
+        var allowed = Allowed(rows, settings);
+        var penalised = Keep(Rescore(logits, rows, settings), allowed);
+        if (settings.Greedy || settings.Beams is not null) return new Candidates(penalised, null) { Allowed = allowed };
+        var candidates = Restrict(penalised, settings);
+        return Restricts(settings) ? candidates : candidates with { Allowed = allowed };
     }
 
     /// <summary>The processors that look at what a row holds: biases, repetition penalty, then what is forbidden, then what is forced.</summary>
@@ -82,12 +89,12 @@ public static class LogitsProcessing
     public static bool ChangesScores(SamplingSettings settings) => settings.RepetitionPenalty != 1 || settings.ModelRules is not null;
 
     /// <summary>Whether temperature's followers in the order leave tokens out: top-k, top-p, min-p, typical-p.</summary>
-    public static bool Restricts(SamplingSettings settings) => settings.TopK > 0 || settings.TopP < 1 || settings.MinP > 0 || settings.TypicalP < 1;
+    private static bool Restricts(SamplingSettings settings) => settings.TopK > 0 || settings.TopP < 1 || settings.MinP > 0 || settings.TypicalP < 1;
 
     /// <summary>What each row may go on with, whatever the logits: all but what is forbidden, or the one token that is forced.</summary>
     /// <param name="rows">B histories.</param>
     /// <param name="settings">Valid settings.</param>
-    public static TokenSet[] Allowed(IReadOnlyList<RowHistory> rows, SamplingSettings settings) =>
+    private static TokenSet[] Allowed(IReadOnlyList<RowHistory> rows, SamplingSettings settings) =>
         [.. rows.Select(row => Forced(row, settings) is { } forced ? TokenSet.Single(forced) : TokenSet.Without(Forbidden(row, settings)))];
 
     /// <summary>Logits with −∞ outside a set; where the set is a single token, that has 0.</summary>

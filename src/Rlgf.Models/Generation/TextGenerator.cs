@@ -184,7 +184,7 @@ public static class TextGenerator
         else
         {
             Sample(candidates, rows, seed, tokens, logProbs);
-            choices = LogitsProcessing.Restricts(settings) ? candidates.Sets((int)logits.size(1)) : LogitsProcessing.Allowed(histories, settings);
+            choices = candidates.Sets((int)logits.size(1));
         }
 
         var isRaw = !settings.Greedy && ReferenceEquals(candidates.Logits, logits);
