@@ -68,7 +68,12 @@ internal static class EvaluateCommand
         // With rows on standard output, the means go where they don't mix.
         var table = output == "-" ? terminal.Error : terminal.Out;
         // What there is none of has no line: a judge's score without a judge, the KL of a guide.
-        foreach (var (name, value) in record.Metrics.Where(metric => !double.IsNaN(metric.Value))) table.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-24}{value,12:0.0000}"));
+        foreach (var (name, value) in record.Metrics.Where(metric => !double.IsNaN(metric.Value)))
+        {
+            // What rounds to zero has no sign.
+            table.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-24}{(Math.Round(value, 4) == 0 ? 0 : value),12:0.0000}"));
+        }
+
         return ExitCode.Ok;
     }
 }

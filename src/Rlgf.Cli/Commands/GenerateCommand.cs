@@ -119,7 +119,7 @@ internal static class GenerateCommand
         using var writer = new RowOutput(output, terminal);
         using var progress = new ProgressLine(terminal, "generate", "rows", requests.Length);
         var tokens = 0L;
-        foreach (var chunk in requests.Chunk(settings.BatchRows * BatchesAtOnce))
+        foreach (var chunk in requests.Chunk(Math.Min(settings.BatchRows, Math.Max(1, requests.Length)) * BatchesAtOnce))
         {
             IReadOnlyList<GeneratedRow> written;
             try

@@ -103,7 +103,8 @@ public static class TextGenerator
             .OrderBy(equal => equal.First().BeginningLength)
             .SelectMany(equal => equal)
             .ToArray();
-        var batches = (sorted.Length + batchRows - 1) / batchRows;
+        // Not (rows + size − 1) / size: a size near the largest whole number would overflow.
+        var batches = sorted.Length == 0 ? 0 : 1 + ((sorted.Length - 1) / batchRows);
         return sorted.Length == 0 ? [] : sorted.Chunk((sorted.Length + batches - 1) / batches);
     }
 

@@ -141,7 +141,7 @@ public sealed class Learner : IDisposable
 
         var (policyNorm, criticNorm) = (PolicyOptimizer.Step(), CriticOptimizer.Step());
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
-            throw new InputException($"training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate; the last checkpoint is whole.");
+            throw new InputException($"training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate; a checkpoint from before is whole.");
         return new(
             parts.Sum(p => p.PolicyLoss), parts.Sum(p => p.ValueLoss), parts.Sum(p => p.GuideLoss), PolicyLossStatistics.Merge([.. parts.Select(p => p.Policy)]),
             parts.Average(p => p.ValueClipFraction), policyNorm, criticNorm);

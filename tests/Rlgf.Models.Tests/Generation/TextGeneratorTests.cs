@@ -198,6 +198,16 @@ public class TextGeneratorTests
     }
 
     [Fact]
+    public void A_batch_may_be_larger_than_any_number_of_rows()
+    {
+        using var model = TabularLanguageModel.OfWholeHistory(Vocabulary);
+
+        var rows = TextGenerator.Generate(model, Requests[..2], Sampling with { BatchRows = int.MaxValue }, seed: 1);
+
+        Assert.Equal(TextGenerator.Generate(model, Requests[..2], Sampling, seed: 1).Select(row => row.Tokens), rows.Select(row => row.Tokens));
+    }
+
+    [Fact]
     public void No_rows_give_no_rows()
     {
         using var model = TabularLanguageModel.OfWholeHistory(Vocabulary);
