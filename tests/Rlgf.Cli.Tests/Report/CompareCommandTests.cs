@@ -1,5 +1,5 @@
 using System.Xml.Linq;
-using Rlgf.Cli.Report;
+using Rlgf.App.Report;
 using Rlgf.Runs;
 
 namespace Rlgf.Cli.Tests.Report;

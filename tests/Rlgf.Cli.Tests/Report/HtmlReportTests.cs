@@ -1,6 +1,6 @@
 using System.Text;
 using System.Xml.Linq;
-using Rlgf.Cli.Report;
+using Rlgf.App.Report;
 using Rlgf.Runs;
 using Rlgf.Text;
 

@@ -1,4 +1,4 @@
-using Rlgf.Cli.Report;
+using Rlgf.App.Report;
 
 namespace Rlgf.Cli.Tests.Report;
 

@@ -1,4 +1,4 @@
-using Rlgf.Cli.Report;
+using Rlgf.App.Report;
 using Rlgf.Runs;
 using Rlgf.Text;
 

@@ -1,5 +1,5 @@
 using Rlgf.Algorithms;
-using Rlgf.Cli.Report;
+using Rlgf.App.Report;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
 using Rlgf.Text;

@@ -1,0 +1,145 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using Rlgf.App.Commands;
+using Rlgf.Text;
+
+namespace Rlgf.App;
+
+/// <summary>The `rlgf` command: its commands, and what becomes of their errors.</summary>
+internal static class CommandLine
+{
+    /// <summary>Runs one command line.</summary>
+    /// <param name="args">Arguments, without the program's name.</param>
+    /// <param name="terminal">Where it reads and writes.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static int Run(string[] args, Terminal terminal)
+    {
+        try
+        {
+            var parsed = Create(terminal).Parse(args, new ParserConfiguration { EnablePosixBundling = false });
+            if (WrongUse(parsed, args) is { } line)
+            {
+                throw new UsageException(line);
+            }
+
+            // Exceptions and signals are handled here, not by the library, so that each error is one line and each kind has its exit code.
+            var code = parsed.Invoke(new InvocationConfiguration
+            {
+                Output = terminal.Out,
+                Error = terminal.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            });
+            terminal.Out.Flush();
+            return code;
+        }
+#pragma warning disable CA1031 // The one place where every exception ends: a user sees a line, not a stack trace.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            FlushIfPossible(terminal.Out);
+            return Failure.Report(exception, terminal);
+        }
+    }
+
+    /// <summary>Rows that were printed before the failure belong to their reader; if they can't be, the failure is still the one to report.</summary>
+    private static void FlushIfPossible(TextWriter output)
+    {
+        try
+        {
+            output.Flush();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // Said by the failure that is being reported.
+        }
+    }
+
+    /// <summary>The root command with all others below it.</summary>
+    public static Command Create(Terminal terminal)
+    {
+        var root = new Command("rlgf", "Tunes text models by reinforcement learning with guided feedback.\n\nExample: rlgf quickstart");
+        foreach (var command in All(terminal))
+        {
+            root.Subcommands.Add(command);
+        }
+
+        root.Options.Add(new HelpOption { Action = new HelpWithShortList(terminal.OutWidth) });
+        root.Options.Add(new VersionOption());
+        ShowHelpWithoutAction(root, terminal);
+        return root;
+    }
+
+    private static IEnumerable<Command> All(Terminal terminal) =>
+    [
+        QuickstartCommand.Create(terminal),
+        TrainCommand.Create(terminal),
+        CheckCommand.Create(terminal),
+        EvaluateCommand.Create(terminal),
+        CompareCommand.Create(terminal),
+        SupervisedCommands.CreateSft(terminal),
+        new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal) },
+        new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
+        GenerateCommand.Create(terminal),
+        ScoreCommand.Create(terminal),
+        TokenizeCommand.Create(terminal),
+        FetchCommand.Create(terminal),
+        InspectCommand.Create(terminal),
+        ConvertCommand.Create(terminal),
+    ];
+
+    /// <summary>A command that only groups others shows its help: there is nothing else that could have been meant.</summary>
+    private static void ShowHelpWithoutAction(Command command, Terminal terminal)
+    {
+        if (command.Action is null)
+        {
+            command.SetAction(parsed =>
+            {
+                new HelpWithShortList(terminal.OutWidth).Invoke(parsed);
+                return ExitCode.WrongUse;
+            });
+        }
+
+        foreach (var child in command.Subcommands)
+        {
+            ShowHelpWithoutAction(child, terminal);
+        }
+    }
+
+    /// <summary>One line about what is wrong with a command line, or null if nothing is.</summary>
+    private static string? WrongUse(ParseResult parsed, string[] args)
+    {
+        var command = parsed.CommandResult.Command;
+        var path = PathOf(parsed.CommandResult);
+        // The library takes an option that it does not know for a value, and then blames what follows it.
+        var known = command.Options.SelectMany(option => option.Aliases.Prepend(option.Name)).Concat(["--help", "-h", "-?"]).ToArray();
+        if (parsed.UnmatchedTokens.Count > 0 || TakenAsArguments(parsed.CommandResult).Any(LooksLikeOption))
+        {
+            var unknown = args.TakeWhile(word => word != "--").Where(LooksLikeOption).Select(word => word.Split('=', ':')[0]).FirstOrDefault(word => !known.Contains(word));
+            if (unknown is not null) return $"'{path}' has no option '{unknown}'{Hint(unknown, known.Where(name => name.StartsWith("--", StringComparison.Ordinal)))}; see '{path} --help'";
+        }
+
+        if (parsed.UnmatchedTokens is [var unexpected, ..])
+        {
+            return command.Subcommands.Count > 0 || parsed.CommandResult.Parent is null
+                ? $"there is no command '{path} {unexpected}'{Hint(unexpected, command.Subcommands.Select(child => child.Name))}; see '{path} --help'"
+                : $"'{path}' does not expect '{unexpected}'; see '{path} --help'";
+        }
+
+        // The library lists what is allowed on lines of their own, and begins with a capital letter.
+        if (parsed.Errors is not [var first, ..]) return null;
+        var message = string.Join(' ', first.Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).TrimEnd('.');
+        return $"{char.ToLowerInvariant(message[0])}{message[1..]}; see '{path} --help'";
+    }
+
+    private static string Hint(string word, IEnumerable<string> names) => Spelling.Nearest(word, names) is { } name ? $" (did you mean '{name}'?)" : "";
+
+    private static IEnumerable<string> TakenAsArguments(System.CommandLine.Parsing.CommandResult result) =>
+        result.Children.OfType<System.CommandLine.Parsing.ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value);
+
+    /// <summary>A dash alone is standard input or output, and a dash before a digit a number.</summary>
+    private static bool LooksLikeOption(string word) => word is ['-', '-', _, ..] or ['-', not ('-' or '.' or (>= '0' and <= '9'))];
+
+    private static string PathOf(System.CommandLine.Parsing.CommandResult result) =>
+        result.Parent is System.CommandLine.Parsing.CommandResult parent ? $"{PathOf(parent)} {result.Command.Name}" : "rlgf";
+}

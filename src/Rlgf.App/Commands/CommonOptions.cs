@@ -1,0 +1,53 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Rlgf.Models;
+using Rlgf.Text;
+
+namespace Rlgf.App.Commands;
+
+/// <summary>Options that several commands have, so that they are spelt and explained once.</summary>
+internal static class CommonOptions
+{
+    /// <summary>A required text.</summary>
+    public static Option<string> Required(string name, string valueName, string description) => new(name) { HelpName = valueName, Description = description, Required = true };
+
+    /// <summary>A number with a default.</summary>
+    public static Option<T> Number<T>(string name, T value, string description) where T : struct => new(name)
+    {
+        HelpName = typeof(T) == typeof(double) ? "F" : "N", Description = description, DefaultValueFactory = _ => value, CustomParser = result => Parse<T>(result) ?? value,
+    };
+
+    /// <summary>A whole number that may be left out.</summary>
+    public static Option<int?> OptionalNumber(string name, string description) => new(name) { HelpName = "N", Description = description, CustomParser = Parse<int> };
+
+    /// <summary>The number that an option was given. The library's own reading takes a comma for a separator of thousands.</summary>
+    private static T? Parse<T>(ArgumentResult result) where T : struct
+    {
+        var text = result.Tokens[^1].Value;
+        if (WrittenNumber.Parse(text, typeof(T)) is T number) return number;
+        result.AddError($"{((OptionResult)result.Parent!).IdentifierToken?.Value}: expected {WrittenNumber.Expected(typeof(T))}; found '{text}'");
+        return null;
+    }
+
+    /// <summary>The file that rows are written to.</summary>
+    public static Option<string> Output(string rows) => Required("--output", "FILE", $"Where rows {rows} go, as JSON lines; - is standard output.");
+
+    /// <summary>The type that a model computes with.</summary>
+    public static Option<string> Precision()
+    {
+        var option = new Option<string>("--precision")
+        {
+            HelpName = "TYPE",
+            Description = "What the model computes with: float32; bfloat16, which takes half the memory and rounds more; or auto, which is bfloat16 where the processor has instructions for its products.",
+            DefaultValueFactory = _ => "float32",
+        };
+        option.AcceptOnlyFromAmong("float32", "bfloat16", "auto");
+        return option;
+    }
+
+    /// <summary>What was given for <see cref="Precision"/>.</summary>
+    public static Precision PrecisionOf(ParseResult parsed, Option<string> option) => Enum.Parse<Precision>(parsed.GetRequiredValue(option), ignoreCase: true);
+
+    /// <summary>Description of a command, with an example.</summary>
+    public static string Describe(string what, string example) => $"{what}\n\nExample: {example}";
+}

@@ -1,0 +1,166 @@
+using System.CommandLine;
+using System.Text.Json;
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Text;
+using Rlgf.Text.Data;
+
+namespace Rlgf.App.Commands;
+
+/// <summary><c>rlgf generate</c>: continues prompts.</summary>
+internal static class GenerateCommand
+{
+    private const int DefaultMaxNewTokens = 64;
+
+    /// <summary>Rows that are handed to the engine at once: some batches, so that it can put rows of like length together.</summary>
+    private const int BatchesAtOnce = 4;
+
+    /// <summary>The command.</summary>
+    public static Command Create(Terminal terminal)
+    {
+        var model = CommonOptions.Required("--model", "DIR", "Folder of a language model with its tokenizer, in the Hugging Face format.");
+        var prompts = new Option<string?>("--prompts") { HelpName = "FILE", Description = "Rows {\"prompt\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input." };
+        var prompt = new Option<string[]>("--prompt") { HelpName = "TEXT", Description = "A prompt itself, in place of --prompts; may be given several times." };
+        var output = new Option<string?>("--output")
+        {
+            HelpName = "FILE", Description = "Where rows {\"prompt\", \"response\", \"response_ids\", \"log_probs\"} go, as JSON lines; - is standard output, where those of --prompt go by default.",
+        };
+        var greedy = new Option<bool>("--greedy") { Description = "Always take the most likely token; temperature, top-k and top-p are then not used." };
+        var maximum = CommonOptions.OptionalNumber("--max-new-tokens", $"The most tokens written for a prompt. Without it, {DefaultMaxNewTokens} or as many as the model's context has room for.");
+        var minimum = CommonOptions.Number("--min-new-tokens", 0, "The end token is impossible before this many.");
+        var temperature = CommonOptions.Number("--temperature", 1.0, "Logits are divided by it.");
+        var topK = CommonOptions.Number("--top-k", 0, "Only the k most likely tokens can be drawn; 0 is no limit.");
+        var topP = CommonOptions.Number("--top-p", 1.0, "Only the most likely tokens that together reach this probability can be drawn.");
+        var penalty = CommonOptions.Number("--repetition-penalty", 1.0, "Makes tokens that the row already holds less likely; 1 is none.");
+        var ngram = CommonOptions.Number("--no-repeat-ngram", 0, "No sequence of so many tokens can occur twice in a row; 0 is no limit.");
+        var beams = CommonOptions.Number("--beams", 1, "Searches for the most likely response, following so many beginnings at once; temperature, top-k and top-p are then not used.");
+        var lengthPenalty = CommonOptions.Number("--length-penalty", 1.0, "With beams: above 0 favours long responses, below 0 short ones.");
+        var stop = new Option<string[]>("--stop") { HelpName = "TEXT", Description = "A response ends once it holds this text; may be given several times.", AllowMultipleArgumentsPerToken = true };
+        var seed = CommonOptions.Number("--seed", 0UL, "Seed of the random numbers. What a row gets depends on the seed and the row's number only.");
+        var precision = CommonOptions.Precision();
+        var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
+        var command = new Command("generate", CommonOptions.Describe(
+            "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
+            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the model's begin token. A stop text stays in the response. What the model's generation_config.json (or, without one, config.json) forces or forbids applies: forced_bos_token_id (of an encoder-decoder), forced_eos_token_id, bad_words_ids, suppress_tokens, begin_suppress_tokens, sequence_bias, min_length, and, where no option says otherwise, min_new_tokens, no_repeat_ngram_size and repetition_penalty. How tokens are drawn is for the options to say; what the file has about that, and whatever else isn't used, is named in one warning.",
+            "rlgf generate --model assets/policy --prompt \"I watched this film\" --max-new-tokens 32 --top-p 0.95 --seed 1"))
+        {
+            model, prompts, prompt, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
+        };
+        command.SetAction(parsed =>
+        {
+            var settings = new SamplingSettings
+            {
+                MaxNewTokens = parsed.GetValue(maximum) ?? DefaultMaxNewTokens,
+                MinNewTokens = parsed.GetValue(minimum),
+                Greedy = parsed.GetValue(greedy),
+                Temperature = parsed.GetValue(temperature),
+                TopK = parsed.GetValue(topK),
+                TopP = parsed.GetValue(topP),
+                RepetitionPenalty = parsed.GetValue(penalty),
+                NoRepeatNgram = parsed.GetValue(ngram),
+                Beams = parsed.GetValue(beams) == 1 ? null : new BeamSettings { Width = parsed.GetValue(beams), LengthPenalty = parsed.GetValue(lengthPenalty) },
+                BatchRows = parsed.GetValue(batch),
+            };
+            CheckOptions(settings);
+            var given = parsed.CommandResult.Command.Options.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToHashSet(StringComparer.Ordinal);
+            // Beams too are an answer to whether tokens are drawn.
+            if (given.Contains("--beams")) given.Add("--greedy");
+            var rows = Source(parsed.GetValue(prompts), parsed.GetValue(prompt) ?? [], terminal);
+            var target = parsed.GetValue(output) ?? (given.Contains("--prompt") ? "-" : throw new UsageException("option '--output' is required with --prompts; see 'rlgf generate --help'"));
+            return Run(parsed.GetRequiredValue(model), CommonOptions.PrecisionOf(parsed, precision), rows, target, settings, given,
+                fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
+        });
+        return command;
+    }
+
+    private static void CheckOptions(SamplingSettings settings)
+    {
+        if (settings.MinNewTokens > settings.MaxNewTokens)
+            throw new UsageException($"--min-new-tokens {settings.MinNewTokens} is more than --max-new-tokens {settings.MaxNewTokens}");
+        if (settings is { Greedy: true, Beams: not null }) throw new UsageException("--greedy and --beams are two ways to choose tokens: use one of them");
+        try
+        {
+            settings.Validate(int.MaxValue);
+        }
+        catch (InputException outOfRange)
+        {
+            throw new UsageException(outOfRange.Message);
+        }
+    }
+
+    /// <summary>The prompts' rows, to be read once the model is there.</summary>
+    private static Func<IReadOnlyList<DataRow>> Source(string? path, string[] prompts, Terminal terminal)
+    {
+        if (path is null == (prompts.Length == 0)) throw new UsageException("give --prompts FILE or --prompt TEXT, one of the two; see 'rlgf generate --help'");
+        if (path is null) return () => [.. JsonLines.Read(new StringReader(string.Join('\n', prompts.Select(text => JsonSerializer.Serialize(new { prompt = text })))), "--prompt")];
+        if (path != "-" && !Path.Exists(path)) throw new InputException($"{path}: there is no such file; a prompt itself is given by --prompt");
+        return () => RowInput.ReadAll(path, terminal);
+    }
+
+    private static int Run(string folder, Precision precision, Func<IReadOnlyList<DataRow>> source, string output, SamplingSettings asked, HashSet<string> given, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
+    {
+        using var model = TextModel.Load(folder, precision: precision);
+        terminal.Tell(folder, model.Model.LoadingNotes);
+        var settings = model.Defaults.ApplyTo(asked, model.EndTokens, given);
+        if (model.Defaults.Warning(given) is { } unused) terminal.Error.WriteLine($"warning: {unused}");
+        var stop = stopTexts.Length > 0 ? new StopTexts(stopTexts, model.Tokenizer) : null;
+        settings.Validate(model.Model.Shape.Vocabulary);
+        var rows = source();
+        var prompts = new string[rows.Count];
+        var requests = new GenerationRequest[rows.Count];
+        for (var i = 0; i < rows.Count; i++)
+        {
+            prompts[i] = rows[i].GetString("prompt");
+            var ids = PromptTokens.Of(model, prompts[i], rows[i]);
+            var room = Room(ids.Length, model.Model.Shape, asked, fitsMaximum, rows[i]);
+            requests[i] = new GenerationRequest(new TokenRow(ids, []), Stream: (ulong)i, MaxNewTokens: Math.Min(room, settings.MaxNewTokens));
+        }
+
+        using var writer = new RowOutput(output, terminal);
+        using var progress = new ProgressLine(terminal, "generate", "rows", requests.Length);
+        var tokens = 0L;
+        foreach (var chunk in requests.Chunk(Math.Min(settings.BatchRows, Math.Max(1, requests.Length)) * BatchesAtOnce))
+        {
+            IReadOnlyList<GeneratedRow> written;
+            try
+            {
+                written = TextGenerator.Generate(model.Model, chunk, settings, seed, stop, terminal.Stop);
+            }
+            catch (OperationCanceledException)
+            {
+                throw writer.Stopped(requests.Length);
+            }
+
+            foreach (var row in written)
+            {
+                var text = ResponseText.Decode(model.Tokenizer, model.Model.Shape, row.Tokens);
+                writer.Write(new Row(prompts[writer.Count], text, row.Tokens, row.RawLogProbs));
+                tokens += row.Tokens.Length;
+            }
+
+            writer.Flush();
+            progress.Report(writer.Count, FormattableString.Invariant($"{tokens:#,0} tokens"));
+        }
+
+        writer.Complete();
+        progress.Done();
+        return ExitCode.Ok;
+    }
+
+    /// <summary>How many tokens the model has room for after a prompt.</summary>
+    private static int Room(int prompt, LanguageModelShape shape, SamplingSettings settings, bool fitsMaximum, DataRow row)
+    {
+        var room = shape.Room(prompt);
+        if (room < 1)
+        {
+            throw new InputException($"{row.Location}: the prompt of {prompt} tokens leaves no room in {shape.Limits}; shorten it");
+        }
+
+        var wanted = fitsMaximum ? settings.MinNewTokens : settings.MaxNewTokens;
+        return room >= wanted
+            ? room
+            : throw new InputException($"{row.Location}: the prompt of {prompt} tokens and {wanted} new ones do not fit {shape.Limits}; shorten the prompt or write at most {room}");
+    }
+
+    private sealed record Row(string Prompt, string Response, int[] ResponseIds, float[] LogProbs);
+}

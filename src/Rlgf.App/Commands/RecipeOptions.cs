@@ -1,0 +1,30 @@
+using System.CommandLine;
+using Rlgf.Recipes;
+using Rlgf.Runs;
+using Rlgf.Text;
+
+namespace Rlgf.App.Commands;
+
+/// <summary>What commands that work by a recipe have in common.</summary>
+internal static class RecipeOptions
+{
+    /// <summary>The recipe's file, or the folder of a run, which keeps its recipe.</summary>
+    public static Argument<string> Recipe() => new("recipe") { HelpName = "RECIPE", Description = "The recipe, a YAML file; or the folder of a run, for the recipe that it was made by." };
+
+    /// <summary>Changes to the recipe.</summary>
+    public static Option<string[]> Set() => new("--set")
+    {
+        HelpName = "PATH=VALUE", Description = "Changes a key of the recipe, such as --set seed=2 or --set update.epochs=3; may be given several times.", DefaultValueFactory = _ => [],
+    };
+
+    /// <summary>Reads a recipe of one kind.</summary>
+    /// <param name="path">A file, or the folder of a run.</param>
+    /// <param name="changes">Changes as <c>path=value</c>.</param>
+    /// <exception cref="InputException">The recipe can't be read or is of another kind; names file, line and key.</exception>
+    public static T Read<T>(string path, string[] changes) where T : RunRecipe
+    {
+        var file = Directory.Exists(path) ? new RunFolder(path).RecipePath : path;
+        var recipe = RunFolder.IsRecipeOfRun(file) ? RunFolder.ReadRecipe(file, changes) : RecipeFile.Load<RunRecipe>(file, changes);
+        return recipe as T ?? throw recipe.Refusal("kind", $"this recipe is for 'rlgf {RecipeKinds.CommandOf(recipe)}'");
+    }
+}

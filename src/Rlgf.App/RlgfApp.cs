@@ -1,0 +1,46 @@
+using System.Text;
+
+namespace Rlgf.App;
+
+/// <summary>The whole <c>rlgf</c> command line: <c>return await RlgfApp.CreateBuilder(args).Build().RunAsync();</c> is a program.</summary>
+public sealed class RlgfApp
+{
+    private readonly string[] _args;
+
+    internal RlgfApp(string[] args) => _args = args;
+
+    /// <summary>Begins a command line.</summary>
+    /// <param name="args">The program's arguments.</param>
+    public static RlgfAppBuilder CreateBuilder(string[] args) => new(args);
+
+    /// <summary>Runs the command that the arguments name, on the process's own streams. What goes wrong is one line on standard error.</summary>
+    /// <returns>The exit code: 0 done, 1 failed, 2 wrong use, 130 stopped.</returns>
+    public async Task<int> RunAsync()
+    {
+        var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+        using var input = new StreamReader(StandardStream.Input(), utf8);
+        await using var output = new StreamWriter(StandardStream.Output(), new UTF8Encoding(false));
+        // Signals are handled on a thread of their own, which writes here too.
+        await using var error = TextWriter.Synchronized(new StreamWriter(StandardStream.Error(), new UTF8Encoding(false)) { AutoFlush = true });
+        using var interrupt = new Interrupt(error);
+        var terminal = new Terminal(input, output, error)
+        {
+            Stop = interrupt.Token,
+            RewritesLines = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+            OutColumns = Console.IsOutputRedirected ? 80 : Math.Max(40, Console.BufferWidth),
+            Width = Console.IsErrorRedirected ? 0 : Math.Max(40, Console.BufferWidth),
+        };
+        return CommandLine.Run(_args, terminal);
+    }
+}
+
+/// <summary>What a command line is made of.</summary>
+public sealed class RlgfAppBuilder
+{
+    private readonly string[] _args;
+
+    internal RlgfAppBuilder(string[] args) => _args = args;
+
+    /// <summary>The command line, ready to run.</summary>
+    public RlgfApp Build() => new(_args);
+}

@@ -1,0 +1,32 @@
+namespace Rlgf.App;
+
+/// <summary>Where a command reads and writes: the process's own streams, or a test's. Data goes to <see cref="Out"/>, everything about the work to <see cref="Error"/>.</summary>
+internal sealed class Terminal(TextReader input, TextWriter output, TextWriter error)
+{
+    /// <summary>Standard input.</summary>
+    public TextReader In { get; } = input;
+
+    /// <summary>Standard output: data, tables, help.</summary>
+    public TextWriter Out { get; } = output;
+
+    /// <summary>Standard error: progress, warnings, errors.</summary>
+    public TextWriter Error { get; } = error;
+
+    /// <summary>Cancelled by the first Ctrl-C: work saves what it has and stops.</summary>
+    public CancellationToken Stop { get; init; }
+
+    /// <summary>Whether <see cref="Error"/> is a terminal on which a line can be written over; otherwise progress is plain lines, seldom.</summary>
+    public bool RewritesLines { get; init; }
+
+    /// <summary>Columns of the terminal; 0 where there is none.</summary>
+    public int Width { get; init; }
+
+    /// <summary>Columns that a table on <see cref="Out"/> may have: the terminal's, or 80 where it goes into a file or a pipe.</summary>
+    public int OutColumns { get; init; } = 80;
+
+    /// <summary>Columns to wrap help at.</summary>
+    public int OutWidth => Width > 0 ? Math.Min(Width, 140) : 120;
+
+    /// <summary>The clock, for rates and times left.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+}
