@@ -32,6 +32,9 @@ public sealed class DataRow
         ? line == Number ? $"{_shape.Source}:{line}" : $"{_shape.Source}:{line} (row {Number})"
         : $"{_shape.Source}, row {Number}";
 
+    /// <summary>Which row of which file it is, wherever the file lies: "train.jsonl:12".</summary>
+    public string Id => string.Create(CultureInfo.InvariantCulture, $"{Path.GetFileName(_shape.Source)}:{Number}");
+
     /// <summary>Whether the values are the fields of a text table, so that "1" may stand for a number.</summary>
     internal bool IsText => _shape.ListSeparator is not null;
 

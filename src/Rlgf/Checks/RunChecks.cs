@@ -142,7 +142,7 @@ public static class RunChecks
     public static Finding? ReferencesMissing(TrainingSetup setup)
     {
         if (setup.Guide is not ReferencesGuide || !Phases(setup.Algorithm).Any(AsksGuide)) return null;
-        var without = setup.Prompts.Where(prompt => string.IsNullOrEmpty(prompt.Reference)).ToArray();
+        var without = setup.Prompts.Where(prompt => prompt.References.Count == 0).ToArray();
         return without.Length > 0
             ? Error($"{without.Length} of {setup.Prompts.Count} prompts have no reference response, which the guide '{setup.Guide.Name}' needs{(without[0].Row is { } row ? $", {row.Location} first" : "")}; filter them out")
             : null;

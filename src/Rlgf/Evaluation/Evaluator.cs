@@ -1,6 +1,7 @@
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
@@ -79,7 +80,7 @@ public sealed class Evaluator
     private EvaluationRecord Measure(int iteration, Written[] written, double[]? kl, double[]? rawKl, CancellationToken cancellationToken)
     {
         var responses = written.Select((w, row) => new Response(
-            Prompts[row].Text, ResponseText.Decode(Tokenizer, Reference.Shape, w.Ended ? w.Tokens.AsSpan(..^1) : w.Tokens), w.Tokens, w.Ended, Prompts[row].Row)
+            Prompts[row], ResponseText.Decode(Tokenizer, Reference.Shape, w.Ended ? w.Tokens.AsSpan(..^1) : w.Tokens), w.Tokens, w.Ended)
         {
             StandsAlone = Reference.Shape.ReadsPromptApart,
         }).ToArray();
@@ -87,7 +88,7 @@ public sealed class Evaluator
         var judged = Judge is { } judge ? CheckedScores.Of(judge, responses, cancellationToken) : null;
         var start = StartLogProbs(written, cancellationToken);
         var rows = responses.Select((response, row) => new EvaluationRow(
-            response.Prompt, response.Text, response.Tokens.Length, response.Ended, rewards[row].Return, rewards[row].Parts,
+            response.Prompt.Text, response.Text, response.Tokens.Length, response.Ended, rewards[row].Return, rewards[row].Parts,
             judged?[row].Return ?? double.NaN, kl?[row] ?? double.NaN, start[row], rawKl?[row] ?? double.NaN)).ToArray();
         return new(iteration, Means(rows), rows);
     }

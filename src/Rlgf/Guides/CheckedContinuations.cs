@@ -17,7 +17,7 @@ public static class CheckedContinuations
     {
         if (requests.Count == 0) return [];
         var who = $"the guide '{guide.Name}'";
-        var given = $"{requests.Count} requests, the first of {OwnCode.Place(requests[0].Row, requests[0].Prompt)}";
+        var given = $"{requests.Count} requests, the first of {OwnCode.Place(requests[0].Prompt)}";
         var answers = OwnCode.Run(who, given, () => guide.Continue(requests, cancellationToken), cancellationToken);
         if (answers is null || answers.Count != requests.Count)
         {
@@ -27,7 +27,7 @@ public static class CheckedContinuations
 
         for (var row = 0; row < answers.Count; row++)
         {
-            if (Problem(answers[row], vocabulary, $"request {row + 1} of {answers.Count} ({OwnCode.Place(requests[row].Row, requests[row].Prompt)})") is { } problem)
+            if (Problem(answers[row], vocabulary, $"request {row + 1} of {answers.Count} ({OwnCode.Place(requests[row].Prompt)})") is { } problem)
                 throw new InputException($"{who} {problem}");
         }
 

@@ -19,6 +19,6 @@ public sealed class FunctionGuide(string name, Func<GuideRequest, GuideContinuat
         [.. requests.Select(request =>
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return OwnCode.Run($"the guide '{Name}'", OwnCode.Place(request.Row, request.Prompt), () => continueText(request), cancellationToken);
+            return OwnCode.Run($"the guide '{Name}'", OwnCode.Place(request.Prompt), () => continueText(request), cancellationToken);
         })];
 }

@@ -1,4 +1,4 @@
-using Rlgf.Text.Data;
+using Rlgf.Prompts;
 
 namespace Rlgf.Guides;
 
@@ -19,7 +19,7 @@ public interface IGuide
     bool CanRollOut { get; }
 
     /// <summary>
-    /// Whether it reads and answers in the policy's own tokens (<see cref="GuideRequest.ResponseTokens"/>, <see cref="GuideContinuation.Tokens"/>). If not, it is handed
+    /// Whether it reads and answers in the policy's own tokens (<see cref="Prompts.Prompt.Tokens"/>, <see cref="GuideRequest.ResponseTokens"/>, <see cref="GuideContinuation.Tokens"/>). If not, it is handed
     /// and answers text, and roll-ins are cut where a character ends.
     /// </summary>
     bool UsesPolicyTokens => false;
@@ -31,14 +31,11 @@ public interface IGuide
 /// <summary>A text to go on with.</summary>
 public sealed record GuideRequest
 {
-    /// <summary>The prompt as text.</summary>
-    public required string Prompt { get; init; }
+    /// <summary>The prompt, with its conversation, references and data row where it has them; its tokens are for guides that share the policy's vocabulary.</summary>
+    public required Prompt Prompt { get; init; }
 
-    /// <summary>The response so far as text that goes on from the prompt; empty for a roll-in. It ends on a character boundary.</summary>
+    /// <summary>The response so far as text that goes on from the prompt's; empty for a roll-in. It ends on a character boundary.</summary>
     public required string ResponseSoFar { get; init; }
-
-    /// <summary>The prompt in the policy's tokens, for guides that share its vocabulary.</summary>
-    public required int[] PromptTokens { get; init; }
 
     /// <summary>The response so far in the policy's tokens, for guides that share its vocabulary.</summary>
     public required int[] ResponseTokens { get; init; }
@@ -48,12 +45,6 @@ public sealed record GuideRequest
 
     /// <summary>Names the random numbers of this request.</summary>
     public required ulong Stream { get; init; }
-
-    /// <summary>A reference response of the prompt as text, where the data has one.</summary>
-    public string? Reference { get; init; }
-
-    /// <summary>The data row of the prompt, where it came from data.</summary>
-    public DataRow? Row { get; init; }
 }
 
 /// <summary>What a guide wrote.</summary>

@@ -50,9 +50,9 @@ public sealed class LocalModelGuide : IGuide
         var rows = requests.Select(request =>
         {
             var row = UsesPolicyTokens
-                ? new TokenRow(request.PromptTokens, request.ResponseTokens)
+                ? new TokenRow(request.Prompt.Tokens, request.ResponseTokens)
                 : new TokenRow(
-                    _ask is null ? _tokenizer.Encode(request.Prompt, addSpecialTokens: true) : _tokenizer.Encode(_ask(request.Prompt)),
+                    _ask is null ? _tokenizer.Encode(request.Prompt.Text, addSpecialTokens: true) : _tokenizer.Encode(_ask(request.Prompt.Text)),
                     ResponseText.Encode(_tokenizer, _model.Shape, StandsAlone ? request.ResponseSoFar.TrimStart() : request.ResponseSoFar));
             var left = Math.Max(0, _sampling.MaxNewTokens - row.Response.Length);
             return new GenerationRequest(row, request.Stream, UsesPolicyTokens ? Math.Min(left, request.MaxTokens) : left);
@@ -71,7 +71,7 @@ public sealed class LocalModelGuide : IGuide
     {
         if (request.ResponseSoFar.Length > 0) return _tokenizer.DecodeContinuation(tokens);
         var text = StandsAlone ? _tokenizer.Decode(tokens) : _tokenizer.DecodeContinuation(tokens);
-        return ResponseText.Separator(request.Prompt, text, StandsAlone) + text;
+        return ResponseText.Separator(request.Prompt.Text, text, StandsAlone) + text;
     }
 
     /// <summary>Whether every id stands for the same token in both.</summary>

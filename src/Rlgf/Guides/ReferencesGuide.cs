@@ -1,10 +1,11 @@
+using Rlgf.Rewards;
 using Rlgf.Text;
 
 namespace Rlgf.Guides;
 
 /// <summary>
-/// Reference responses of the data as guide: prefixes of a text that somebody wrote are the states to start from. It can't go on from what the policy wrote, so it
-/// can't roll out.
+/// Reference responses of the data as guide: prefixes of a text that somebody wrote are the states to start from. Of several references each response draws one. It can't go on from what the policy
+/// wrote, so it can't roll out.
 /// </summary>
 public sealed class ReferencesGuide : IGuide
 {
@@ -19,8 +20,9 @@ public sealed class ReferencesGuide : IGuide
     {
         if (request.ResponseTokens.Length > 0)
             throw new InputException("the guide 'references' was asked to go on from a response that it did not begin: references can roll in only. Use ppo_plus_plus or adaptive, or a guide that writes.");
-        return request.Reference is { } reference
-            ? new GuideContinuation(reference, Ended: true)
-            : throw new InputException($"{request.Row?.Location ?? $"the prompt '{request.Prompt}'"}: there is no reference response, which the guide 'references' needs.");
+        var references = request.Prompt.References;
+        return references.Count > 0
+            ? new GuideContinuation(references[(int)(RandomStream.Uniform(request.Stream, 0, 0) * references.Count)], Ended: true)
+            : throw new InputException($"{OwnCode.Place(request.Prompt)}: there is no reference response, which the guide 'references' needs.");
     })];
 }

@@ -20,7 +20,7 @@ public sealed record DataSection : ICheckedSection
     /// <summary>The column that holds the text.</summary>
     public string Column { get; init; } = "text";
 
-    /// <summary>The column that holds a reference response (a text, or a list of texts of which the first is taken); null: what follows the prompt in its text, if anything does.</summary>
+    /// <summary>The column that holds a reference response (a text, or a list of texts: rewards see all, and a guide of references draws one for each response); null: what follows the prompt in its text, if anything does.</summary>
     public string? ReferenceColumn { get; init; }
 
     /// <summary>Replacements in every text of both files, before anything else is done with it: line breaks of HTML, say.</summary>

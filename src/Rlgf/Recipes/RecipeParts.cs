@@ -2,8 +2,8 @@ using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Lora;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Rollouts;
 using Rlgf.Text;
 using Rlgf.Text.Chat;
 using Rlgf.Text.Data;
@@ -47,7 +47,7 @@ public sealed class RecipeParts : IDisposable
         foreach (var row in data.Rows)
         {
             if (PromptCutter.Cut(tokenizer, row, section.Column, section.PromptSettings) is not { } cut) continue;
-            prompts.Add(new Prompt(cut.Prompt, cut.PromptIds, Reference(row, cut, section), row));
+            prompts.Add(new Prompt(cut.Prompt, cut.PromptIds) { References = References(row, cut, section), Row = row });
         }
 
         return prompts.Count > 0
@@ -117,16 +117,16 @@ public sealed class RecipeParts : IDisposable
         _loaded.Clear();
     }
 
-    /// <summary>The reference: a column of its own, or what follows the prompt in its text.</summary>
-    private static string? Reference(DataRow row, CutPrompt cut, DataSection section)
+    /// <summary>The references: a column of their own, or what follows the prompt in its text.</summary>
+    private static string[] References(DataRow row, CutPrompt cut, DataSection section)
     {
-        if (section.ReferenceColumn is not { } column) return cut.Rest.Length > 0 ? cut.Rest : null;
-        return row[column] switch
+        IReadOnlyList<string> texts = section.ReferenceColumn is not { } column ? [cut.Rest] : row[column] switch
         {
-            null => null,
-            string text => text,
-            _ => row.GetStrings(column) is [var first, ..] ? first : null,
+            null => [],
+            string text => [text],
+            _ => row.GetStrings(column),
         };
+        return [.. texts.Where(text => text.Length > 0)];
     }
 
     /// <summary>The last two folders of a path, such as <c>assets/guide</c>: enough to know a model by.</summary>

@@ -1,3 +1,4 @@
+using Rlgf.Prompts;
 using Rlgf.Text;
 
 namespace Rlgf.Rewards;
@@ -15,7 +16,7 @@ public static class CheckedScores
     {
         if (responses.Count == 0) return [];
         var who = $"the reward '{reward.Name}'";
-        var given = $"{responses.Count} responses, the first of {OwnCode.Place(responses[0].Row, responses[0].Prompt)}";
+        var given = $"{responses.Count} responses, the first of {OwnCode.Place(responses[0].Prompt)}";
         var scores = OwnCode.Run(who, given, () => reward.Score(responses, cancellationToken), cancellationToken);
         if (scores is null || scores.Count != responses.Count)
         {
@@ -25,7 +26,7 @@ public static class CheckedScores
 
         for (var row = 0; row < scores.Count; row++)
         {
-            if (Problem(scores[row], responses[row], scores[0], $"response {row + 1} of {scores.Count} ({OwnCode.Place(responses[row].Row, responses[row].Prompt)})") is { } problem)
+            if (Problem(scores[row], responses[row], scores[0], $"response {row + 1} of {scores.Count} ({OwnCode.Place(responses[row].Prompt)})") is { } problem)
                 throw new InputException($"{who} {problem}");
         }
 

@@ -1,4 +1,5 @@
 using Rlgf.Models;
+using Rlgf.Prompts;
 using Rlgf.Text;
 using Rlgf.Text.Tokenization;
 using static TorchSharp.torch;

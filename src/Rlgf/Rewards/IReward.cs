@@ -1,5 +1,4 @@
-using Rlgf.Models;
-using Rlgf.Text.Data;
+using Rlgf.Prompts;
 
 namespace Rlgf.Rewards;
 
@@ -15,21 +14,6 @@ public interface IReward
     /// <param name="cancellationToken">Asks for a stop.</param>
     /// <returns>One score for each response, in their order.</returns>
     IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken);
-}
-
-/// <summary>A finished response.</summary>
-/// <param name="Prompt">The prompt as text.</param>
-/// <param name="Text">The response as text.</param>
-/// <param name="Tokens">The response in the policy's tokens, end token included where it ended.</param>
-/// <param name="Ended">Whether it ended by itself; false if it was cut at the limit.</param>
-/// <param name="Row">The data row of the prompt, where it came from data.</param>
-public sealed record Response(string Prompt, string Text, int[] Tokens, bool Ended, DataRow? Row = null)
-{
-    /// <summary>Whether the response is a text of its own, as an encoder–decoder's is, rather than one that goes on from the prompt.</summary>
-    public bool StandsAlone { get; init; }
-
-    /// <summary>Prompt and response as one text.</summary>
-    public string Whole => ResponseText.Join(Prompt, Text, StandsAlone);
 }
 
 /// <summary>A score.</summary>

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
+using Rlgf.Prompts;
 using Rlgf.Text;
-using Rlgf.Text.Data;
 
 namespace Rlgf.Rewards;
 
@@ -29,8 +29,8 @@ internal static class OwnCode
     }
 
     /// <summary>Where a text came from: its data row, or its prompt's beginning.</summary>
-    public static string Place(DataRow? row, string prompt) => row?.Location
-        ?? $"the prompt '{(prompt.Length <= CharactersOfPrompt ? prompt : prompt[..CharactersOfPrompt] + "…")}'";
+    public static string Place(Prompt prompt) => prompt.Row?.Location
+        ?? $"the prompt '{(prompt.Text.Length <= CharactersOfPrompt ? prompt.Text : prompt.Text[..CharactersOfPrompt] + "…")}'";
 
     // What the process ran out of, and what the tensor library reports, is no fault of the code that was called.
     private static bool IsItsOwn(Exception exception) => exception is not (InputException or OutOfMemoryException or ExternalException);

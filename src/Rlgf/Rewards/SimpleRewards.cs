@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Rlgf.Prompts;
 using Rlgf.Text;
 
 namespace Rlgf.Rewards;
@@ -17,7 +18,7 @@ public sealed class FunctionReward(string name, Func<Response, double> score) : 
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
         [.. responses.Select(response =>
-            new RewardScore(OwnCode.Run($"the reward '{Name}'", OwnCode.Place(response.Row, response.Prompt), () => score(response), cancellationToken)))];
+            new RewardScore(OwnCode.Run($"the reward '{Name}'", OwnCode.Place(response.Prompt), () => score(response), cancellationToken)))];
 }
 
 /// <summary>1 where a regular expression matches the response, 0 elsewhere.</summary>

@@ -1,8 +1,6 @@
 using Rlgf.Models;
 using Rlgf.Models.Generation;
-using Rlgf.Rewards;
-using Rlgf.Text.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Prompts;
 
 namespace Rlgf.Rollouts;
 
@@ -53,25 +51,5 @@ public sealed record Rollout
     public bool StandsAlone { get; init; }
 
     /// <summary>The row as rewards take it.</summary>
-    public Response Response => new(Prompt.Text, Text, Tokens, Ended, Prompt.Row) { StandsAlone = StandsAlone };
-}
-
-/// <summary>A prompt x: what the policy is given.</summary>
-/// <param name="Text">As text.</param>
-/// <param name="Tokens">As ids of the policy's tokenizer.</param>
-/// <param name="Reference">A reference response as text, where the data has one.</param>
-/// <param name="Row">The data row it came from, where it came from data.</param>
-public sealed record Prompt(string Text, int[] Tokens, string? Reference = null, DataRow? Row = null)
-{
-    /// <summary>The prompts of a data set's rows.</summary>
-    /// <param name="rows">The rows.</param>
-    /// <param name="tokenizer">The policy's tokenizer.</param>
-    /// <param name="column">The column that holds the text.</param>
-    /// <param name="settings">How a text becomes a prompt; what is cut off is its reference.</param>
-    /// <param name="referenceColumn">The column that holds the reference, where it is not the rest of the text.</param>
-    public static IReadOnlyList<Prompt> FromRows(IEnumerable<DataRow> rows, ITokenizer tokenizer, string column, PromptSettings settings, string? referenceColumn = null) =>
-        [.. from row in rows
-            let cut = PromptCutter.Cut(tokenizer, row, column, settings)
-            where cut is not null
-            select new Prompt(cut.Prompt, cut.PromptIds, referenceColumn is not null ? row.GetString(referenceColumn) : cut.Rest.Length > 0 ? cut.Rest : null, row)];
+    public Response Response => new(Prompt, Text, Tokens, Ended) { StandsAlone = StandsAlone };
 }

@@ -1,6 +1,7 @@
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Text;
 using Rlgf.Text.Tokenization;
 
@@ -135,14 +136,11 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
         if (starts.Length == 0) return [];
         var requests = Array.ConvertAll(starts, start => new GuideRequest
         {
-            Prompt = start.Prompt.Text,
+            Prompt = start.Prompt,
             ResponseSoFar = SoFar(start.Prompt.Text, TextOf(start.Row.Response, ended: false)),
-            PromptTokens = start.Prompt.Tokens,
             ResponseTokens = start.Row.Response,
             MaxTokens = _limit - start.Row.Response.Length,
             Stream = RandomStream.Combine(seed, start.Stream),
-            Reference = start.Prompt.Reference,
-            Row = start.Prompt.Row,
         });
         var continuations = CheckedContinuations.Of(guide, requests, policy.Shape.Vocabulary, cancellationToken);
         return [.. continuations.Select((continuation, i) => InPolicyTokens(continuation, requests[i]))];

@@ -3,6 +3,7 @@ using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Recipes;
 using Rlgf.Rewards;
 using Rlgf.Text;
@@ -186,7 +187,7 @@ public sealed class TrainingRun : IDisposable
         return [.. written.Select((row, i) =>
         {
             var prompt = prompts[i % prompts.Length];
-            return new Response(prompt.Text, ResponseText.Decode(Setup.Tokenizer, Setup.Policy.Shape, row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens), row.Tokens, row.Ended, prompt.Row)
+            return new Response(prompt, ResponseText.Decode(Setup.Tokenizer, Setup.Policy.Shape, row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens), row.Tokens, row.Ended)
             {
                 StandsAlone = Setup.Policy.Shape.ReadsPromptApart,
             };

@@ -3,6 +3,7 @@ using Rlgf.Advantages;
 using Rlgf.Algorithms;
 using Rlgf.Losses;
 using Rlgf.Models;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;

@@ -4,6 +4,7 @@ using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
@@ -111,7 +112,7 @@ public sealed class RunChecksTests
     public void References_that_are_asked_to_roll_out_or_are_missing_are_errors()
     {
         Finds(Severity.Error, "can only begin them", Sound(Presets.AggreVaTeD()) with { Guide = new ReferencesGuide() });
-        var rows = new[] { new Prompt("", [], "012"), new Prompt("", [], null, DataRow.Create("p.jsonl", 2, ("text", ""))) };
+        var rows = new[] { new Prompt("", []) { References = ["012"] }, new Prompt("", []) { Row = DataRow.Create("p.jsonl", 2, ("text", "")) } };
         Finds(Severity.Error, "1 of 2 prompts have no reference response, which the guide 'references' needs, p.jsonl, row 2 first",
             Sound(Presets.PpoPlusPlus()) with { Guide = new ReferencesGuide(), Prompts = rows });
     }

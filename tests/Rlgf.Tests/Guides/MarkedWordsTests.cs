@@ -3,6 +3,7 @@ using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Text.Chat;
@@ -77,7 +78,7 @@ public sealed class MarkedWordsTests
         using var model = TinyT5.Create(own.VocabularySize, start: 0, seed: 1);
         var guide = new LocalModelGuide("t5", model, own, policys, new SamplingSettings { MaxNewTokens = 8, EndTokens = [] });
         GuideRequest Request(string prompt, string soFar) =>
-            new() { Prompt = prompt, ResponseSoFar = soFar, PromptTokens = [], ResponseTokens = [], MaxTokens = 8, Stream = 5 };
+            new() { Prompt = new Prompt(prompt, []), ResponseSoFar = soFar, ResponseTokens = [], MaxTokens = 8, Stream = 5 };
 
         var answers = guide.Continue([Request("This film", ""), Request("This film: ", ""), Request("This film", " is")], CancellationToken.None);
 
@@ -96,7 +97,7 @@ public sealed class MarkedWordsTests
         var sampling = new SamplingSettings { MaxNewTokens = 8, EndTokens = [], Greedy = true };
         var guide = new LocalModelGuide("chat", model, tokenizer, tokenizer, sampling, Ask);
         Assert.False(guide.UsesPolicyTokens);
-        GuideRequest Request(string soFar) => new() { Prompt = "This film", ResponseSoFar = soFar, PromptTokens = [], ResponseTokens = [], MaxTokens = 8, Stream = 5 };
+        GuideRequest Request(string soFar) => new() { Prompt = new Prompt("This film", []), ResponseSoFar = soFar, ResponseTokens = [], MaxTokens = 8, Stream = 5 };
 
         var answers = guide.Continue([Request(""), Request(" was")], CancellationToken.None);
 

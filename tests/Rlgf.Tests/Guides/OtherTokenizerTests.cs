@@ -4,6 +4,7 @@ using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Text.Tokenization;
@@ -33,7 +34,7 @@ public sealed class OtherTokenizerTests
         for (var row = 0; row < rows.Length; row++) Assert.Equal(rollIns[row].Tokens, rows[row].Tokens[..rows[row].RollInLength]);
         foreach (var (request, answer) in guide.Seen)
         {
-            var row = rows.First(row => ReferenceEquals(row.Prompt.Tokens, request.PromptTokens));
+            var row = rows.First(row => ReferenceEquals(row.Prompt.Tokens, request.Prompt.Tokens));
             // The guide's text follows, as far as there is room; an odd digit is half of a guide's token and a whole one of the policy's.
             Assert.Equal((request.ResponseSoFar + answer.Text)[..row.Text.Length], row.Text);
             Assert.True(row.Text.Length == Sampling.MaxNewTokens || row.Text.Length == request.ResponseSoFar.Length + answer.Text.Length);

@@ -1,6 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Evaluation;
 using Rlgf.Guides;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
@@ -51,9 +52,9 @@ public sealed class WrongAnswersTests
     [Fact]
     public void A_function_that_fails_is_named_with_its_own_row()
     {
-        var reward = new FunctionReward("mine", response => response.Row!.Location.EndsWith('5') ? throw new FormatException("what is this?") : 1);
+        var reward = new FunctionReward("mine", response => response.Prompt.Row!.Location.EndsWith('5') ? throw new FormatException("what is this?") : 1);
         Assert.Equal("the reward 'mine' failed on p.jsonl, row 5: FormatException: what is this?", Assert.Throws<InputException>(() => ToyRun.Run(Setup() with { Reward = reward })).Message);
-        var guide = new FunctionGuide("mine", request => request.Row!.Location.EndsWith('5') ? throw new FormatException("what is this?") : new("0", false));
+        var guide = new FunctionGuide("mine", request => request.Prompt.Row!.Location.EndsWith('5') ? throw new FormatException("what is this?") : new("0", false));
         Assert.Equal("the guide 'mine' failed on p.jsonl, row 5: FormatException: what is this?", Assert.Throws<InputException>(() => ToyRun.Run(Setup(guide))).Message);
     }
 
@@ -102,7 +103,7 @@ public sealed class WrongAnswersTests
     private static TrainingSetup Setup(IGuide? guide = null)
     {
         var setup = ToyRun.Setup(new TabularModel(3, 3, null), guide is null ? Presets.Ppo() : Presets.PpoPlusPlus(beta: 1), guide, _ => 0, iterations: 1);
-        Prompt[] prompts = [.. Enumerable.Range(3, 8).Select(row => new Prompt("", [], null, DataRow.Create("p.jsonl", row, ("text", ""))))];
+        Prompt[] prompts = [.. Enumerable.Range(3, 8).Select(row => new Prompt("", []) { Row = DataRow.Create("p.jsonl", row, ("text", "")) })];
         // The order that the run takes them in is undone, so that row 3 is asked first.
         var order = new ShuffledOrder(8, setup.Seed);
         var shuffled = new Prompt[8];
@@ -120,7 +121,7 @@ public sealed class WrongAnswersTests
             if (kind == "throws") throw new InvalidOperationException("no connection");
             var named = kind is "other parts" or "part not a number";
             var scores = responses.Select(_ => new RewardScore(1, named ? new Dictionary<string, double> { ["a"] = 1 } : NoParts)).ToList();
-            var third = responses.ToList().FindIndex(response => response.Row!.Location.EndsWith('5'));
+            var third = responses.ToList().FindIndex(response => response.Prompt.Row!.Location.EndsWith('5'));
             scores[third] = kind switch
             {
                 "no score" => null!,
@@ -150,7 +151,7 @@ public sealed class WrongAnswersTests
             if (kind == "no list") return null!;
             if (kind == "throws") throw new InvalidOperationException("no connection");
             var answers = requests.Select(_ => new GuideContinuation("01", false)).ToList();
-            var third = requests.ToList().FindIndex(request => request.Row!.Location.EndsWith('5'));
+            var third = requests.ToList().FindIndex(request => request.Prompt.Row!.Location.EndsWith('5'));
             answers[third] = kind switch
             {
                 "no answer" => null!,

@@ -1,5 +1,6 @@
 using Rlgf.Guides;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Text.Tokenization.Training;

@@ -3,6 +3,7 @@ using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
@@ -219,7 +220,7 @@ public sealed class EncoderDecoderPolicyTests
         var guide = Guide(start);
         GuideRequest[] requests = [.. Enumerable.Range(0, 20).Select(i => new GuideRequest
         {
-            Prompt = "12", ResponseSoFar = "", PromptTokens = [1, 2], ResponseTokens = [], MaxTokens = 6, Stream = (ulong)i,
+            Prompt = new Prompt("12", [1, 2]), ResponseSoFar = "", ResponseTokens = [], MaxTokens = 6, Stream = (ulong)i,
         })];
         var before = guide.Continue(requests, CancellationToken.None).Select(continuation => continuation.Text).ToArray();
         Run(policy, Presets.Adaptive(), guide);

@@ -1,6 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Guides;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
@@ -65,7 +66,7 @@ public sealed class LearningTests
         var guide = new LocalModelGuide("start", guideModel, tokenizer, tokenizer, new SamplingSettings { MaxNewTokens = 3 });
         GuideRequest[] requests = [.. Enumerable.Range(0, 50).Select(i => new GuideRequest
         {
-            Prompt = "", ResponseSoFar = "", PromptTokens = [], ResponseTokens = [], MaxTokens = 3, Stream = (ulong)i,
+            Prompt = new Prompt("", []), ResponseSoFar = "", ResponseTokens = [], MaxTokens = 3, Stream = (ulong)i,
         })];
         var before = guide.Continue(requests, CancellationToken.None).Select(continuation => continuation.Text).ToArray();
         ToyRun.Run(ToyRun.Setup(policy, Presets.Adaptive(), guide, Ones, iterations: 20));

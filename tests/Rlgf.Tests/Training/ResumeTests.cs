@@ -4,6 +4,7 @@ using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Lora;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;

@@ -3,6 +3,7 @@ using Rlgf.Evaluation;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;

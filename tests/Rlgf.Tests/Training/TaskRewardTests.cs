@@ -1,6 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Evaluation;
 using Rlgf.Losses;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Runs;
 using Rlgf.Tests.Toys;
