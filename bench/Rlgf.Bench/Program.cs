@@ -1,9 +1,9 @@
 using System.Globalization;
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Bench;
 using Rlgf.Models;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 const string usage = """
     Measures generation, supervised steps and whole iterations on models with random weights, beside the machine's own matrix products.

@@ -1,7 +1,6 @@
 using System.Globalization;
-using Rlgf.Text;
 using Rlgf.Text.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Bench;
 

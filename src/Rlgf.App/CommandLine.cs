@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Rlgf.App.Commands;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.App;
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.App;
 

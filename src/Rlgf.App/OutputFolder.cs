@@ -1,4 +1,4 @@
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.App;
 

@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Models;
-using Rlgf.Text;
 using Rlgf.Text.Data;
 
 namespace Rlgf.App;

@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json;
-using Rlgf.Text;
+using Rlgf.Base;
 using Rlgf.Text.Data;
 
 namespace Rlgf.App;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Generation;
-using Rlgf.Text;
 
 namespace Rlgf.Models;
 

@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
 using Rlgf.Models.Lora;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Models;
 

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
 using Rlgf.Models.Lora;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

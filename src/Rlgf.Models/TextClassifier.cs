@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models;

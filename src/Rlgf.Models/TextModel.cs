@@ -1,7 +1,7 @@
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Lora;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
-using Rlgf.Text;
+using Rlgf.Base;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Cli.Tests;
 

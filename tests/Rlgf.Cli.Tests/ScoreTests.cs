@@ -107,7 +107,7 @@ public sealed class ScoreTests
     {
         using var scratch = new Scratch();
         var text = string.Concat(Enumerable.Repeat("a good film ", 100));
-        var ids = Rlgf.Text.Tokenization.TokenizerFolder.Load(Fixtures.Model("distilbert_classifier")).Encode(text, addSpecialTokens: true);
+        var ids = Rlgf.Tokenizers.TokenizerFolder.Load(Fixtures.Model("distilbert_classifier")).Encode(text, addSpecialTokens: true);
         var whole = scratch.Write("long.jsonl", JsonSerializer.Serialize(new { text }));
         Assert.Equal(ExitCode.Ok, Cli.Run("score", "--model", Fixtures.Model("distilbert_classifier"), "--input", whole, "--output", scratch["cut.jsonl"], "--truncate").Code);
         var expected = Score("distilbert_classifier", scratch, JsonSerializer.Serialize(new { prompt_ids = ids[..127], response_ids = ids[^1..] }));

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Rlgf.Text;
+using Rlgf.Base;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests;

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Decoders;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Optimizers;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,8 +1,8 @@
+using Rlgf.Base;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.EncoderDecoders;
 using Rlgf.Models.Optimizers;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

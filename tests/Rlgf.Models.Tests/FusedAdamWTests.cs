@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Models.Optimizers;
-using Rlgf.Text;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

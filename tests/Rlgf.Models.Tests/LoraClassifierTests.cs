@@ -3,7 +3,6 @@ using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Lora;
 using Rlgf.Models.Optimizers;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

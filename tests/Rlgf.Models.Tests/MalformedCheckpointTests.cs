@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Gpt2;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,6 @@
 using System.Text;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using Rlgf.Base;
 using Rlgf.Models;
-using Rlgf.Text;
 
 namespace Rlgf.App.Commands;
 

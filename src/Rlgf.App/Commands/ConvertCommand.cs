@@ -1,9 +1,9 @@
 using System.CommandLine;
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Checkpoints.Gguf;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Rlgf.App.Commands;

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Recipes;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.App.Commands;
 

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
-using Rlgf.Text;
 using Rlgf.Text.Data;
 
 namespace Rlgf.App.Commands;

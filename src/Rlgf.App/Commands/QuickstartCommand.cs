@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Rlgf.App.Report;
+using Rlgf.Base;
 using Rlgf.Recipes;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.App.Commands;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
+using Rlgf.Base;
 using Rlgf.Recipes;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.App.Commands;
 

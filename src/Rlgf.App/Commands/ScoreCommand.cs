@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Rollouts;
-using Rlgf.Text;
 using Rlgf.Text.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 

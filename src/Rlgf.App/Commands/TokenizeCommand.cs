@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.App.Commands;
 

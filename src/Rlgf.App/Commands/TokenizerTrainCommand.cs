@@ -1,7 +1,6 @@
 using System.CommandLine;
-using Rlgf.Text;
 using Rlgf.Text.Data;
-using Rlgf.Text.Tokenization.Training;
+using Rlgf.Tokenizers.Training;
 
 namespace Rlgf.App.Commands;
 

@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
-using Rlgf.Checks;
 using Rlgf.App.Report;
+using Rlgf.Base;
+using Rlgf.Checks;
 using Rlgf.Models;
 using Rlgf.Recipes;
 using Rlgf.Runs;
-using Rlgf.Text;
 using Rlgf.Training;
 
 namespace Rlgf.App.Commands;

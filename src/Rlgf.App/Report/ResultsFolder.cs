@@ -1,5 +1,5 @@
 using System.Text;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.App.Report;
 

@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Evaluation;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.App.Report;
 

@@ -16,7 +16,7 @@ internal sealed record RotarySettings(float[] Frequencies, bool Interleaved = fa
     /// <param name="configuration">The model's configuration.</param>
     /// <param name="headSize">D/H.</param>
     /// <param name="keys">The family's older keys; Llama's by default.</param>
-    /// <exception cref="Rlgf.Text.InputException">A value is impossible, or the scaling is not one of these.</exception>
+    /// <exception cref="Rlgf.Base.InputException">A value is impossible, or the scaling is not one of these.</exception>
     public static RotarySettings Read(ModelConfiguration configuration, int headSize, RotaryKeys? keys = null)
     {
         keys ??= RotaryKeys.Llama;

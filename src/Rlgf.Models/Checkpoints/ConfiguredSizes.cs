@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Models.Checkpoints;
 

@@ -1,5 +1,5 @@
 using System.IO.MemoryMappedFiles;
-using Rlgf.Text;
+using Rlgf.Base;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Lora;
-using Rlgf.Text;
 
 namespace Rlgf.Models.Checkpoints;
 

@@ -1,6 +1,6 @@
 using System.IO.Compression;
 using System.Text;
-using Rlgf.Text;
+using Rlgf.Base;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Checkpoints;

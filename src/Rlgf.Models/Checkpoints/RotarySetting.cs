@@ -38,7 +38,7 @@ internal sealed record RotarySetting(double Base, double Share, ModelConfigurati
     /// </summary>
     /// <param name="configuration">The model's configuration.</param>
     /// <param name="keys">The family's older keys.</param>
-    /// <exception cref="Rlgf.Text.InputException">A value is impossible.</exception>
+    /// <exception cref="Rlgf.Base.InputException">A value is impossible.</exception>
     public static RotarySetting Read(ModelConfiguration configuration, RotaryKeys keys)
     {
         var section = configuration.Section(ScalingKey) is { IsEmpty: false } scaling ? scaling : configuration.Section(Parameters);

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
-using Rlgf.Text;
+using Rlgf.Base;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Checkpoints;

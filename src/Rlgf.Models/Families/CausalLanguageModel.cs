@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Blocks;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

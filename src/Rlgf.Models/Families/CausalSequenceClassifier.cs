@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Blocks;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Decoders;
 using Rlgf.Models.Families.EncoderDecoders;
 using Rlgf.Models.Families.Encoders;
 using Rlgf.Models.Families.Gpt2;
-using Rlgf.Text;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Families;

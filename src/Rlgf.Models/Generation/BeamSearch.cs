@@ -27,7 +27,7 @@ public static class BeamSearch
     /// <param name="stop">Texts that end a response; null for none.</param>
     /// <param name="cancellationToken">Looked at before every token.</param>
     /// <returns>For each row its responses, best first; fewer than wanted where no more are possible.</returns>
-    /// <exception cref="Text.InputException">A setting is out of range, a row is longer than the model's context, or the model's logits are not numbers.</exception>
+    /// <exception cref="Base.InputException">A setting is out of range, a row is longer than the model's context, or the model's logits are not numbers.</exception>
     public static IReadOnlyList<IReadOnlyList<FoundRow>> Search(
         ILanguageModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, int wanted = 1, StopTexts? stop = null, CancellationToken cancellationToken = default)
     {

@@ -1,6 +1,6 @@
 using System.Text;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Base;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Models.Generation;
 

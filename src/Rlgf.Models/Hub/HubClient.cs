@@ -5,7 +5,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Polly;
 using Polly.Retry;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Models.Hub;
 

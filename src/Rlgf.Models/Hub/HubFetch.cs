@@ -5,7 +5,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Polly;
 using Polly.Retry;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Models.Hub;
 

@@ -1,5 +1,5 @@
 using System.IO.Enumeration;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Models.Hub;
 

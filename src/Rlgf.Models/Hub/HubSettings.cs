@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Models.Hub;
 

@@ -1,12 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Rlgf.Base;
+using Rlgf.ChatTemplates;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Checkpoints.Gguf;
 using Rlgf.Models.Families;
 using Rlgf.Models.Lora;
 using Rlgf.Text;
-using Rlgf.Text.Chat;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -66,7 +67,7 @@ public static class ModelInspector
             Tokenizer = tokenizer,
             EndTokens = configuration is null || isClassifier ? null : Attempt(() => EndsOf(folder, configuration, read), faults),
             ChatTemplate = template is not null,
-            ChatTemplateProblem = template is null ? null : ProblemOf(() => ChatTemplate.Load(template)),
+            ChatTemplateProblem = template is null ? null : ProblemOf(() => ChatTemplateFolder.Load(template)),
             Notes = notes,
             NotSupported = faults,
         };

@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
-using Rlgf.Text;
 
 namespace Rlgf.Models.Lora;
 

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
-using Rlgf.Text;
 
 namespace Rlgf.Models.Lora;
 

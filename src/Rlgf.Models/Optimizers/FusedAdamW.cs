@@ -1,6 +1,6 @@
 using System.Globalization;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Text;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

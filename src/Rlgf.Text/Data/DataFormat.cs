@@ -1,3 +1,5 @@
+using Rlgf.Base;
+
 namespace Rlgf.Text.Data;
 
 /// <summary>The formats that data sets are read from. Text formats may be compressed with gzip, which the file's first bytes tell.</summary>

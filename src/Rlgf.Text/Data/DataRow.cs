@@ -1,4 +1,5 @@
 using System.Globalization;
+using Rlgf.Base;
 
 namespace Rlgf.Text.Data;
 

@@ -1,4 +1,5 @@
 using CsvHelper;
+using Rlgf.Base;
 
 namespace Rlgf.Text.Data;
 

@@ -2,6 +2,7 @@ using Parquet;
 using Parquet.Data;
 using Parquet.Meta;
 using Parquet.Schema;
+using Rlgf.Base;
 
 namespace Rlgf.Text.Data;
 

@@ -1,4 +1,5 @@
-using Rlgf.Text.Tokenization;
+using Rlgf.Base;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Text.Data;
 

@@ -1,3 +1,5 @@
+using Rlgf.Base;
+
 namespace Rlgf.Text.Data;
 
 /// <summary>

@@ -1,4 +1,5 @@
 using System.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Text.Data;
 

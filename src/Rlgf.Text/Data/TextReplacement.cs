@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Rlgf.Base;
 
 namespace Rlgf.Text.Data;
 

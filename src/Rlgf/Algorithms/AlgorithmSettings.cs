@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Rollouts;
-using Rlgf.Text;
 
 namespace Rlgf.Algorithms;
 

@@ -1,12 +1,12 @@
 using System.Globalization;
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
-using Rlgf.Text;
 using Rlgf.Training;
 using TorchSharp;
 using static TorchSharp.torch;

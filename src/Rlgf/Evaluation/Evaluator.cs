@@ -6,7 +6,7 @@ using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
 using Rlgf.Text.Metrics;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Rlgf.Evaluation;

@@ -1,5 +1,5 @@
 using MathNet.Numerics.Distributions;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Evaluation;
 

@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Rewards;
-using Rlgf.Text;
 
 namespace Rlgf.Guides;
 

@@ -1,6 +1,6 @@
 using Rlgf.Models;
 using Rlgf.Models.Generation;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Guides;
 

@@ -1,4 +1,4 @@
-using Rlgf.Text;
+using Rlgf.Base;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using Rlgf.Algorithms;
-using Rlgf.Text;
+using Rlgf.Base;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using Rlgf.Text.Chat;
+using Rlgf.ChatTemplates;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Prompts;

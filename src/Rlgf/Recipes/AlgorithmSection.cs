@@ -1,6 +1,6 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Rollouts;
-using Rlgf.Text;
 
 namespace Rlgf.Recipes;
 

@@ -1,4 +1,4 @@
-using Rlgf.Text;
+using Rlgf.Base;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Recipes;

@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Models.Generation;
-using Rlgf.Text;
 
 namespace Rlgf.Recipes;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Recipes;
 

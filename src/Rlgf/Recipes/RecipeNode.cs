@@ -1,5 +1,5 @@
 using System.Globalization;
-using Rlgf.Text;
+using Rlgf.Base;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 

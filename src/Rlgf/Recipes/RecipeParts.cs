@@ -1,3 +1,5 @@
+using Rlgf.Base;
+using Rlgf.ChatTemplates;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
@@ -5,9 +7,8 @@ using Rlgf.Models.Lora;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Text;
-using Rlgf.Text.Chat;
 using Rlgf.Text.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Recipes;
 
@@ -102,7 +103,7 @@ public sealed class RecipeParts : IDisposable
     private static Func<string, string>? Asking(ModelGuideSection guide)
     {
         if (guide.Chat is not { } chat) return null;
-        var template = ChatTemplate.Load(TextModel.TokenizerFolderOf(guide.Tokenizer ?? guide.Path));
+        var template = ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(guide.Tokenizer ?? guide.Path));
         ChatMessage[] system = chat.System is { } text ? [new ChatMessage("system", text)] : [];
         return prompt => template.Render([.. system, new ChatMessage("user", chat.Instruction.Replace(ChatSection.Prompt, prompt, StringComparison.Ordinal))], addGenerationPrompt: true, TemplateDate);
     }

@@ -1,7 +1,7 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Recipes;
 

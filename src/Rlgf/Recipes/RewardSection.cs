@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Models;
-using Rlgf.Text;
 
 namespace Rlgf.Recipes;
 

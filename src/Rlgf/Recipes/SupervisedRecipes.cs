@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Supervised;
-using Rlgf.Text;
 
 namespace Rlgf.Recipes;
 

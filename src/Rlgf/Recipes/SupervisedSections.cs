@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Models.Lora;
-using Rlgf.Text;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Recipes;

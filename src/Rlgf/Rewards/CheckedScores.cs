@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Prompts;
-using Rlgf.Text;
 
 namespace Rlgf.Rewards;
 

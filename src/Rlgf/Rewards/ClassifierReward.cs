@@ -1,7 +1,7 @@
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Prompts;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Rlgf.Rewards;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
+using Rlgf.Base;
 using Rlgf.Prompts;
-using Rlgf.Text;
 
 namespace Rlgf.Rewards;
 

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
+using Rlgf.Base;
 using Rlgf.Prompts;
-using Rlgf.Text;
 
 namespace Rlgf.Rewards;
 

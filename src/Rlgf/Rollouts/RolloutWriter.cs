@@ -1,9 +1,9 @@
+using Rlgf.Base;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Prompts;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Rollouts;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Runs;
 

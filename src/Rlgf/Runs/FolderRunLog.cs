@@ -1,6 +1,6 @@
 using System.Text.Json;
+using Rlgf.Base;
 using Rlgf.Rollouts;
-using Rlgf.Text;
 
 namespace Rlgf.Runs;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Runs;
 

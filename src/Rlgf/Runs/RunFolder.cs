@@ -1,6 +1,6 @@
 using System.Globalization;
+using Rlgf.Base;
 using Rlgf.Recipes;
-using Rlgf.Text;
 
 namespace Rlgf.Runs;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Runs;
 

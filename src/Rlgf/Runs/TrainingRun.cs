@@ -1,3 +1,4 @@
+using Rlgf.Base;
 using Rlgf.Checks;
 using Rlgf.Evaluation;
 using Rlgf.Guides;
@@ -6,7 +7,6 @@ using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Recipes;
 using Rlgf.Rewards;
-using Rlgf.Text;
 using Rlgf.Training;
 using static TorchSharp.torch;
 

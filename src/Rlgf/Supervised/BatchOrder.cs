@@ -1,4 +1,4 @@
-using Rlgf.Text;
+using Rlgf.Base;
 using Rlgf.Training;
 
 namespace Rlgf.Supervised;

@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Models;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Models.Optimizers;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.Supervised;
 

@@ -1,9 +1,9 @@
 using System.Text.Json;
+using Rlgf.Base;
 using Rlgf.Recipes;
 using Rlgf.Runs;
-using Rlgf.Text;
 using Rlgf.Text.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Supervised;
 

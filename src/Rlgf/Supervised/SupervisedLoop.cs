@@ -1,6 +1,6 @@
 using System.Diagnostics;
+using Rlgf.Base;
 using Rlgf.Models.Optimizers;
-using Rlgf.Text;
 using static TorchSharp.torch;
 
 namespace Rlgf.Supervised;

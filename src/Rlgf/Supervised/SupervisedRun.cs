@@ -1,11 +1,11 @@
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Lora;
 using Rlgf.Recipes;
 using Rlgf.Runs;
-using Rlgf.Text;
 using Rlgf.Text.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Supervised;
 

@@ -1,10 +1,10 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Rewards;
 using Rlgf.Runs;
-using Rlgf.Text;
 using static TorchSharp.torch;
 
 namespace Rlgf.Training;

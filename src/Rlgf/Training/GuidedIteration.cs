@@ -1,13 +1,13 @@
 using System.Diagnostics;
 using Rlgf.Advantages;
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
-using Rlgf.Text;
 using Rlgf.Text.Data;
 using TorchSharp;
 using static TorchSharp.torch;

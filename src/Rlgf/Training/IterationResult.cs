@@ -4,7 +4,7 @@ using Rlgf.Losses;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 

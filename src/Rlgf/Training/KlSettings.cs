@@ -1,7 +1,7 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Losses;
 using Rlgf.Recipes;
-using Rlgf.Text;
 
 namespace Rlgf.Training;
 

@@ -1,9 +1,9 @@
 using Rlgf.Advantages;
+using Rlgf.Base;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Optimizers;
 using Rlgf.Rollouts;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,8 +1,8 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Rollouts;
-using Rlgf.Text;
 
 namespace Rlgf.Training;
 

@@ -6,7 +6,7 @@ using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Training;
 

@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Losses;
-using Rlgf.Text;
 
 namespace Rlgf.Training;
 

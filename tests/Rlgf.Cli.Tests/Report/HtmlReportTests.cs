@@ -1,8 +1,8 @@
 using System.Text;
 using System.Xml.Linq;
 using Rlgf.App.Report;
+using Rlgf.Base;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.Cli.Tests.Report;
 

@@ -1,6 +1,6 @@
 using Rlgf.App.Report;
+using Rlgf.Base;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.Cli.Tests.Report;
 

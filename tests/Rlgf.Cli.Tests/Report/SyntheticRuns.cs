@@ -1,8 +1,8 @@
 using Rlgf.Algorithms;
 using Rlgf.App.Report;
+using Rlgf.Base;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.Cli.Tests.Report;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints.Gguf;
-using Rlgf.Text;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests.Checkpoints;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Tests.Checkpoints.Gguf;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,8 +1,8 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

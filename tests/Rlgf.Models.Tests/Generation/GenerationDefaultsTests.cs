@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Generation;
-using Rlgf.Text;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests.Generation;

@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Models.Generation;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Models.Tests.Generation;
 

@@ -23,8 +23,8 @@ internal sealed class TabularLanguageModel(int vocabulary, Func<IReadOnlyList<in
     public static TabularLanguageModel OfWholeHistory(int vocabulary, int contextLength = 64) =>
         new(vocabulary, tokens =>
         {
-            var hash = tokens.Aggregate(17UL, (sum, token) => Text.RandomStream.Combine(sum, (ulong)token));
-            return [.. Enumerable.Range(0, vocabulary).Select(v => (float)(7 * (Text.RandomStream.Uniform(1, hash, (ulong)v) - 0.5)))];
+            var hash = tokens.Aggregate(17UL, (sum, token) => Base.RandomStream.Combine(sum, (ulong)token));
+            return [.. Enumerable.Range(0, vocabulary).Select(v => (float)(7 * (Base.RandomStream.Uniform(1, hash, (ulong)v) - 0.5)))];
         }, contextLength);
 
     public Tensor ResponseStates(IReadOnlyList<TokenRow> rows) => throw new NotSupportedException();

@@ -1,6 +1,6 @@
 using System.Text;
+using Rlgf.Base;
 using Rlgf.Models.Hub;
-using Rlgf.Text;
 
 namespace Rlgf.Models.Tests.Hub;
 

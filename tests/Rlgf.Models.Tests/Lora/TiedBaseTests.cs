@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Lora;
 using Rlgf.Models.Tests.Checkpoints;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

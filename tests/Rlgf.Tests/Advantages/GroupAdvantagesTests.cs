@@ -1,5 +1,5 @@
 using Rlgf.Advantages;
-using Rlgf.Text;
+using Rlgf.Base;
 using static TorchSharp.torch;
 
 namespace Rlgf.Tests.Advantages;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Rlgf.Advantages;
-using Rlgf.Text;
+using Rlgf.Base;
 using static TorchSharp.torch;
 
 namespace Rlgf.Tests.Advantages;

@@ -9,7 +9,7 @@ using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Text.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using Rlgf.Training;
 
 namespace Rlgf.Tests.Checks;

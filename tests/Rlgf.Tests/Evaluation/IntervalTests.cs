@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Evaluation;
-using Rlgf.Text;
 using static TorchSharp.torch;
 
 namespace Rlgf.Tests.Evaluation;

@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.ChatTemplates;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
@@ -6,8 +7,7 @@ using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
-using Rlgf.Text.Chat;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Tests.Guides;
 

@@ -7,7 +7,7 @@ using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Tests.Guides;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
+using Rlgf.Base;
 using Rlgf.Losses;
-using Rlgf.Text;
 using static TorchSharp.torch;
 
 namespace Rlgf.Tests.Losses;

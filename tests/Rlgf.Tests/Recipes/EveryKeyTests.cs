@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
+using Rlgf.Base;
 using Rlgf.Recipes;
-using Rlgf.Text;
 
 namespace Rlgf.Tests.Recipes;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text;
+using Rlgf.Base;
 using Rlgf.Recipes;
-using Rlgf.Text;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Tests.Recipes;

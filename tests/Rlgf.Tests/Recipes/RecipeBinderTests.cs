@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Recipes;
-using Rlgf.Text;
 
 namespace Rlgf.Tests.Recipes;
 

@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Recipes;
 using Rlgf.Tests.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.Tests.Recipes;
 

@@ -3,8 +3,8 @@ using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using Rlgf.Base;
 using Rlgf.Recipes;
-using Rlgf.Text;
 
 namespace Rlgf.Tests.Recipes;
 
@@ -30,8 +30,8 @@ public sealed partial class RecipeReferenceTests
 
         """;
 
-    private static readonly Dictionary<string, XElement> Comments = new[] { "Rlgf", "Rlgf.Models", "Rlgf.Text" }
-        .SelectMany(name => XDocument.Load(Path.Combine(AppContext.BaseDirectory, name + ".xml")).Descendants("member"))
+    private static readonly Dictionary<string, XElement> Comments = Directory.GetFiles(AppContext.BaseDirectory, "Rlgf*.xml")
+        .SelectMany(path => XDocument.Load(path).Descendants("member"))
         .GroupBy(member => member.Attribute("name")!.Value).ToDictionary(members => members.Key, members => members.First());
 
     private readonly StringBuilder _text = new(Introduction);

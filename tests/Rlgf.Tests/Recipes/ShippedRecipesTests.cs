@@ -1,5 +1,4 @@
 using Rlgf.Recipes;
-using Rlgf.Text;
 
 namespace Rlgf.Tests.Recipes;
 

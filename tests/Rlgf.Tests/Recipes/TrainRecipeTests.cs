@@ -1,9 +1,9 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Recipes;
 using Rlgf.Rollouts;
-using Rlgf.Text;
 using Rlgf.Training;
 
 namespace Rlgf.Tests.Recipes;

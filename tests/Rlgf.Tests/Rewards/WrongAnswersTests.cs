@@ -1,11 +1,11 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
-using Rlgf.Text;
 using Rlgf.Text.Data;
 using Rlgf.Training;
 

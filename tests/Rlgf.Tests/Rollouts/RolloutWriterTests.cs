@@ -3,7 +3,7 @@ using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
-using Rlgf.Text.Tokenization.Training;
+using Rlgf.Tokenizers.Training;
 
 namespace Rlgf.Tests.Rollouts;
 

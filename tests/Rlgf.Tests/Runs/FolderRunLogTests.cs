@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.Tests.Runs;
 

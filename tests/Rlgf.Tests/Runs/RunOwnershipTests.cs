@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Runs;
-using Rlgf.Text;
 
 namespace Rlgf.Tests.Runs;
 

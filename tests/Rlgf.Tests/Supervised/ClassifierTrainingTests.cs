@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Supervised;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 

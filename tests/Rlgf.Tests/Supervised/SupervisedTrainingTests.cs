@@ -1,7 +1,7 @@
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Lora;
 using Rlgf.Supervised;
-using Rlgf.Text;
 using TorchSharp;
 
 namespace Rlgf.Tests.Supervised;

@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
-using Rlgf.Text;
 
 namespace Rlgf.Tests.Supervised;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Tests.Toys;
 

@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Evaluation;
 using Rlgf.Losses;
 using Rlgf.Models;
@@ -7,7 +8,6 @@ using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
-using Rlgf.Text;
 using Rlgf.Training;
 
 namespace Rlgf.Tests.Training;

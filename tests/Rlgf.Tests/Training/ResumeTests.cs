@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
@@ -10,7 +11,6 @@ using Rlgf.Rollouts;
 using Rlgf.Runs;
 using Rlgf.Tests.Runs;
 using Rlgf.Tests.Toys;
-using Rlgf.Text;
 using Rlgf.Training;
 using TorchSharp;
 using static TorchSharp.torch;

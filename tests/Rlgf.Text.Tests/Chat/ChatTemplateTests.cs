@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Rlgf.Text.Chat;
+using Rlgf.Base;
+using Rlgf.ChatTemplates;
 using Rlgf.Text.Tests.Data;
 using Rlgf.Text.Tests.Tokenization;
 
@@ -16,7 +17,7 @@ public sealed class ChatTemplateTests
     [InlineData("qwen2")]
     public void Conversations_read_as_the_transformers_library_writes_them_and_have_its_ids(string name)
     {
-        var template = ChatTemplate.Load(TokenizerFixtures.FolderOf(name));
+        var template = ChatTemplateFolder.Load(TokenizerFixtures.FolderOf(name));
         var tokenizer = TokenizerFixtures.Load(name);
         var renderings = Read<ChatFile>(Path.Combine(TokenizerFixtures.FolderOf(name), "chat.json")).Renderings;
         Assert.NotEmpty(renderings);
@@ -42,20 +43,20 @@ public sealed class ChatTemplateTests
     public void A_template_is_found_in_the_configuration_as_a_text_or_as_the_default_of_several()
     {
         using var folder = new TemporaryFolder();
-        Assert.Null(ChatTemplate.Find(folder.Path));
-        Assert.Contains("has no chat template", Assert.Throws<InputException>(() => ChatTemplate.Load(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Null(ChatTemplateFolder.Find(folder.Path));
+        Assert.Contains("has no chat template", Assert.Throws<InputException>(() => ChatTemplateFolder.Load(folder.Path)).Message, StringComparison.Ordinal);
         folder.Write("tokenizer_config.json", """{"chat_template": "{{ messages[0].content }}"}""");
-        Assert.Equal("Hello", ChatTemplate.Load(folder.Path).Render(Hello, false));
+        Assert.Equal("Hello", ChatTemplateFolder.Load(folder.Path).Render(Hello, false));
         folder.Write("tokenizer_config.json", """{"chat_template": [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "{{ bos_token }}y"}], "bos_token": {"content": "<s>"}}""");
-        Assert.Equal("<s>y", ChatTemplate.Load(folder.Path).Render(Hello, false));
+        Assert.Equal("<s>y", ChatTemplateFolder.Load(folder.Path).Render(Hello, false));
         folder.Write("chat_template.jinja", "from the file of its own");
-        Assert.Equal("from the file of its own", ChatTemplate.Load(folder.Path).Render(Hello, false));
+        Assert.Equal("from the file of its own", ChatTemplateFolder.Load(folder.Path).Render(Hello, false));
     }
 
     [Fact]
     public void What_a_template_refuses_is_said_with_its_own_words()
     {
-        var template = ChatTemplate.Load(TokenizerFixtures.FolderOf("llama2"));
+        var template = ChatTemplateFolder.Load(TokenizerFixtures.FolderOf("llama2"));
         var error = Assert.Throws<InputException>(() => template.Render([new("assistant", "I begin")], false));
         Assert.EndsWith("chat_template.jinja: the template refuses these messages: Conversation roles must alternate user/assistant/user/assistant/...", error.Message, StringComparison.Ordinal);
     }

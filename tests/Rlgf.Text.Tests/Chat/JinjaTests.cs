@@ -3,7 +3,8 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Rlgf.Text.Chat;
+using Rlgf.Base;
+using Rlgf.ChatTemplates;
 
 namespace Rlgf.Text.Tests.Chat;
 

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using Rlgf.Base;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Text.Tests.Data;

@@ -1,7 +1,8 @@
 using System.Text;
+using Rlgf.Base;
 using Rlgf.Text.Data;
 using Rlgf.Text.Tests.Tokenization;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Text.Tests.Data;
 

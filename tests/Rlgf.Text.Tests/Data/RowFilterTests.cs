@@ -1,3 +1,4 @@
+using Rlgf.Base;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Text.Tests.Data;

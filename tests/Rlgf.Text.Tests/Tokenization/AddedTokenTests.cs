@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Rlgf.Text.Tests.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Text.Tests.Tokenization;
 

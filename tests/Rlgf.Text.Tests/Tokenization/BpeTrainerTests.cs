@@ -1,9 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Text.Data;
 using Rlgf.Text.Tests.Data;
-using Rlgf.Text.Tokenization;
-using Rlgf.Text.Tokenization.Training;
+using Rlgf.Tokenizers;
+using Rlgf.Tokenizers.Training;
 
 namespace Rlgf.Text.Tests.Tokenization;
 

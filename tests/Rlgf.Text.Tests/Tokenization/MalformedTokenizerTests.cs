@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Text.Tests.Data;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Text.Tests.Tokenization;
 

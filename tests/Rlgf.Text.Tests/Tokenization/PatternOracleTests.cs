@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Text.Tests.Data;
 
 namespace Rlgf.Text.Tests.Tokenization;

@@ -1,5 +1,5 @@
 using System.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Text.Tests.Tokenization;
 

@@ -78,7 +78,7 @@ internal static class GgufKeys
     /// <summary>Makes sure that every key of the architecture is used or changes nothing.</summary>
     /// <param name="metadata">The keys.</param>
     /// <param name="architecture">The architecture, which they begin with.</param>
-    /// <exception cref="Rlgf.Text.InputException">One would change what the model computes.</exception>
+    /// <exception cref="Rlgf.Base.InputException">One would change what the model computes.</exception>
     public static void CheckModel(GgufMetadata metadata, string architecture)
     {
         if (metadata.Text("general.type") is { } type && type != "model") throw metadata.Fault("general.type", $"is '{type}': the file holds no whole model, and others aren't converted");
@@ -86,7 +86,7 @@ internal static class GgufKeys
     }
 
     /// <summary>Makes sure that every key of the tokenizer is used or changes nothing.</summary>
-    /// <exception cref="Rlgf.Text.InputException">One would change the tokens of a text.</exception>
+    /// <exception cref="Rlgf.Base.InputException">One would change the tokens of a text.</exception>
     public static void CheckTokenizer(GgufMetadata metadata) => Check(metadata, Tokenizer, UsedOfTokenizer, HarmlessOfTokenizer, NeutralOfTokenizer, "the tokenizer gives");
 
     /// <summary>Keys that belong neither to the architecture nor to the tokenizer and aren't known: they are passed over, and it is said.</summary>

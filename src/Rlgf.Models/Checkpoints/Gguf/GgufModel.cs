@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Rlgf.Text;
+using Rlgf.Base;
 using TorchSharp;
 using static TorchSharp.torch;
 

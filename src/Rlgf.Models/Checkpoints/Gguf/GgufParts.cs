@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using Rlgf.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Models.Checkpoints.Gguf;
 

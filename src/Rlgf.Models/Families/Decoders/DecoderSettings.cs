@@ -93,7 +93,7 @@ internal sealed record DecoderSettings
     public LanguageModelShape Shape => new(Vocabulary, Width, Context);
 
     /// <summary>The numbers per head where all heads together have the model's width.</summary>
-    /// <exception cref="Rlgf.Text.InputException">They don't.</exception>
+    /// <exception cref="Rlgf.Base.InputException">They don't.</exception>
     public static int WidthPerHead(ModelConfiguration configuration, string widthKey, int width, string headsKey, int heads) =>
         width % heads == 0 ? width / heads : throw configuration.Fault(headsKey, $"is {heads}, which doesn't divide {widthKey} = {width}");
 

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Generation;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Text;
 
 namespace Rlgf.Models.Families.Encoders;
 

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Checkpoints.Gguf;
-using Rlgf.Text;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 

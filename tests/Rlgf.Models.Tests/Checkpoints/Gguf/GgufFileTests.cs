@@ -1,6 +1,6 @@
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Checkpoints.Gguf;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

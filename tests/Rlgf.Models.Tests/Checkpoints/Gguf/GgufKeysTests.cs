@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints.Gguf;
 using Rlgf.Models.Inspection;
 using Rlgf.Text;
-using Rlgf.Text.Chat;
-using Rlgf.Text.Tokenization;
+using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -120,7 +120,7 @@ public sealed class GgufKeysTests : IDisposable
         Convert("llama", writer => writer.Text("tokenizer.chat_template", "one {{ bos_token }}").Texts("tokenizer.chat_templates", ["tool_use"]).Text("tokenizer.chat_template.tool_use", "two"));
         var templates = JsonNode.Parse(File.ReadAllText(Path.Combine(Result, "tokenizer_config.json")))!["chat_template"]!;
         Assert.Equal("""[{"name":"default","template":"one {{ bos_token }}"},{"name":"tool_use","template":"two"}]""", templates.ToJsonString());
-        Assert.Equal("one <s>", ChatTemplate.Load(Result).Render([], addGenerationPrompt: false));
+        Assert.Equal("one <s>", ChatTemplateFolder.Load(Result).Render([], addGenerationPrompt: false));
     }
 
     [Fact]

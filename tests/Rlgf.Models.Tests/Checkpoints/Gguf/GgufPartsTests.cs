@@ -1,7 +1,7 @@
+using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Checkpoints.Gguf;
 using Rlgf.Models.Inspection;
-using Rlgf.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

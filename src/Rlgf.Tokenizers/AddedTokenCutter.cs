@@ -1,0 +1,62 @@
+using Rlgf.Tokenizers.Normalization;
+
+namespace Rlgf.Tokenizers;
+
+/// <summary>Cuts added tokens out of a text and normalises what lies between them.</summary>
+internal sealed class AddedTokenCutter
+{
+    private readonly INormalizer? _normalizer;
+    private readonly TokenFinder? _inOriginal;
+    private readonly TokenFinder? _inNormalized;
+
+    public AddedTokenCutter(IReadOnlyList<AddedToken> tokens, INormalizer? normalizer)
+    {
+        _normalizer = normalizer;
+        _inOriginal = Finder(tokens.Where(token => !token.IsNormalized).Select(token => (token.Content, token)));
+        _inNormalized = Finder(tokens.Where(token => token.IsNormalized).Select(token => (Normalize(Word.Whole(token.Content)).Span.ToString(), token)));
+    }
+
+    /// <summary>A piece of a text: an added token, or normalised text between such tokens where <paramref name="Token"/> is null.</summary>
+    public readonly record struct Piece(Word Text, AddedToken? Token);
+
+    /// <summary>The pieces of a text in order; none is empty.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="continues">Whether it goes on from tokens that are there already; then every piece does.</param>
+    public List<Piece> Split(string text, bool continues = false)
+    {
+        List<Piece> pieces = text.Length == 0 ? [] : [new Piece(Word.Whole(text, continues), null)];
+        pieces = CutOut(_inOriginal, pieces, continues);
+        for (var i = 0; i < pieces.Count && _normalizer is not null; i++)
+        {
+            if (pieces[i].Token is null)
+                pieces[i] = new Piece(Normalize(pieces[i].Text), null);
+        }
+        return CutOut(_inNormalized, pieces, continues);
+    }
+
+    private static TokenFinder? Finder(IEnumerable<(string, AddedToken)> tokens)
+    {
+        var list = tokens.ToList();
+        return list.Count == 0 ? null : new TokenFinder(list);
+    }
+
+    private static List<Piece> CutOut(TokenFinder? finder, List<Piece> pieces, bool continues)
+    {
+        if (finder is null)
+            return pieces;
+        var cut = new List<Piece>(pieces.Count);
+        foreach (var piece in pieces)
+        {
+            var first = cut.Count;
+            if (piece.Token is null)
+                finder.Split(piece.Text, cut);
+            else
+                cut.Add(piece);
+            for (var i = first; i < cut.Count && continues; i++)
+                cut[i] = cut[i] with { Text = cut[i].Text with { Continues = i > first || piece.Text.Continues } };
+        }
+        return cut;
+    }
+
+    private Word Normalize(Word text) => _normalizer?.Normalize(text) ?? text;
+}
