@@ -57,10 +57,9 @@ internal static class IterationBenchmark
             RowsPerIteration = workload.Rows - (workload.Rows % Presets.Named(algorithm, 2)!.GroupSize),
             Seed = 1,
         };
-        using var critics = new Critics(
-            setup.Algorithm.Advantage == AdvantageEstimator.Gae ? Plans.RollOutActors(setup.Algorithm) : [], setup.CriticSharing, policy, policy.Clone);
+        using var critics = Critics.For(setup);
         using var learner = new Learner(setup, critics);
-        var iteration = new GuidedIteration(setup, critics, learner);
+        using var iteration = new GuidedIteration(setup, critics, learner);
         var state = iteration.Run(new TrainingState(0, setup.Kl.NewController(), GuidanceGap.Unmeasured), CancellationToken.None).State;
 
         PeakMemory.Reset();

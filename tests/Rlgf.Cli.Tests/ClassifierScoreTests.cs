@@ -34,7 +34,7 @@ public sealed class ClassifierScoreTests
 
         using var parts = new RecipeParts();
         var reward = parts.Reward(new ClassifierRewardSection { Path = model, Label = label, Transform = transform, IncludePrompt = false }, "reward");
-        var given = reward.Score([.. Texts.Select(text => new Rlgf.Prompts.Response("", text, [], true))], CancellationToken.None);
+        var given = Rlgf.Rewards.CheckedScores.Of(reward, [.. Texts.Select(text => new Rlgf.Prompts.Response(new("", []), text, [], true))], CancellationToken.None);
         for (var row = 0; row < Texts.Length; row++)
         {
             Assert.Equal(given[row].Total, printed[row], Tolerance);

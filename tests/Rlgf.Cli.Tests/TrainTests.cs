@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using System.Text.Json.Nodes;
+using System.Text;
 
 namespace Rlgf.Cli.Tests;
 
@@ -26,6 +26,17 @@ public sealed class TrainTests
         var evaluated = Cli.Run("evaluate", run, "--model", Path.Combine(run, "checkpoints/iteration-00003/policy"));
         Assert.True(evaluated.Code == ExitCode.Ok, evaluated.Error);
         Assert.Contains("reward/mean", evaluated.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_guide_that_costs_money_need_not_be_evaluated()
+    {
+        using var scratch = new Scratch();
+        var result = Cli.Run("train", Recipe(scratch, "run"), "--set", "evaluation.guide=false", "--set", "iterations=1");
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+        Assert.False(File.Exists(scratch["run/evaluations/guide.jsonl"]));
+        Assert.DoesNotContain("\"guide\"", File.ReadAllText(scratch["run/evaluation.jsonl"]), StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Ok, Cli.Run("compare", scratch["run"]).Code);
     }
 
     [Fact]

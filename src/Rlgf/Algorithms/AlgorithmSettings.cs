@@ -1,4 +1,4 @@
-using Rlgf.Base;
+using Rlgf.Losses;
 using Rlgf.Rollouts;
 
 namespace Rlgf.Algorithms;
@@ -29,23 +29,6 @@ public enum PlanSchedule
     Switch,
 }
 
-/// <summary>What the weight of a guide-written token's loss is made of.</summary>
-public enum GuideCreditWeight
-{
-    /// <summary>w_t = clip(Â_t / rms(Â over the guide's tokens), 0, 3): tokens that turned out better than expected are imitated.</summary>
-    Advantage,
-
-    /// <summary>w_t = 1: plain imitation, for ablation.</summary>
-    One,
-}
-
-/// <summary>One kind of rollout: who begins, who finishes, how often and how long.</summary>
-/// <param name="RollIn">Who writes the roll-in.</param>
-/// <param name="RollOut">Who writes the rest.</param>
-/// <param name="RollInProbability">β.</param>
-/// <param name="Lengths">How the roll-in's length is drawn.</param>
-public sealed record RolloutPhase(Actor RollIn, Actor RollOut, [Limits(AtLeast = 0, AtMost = 1)] double RollInProbability, RollInLengths Lengths);
-
 /// <summary>
 /// An algorithm as data on independent axes: the phases (roll-in actor, its length and probability, roll-out actor), the schedule over them, the advantage
 /// estimator, and the loss on the guide's tokens. The loss on the policy's tokens is always the clipped one. <see cref="Presets"/> has the named ones.
@@ -69,6 +52,9 @@ public sealed record AlgorithmSettings
 
     /// <summary>For <see cref="PlanSchedule.Switch"/>: the iteration that is the second phase's first (the paper's α).</summary>
     public int SwitchIteration { get; init; }
+
+    /// <summary>The phases that the schedule can choose.</summary>
+    public IReadOnlyList<RolloutPhase> Phases => Second is { } second && Schedule != PlanSchedule.Constant ? [First, second] : [First];
 
     /// <summary>How advantages are estimated.</summary>
     public AdvantageEstimator Advantage { get; init; }

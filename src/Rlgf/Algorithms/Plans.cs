@@ -22,10 +22,4 @@ public static class Plans
         var scale = algorithm.ScaleByGap ? guidance : 1;
         return new RolloutPlan(phase.RollIn, phase.RollOut, phase.RollInProbability * scale, phase.Lengths, algorithm.GuideCredit * scale);
     }
-
-    /// <summary>The roll-out actors that any of the algorithm's plans can have: each needs its own critic.</summary>
-    public static IReadOnlyList<Actor> RollOutActors(AlgorithmSettings algorithm) =>
-        algorithm.Second is { } second && algorithm.Schedule != PlanSchedule.Constant
-            ? [.. new[] { algorithm.First.RollOut, second.RollOut }.Distinct()]
-            : [algorithm.First.RollOut];
 }

@@ -82,7 +82,7 @@ public static class RunChecks
     };
 
     /// <summary>Responses so short that there is never a roll-in, or always nothing after it.</summary>
-    public static Finding? NoRoomForRollIns(TrainingSetup setup) => setup.Sampling.MaxNewTokens < 2 && Phases(setup.Algorithm).Any(phase => phase.RollInProbability > 0)
+    public static Finding? NoRoomForRollIns(TrainingSetup setup) => setup.Sampling.MaxNewTokens < 2 && setup.Phases.Any(phase => phase.RollInProbability > 0)
         ? Error($"responses of {setup.Sampling.MaxNewTokens} token have no room for a roll-in and a roll-out: one of the two losses falls on nothing; allow at least 2")
         : null;
 
@@ -99,7 +99,7 @@ public static class RunChecks
 
     /// <summary>A guide that never ends a response, where the policy does.</summary>
     public static Finding? GuideHasNoEnd(TrainingSetup setup) =>
-        setup.Guide is LocalModelGuide { Sampling: { EndTokens.Count: 0 } sampling } guide && setup.Sampling.EndTokens.Count > 0 && sampling.MinNewTokens < sampling.MaxNewTokens && Phases(setup.Algorithm).Any(AsksGuide)
+        setup.Guide is LocalModelGuide { Sampling: { EndTokens.Count: 0 } sampling } guide && setup.Sampling.EndTokens.Count > 0 && sampling.MinNewTokens < sampling.MaxNewTokens && setup.Phases.Any(phase => phase.AsksGuide)
             ? Warning($"no token ends what the guide '{guide.Name}' writes: neither it nor its tokenizer names one, so that its responses are cut at the limit; name one as eos_token_id in its generation_config.json, or as guide.sampling.end_tokens in the recipe")
             : null;
 
@@ -115,19 +115,19 @@ public static class RunChecks
     };
 
     /// <summary>A loss on the guide's tokens where the guide writes none.</summary>
-    public static Finding? CreditToNobody(AlgorithmSettings algorithm) => algorithm.GuideCredit > 0 && !Phases(algorithm).Any(AsksGuide)
+    public static Finding? CreditToNobody(AlgorithmSettings algorithm) => algorithm.GuideCredit > 0 && !algorithm.Phases.Any(phase => phase.AsksGuide)
         ? Warning($"'{algorithm.Name}' gives the guide credit but never asks it: the credit falls on nothing; set a roll-in by the guide or a credit of 0")
         : null;
 
     /// <summary>A gap between guide and policy that needs responses which the policy writes alone, where there are none.</summary>
-    public static Finding? GapThatIsNeverMeasured(AlgorithmSettings algorithm) => algorithm.ScaleByGap && Phases(algorithm).All(phase => phase.RollInProbability >= 1)
+    public static Finding? GapThatIsNeverMeasured(AlgorithmSettings algorithm) => algorithm.ScaleByGap && algorithm.Phases.All(phase => phase.RollInProbability >= 1)
         ? Error($"'{algorithm.Name}' is scaled by the gap between guide and policy, but every response has a roll-in, so the gap is never measured; use a roll-in probability below 1")
         : null;
 
     /// <summary>A guide that may write fewer tokens than the policy, so that its responses end where the policy's would go on.</summary>
     public static Finding? GuideWritesLess(TrainingSetup setup)
     {
-        if (setup.Guide is not LocalModelGuide guide || !Phases(setup.Algorithm).Any(AsksGuide)) return null;
+        if (setup.Guide is not LocalModelGuide guide || !setup.Phases.Any(phase => phase.AsksGuide)) return null;
         var (most, least) = (setup.Sampling.MaxNewTokens, setup.Sampling.MinNewTokens);
         if (guide.Sampling.MaxNewTokens < most)
             return Error($"the guide '{guide.Name}' may write {guide.Sampling.MaxNewTokens} tokens and the policy {most}: the guide's responses would be cut short; let it write at least {most}");
@@ -141,7 +141,7 @@ public static class RunChecks
     /// <summary>Reference texts as guide, and prompts without one.</summary>
     public static Finding? ReferencesMissing(TrainingSetup setup)
     {
-        if (setup.Guide is not ReferencesGuide || !Phases(setup.Algorithm).Any(AsksGuide)) return null;
+        if (setup.Guide is not ReferencesGuide || !setup.Phases.Any(phase => phase.AsksGuide)) return null;
         var without = setup.Prompts.Where(prompt => prompt.References.Count == 0).ToArray();
         return without.Length > 0
             ? Error($"{without.Length} of {setup.Prompts.Count} prompts have no reference response, which the guide '{setup.Guide.Name}' needs{(without[0].Row is { } row ? $", {row.Location} first" : "")}; filter them out")
@@ -261,11 +261,6 @@ public static class RunChecks
     }
 
     private static IEnumerable<IReward> Parts(IReward reward) => reward is WeightedReward sum ? sum.Parts.SelectMany(part => Parts(part.Reward)) : [reward];
-
-    private static IEnumerable<RolloutPhase> Phases(AlgorithmSettings algorithm) =>
-        algorithm.Second is { } second && algorithm.Schedule != PlanSchedule.Constant ? [algorithm.First, second] : [algorithm.First];
-
-    private static bool AsksGuide(RolloutPhase phase) => phase.RollOut == Actor.Guide || (phase.RollIn == Actor.Guide && phase.RollInProbability > 0);
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 

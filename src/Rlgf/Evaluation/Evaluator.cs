@@ -37,44 +37,56 @@ public sealed class Evaluator
     /// <summary>Seed of the responses.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Evaluates a model.</summary>
+    /// <summary>Evaluates a model, which writes its answers itself.</summary>
     /// <param name="iteration">Iterations of training before it.</param>
     /// <param name="model">The model.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
-    public EvaluationRecord Evaluate(int iteration, ILanguageModel model, CancellationToken cancellationToken)
+    public EvaluationRecord Evaluate(int iteration, ILanguageModel model, CancellationToken cancellationToken) => Evaluate(iteration, model, new ModelWriter(model), cancellationToken);
+
+    /// <summary>Evaluates a model.</summary>
+    /// <param name="iteration">Iterations of training before it.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="writer">Writes its answers, with the model's weights as they are now.</param>
+    /// <param name="cancellationToken">Stops between tokens.</param>
+    public EvaluationRecord Evaluate(int iteration, ILanguageModel model, ITextWriter writer, CancellationToken cancellationToken)
     {
-        var rows = Write(model, Sampling, cancellationToken);
+        var rows = Write(writer, Sampling, cancellationToken);
         // What is not drawn token by token has no distribution that could be compared.
-        var kl = Sampling.Greedy || Sampling.Beams is not null ? null : Kl(model, rows, Sampling, cancellationToken);
-        return Measure(iteration, [.. rows.Select(row => new Written(row.Tokens, row.Ended))], kl, Sampling == RawSampling ? kl : RawKl(model, cancellationToken), cancellationToken);
+        var kl = Sampling.Greedy || Sampling.Beams is not null ? null : Kl(model, writer, rows, Sampling, cancellationToken);
+        return Measure(iteration, [.. rows.Select(row => new Written(row.Tokens, row.Ended))], kl, Sampling == RawSampling ? kl : Kl(model, writer, Write(writer, RawSampling, cancellationToken), RawSampling, cancellationToken), cancellationToken);
     }
 
-    /// <summary>Sampling from the model's own distribution, within the same limit.</summary>
+    /// <summary>
+    /// Sampling from the model's own distribution, within the same limit: Σ_t log π − log π_0 of the raw models by responses that are drawn so is the same measure whatever a run's sampling is.
+    /// </summary>
     private SamplingSettings RawSampling => new() { MaxNewTokens = Sampling.MaxNewTokens, EndTokens = Sampling.EndTokens, BatchRows = Sampling.BatchRows };
 
-    /// <summary>Σ_t log π − log π_0 of the raw models for each prompt, by responses that are drawn from the raw model: the same measure whatever a run's sampling is.</summary>
-    private double[] RawKl(ILanguageModel model, CancellationToken cancellationToken) => Kl(model, Write(model, RawSampling, cancellationToken), RawSampling, cancellationToken);
-
-    private double[] Kl(ILanguageModel model, IReadOnlyList<GeneratedRow> written, SamplingSettings sampling, CancellationToken cancellationToken)
+    /// <summary>Σ_t log π − log π_0 for each prompt.</summary>
+    private double[] Kl(ILanguageModel model, ITextWriter writer, IReadOnlyList<GeneratedRow> written, SamplingSettings sampling, CancellationToken cancellationToken)
     {
         // What is compared is computed in one type: rounding alone would show as a divergence.
         using var copy = PrecisionOfModels.PrecisionOf(model) == PrecisionOfModels.PrecisionOf(Reference) ? null : PrecisionOfModels.CopyAs(model, PrecisionOfModels.PrecisionOf(Reference));
-        var own = copy is null ? [.. written.Select(row => row.SampledLogProbs.Sum(x => (double)x))] : LogProbs(copy, written, sampling, cancellationToken);
+        var own = copy is null && ReferenceEquals(writer.LogProbsOf, model) ? [.. written.Select(row => row.SampledLogProbs.Sum(x => (double)x))] : LogProbs(copy ?? model, written, sampling, cancellationToken);
         return [.. LogProbs(Reference, written, sampling, cancellationToken).Select((reference, row) => own[row] - reference)];
     }
 
-    private IReadOnlyList<GeneratedRow> Write(ILanguageModel model, SamplingSettings sampling, CancellationToken cancellationToken) =>
-        TextGenerator.Generate(model, [.. Prompts.Select((prompt, row) => new GenerationRequest(new TokenRow(prompt.Tokens, []), (ulong)row))], sampling, Seed, cancellationToken);
+    private IReadOnlyList<GeneratedRow> Write(ITextWriter writer, SamplingSettings sampling, CancellationToken cancellationToken) =>
+        CheckedRows.Of(writer, [.. Prompts.Select((prompt, row) => new GenerationRequest(new TokenRow(prompt.Tokens, []), (ulong)row))], sampling, Seed, cancellationToken);
 
-    /// <summary>Evaluates a guide's whole responses. It has no log-probabilities, so no KL.</summary>
+    /// <summary>
+    /// Evaluates a guide's whole responses. It has no log-probabilities, so no KL. What a guide that may decline leaves unanswered is written by the starting model, as in training by the policy, and counted as
+    /// <c>guide/unanswered</c>.
+    /// </summary>
     /// <param name="guide">The guide.</param>
     /// <param name="cancellationToken">Passed on to the guide.</param>
     public EvaluationRecord Evaluate(IGuide guide, CancellationToken cancellationToken)
     {
-        var writer = new RolloutWriter(Reference, Tokenizer, guide, Sampling, Seed);
+        var writer = new RolloutWriter(new ModelWriter(Reference), Reference.Shape, Tokenizer, guide, Sampling, Seed);
         var plan = new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit);
-        var rollouts = writer.RollOut(plan, Prompts, [.. Prompts.Select(_ => RollInResult.None)], 0, cancellationToken);
-        return Measure(0, [.. rollouts.Select(rollout => new Written(rollout.Tokens, rollout.Ended))], null, null, cancellationToken);
+        var rollouts = writer.RollOut([.. Prompts.Select((prompt, row) => new PlannedRow(prompt, plan, row) { Number = row })], [.. Prompts.Select(_ => RollInResult.None)], 0, cancellationToken);
+        var record = Measure(0, [.. rollouts.Select(rollout => new Written(rollout.Tokens, rollout.Ended))], null, null, cancellationToken);
+        if (!guide.MayDecline) return record;
+        return record with { Metrics = new Dictionary<string, double>(record.Metrics) { ["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined) } };
     }
 
     private EvaluationRecord Measure(int iteration, Written[] written, double[]? kl, double[]? rawKl, CancellationToken cancellationToken)

@@ -6,19 +6,29 @@ namespace Rlgf.Guides;
 /// <summary>The one way by which a guide is asked: what it answers wrongly is said with its name and the row.</summary>
 public static class CheckedContinuations
 {
+    /// <summary>Asks a guide, and waits for the answer on this thread.</summary>
+    /// <param name="guide">The guide.</param>
+    /// <param name="requests">The requests.</param>
+    /// <param name="vocabulary">Size of the policy's vocabulary, for answers in its tokens.</param>
+    /// <param name="cancellationToken">Passed on to the guide.</param>
+    /// <returns>As <see cref="OfAsync"/>.</returns>
+    /// <exception cref="InputException">The guide failed, or answered otherwise.</exception>
+    public static IReadOnlyList<GuideContinuation?> Of(IGuide guide, IReadOnlyList<GuideRequest> requests, int vocabulary, CancellationToken cancellationToken) =>
+        OwnCode.Wait(() => OfAsync(guide, requests, vocabulary, cancellationToken));
+
     /// <summary>Asks a guide.</summary>
     /// <param name="guide">The guide.</param>
     /// <param name="requests">The requests.</param>
     /// <param name="vocabulary">Size of the policy's vocabulary, for answers in its tokens.</param>
     /// <param name="cancellationToken">Passed on to the guide.</param>
-    /// <returns>One continuation for each request.</returns>
+    /// <returns>One continuation for each request; null only where the guide may decline.</returns>
     /// <exception cref="InputException">The guide failed, or answered otherwise.</exception>
-    public static IReadOnlyList<GuideContinuation> Of(IGuide guide, IReadOnlyList<GuideRequest> requests, int vocabulary, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<GuideContinuation?>> OfAsync(IGuide guide, IReadOnlyList<GuideRequest> requests, int vocabulary, CancellationToken cancellationToken)
     {
         if (requests.Count == 0) return [];
         var who = $"the guide '{guide.Name}'";
         var given = $"{requests.Count} requests, the first of {OwnCode.Place(requests[0].Prompt)}";
-        var answers = OwnCode.Run(who, given, () => guide.Continue(requests, cancellationToken), cancellationToken);
+        var answers = await OwnCode.RunAsync(who, given, () => guide.ContinueAsync(requests, cancellationToken), cancellationToken).ConfigureAwait(false);
         if (answers is null || answers.Count != requests.Count)
         {
             var returned = answers is null ? "no continuations (null)" : $"{answers.Count} continuations";
@@ -27,6 +37,7 @@ public static class CheckedContinuations
 
         for (var row = 0; row < answers.Count; row++)
         {
+            if (answers[row] is null && guide.MayDecline) continue;
             if (Problem(answers[row], vocabulary, $"request {row + 1} of {answers.Count} ({OwnCode.Place(requests[row].Prompt)})") is { } problem)
                 throw new InputException($"{who} {problem}");
         }

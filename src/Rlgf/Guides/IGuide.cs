@@ -4,10 +4,10 @@ namespace Rlgf.Guides;
 
 /// <summary>
 /// Any fixed source of continuations: a local model, a model with another tokenizer, an endpoint, reference texts, a function. Only sampling is assumed:
-/// no log-probabilities, no weights, no shared vocabulary.
+/// no log-probabilities, no weights, no shared vocabulary. One that answers on the spot is shorter as <see cref="ILocalGuide"/>, and a function of one request as <see cref="FunctionGuide"/>.
 /// </summary>
 /// <remarks>
-/// Called with whole batches from one thread; a guide that waits for a network parallelises inside. It is never given the policy, so what it writes cannot
+/// Asked for whole batches, one after another; a guide that waits for a network parallelises inside. It is never given the policy, so what it writes cannot
 /// come from the weights being trained.
 /// </remarks>
 public interface IGuide
@@ -15,7 +15,7 @@ public interface IGuide
     /// <summary>Name for logs and reports.</summary>
     string Name { get; }
 
-    /// <summary>Whether it can go on from a response that somebody else began. A guide that can't may roll in only.</summary>
+    /// <summary>Whether it can go on from a response that somebody else began. A guide that can't may roll in only; an algorithm that needs more is refused before anything is written.</summary>
     bool CanRollOut { get; }
 
     /// <summary>
@@ -24,8 +24,44 @@ public interface IGuide
     /// </summary>
     bool UsesPolicyTokens => false;
 
-    /// <summary>Continues each text, to its end or to the limit. The same requests (streams included) give the same texts where the guide can promise it.</summary>
-    IReadOnlyList<GuideContinuation> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken);
+    /// <summary>Whether it may leave a request unanswered, by null in the place of a continuation. The policy then writes that response itself, as in a row without guidance.</summary>
+    bool MayDecline => false;
+
+    /// <summary>
+    /// Whether its work is done elsewhere, by an endpoint for example. It is then asked on another thread, while the policy computes, and evaluated at the start of a run only where the recipe says so,
+    /// as answers may cost money.
+    /// </summary>
+    bool IsRemote => false;
+
+    /// <summary>Continues each text, to its end or to the limit. The same requests (streams included) give the same texts where the guide can promise it. Ask by <see cref="CheckedContinuations"/>.</summary>
+    /// <param name="requests">The texts.</param>
+    /// <param name="cancellationToken">Asks for a stop.</param>
+    /// <returns>One continuation for each request, in their order; null, where <see cref="MayDecline"/>, leaves the request unanswered.</returns>
+    Task<IReadOnlyList<GuideContinuation?>> ContinueAsync(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken);
+}
+
+/// <summary>A guide that answers on the thread that asks, and waits for nobody.</summary>
+public interface ILocalGuide : IGuide
+{
+    /// <summary>Continues each text, as <see cref="IGuide.ContinueAsync"/>.</summary>
+    /// <param name="requests">The texts.</param>
+    /// <param name="cancellationToken">Asks for a stop.</param>
+    /// <returns>One continuation for each request, in their order.</returns>
+    IReadOnlyList<GuideContinuation?> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken);
+
+    /// <inheritdoc/>
+    Task<IReadOnlyList<GuideContinuation?>> IGuide.ContinueAsync(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken) => Task.FromResult(Continue(requests, cancellationToken));
+}
+
+/// <summary>A guide whose answers depend on what it did before, beyond the request: the state is part of a checkpoint, so that a run that goes on gives the same answers.</summary>
+public interface IStatefulGuide : IGuide
+{
+    /// <summary>The state as bytes, asked for when no request is open.</summary>
+    byte[] SaveState();
+
+    /// <summary>Goes on from a state that <see cref="SaveState"/> gave.</summary>
+    /// <param name="state">The bytes.</param>
+    void RestoreState(byte[] state);
 }
 
 /// <summary>A text to go on with.</summary>

@@ -5,7 +5,7 @@ using Rlgf.Tokenizers;
 namespace Rlgf.Guides;
 
 /// <summary>A language model on this machine as guide. Its weights are its own: it never shares the policy's.</summary>
-public sealed class LocalModelGuide : IGuide
+public sealed class LocalModelGuide : ILocalGuide
 {
     private readonly ILanguageModel _model;
     private readonly ITokenizer _tokenizer;

@@ -7,7 +7,7 @@ namespace Rlgf.Guides;
 /// Reference responses of the data as guide: prefixes of a text that somebody wrote are the states to start from. Of several references each response draws one. It can't go on from what the policy
 /// wrote, so it can't roll out.
 /// </summary>
-public sealed class ReferencesGuide : IGuide
+public sealed class ReferencesGuide : ILocalGuide
 {
     /// <inheritdoc/>
     public string Name => "references";

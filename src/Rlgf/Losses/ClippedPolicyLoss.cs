@@ -17,16 +17,7 @@ public sealed record PolicyLoss(Tensor Loss, PolicyLossStatistics Statistics);
 /// <param name="ApproxKlK2">Mean of (log π − log π_old)²/2, in nats: biased, small variance.</param>
 /// <param name="ApproxKlK3">Mean of ratio − 1 − log ratio, in nats: unbiased for KL(π_old‖π), never negative.</param>
 public readonly record struct PolicyLossStatistics(
-    long Tokens, double ClipFraction, double MeanRatio, double ApproxKlK1, double ApproxKlK2, double ApproxKlK3)
-{
-    /// <summary>The statistics of all parts' tokens together: a minibatch from its micro-batches, an iteration from its minibatches.</summary>
-    public static PolicyLossStatistics Merge(IReadOnlyCollection<PolicyLossStatistics> parts)
-    {
-        var tokens = parts.Sum(p => p.Tokens);
-        double Mean(Func<PolicyLossStatistics, double> value) => tokens == 0 ? 0 : parts.Sum(p => p.Tokens * value(p)) / tokens;
-        return new(tokens, Mean(p => p.ClipFraction), Mean(p => p.MeanRatio), Mean(p => p.ApproxKlK1), Mean(p => p.ApproxKlK2), Mean(p => p.ApproxKlK3));
-    }
-}
+    long Tokens, double ClipFraction, double MeanRatio, double ApproxKlK1, double ApproxKlK2, double ApproxKlK3);
 
 /// <summary>The clipped surrogate of PPO.</summary>
 /// <remarks>

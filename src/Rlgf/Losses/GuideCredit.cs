@@ -1,9 +1,18 @@
-using Rlgf.Algorithms;
 using Rlgf.Base;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Rlgf.Losses;
+
+/// <summary>What the weight of a guide-written token's loss is made of.</summary>
+public enum GuideCreditWeight
+{
+    /// <summary>w_t = clip(Â_t / rms(Â over the guide's tokens), 0, 3): tokens that turned out better than expected are imitated.</summary>
+    Advantage,
+
+    /// <summary>w_t = 1: plain imitation, for ablation.</summary>
+    One,
+}
 
 /// <summary>Imitation of what the guide wrote, where it turned out better than the policy's own critic expected: the credit of adaptive guidance.</summary>
 /// <remarks>
@@ -61,18 +70,5 @@ public static class GuideCredit
         using var scope = NewDisposeScope();
         var loss = coefficient * MaskedReduction.Apply(-logProbs * weights.detach(), guideMask, LossReduction.TokenMean, denominator);
         return loss.MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The loss of a whole batch: <see cref="Weights"/>, then <see cref="Weighted"/>.</summary>
-    /// <param name="logProbs">[B, A]: log π of the response's tokens, differentiable.</param>
-    /// <param name="advantages">[B, A]: Â, not whitened; constants.</param>
-    /// <param name="guideMask">[B, A]: true (or not 0) where the guide wrote the token. Nothing outside it is read.</param>
-    /// <param name="coefficient">c, 0 or above; 2 by default in adaptive guidance.</param>
-    /// <param name="weighting">How to weight.</param>
-    /// <returns>A scalar; exactly 0 with a gradient of 0 where the guide wrote nothing.</returns>
-    public static Tensor Compute(Tensor logProbs, Tensor advantages, Tensor guideMask, double coefficient, GuideCreditWeight weighting = GuideCreditWeight.Advantage)
-    {
-        using var scope = NewDisposeScope();
-        return Weighted(logProbs, Weights(advantages, guideMask, weighting), guideMask, coefficient).MoveToOuterDisposeScope();
     }
 }

@@ -44,18 +44,4 @@ public static class KlDivergence
         };
         return k.MoveToOuterDisposeScope();
     }
-
-    /// <summary>KL(π‖π_0) = Σ_v π(v) (log π(v) − log π_0(v)), exactly, from the whole distributions; differentiable in both.</summary>
-    /// <param name="logits">[…, V]: of π. Minus infinity bans a token: it contributes 0.</param>
-    /// <param name="referenceLogits">[…, V]: of π_0. Minus infinity where π isn't: the divergence is infinite.</param>
-    /// <returns>[…], nats.</returns>
-    public static Tensor Exact(Tensor logits, Tensor referenceLogits)
-    {
-        Shape.RequireSame(referenceLogits, logits, nameof(referenceLogits));
-        using var scope = NewDisposeScope();
-        var logPi = logits.log_softmax(-1);
-        var possible = logPi.isneginf().logical_not();
-        var difference = logPi.KeepWhere(possible) - referenceLogits.log_softmax(-1).KeepWhere(possible);
-        return (logPi.exp() * difference).sum(-1).MoveToOuterDisposeScope();
-    }
 }

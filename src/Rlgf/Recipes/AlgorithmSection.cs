@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
+using Rlgf.Losses;
 using Rlgf.Rollouts;
 
 namespace Rlgf.Recipes;

@@ -28,6 +28,9 @@ public sealed record EvaluationSection
 
     /// <summary>How responses are drawn; null: as in training.</summary>
     public SamplingSettings? Decoding { get; init; }
+
+    /// <summary>Whether the guide answers the held-out prompts at the start of the run, to be compared with; null: where it is on this machine, as answers of one elsewhere may cost money.</summary>
+    public bool? Guide { get; init; }
 }
 
 /// <summary>Types of the numbers that frozen models and rollouts compute with. The policy that is trained and the critics are float32 always.</summary>

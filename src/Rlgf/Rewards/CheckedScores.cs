@@ -6,18 +6,27 @@ namespace Rlgf.Rewards;
 /// <summary>The one way by which training, evaluations, the measured gap and sums ask a reward: what it answers wrongly is said with its name and the row.</summary>
 public static class CheckedScores
 {
+    /// <summary>Scores responses, and waits for the answer on this thread.</summary>
+    /// <param name="reward">The reward.</param>
+    /// <param name="responses">The responses.</param>
+    /// <param name="cancellationToken">Passed on to the reward.</param>
+    /// <returns>As <see cref="OfAsync"/>.</returns>
+    /// <exception cref="InputException">The reward failed, or answered otherwise.</exception>
+    public static IReadOnlyList<RewardScore> Of(IReward reward, IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
+        OwnCode.Wait(() => OfAsync(reward, responses, cancellationToken));
+
     /// <summary>Scores responses.</summary>
     /// <param name="reward">The reward.</param>
     /// <param name="responses">The responses.</param>
     /// <param name="cancellationToken">Passed on to the reward.</param>
     /// <returns>One score for each response; all numbers are finite in float32, which training computes in, and dense rewards are as long as their responses.</returns>
     /// <exception cref="InputException">The reward failed, or answered otherwise.</exception>
-    public static IReadOnlyList<RewardScore> Of(IReward reward, IReadOnlyList<Response> responses, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<RewardScore>> OfAsync(IReward reward, IReadOnlyList<Response> responses, CancellationToken cancellationToken)
     {
         if (responses.Count == 0) return [];
         var who = $"the reward '{reward.Name}'";
         var given = $"{responses.Count} responses, the first of {OwnCode.Place(responses[0].Prompt)}";
-        var scores = OwnCode.Run(who, given, () => reward.Score(responses, cancellationToken), cancellationToken);
+        var scores = await OwnCode.RunAsync(who, given, () => reward.ScoreAsync(responses, cancellationToken), cancellationToken).ConfigureAwait(false);
         if (scores is null || scores.Count != responses.Count)
         {
             var returned = scores is null ? "no scores (null)" : $"{scores.Count} scores";

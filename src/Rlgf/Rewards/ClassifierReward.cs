@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Rlgf.Rewards;
 
 /// <summary>What a classifier says of a response: the probability of a label, or the output of a reward model; see <see cref="ClassifierHead"/>.</summary>
-public sealed class ClassifierReward : IReward
+public sealed class ClassifierReward : ILocalReward
 {
     private const int RowsPerBatch = 64;
     private readonly ISequenceClassifier _classifier;

@@ -2,18 +2,31 @@ using Rlgf.Prompts;
 
 namespace Rlgf.Rewards;
 
-/// <summary>Scores finished responses.</summary>
-/// <remarks>Called with whole batches from one thread; a reward that waits for a network parallelises inside.</remarks>
+/// <summary>Scores finished responses. One that computes on the spot is shorter as <see cref="ILocalReward"/>, and a function of one response as <see cref="FunctionReward"/>.</summary>
+/// <remarks>Asked for whole batches, one after another; a reward that waits for a network parallelises inside.</remarks>
 public interface IReward
 {
     /// <summary>Name for logs and reports.</summary>
     string Name { get; }
 
-    /// <summary>Scores each response. Ask by <see cref="CheckedScores.Of"/>, which looks at what came back.</summary>
+    /// <summary>Scores each response. Ask by <see cref="CheckedScores"/>, which looks at what came back.</summary>
+    /// <param name="responses">The responses.</param>
+    /// <param name="cancellationToken">Asks for a stop.</param>
+    /// <returns>One score for each response, in their order.</returns>
+    Task<IReadOnlyList<RewardScore>> ScoreAsync(IReadOnlyList<Response> responses, CancellationToken cancellationToken);
+}
+
+/// <summary>A reward that computes on the thread that asks, and waits for nobody.</summary>
+public interface ILocalReward : IReward
+{
+    /// <summary>Scores each response.</summary>
     /// <param name="responses">The responses.</param>
     /// <param name="cancellationToken">Asks for a stop.</param>
     /// <returns>One score for each response, in their order.</returns>
     IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken);
+
+    /// <inheritdoc/>
+    Task<IReadOnlyList<RewardScore>> IReward.ScoreAsync(IReadOnlyList<Response> responses, CancellationToken cancellationToken) => Task.FromResult(Score(responses, cancellationToken));
 }
 
 /// <summary>A score.</summary>

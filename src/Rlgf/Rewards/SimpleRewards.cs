@@ -7,7 +7,7 @@ namespace Rlgf.Rewards;
 /// <summary>A C# function as reward.</summary>
 /// <param name="name">Name for logs and reports.</param>
 /// <param name="score">Scores one response.</param>
-public sealed class FunctionReward(string name, Func<Response, double> score) : IReward
+public sealed class FunctionReward(string name, Func<Response, double> score) : ILocalReward
 {
     /// <inheritdoc/>
     public string Name { get; } = name;
@@ -22,7 +22,7 @@ public sealed class FunctionReward(string name, Func<Response, double> score) : 
 }
 
 /// <summary>1 where a regular expression matches the response, 0 elsewhere.</summary>
-public sealed class RegexReward : IReward
+public sealed class RegexReward : ILocalReward
 {
     private readonly Regex _pattern;
     private readonly bool _includePrompt;
@@ -47,7 +47,7 @@ public sealed class RegexReward : IReward
 }
 
 /// <summary>How near the response's length is to a target: 1 − |length − target| / target, at least −1; tokens, the end token not counted.</summary>
-public sealed class LengthReward : IReward
+public sealed class LengthReward : ILocalReward
 {
     /// <summary>Makes the reward.</summary>
     /// <exception cref="InputException">The target is not positive.</exception>
@@ -68,7 +68,7 @@ public sealed class LengthReward : IReward
         [.. responses.Select(response => new RewardScore(Math.Max(-1, 1 - Math.Abs(response.Tokens.Length - (response.Ended ? 1 : 0) - TargetTokens) / (double)TargetTokens)))];
 }
 
-/// <summary>A weighted sum of rewards; each part is logged by its name, before its weight.</summary>
+/// <summary>A weighted sum of rewards; each part is logged by its name, before its weight. Parts that wait for an answer wait at the same time.</summary>
 /// <param name="parts">Rewards and weights; names must differ.</param>
 public sealed class WeightedReward(IReadOnlyList<(IReward Reward, double Weight)> parts) : IReward
 {
@@ -79,9 +79,10 @@ public sealed class WeightedReward(IReadOnlyList<(IReward Reward, double Weight)
     public string Name { get; } = string.Join(" + ", parts.Select(part => FormattableString.Invariant($"{part.Weight} {part.Reward.Name}")));
 
     /// <inheritdoc/>
-    public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<RewardScore>> ScoreAsync(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
     {
-        var scores = Parts.Select(part => (part.Reward.Name, part.Weight, Scores: CheckedScores.Of(part.Reward, responses, cancellationToken))).ToArray();
+        var answers = await Task.WhenAll(Parts.Select(part => CheckedScores.OfAsync(part.Reward, responses, cancellationToken))).ConfigureAwait(false);
+        var scores = Parts.Zip(answers, (part, scores) => (part.Reward.Name, part.Weight, Scores: scores)).ToArray();
         return [.. responses.Select((response, row) => new RewardScore(
             scores.Sum(part => part.Weight * part.Scores[row].Total),
             scores.ToDictionary(part => part.Name, part => part.Scores[row].Return),

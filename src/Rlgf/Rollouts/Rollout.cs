@@ -20,11 +20,23 @@ public sealed record Rollout
     /// <summary>r: the first r tokens are the roll-in; 0 for none.</summary>
     public required int RollInLength { get; init; }
 
+    /// <summary>How it was written: that of the draw, or the policy alone where the guide left it to it.</summary>
+    public required RolloutPlan Plan { get; init; }
+
+    /// <summary>Rows that are compared with each other bear the same number; see <see cref="PlannedRow.Group"/>.</summary>
+    public int Group { get; init; }
+
     /// <summary>Who wrote the roll-in.</summary>
-    public required Actor RollIn { get; init; }
+    public Actor RollIn => Plan.RollIn;
 
     /// <summary>Who wrote the rest.</summary>
-    public required Actor RollOut { get; init; }
+    public Actor RollOut => Plan.RollOut;
+
+    /// <summary>The guide's response before it was cut to r tokens, where the guide rolled in; null otherwise.</summary>
+    public Written? WholeGuideResponse { get; init; }
+
+    /// <summary>Whether the guide was asked for a part of it and left that to the policy.</summary>
+    public bool GuideDeclined { get; init; }
 
     /// <summary>Whether the response ended by itself; false if it was cut at the limit.</summary>
     public required bool Ended { get; init; }

@@ -34,18 +34,18 @@ public sealed record RolloutBatch
     /// <summary>Number of tokens that the policy wrote.</summary>
     public required int PolicyTokens { get; init; }
 
-    /// <summary>Makes the tensors of finished rows, all written under one plan.</summary>
-    public static RolloutBatch From(IReadOnlyList<Rollout> rollouts, RolloutPlan plan)
+    /// <summary>Makes the tensors of finished rows; each may have been written under a plan of its own.</summary>
+    public static RolloutBatch From(IReadOnlyList<Rollout> rollouts)
     {
         int rows = rollouts.Count, steps = Math.Max(1, rollouts.Max(rollout => rollout.Tokens.Length));
         var tokens = new long[rows * steps];
         var lengths = new long[rows];
         bool[] isPolicy = new bool[rows * steps], trains = new bool[rows * steps], isGuide = new bool[rows * steps], isRollOut = new bool[rows * steps];
         var logProbs = new float[rows * steps];
-        var lastOnly = plan is { RollIn: Actor.Policy, RollOut: Actor.Guide, Lengths: RollInLengths.Exact };
         for (var row = 0; row < rows; row++)
         {
             var rollout = rollouts[row];
+            var lastOnly = rollout.Plan.TrainsLastOfRollIn;
             lengths[row] = rollout.Tokens.Length;
             for (var t = 0; t < rollout.Tokens.Length; t++)
             {
@@ -76,6 +76,9 @@ public sealed record RolloutBatch
             PolicyTokens = isPolicy.Count(x => x),
         };
     }
+
+    /// <summary>B actors: whose value function a row is valued by.</summary>
+    public IReadOnlyList<Actor> RollOutActors => [.. Rollouts.Select(rollout => rollout.RollOut)];
 
     /// <summary>The rows as models take them.</summary>
     public IReadOnlyList<TokenRow> TokenRows => [.. Rollouts.Select(rollout => rollout.TokenRow)];

@@ -1,3 +1,5 @@
+using Rlgf.Base;
+
 namespace Rlgf.Rollouts;
 
 /// <summary>Who writes, or wrote, response tokens.</summary>
@@ -23,8 +25,19 @@ public enum RollInLengths
     Exact,
 }
 
+/// <summary>One kind of rollout: who begins, who finishes, how often and how long.</summary>
+/// <param name="RollIn">Who writes the roll-in.</param>
+/// <param name="RollOut">Who writes the rest.</param>
+/// <param name="RollInProbability">β.</param>
+/// <param name="Lengths">How the roll-in's length is drawn.</param>
+public sealed record RolloutPhase(Actor RollIn, Actor RollOut, [Limits(AtLeast = 0, AtMost = 1)] double RollInProbability, RollInLengths Lengths)
+{
+    /// <summary>Whether the guide may be asked for anything.</summary>
+    public bool AsksGuide => RollOut == Actor.Guide || (RollIn == Actor.Guide && RollInProbability > 0);
+}
+
 /// <summary>
-/// What one iteration does. The five algorithms of the paper (section 4) and our own differ in nothing else; which tokens train what follows from it:
+/// How one row is written. The five algorithms of the paper (section 4) and our own differ in nothing else; which tokens train what follows from it:
 /// the policy loss falls on the tokens that the policy wrote, the value loss on the tokens of the roll-out, and the critic is that of the roll-out actor.
 /// </summary>
 /// <param name="RollIn">Who writes the first r tokens.</param>
@@ -36,4 +49,10 @@ public readonly record struct RolloutPlan(Actor RollIn, Actor RollOut, double Ro
 {
     /// <summary>Whether the guide may be asked for anything.</summary>
     public bool NeedsGuide => RollOut == Actor.Guide || (RollIn == Actor.Guide && RollInProbability > 0);
+
+    /// <summary>The same for a row that the policy writes alone.</summary>
+    public RolloutPlan ByPolicyAlone() => this with { RollIn = Actor.Policy, RollOut = Actor.Policy, RollInProbability = 0 };
+
+    /// <summary>Whether the policy loss falls on the roll-in's last token alone: <see cref="RollInLengths.Exact"/> where the guide finishes what the policy began.</summary>
+    public bool TrainsLastOfRollIn => this is { RollIn: Actor.Policy, RollOut: Actor.Guide, Lengths: RollInLengths.Exact };
 }

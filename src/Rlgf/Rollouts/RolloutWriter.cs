@@ -13,7 +13,8 @@ namespace Rlgf.Rollouts;
 /// <param name="LogProbs">[r]: log π_θ under the distribution that was sampled; NaN where the guide wrote.</param>
 /// <param name="Choices">[r]: the tokens that could be drawn; all where the guide wrote.</param>
 /// <param name="WholeGuideResponse">The guide's response before it was cut to r tokens, where the guide rolled in; null otherwise.</param>
-public sealed record RollInResult(int[] Tokens, bool Ended, float[] LogProbs, TokenSet[] Choices, Written? WholeGuideResponse)
+/// <param name="Declined">Whether the guide was asked and left the row to the policy.</param>
+public sealed record RollInResult(int[] Tokens, bool Ended, float[] LogProbs, TokenSet[] Choices, Written? WholeGuideResponse, bool Declined = false)
 {
     /// <summary>No roll-in: r = 0.</summary>
     public static RollInResult None { get; } = new([], false, [], [], null);
@@ -24,127 +25,152 @@ public sealed record RollInResult(int[] Tokens, bool Ended, float[] LogProbs, To
 /// <param name="Ended">Whether the response ended by itself.</param>
 public sealed record Written(int[] Tokens, bool Ended);
 
-/// <summary>Lets policy and guide write responses, as a plan says.</summary>
-/// <param name="policy">π_θ.</param>
+/// <summary>Lets policy and guide write responses, each row as its plan says.</summary>
+/// <param name="writer">Writes for π_θ.</param>
+/// <param name="shape">π_θ's sizes.</param>
 /// <param name="tokenizer">The policy's tokenizer.</param>
 /// <param name="guide">π_g; null where no plan needs one.</param>
 /// <param name="sampling">How the policy samples; <see cref="SamplingSettings.MaxNewTokens"/> is H, the response limit, and the minimum counts the whole response.</param>
-/// <param name="seed">The run's seed. Draws depend on it, on the iteration and on the row, on nothing else.</param>
-public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, IGuide? guide, SamplingSettings sampling, ulong seed)
+/// <param name="seed">The run's seed. Draws depend on it, on the iteration and on the row's number, on nothing else.</param>
+public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, ITokenizer tokenizer, IGuide? guide, SamplingSettings sampling, ulong seed)
 {
     /// <summary>What a row's random numbers are for; part of their stream.</summary>
     private enum Draw : ulong { RollInCoin = 1, RollInLength, RollInText, RollOutText }
 
     private readonly int _limit = sampling.MaxNewTokens;
 
+    /// <summary>Asks the guide for the roll-ins of rows on another thread, and doesn't wait. What comes back is for the roll-ins of the same rows.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="iteration">From 0.</param>
+    /// <param name="cancellationToken">Passed on to the guide.</param>
+    /// <returns>What was asked; null where the guide has nothing to write.</returns>
+    internal GuideQuestion? AskAhead(IReadOnlyList<PlannedRow> rows, int iteration, CancellationToken cancellationToken)
+    {
+        var requests = Array.ConvertAll(WithRollIn(rows, Actor.Guide, iteration), row => Request(rows[row], [], Draw.RollInText, iteration));
+        return requests.Length == 0 ? null : new(token => CheckedContinuations.OfAsync(guide!, requests, shape.Vocabulary, token), cancellationToken);
+    }
+
     /// <summary>Step 3: with probability β a row gets the first r tokens of what the roll-in actor writes.</summary>
-    /// <param name="plan">The iteration's plan.</param>
-    /// <param name="prompts">B prompts.</param>
+    /// <param name="rows">B rows.</param>
     /// <param name="iteration">From 0.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
-    /// <returns>B results, in the order of the prompts.</returns>
-    public RollInResult[] RollIn(RolloutPlan plan, IReadOnlyList<Prompt> prompts, int iteration, CancellationToken cancellationToken)
-    {
-        var results = new RollInResult[prompts.Count];
-        Array.Fill(results, RollInResult.None);
-        var rows = Enumerable.Range(0, prompts.Count).Where(row => Uniform(Draw.RollInCoin, iteration, row) < plan.RollInProbability).ToArray();
-        if (rows.Length == 0) return results;
+    /// <returns>B results, in the order of the rows.</returns>
+    public RollInResult[] RollIn(IReadOnlyList<PlannedRow> rows, int iteration, CancellationToken cancellationToken) => RollIn(rows, iteration, null, cancellationToken);
 
-        var lengthDraws = Array.ConvertAll(rows, row => Uniform(Draw.RollInLength, iteration, row));
-        var starts = Array.ConvertAll(rows, row => (Prompt: prompts[row], Row: new TokenRow(prompts[row].Tokens, []), Stream: Stream(Draw.RollInText, iteration, row)));
-        if (plan.RollIn == Actor.Guide)
+    /// <summary>The same, with what the guide was asked ahead for these rows; null where it is asked now.</summary>
+    internal RollInResult[] RollIn(IReadOnlyList<PlannedRow> rows, int iteration, GuideQuestion? asked, CancellationToken cancellationToken)
+    {
+        var results = new RollInResult[rows.Count];
+        Array.Fill(results, RollInResult.None);
+        var byGuide = WithRollIn(rows, Actor.Guide, iteration);
+        // Whole responses, also where only r tokens are kept: a guide counts tokens its own way, and what it would have reached measures the gap.
+        var requests = Array.ConvertAll(byGuide, row => Request(rows[row], [], Draw.RollInText, iteration));
+        var texts = Answers(requests, asked, cancellationToken);
+        for (var i = 0; i < byGuide.Length; i++)
         {
-            // Whole responses, also where only r tokens are kept: a guide counts tokens its own way, and what it would have reached measures the gap.
-            var texts = AskGuide([.. starts], cancellationToken);
-            for (var i = 0; i < rows.Length; i++)
-            {
-                var r = RollInLengthDraw.Length(plan.Lengths, lengthDraws[i], _limit, texts[i].Tokens.Length);
-                if (r < texts[i].Tokens.Length) r = Boundary(texts[i].Tokens, r);
-                results[rows[i]] = new(texts[i].Tokens[..r], texts[i].Ended && r == texts[i].Tokens.Length, Unknown(r), Anything(r), texts[i]);
-            }
-            return results;
+            var row = byGuide[i];
+            results[row] = texts[i] is { } text ? GuideRollIn(text, rows[row].Plan.Lengths, Uniform(Draw.RollInLength, iteration, rows[row])) : RollInResult.None with { Declined = true };
         }
 
-        var requests = rows.Select((_, i) =>
+        var byPolicy = WithRollIn(rows, Actor.Policy, iteration);
+        var draws = Array.ConvertAll(byPolicy, row => Uniform(Draw.RollInLength, iteration, rows[row]));
+        var written = CheckedRows.Of(writer, [.. byPolicy.Select((row, i) =>
         {
-            var needed = RollInLengthDraw.TokensNeeded(plan.Lengths, lengthDraws[i], _limit);
-            return new GenerationRequest(starts[i].Row, starts[i].Stream, needed, IsPart: needed < _limit);
-        });
-        var written = TextGenerator.Generate(policy, [.. requests], sampling, seed, cancellationToken);
-        for (var i = 0; i < rows.Length; i++)
+            var needed = RollInLengthDraw.TokensNeeded(rows[row].Plan.Lengths, draws[i], _limit);
+            return new GenerationRequest(new TokenRow(rows[row].Prompt.Tokens, []), Stream(Draw.RollInText, iteration, rows[row]), needed, IsPart: needed < _limit);
+        })], sampling, seed, cancellationToken);
+        for (var i = 0; i < byPolicy.Length; i++)
         {
-            var row = written[i];
-            var r = RollInLengthDraw.Length(plan.Lengths, lengthDraws[i], _limit, row.Tokens.Length);
+            var (row, plan) = (written[i], rows[byPolicy[i]].Plan);
+            var r = RollInLengthDraw.Length(plan.Lengths, draws[i], _limit, row.Tokens.Length);
             if (plan.RollOut == Actor.Guide && !(row.Ended && r == row.Tokens.Length)) r = Boundary(row.Tokens, r);
-            results[rows[i]] = new(row.Tokens[..r], row.Ended && r == row.Tokens.Length, row.SampledLogProbs[..r], [.. row.Choices.Take(r)], null);
+            results[byPolicy[i]] = new(row.Tokens[..r], row.Ended && r == row.Tokens.Length, row.SampledLogProbs[..r], [.. row.Choices.Take(r)], null);
         }
         return results;
     }
 
-    /// <summary>Step 4: the roll-out actor goes on from s_r to the end. Rows that are finished already stay as they are.</summary>
-    /// <param name="plan">The iteration's plan.</param>
-    /// <param name="prompts">B prompts.</param>
-    /// <param name="rollIns">B roll-ins of the same prompts.</param>
+    /// <summary>Step 4: the roll-out actor goes on from s_r to the end. Rows that are finished already stay as they are, and what the guide leaves unanswered the policy finishes.</summary>
+    /// <param name="rows">B rows.</param>
+    /// <param name="rollIns">B roll-ins of the same rows.</param>
     /// <param name="iteration">From 0.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
-    /// <returns>B finished rows, in the order of the prompts.</returns>
-    public Rollout[] RollOut(RolloutPlan plan, IReadOnlyList<Prompt> prompts, IReadOnlyList<RollInResult> rollIns, int iteration, CancellationToken cancellationToken)
+    /// <returns>B finished rows, in the order of the rows.</returns>
+    public Rollout[] RollOut(IReadOnlyList<PlannedRow> rows, IReadOnlyList<RollInResult> rollIns, int iteration, CancellationToken cancellationToken)
     {
-        var open = Enumerable.Range(0, prompts.Count).Where(row => !rollIns[row].Ended && rollIns[row].Tokens.Length < _limit).ToArray();
-        var starts = Array.ConvertAll(open, row => (Prompt: prompts[row], Row: new TokenRow(prompts[row].Tokens, rollIns[row].Tokens), Stream: Stream(Draw.RollOutText, iteration, row)));
-        var written = new (int[] Tokens, bool Ended, float[] LogProbs, TokenSet[] Choices)[prompts.Count];
-        Array.Fill(written, ([], false, [], []));
-        if (plan.RollOut == Actor.Guide)
+        var open = Enumerable.Range(0, rows.Count).Where(row => !rollIns[row].Ended && rollIns[row].Tokens.Length < _limit).ToArray();
+        var written = new Part[rows.Count];
+        Array.Fill(written, new Part([], false, [], []));
+        var declined = rollIns.Select(rollIn => rollIn.Declined).ToArray();
+
+        var byGuide = open.Where(row => rows[row].Plan.RollOut == Actor.Guide && !declined[row]).ToArray();
+        var texts = Answers(Array.ConvertAll(byGuide, row => Request(rows[row], rollIns[row].Tokens, Draw.RollOutText, iteration)), null, cancellationToken);
+        for (var i = 0; i < byGuide.Length; i++)
         {
-            var texts = AskGuide([.. starts], cancellationToken);
-            for (var i = 0; i < open.Length; i++) written[open[i]] = (texts[i].Tokens, texts[i].Ended, Unknown(texts[i].Tokens.Length), Anything(texts[i].Tokens.Length));
-        }
-        else
-        {
-            var requests = starts.Select(start => new GenerationRequest(start.Row, start.Stream, _limit - start.Row.Response.Length));
-            var rows = TextGenerator.Generate(policy, [.. requests], sampling, seed, cancellationToken);
-            for (var i = 0; i < open.Length; i++) written[open[i]] = (rows[i].Tokens, rows[i].Ended, rows[i].SampledLogProbs, [.. rows[i].Choices]);
+            if (texts[i] is { } text) written[byGuide[i]] = new(text.Tokens, text.Ended, Unknown(text.Tokens.Length), Anything(text.Tokens.Length));
+            else declined[byGuide[i]] = true;
         }
 
-        return [.. prompts.Select((prompt, row) =>
-        {
-            var (rollIn, rollOut) = (rollIns[row], written[row]);
-            int[] tokens = [.. rollIn.Tokens, .. rollOut.Tokens];
-            return new Rollout
-            {
-                Prompt = prompt,
-                Tokens = tokens,
-                Text = TextOf(tokens, rollIn.Ended || rollOut.Ended),
-                RollInLength = rollIn.Tokens.Length,
-                RollIn = plan.RollIn,
-                RollOut = plan.RollOut,
-                Ended = rollIn.Ended || rollOut.Ended,
-                LogProbs = [.. rollIn.LogProbs, .. rollOut.LogProbs],
-                Choices = [.. rollIn.Choices, .. rollOut.Choices],
-                StandsAlone = policy.Shape.ReadsPromptApart,
-            };
-        })];
+        var byPolicy = open.Where(row => rows[row].Plan.RollOut == Actor.Policy || declined[row]).ToArray();
+        var generated = CheckedRows.Of(writer, [.. byPolicy.Select(row => new GenerationRequest(
+            new TokenRow(rows[row].Prompt.Tokens, rollIns[row].Tokens), Stream(Draw.RollOutText, iteration, rows[row]), _limit - rollIns[row].Tokens.Length))], sampling, seed, cancellationToken);
+        for (var i = 0; i < byPolicy.Length; i++) written[byPolicy[i]] = new(generated[i].Tokens, generated[i].Ended, generated[i].SampledLogProbs, [.. generated[i].Choices]);
+
+        return [.. rows.Select((row, i) => Finished(row, rollIns[i], written[i], declined[i]))];
     }
+
+    private Rollout Finished(PlannedRow row, RollInResult rollIn, Part rollOut, bool declined)
+    {
+        int[] tokens = [.. rollIn.Tokens, .. rollOut.Tokens];
+        var ended = rollIn.Ended || rollOut.Ended;
+        return new Rollout
+        {
+            Prompt = row.Prompt,
+            Tokens = tokens,
+            Text = TextOf(tokens, ended),
+            RollInLength = declined ? 0 : rollIn.Tokens.Length,
+            Plan = declined ? row.Plan.ByPolicyAlone() : row.Plan,
+            Group = row.Group,
+            Ended = ended,
+            LogProbs = [.. rollIn.LogProbs, .. rollOut.LogProbs],
+            Choices = [.. rollIn.Choices, .. rollOut.Choices],
+            StandsAlone = shape.ReadsPromptApart,
+            WholeGuideResponse = rollIn.WholeGuideResponse,
+            GuideDeclined = declined,
+        };
+    }
+
+    private RollInResult GuideRollIn(Written text, RollInLengths lengths, double draw)
+    {
+        var r = RollInLengthDraw.Length(lengths, draw, _limit, text.Tokens.Length);
+        if (r < text.Tokens.Length) r = Boundary(text.Tokens, r);
+        return new(text.Tokens[..r], text.Ended && r == text.Tokens.Length, Unknown(r), Anything(r), text);
+    }
+
+    /// <summary>Places of the rows that have a roll-in by an actor.</summary>
+    private int[] WithRollIn(IReadOnlyList<PlannedRow> rows, Actor actor, int iteration) =>
+        [.. Enumerable.Range(0, rows.Count).Where(row => rows[row].Plan.RollIn == actor && Uniform(Draw.RollInCoin, iteration, rows[row]) < rows[row].Plan.RollInProbability)];
 
     /// <summary>The text of response tokens, without the end token.</summary>
-    public string TextOf(ReadOnlySpan<int> tokens, bool ended) => ResponseText.Decode(tokenizer, policy.Shape, ended ? tokens[..^1] : tokens);
+    public string TextOf(ReadOnlySpan<int> tokens, bool ended) => ResponseText.Decode(tokenizer, shape, ended ? tokens[..^1] : tokens);
 
-    /// <summary>Asks the guide and brings what it wrote into the policy's tokens, within the response limit.</summary>
-    private Written[] AskGuide((Prompt Prompt, TokenRow Row, ulong Stream)[] starts, CancellationToken cancellationToken)
+    /// <summary>What the guide answers, in the policy's tokens and within the response limit; null for what it left unanswered.</summary>
+    private Written?[] Answers(GuideRequest[] requests, GuideQuestion? asked, CancellationToken cancellationToken)
     {
-        if (guide is null) throw new InvalidOperationException("The plan needs a guide and there is none.");
-        if (starts.Length == 0) return [];
-        var requests = Array.ConvertAll(starts, start => new GuideRequest
-        {
-            Prompt = start.Prompt,
-            ResponseSoFar = SoFar(start.Prompt.Text, TextOf(start.Row.Response, ended: false)),
-            ResponseTokens = start.Row.Response,
-            MaxTokens = _limit - start.Row.Response.Length,
-            Stream = RandomStream.Combine(seed, start.Stream),
-        });
-        var continuations = CheckedContinuations.Of(guide, requests, policy.Shape.Vocabulary, cancellationToken);
-        return [.. continuations.Select((continuation, i) => InPolicyTokens(continuation, requests[i]))];
+        if (requests.Length == 0) return [];
+        var continuations = asked is not null ? asked.Answers() : CheckedContinuations.Of(Guide, requests, shape.Vocabulary, cancellationToken);
+        return [.. continuations.Select((continuation, i) => continuation is null ? null : InPolicyTokens(continuation, requests[i]))];
     }
+
+    private IGuide Guide => guide ?? throw new InvalidOperationException("The plan needs a guide and there is none.");
+
+    private GuideRequest Request(PlannedRow row, int[] soFar, Draw draw, int iteration) => new()
+    {
+        Prompt = row.Prompt,
+        ResponseSoFar = SoFar(row.Prompt.Text, TextOf(soFar, ended: false)),
+        ResponseTokens = soFar,
+        MaxTokens = _limit - soFar.Length,
+        Stream = RandomStream.Combine(seed, Stream(draw, iteration, row)),
+    };
 
     /// <summary>
     /// A guide's text in the policy's tokens. The text is encoded by itself, so that no token before it changes, and cut where a character ends.
@@ -154,21 +180,21 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
         var maxTokens = request.MaxTokens;
         if (continuation.Tokens is { } own) return own.Length <= maxTokens ? new(own, continuation.Ended) : new(own[..maxTokens], false);
         // A text of its own begins with its first word.
-        var startsText = policy.Shape.ReadsPromptApart && request.ResponseTokens.Length == 0;
+        var startsText = shape.ReadsPromptApart && request.ResponseTokens.Length == 0;
         var (tokens, isWhole) = TokenJoin.Continue(tokenizer, startsText ? continuation.Text.TrimStart() : continuation.Text, maxTokens, startsText);
         var ends = continuation.Ended && isWhole && tokens.Length < maxTokens && sampling.EndTokens.Count > 0;
         return ends ? new([.. tokens, sampling.EndTokens[0]], true) : new(tokens, false);
     }
 
     /// <summary>A response as text that goes on from its prompt, whatever the policy's own is.</summary>
-    private string SoFar(string prompt, string response) => ResponseText.Separator(prompt, response, policy.Shape.ReadsPromptApart) + response;
+    private string SoFar(string prompt, string response) => ResponseText.Separator(prompt, response, shape.ReadsPromptApart) + response;
 
     /// <summary>The largest length up to <paramref name="length"/> at which no character is cut: a text-level guide can't go on from half a character.</summary>
     private int Boundary(int[] tokens, int length) => guide is { UsesPolicyTokens: true } ? length : TokenJoin.KeepAtMost(tokenizer, tokens, length);
 
-    private double Uniform(Draw draw, int iteration, int row) => RandomStream.Uniform(seed, Stream(draw, iteration, row), 0);
+    private double Uniform(Draw draw, int iteration, PlannedRow row) => RandomStream.Uniform(seed, Stream(draw, iteration, row), 0);
 
-    private static ulong Stream(Draw draw, int iteration, int row) => RandomStream.Combine((ulong)draw, (ulong)iteration, (ulong)row);
+    private static ulong Stream(Draw draw, int iteration, PlannedRow row) => RandomStream.Combine((ulong)draw, (ulong)iteration, (ulong)row.Number);
 
     private static TokenSet[] Anything(int count)
     {
@@ -183,4 +209,7 @@ public sealed class RolloutWriter(ILanguageModel policy, ITokenizer tokenizer, I
         Array.Fill(values, float.NaN);
         return values;
     }
+
+    /// <summary>What was written of a row.</summary>
+    private readonly record struct Part(int[] Tokens, bool Ended, float[] LogProbs, TokenSet[] Choices);
 }

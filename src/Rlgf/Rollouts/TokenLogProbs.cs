@@ -68,6 +68,19 @@ public static class TokenLogProbs
         }
     }
 
+    /// <summary>log π(a_t|s_t, S_t) of the tokens that the policy wrote, under the distribution that they were drawn from, 0 elsewhere; constants.</summary>
+    /// <param name="model">π.</param>
+    /// <param name="batch">B rows.</param>
+    /// <param name="sampling">How they were drawn.</param>
+    /// <returns>[B, A] float32.</returns>
+    public static Tensor OfPolicy(ILanguageModel model, RolloutBatch batch, SamplingSettings sampling)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        if (batch.PolicyTokens == 0) return zeros_like(batch.LogProbs).MoveToOuterDisposeScope();
+        return Of(model, model.ResponseStates(batch.TokenRows), batch.Tokens, batch.IsPolicy, batch.Samples, sampling).MoveToOuterDisposeScope();
+    }
+
     /// <summary>log π(a_t|s_t) of all response tokens of complete rows, 0 beyond a row's length.</summary>
     /// <param name="model">π.</param>
     /// <param name="rows">B rows; A is the longest response, at least 1.</param>

@@ -7,6 +7,7 @@ using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Recipes;
 using Rlgf.Rewards;
+using Rlgf.Rollouts;
 using Rlgf.Training;
 using static TorchSharp.torch;
 
@@ -120,7 +121,7 @@ public sealed class TrainingRun : IDisposable
         log.File = resume ? FolderRunLog.Resume(Folder, done ?? 0) : FolderRunLog.Begin(Folder, Description, RunEnvironment.Capture(), RecipeOfRun.Write(Recipe, Folder.Path));
         if (resume && !File.Exists(Folder.DescriptionPath)) RunJson.WriteFile(Folder.DescriptionPath, Description);
         started?.Invoke(new RunStart(done ?? 0, done is not null, notes));
-        if (Setup.Guide is { } guide && Evaluator is { } evaluator && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) log.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
+        if (Setup.Guide is { } guide && Evaluator is { } evaluator && (Recipe.Evaluation.Guide ?? !guide.IsRemote) && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) log.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
         return training.Run(store, resume, iterated is null ? null : new Direct(iterated), cancellationToken);
     }
 
@@ -128,7 +129,7 @@ public sealed class TrainingRun : IDisposable
     public void Dispose()
     {
         Setup.Reference.Dispose();
-        Setup.WritingCopy?.Dispose();
+        (Setup.Writer as IDisposable)?.Dispose();
         _parts.Dispose();
         _ownership?.Dispose();
     }
@@ -148,7 +149,7 @@ public sealed class TrainingRun : IDisposable
             Sampling = sampling,
             Algorithm = Recipe.Algorithm.ToSettings(),
             CriticSharing = Recipe.Critic.Sharing,
-            WritingCopy = Recipe.Precision.Rollouts == Precision.Float32 ? null : PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Rollouts),
+            Writer = new ModelWriter(Policy.Model, Recipe.Precision.Rollouts == Precision.Float32 ? null : PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Rollouts)),
             BootstrapCutRows = Recipe.Critic.BootstrapCutRows,
             Kl = Recipe.Kl,
             Update = Recipe.Update,
@@ -183,7 +184,7 @@ public sealed class TrainingRun : IDisposable
         using var scope = NewDisposeScope();
         var prompts = Setup.Prompts.Take(RowsToCheck).ToArray();
         var requests = Enumerable.Range(0, RowsToCheck).Select(row => new GenerationRequest(new TokenRow(prompts[row % prompts.Length].Tokens, []), (ulong)row)).ToArray();
-        var written = TextGenerator.Generate(Setup.Policy, requests, Setup.Sampling, Setup.Seed, cancellationToken);
+        var written = CheckedRows.Of(Setup.EvaluationWriter, requests, Setup.Sampling, Setup.Seed, cancellationToken);
         return [.. written.Select((row, i) =>
         {
             var prompt = prompts[i % prompts.Length];

@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
+using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Checkpoints;
@@ -22,7 +23,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
 {
     private readonly CheckpointStore<SavedState> _store = new(folder, Prefix, 5, keep, state => state.Iteration);
 
-    private const string Prefix = "iteration-";
+    private const string Prefix = "iteration-", GuideFile = "guide_state.bin";
 
     /// <summary>Iterations done at the newest checkpoint, or null where there is none. Compares all its files with their checksums, once.</summary>
     /// <exception cref="InputException">The newest checkpoint is damaged; names it, and the one before that is whole.</exception>
@@ -33,7 +34,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
 
     /// <inheritdoc/>
     public void Save(TrainingState state) =>
-        _store.Save(new SavedState(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens, state.Rewards), Write);
+        _store.Save(new SavedState(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens, state.Rewards), inside => Write(inside, state));
 
     /// <inheritdoc/>
     public TrainingState? LoadNewest()
@@ -50,17 +51,30 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
             }
         learner.PolicyOptimizer.Load(Path.Combine(newest.Path, "policy_optimizer.safetensors"));
         learner.CriticOptimizer.Load(Path.Combine(newest.Path, "critic_optimizer.safetensors"));
+        var guide = RestoreGuide(newest.Path);
         var saved = newest.State;
         return new(saved.Iteration, setup.Kl.NewController().Restore(new(saved.KlCoefficient)), new GuidanceGap(saved.SmoothedGap), saved.PolicyTokens, saved.GuideTokens)
         {
             Rewards = saved.Rewards ?? new(),
+            Guide = guide,
         };
+    }
+
+    /// <summary>Gives a guide that has a state the one of a checkpoint.</summary>
+    private byte[]? RestoreGuide(string checkpoint)
+    {
+        if (setup.Guide is not IStatefulGuide guide) return null;
+        var path = Path.Combine(checkpoint, GuideFile);
+        if (!File.Exists(path)) throw new InputException($"{path} is missing: the checkpoint is of another guide than '{guide.Name}', which has a state; resume with the recipe it was made with.");
+        var state = File.ReadAllBytes(path);
+        guide.RestoreState(state);
+        return state;
     }
 
     /// <summary>Whether a folder holds a checkpoint, whole or not.</summary>
     internal static bool Holds(string folder) => new CheckpointStore<SavedState>(folder, Prefix, 5, 1, state => state.Iteration).Any;
 
-    private void Write(string inside)
+    private void Write(string inside, TrainingState state)
     {
         var policy = Path.Combine(inside, "policy");
         LanguageModelFolder.Save(setup.Policy, policy);
@@ -68,6 +82,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         SafetensorsWriter.Write(Path.Combine(inside, "critics.safetensors"), critics.NamedParameters().Select(named => KeyValuePair.Create<string, Tensor>(named.Name, named.Parameter)));
         learner.PolicyOptimizer.Save(Path.Combine(inside, "policy_optimizer.safetensors"));
         learner.CriticOptimizer.Save(Path.Combine(inside, "critic_optimizer.safetensors"));
+        if (state.Guide is { } guide) AtomicFile.Write(Path.Combine(inside, GuideFile), stream => stream.Write(guide));
     }
 
     private sealed record SavedState(int Iteration, double KlCoefficient, double? SmoothedGap, long PolicyTokens, long GuideTokens, RunningMoments? Rewards = null);

@@ -1,3 +1,4 @@
+using Rlgf.Algorithms;
 using Rlgf.Models;
 using Rlgf.Rollouts;
 using TorchSharp;
@@ -24,6 +25,10 @@ public sealed class Critics : IDisposable
 {
     private readonly SortedDictionary<Actor, (Linear Head, ILanguageModel? Trunk)> _critics = [];
 
+    /// <summary>The critics of a run: one for each actor that may roll out, none for estimators that need none.</summary>
+    public static Critics For(TrainingSetup setup) =>
+        new(setup.Algorithm.Advantage == AdvantageEstimator.Gae ? setup.RollOutActors : [], setup.CriticSharing, setup.Policy, setup.Policy.Clone);
+
     /// <summary>Makes a critic for each roll-out actor. Heads begin at zero: before anything is learned every value is 0.</summary>
     /// <param name="rollOutActors">The actors that may roll out; none for estimators without a critic.</param>
     /// <param name="sharing">What they are made of.</param>
@@ -44,15 +49,56 @@ public sealed class Critics : IDisposable
     /// <summary>What the value functions are made of.</summary>
     public CriticSharing Sharing { get; }
 
-    /// <summary>The roll-out actors that have a critic.</summary>
-    public IReadOnlyCollection<Actor> Actors => _critics.Keys;
+    /// <summary>V(s_t) of the rows of an iteration, each by the critic of its own roll-out actor; constants.</summary>
+    /// <param name="batch">B rows.</param>
+    /// <param name="policy">The policy, whose states a shared trunk's heads read.</param>
+    /// <param name="afterLast">Whether to value the state after a row's last token too, from which a row that was cut goes on. 0 where a response fills the context: nothing can follow it.</param>
+    /// <returns>[B, A] float32, or [B, A + 1].</returns>
+    public Tensor Values(RolloutBatch batch, ILanguageModel policy, bool afterLast)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var rows = batch.TokenRows;
+        if (!afterLast) return Of(rows, batch.Tokens.size(1)).MoveToOuterDisposeScope();
+        // Any token will do after the last: the state before it is what is valued.
+        var goesOn = rows.Select(row => row.Response.Length < policy.Shape.Room(row.Prompt.Length)).ToArray();
+        var values = Of([.. rows.Select((row, i) => goesOn[i] ? row with { Response = [.. row.Response, 0] } : row)], batch.Tokens.size(1) + 1);
+        var isAfterLast = arange(values.size(1), ScalarType.Int64, values.device).unsqueeze(0) == batch.Lengths.unsqueeze(1);
+        return values.masked_fill(isAfterLast.logical_and(tensor(goesOn, device: values.device).logical_not().unsqueeze(1)), 0).MoveToOuterDisposeScope();
 
-    /// <summary>V(s_t) of the critic of a roll-out actor.</summary>
-    /// <param name="rollOut">Whose value function.</param>
+        Tensor Of(IReadOnlyList<TokenRow> read, long width)
+        {
+            var of = Values(batch.RollOutActors, read, Sharing == CriticSharing.SharedTrunk ? policy.ResponseStates(read) : null);
+            return of.size(1) < width ? nn.functional.pad(of, [0, width - of.size(1)]) : of;
+        }
+    }
+
+    /// <summary>V(s_t) of each row, by the critic of its own roll-out actor.</summary>
+    /// <param name="rollOuts">B actors: whose value function.</param>
     /// <param name="rows">B rows.</param>
     /// <param name="policyStates">[B, A, D] float32: the policy's states of the same rows, which a shared trunk reads; null where the critic has its own.</param>
     /// <returns>[B, A] float32: the value before token t; meaningless beyond a row's length.</returns>
-    public Tensor Values(Actor rollOut, IReadOnlyList<TokenRow> rows, Tensor? policyStates)
+    public Tensor Values(IReadOnlyList<Actor> rollOuts, IReadOnlyList<TokenRow> rows, Tensor? policyStates)
+    {
+        var byActor = Enumerable.Range(0, rows.Count).GroupBy(row => rollOuts[row], (actor, members) => (Actor: actor, Rows: members.ToArray())).ToArray();
+        if (byActor is [var only]) return Values(only.Actor, rows, policyStates);
+        using var scope = NewDisposeScope();
+        var width = policyStates?.size(1) ?? rows.Max(row => row.Response.Length);
+        var parts = Array.ConvertAll(byActor, part =>
+        {
+            var states = policyStates?.index_select(0, Index(part.Rows));
+            var values = Values(part.Actor, [.. part.Rows.Select(row => rows[row])], states);
+            return values.size(1) < width ? nn.functional.pad(values, [0, width - values.size(1)]) : values;
+        });
+        // Back into the order of the rows.
+        var place = new int[rows.Count];
+        foreach (var (row, at) in byActor.SelectMany(part => part.Rows).Select((row, at) => (row, at))) place[row] = at;
+        return cat(parts).index_select(0, Index(place)).MoveToOuterDisposeScope();
+
+        Tensor Index(int[] of) => tensor(Array.ConvertAll(of, row => (long)row), device: _critics[byActor[0].Actor].Head.weight.device);
+    }
+
+    private Tensor Values(Actor rollOut, IReadOnlyList<TokenRow> rows, Tensor? policyStates)
     {
         var (head, trunk) = _critics[rollOut];
         using var scope = NewDisposeScope();

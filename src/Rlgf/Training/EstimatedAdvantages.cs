@@ -43,8 +43,8 @@ public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns, Ten
             return new(estimate.Advantages.MoveToOuterDisposeScope(), estimate.Returns.MoveToOuterDisposeScope());
         }
 
-        // Rows of one prompt follow each other. The group is what was asked of one prompt, whatever the guide's part in it.
-        var groups = Enumerable.Range(0, batch.Rollouts.Count).Select(row => row / algorithm.GroupSize).ToArray();
+        // The group is what was asked of one draw of a prompt, whatever the guide's part in it and wherever the rows lie.
+        var groups = batch.Rollouts.Select(rollout => rollout.Group).ToArray();
         var totals = rewards.to(ScalarType.Float64).sum(1);
         var perRow = algorithm.Advantage == AdvantageEstimator.Grpo ? GroupAdvantages.Grpo(totals, groups) : GroupAdvantages.Rloo(totals, groups);
         return new(

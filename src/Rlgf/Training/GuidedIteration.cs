@@ -1,14 +1,8 @@
-using System.Diagnostics;
 using Rlgf.Advantages;
 using Rlgf.Algorithms;
-using Rlgf.Base;
-using Rlgf.Losses;
-using Rlgf.Models;
-using Rlgf.Prompts;
+using Rlgf.Guides;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
-using Rlgf.Runs;
-using Rlgf.Text.Data;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -21,10 +15,11 @@ namespace Rlgf.Training;
 /// <param name="setup">What the run is given.</param>
 /// <param name="critics">The value functions that the algorithm's plans need.</param>
 /// <param name="learner">Does the update.</param>
-public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learner learner)
+public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learner learner) : IDisposable
 {
-    private readonly RolloutWriter _writer = new(setup.WritingCopy ?? setup.Policy, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);
-    private readonly ShuffledOrder _order = new(setup.Prompts.Count, setup.Seed);
+    private readonly RolloutWriter _writer = new(setup.Writer, setup.Policy.Shape, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);
+    private readonly IWritingStage[] _stages = [new FirstStage(setup), .. setup.LaterStages];
+    private GuideQuestion? _asked;
 
     /// <summary>Whether an update has begun and not ended: the weights are then between two iterations, and not to be saved.</summary>
     public bool IsUpdating { get; private set; }
@@ -39,137 +34,75 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         using var scope = NewDisposeScope();
         var clock = new PhaseClock();
         var (algorithm, iteration) = (setup.Algorithm, state.Iteration);
+        var (plan, gap, drawn) = (default(RolloutPlan), state.Gap, 0);
 
-        if (setup.WritingCopy is { } copy) PrecisionOfModels.CopyWeights(setup.Policy, copy);
+        // Once for the algorithm, and again for each later stage that has something to write.
+        IReadOnlyList<ScoredRow> rows = [];
+        foreach (var stage in _stages)
+        {
+            // 1. and 2. Plan: who rolls in, who rolls out, how often. Prompts: the next of the seeded order, each as often as its group is large.
+            PlannedRow[] planned = [.. stage.Draw(iteration, state.Gap.Factor, rows).Select((row, i) => row with { Number = drawn + i })];
+            if (planned.Length == 0) continue;
+            drawn += planned.Length;
+            var isFirst = stage == _stages[0];
 
-        // 1. Plan: who rolls in, who rolls out, how often.
-        var coin = RandomStream.Uniform(setup.Seed, RandomStream.Combine(PlanCoin, (ulong)iteration), 0);
-        var plan = Plans.Of(algorithm, iteration, coin, state.Gap.Factor);
+            // 3. and 4. Roll in, roll out. No gradient: text is data here.
+            var rollIns = clock.Time("roll_in", () => _writer.RollIn(planned, iteration, isFirst ? _asked : null, cancellationToken));
+            var rollouts = clock.Time("roll_out", () => _writer.RollOut(planned, rollIns, iteration, cancellationToken));
 
-        // 2. Prompts: the next of the seeded order, each as often as its group is large.
-        var prompts = PromptsOf(iteration);
+            // 5. Score whole responses; where the algorithm asks, also those that the guide wrote whole, to see how far it is ahead.
+            var answers = clock.Time("reward", () => CheckedScores.Of(setup.Reward, [.. rollouts.Select(rollout => rollout.Response)], cancellationToken));
+            ScoredRow[] written = [.. rollouts.Zip(answers, (rollout, score) => new ScoredRow(rollout, score))];
+            if (isFirst) (plan, gap) = (planned[0].Plan, clock.Time("gap", () => MeasuredGapAfter(gap, written, cancellationToken)));
+            rows = stage.Join(rows, written);
+        }
+        var batch = RolloutBatch.From([.. rows.Select(row => row.Rollout)]);
+        RewardScore[] scores = [.. rows.Select(row => row.Score)];
 
-        // 3. and 4. Roll in, roll out. No gradient: text is data here.
-        var rollIns = clock.Time("roll_in", () => _writer.RollIn(plan, prompts, iteration, cancellationToken));
-        var rollouts = clock.Time("roll_out", () => _writer.RollOut(plan, prompts, rollIns, iteration, cancellationToken));
-        var batch = RolloutBatch.From(rollouts, plan);
-
-        // 5. Score whole responses; where the algorithm asks, also those that the guide wrote whole, to see how far it is ahead.
-        var scores = clock.Time("reward", () => CheckedScores.Of(setup.Reward, [.. rollouts.Select(rollout => rollout.Response)], cancellationToken));
-
-        var gap = clock.Time("gap", () => MeasuredGap(state.Gap, rollIns, rollouts, scores, cancellationToken));
+        // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
+        state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
+        AskAhead(iteration + 1, gap, cancellationToken);
 
         // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
         var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch));
         if (setup.NormaliseReward) state = state with { Rewards = state.Rewards.With([.. scores.Select(score => score.Return)]) };
-        var rewards = TaskRewards(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
+        var rewards = TaskRewards.PerToken(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
         var penalties = setup.Kl.Placement == KlPlacement.Reward && state.Kl.Coefficient > 0
             ? RewardShaping.Penalties(policyLogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, state.Kl.Coefficient, setup.Kl.Estimator!.Value)
             : null;
 
-        // 7. Advantages, with the critic of the actor that rolls out.
-        var values = algorithm.Advantage == AdvantageEstimator.Gae ? clock.Time("values", () => Values(batch, plan)) : null;
+        // 7. Advantages, with the critic of the actor that rolls out; or relative to the group.
+        var values = algorithm.Advantage == AdvantageEstimator.Gae ? clock.Time("values", () => critics.Values(batch, setup.Policy, setup.BootstrapCutRows)) : null;
         var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
-        // 8. Update: policy loss on what the policy wrote, value loss on the roll-out, credit to the guide where the plan gives any.
+        // 8. Update by the sum of the loss's terms: policy loss on what the policy wrote, value loss on the roll-out, credit to the guide where a plan gives any.
         IsUpdating = true;
         var update = clock.Time("update", () => learner.Update(
-            new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs, estimated.Penalties), plan, state.Kl.Coefficient, iteration));
+            new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs, state.Kl.Coefficient, estimated.Penalties), iteration));
 
         // 9. Record.
         IsUpdating = false;
-        return IterationResult.From(state, plan, setup, rollIns, batch, scores, policyLogProbs - referenceLogProbs, values, estimated, update, gap, clock.Seconds);
+        return IterationResult.From(state, plan, setup, batch, scores, policyLogProbs - referenceLogProbs, values, estimated, update, gap, clock.Seconds);
     }
 
-    private const ulong PlanCoin = 0x706C616E; // "plan": keeps the coin apart from the rows' draws.
+    /// <summary>Stops what the guide was asked ahead.</summary>
+    public void Dispose() => _asked?.Dispose();
 
-    private Prompt[] PromptsOf(int iteration)
+    private void AskAhead(int iteration, GuidanceGap gap, CancellationToken cancellationToken)
     {
-        var perIteration = setup.RowsPerIteration / setup.Algorithm.GroupSize;
-        return [.. Enumerable.Range(0, perIteration * setup.Algorithm.GroupSize)
-            .Select(row => setup.Prompts[_order.RowAt((long)iteration * perIteration + row / setup.Algorithm.GroupSize)])];
+        _asked?.Dispose();
+        _asked = setup.Guide is { IsRemote: true } && iteration < setup.Iterations ? _writer.AskAhead(_stages[0].Draw(iteration, gap.Factor, []), iteration, cancellationToken) : null;
     }
+
+    private GuidanceGap MeasuredGapAfter(GuidanceGap gap, ScoredRow[] rows, CancellationToken cancellationToken) => setup.Algorithm.ScaleByGap
+        ? MeasuredGap.After(gap, rows, setup.Reward, whole => _writer.TextOf(whole.Tokens, whole.Ended), cancellationToken)
+        : gap;
 
     /// <summary>
     /// [B, A] float32 each: log π_θ and log π_0 of the policy's tokens under the distribution that was sampled, 0 elsewhere; both computed in one type. A copy in another type rounds while it writes,
-    /// token by token, and no pass over whole rows rounds in the same way: what it said differs by 0.03 nats a response, so it isn't used where there is a copy.
+    /// token by token, and no pass over whole rows rounds in the same way: what it said differs by 0.03 nats a response, so it isn't used where another than the policy itself writes.
     /// </summary>
-    private (Tensor Policy, Tensor Reference) LogProbsToCompare(RolloutBatch batch) =>
-        (setup.WritingCopy is null ? batch.LogProbs : LogProbs(setup.ComparedPolicy, batch), LogProbs(setup.Reference, batch));
-
-    private Tensor LogProbs(ILanguageModel model, RolloutBatch batch)
-    {
-        using var noGradient = no_grad();
-        using var inner = NewDisposeScope();
-        if (batch.PolicyTokens == 0) return zeros_like(batch.LogProbs).MoveToOuterDisposeScope();
-        var states = model.ResponseStates(batch.TokenRows);
-        return TokenLogProbs.Of(model, Padded(states, batch), batch.Tokens, batch.IsPolicy, batch.Samples, setup.Sampling).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>[B, A] float32: the score on the last token, whoever wrote it, and dense rewards where there are any.</summary>
-    private static Tensor TaskRewards(RolloutBatch batch, IReadOnlyList<RewardScore> scores)
-    {
-        int rows = batch.Rollouts.Count, steps = (int)batch.Tokens.size(1);
-        var rewards = new float[rows * steps];
-        for (var row = 0; row < rows; row++)
-        {
-            var length = batch.Rollouts[row].Tokens.Length;
-            if (scores[row].PerToken is { } dense)
-                dense.CopyTo(rewards, row * steps);
-            if (length > 0) rewards[row * steps + length - 1] += (float)scores[row].Total;
-        }
-        return tensor(rewards).reshape(rows, steps);
-    }
-
-    /// <summary>[B, A] float32, or [B, A + 1] where cut rows go on from the value after their last token.</summary>
-    private Tensor Values(RolloutBatch batch, RolloutPlan plan)
-    {
-        using var noGradient = no_grad();
-        using var inner = NewDisposeScope();
-        // Any token will do after the last: the state before it is what is valued.
-        var rows = setup.BootstrapCutRows
-            ? [.. batch.TokenRows.Select(row => row with { Response = [.. row.Response, 0] })]
-            : batch.TokenRows;
-        var states = critics.Sharing == CriticSharing.SharedTrunk ? setup.Policy.ResponseStates(rows) : null;
-        var values = critics.Values(plan.RollOut, rows, states);
-        if (values.size(1) == 0) values = zeros_like(batch.LogProbs);
-        return values.MoveToOuterDisposeScope();
-    }
-
-    /// <summary>How much better the guide's whole responses are than the policy's, where the algorithm asks; they were generated anyway.</summary>
-    private GuidanceGap MeasuredGap(
-        GuidanceGap gap, RollInResult[] rollIns, Rollout[] rollouts, IReadOnlyList<RewardScore> scores, CancellationToken cancellationToken)
-    {
-        if (!setup.Algorithm.ScaleByGap) return gap;
-        var whole = Enumerable.Range(0, rollIns.Length).Where(row => rollIns[row].WholeGuideResponse is not null).ToArray();
-        var responses = Array.ConvertAll(whole, row =>
-        {
-            var written = rollIns[row].WholeGuideResponse!;
-            return rollouts[row].Response with { Text = _writer.TextOf(written.Tokens, written.Ended), Tokens = written.Tokens, Ended = written.Ended };
-        });
-        var guideRewards = responses.Length == 0 ? [] : CheckedScores.Of(setup.Reward, responses, cancellationToken).Select(score => score.Return).ToArray();
-        var policyRewards = Enumerable.Range(0, rollouts.Length)
-            .Where(row => rollouts[row].RollInLength == 0 && rollIns[row].WholeGuideResponse is null).Select(row => scores[row].Return).ToArray();
-        return gap.Update(guideRewards, policyRewards);
-    }
-
-    /// <summary>States of rows that are all empty have no step; the batch has at least one.</summary>
-    private static Tensor Padded(Tensor states, RolloutBatch batch) =>
-        states.size(1) == batch.Tokens.size(1) ? states : zeros([batch.Tokens.size(0), batch.Tokens.size(1), states.size(2)], states.dtype, states.device);
-}
-
-/// <summary>Seconds by phase.</summary>
-internal sealed class PhaseClock
-{
-    private readonly Dictionary<string, double> _seconds = [];
-
-    public IReadOnlyDictionary<string, double> Seconds => _seconds;
-
-    public T Time<T>(string phase, Func<T> work)
-    {
-        var start = Stopwatch.GetTimestamp();
-        var result = work();
-        _seconds[phase] = _seconds.GetValueOrDefault(phase) + Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return result;
-    }
+    private (Tensor Policy, Tensor Reference) LogProbsToCompare(RolloutBatch batch) => (
+        ReferenceEquals(setup.Writer.LogProbsOf, setup.Policy) ? batch.LogProbs : TokenLogProbs.OfPolicy(setup.ComparedPolicy, batch, setup.Sampling),
+        TokenLogProbs.OfPolicy(setup.Reference, batch, setup.Sampling));
 }

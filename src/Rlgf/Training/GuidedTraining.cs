@@ -1,6 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Evaluation;
-using Rlgf.Losses;
+using Rlgf.Rollouts;
 using Rlgf.Runs;
 
 namespace Rlgf.Training;
@@ -51,8 +51,7 @@ public sealed class GuidedTraining : IDisposable
     {
         TrainingChecks.ThrowIfImpossible(setup);
         (_setup, _schedule, _log, _evaluator) = (setup, schedule, log, evaluator);
-        var actors = setup.Algorithm.Advantage == AdvantageEstimator.Gae ? Plans.RollOutActors(setup.Algorithm) : [];
-        Critics = new Critics(actors, setup.CriticSharing, setup.Policy, setup.Policy.Clone);
+        Critics = Critics.For(setup);
         Learner = new Learner(setup, Critics);
     }
 
@@ -70,12 +69,12 @@ public sealed class GuidedTraining : IDisposable
     public TrainingOutcome Run(ICheckpointStore? store, bool resume, IProgress<IterationRecord>? progress, CancellationToken cancellationToken)
     {
         var state = (resume ? store?.LoadNewest() : null) ?? new TrainingState(0, _setup.Kl.NewController(), GuidanceGap.Unmeasured);
-        var iteration = new GuidedIteration(_setup, Critics, Learner);
+        using var iteration = new GuidedIteration(_setup, Critics, Learner);
         var (saved, logged) = (state.Iteration, state.Iteration);
         try
         {
             // A run that was stopped or killed after its checkpoint and before the evaluation of it makes that evaluation now; made twice, it is the same.
-            EvaluateIfDue(state.Iteration, cancellationToken);
+            Publish(state.Iteration, cancellationToken);
             while (state.Iteration < _setup.Iterations)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -91,7 +90,7 @@ public sealed class GuidedTraining : IDisposable
                     store?.Save(state);
                     saved = state.Iteration;
                 }
-                EvaluateIfDue(state.Iteration, cancellationToken);
+                Publish(state.Iteration, cancellationToken);
             }
             return new(state, Finished: true);
         }
@@ -111,8 +110,12 @@ public sealed class GuidedTraining : IDisposable
         Critics.Dispose();
     }
 
-    private void EvaluateIfDue(int iteration, CancellationToken cancellationToken)
+    /// <summary>Tells those who write of the policy's new weights, and lets it answer the held-out prompts where that is due.</summary>
+    private void Publish(int iteration, CancellationToken cancellationToken)
     {
-        if (_evaluator is not null && _schedule.IsEvaluated(iteration, _setup.Iterations)) _log.Evaluation(_evaluator.Evaluate(iteration, _setup.Policy, cancellationToken));
+        CheckedRows.Update(_setup.Writer, cancellationToken);
+        if (_evaluator is null || !_schedule.IsEvaluated(iteration, _setup.Iterations)) return;
+        CheckedRows.Update(_setup.EvaluationWriter, cancellationToken);
+        _log.Evaluation(_evaluator.Evaluate(iteration, _setup.Policy, _setup.EvaluationWriter, cancellationToken));
     }
 }

@@ -20,7 +20,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
 
     /// <summary>Puts an iteration's numbers together.</summary>
     internal static IterationResult From(
-        TrainingState state, RolloutPlan plan, TrainingSetup setup, RollInResult[] rollIns, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
+        TrainingState state, RolloutPlan plan, TrainingSetup setup, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
         Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
     {
         var rollouts = batch.Rollouts;
@@ -34,7 +34,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         var totals = scores.Select(score => score.Return).ToArray();
         // What a roll-in discarded was generated too; what the guide wrote of it is known.
         var guideTokens = rollouts.Sum(rollout => Indices(rollout, Actor.Guide).Count())
-            + rollIns.Sum(rollIn => rollIn.WholeGuideResponse is { } whole ? whole.Tokens.Length - rollIn.Tokens.Length : 0);
+            + rollouts.Sum(rollout => rollout.WholeGuideResponse is { } whole ? whole.Tokens.Length - rollout.RollInLength : 0);
         var next = state with
         {
             Iteration = state.Iteration + 1,
@@ -59,22 +59,23 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["tokens/guide"] = next.GuideTokens,
             ["advantage/mean"] = policyAdvantages.DefaultIfEmpty(0).Average(),
             ["advantage/deviation"] = Deviation(policyAdvantages),
-            ["loss/policy"] = update.PolicyLoss,
-            ["loss/value"] = update.ValueLoss,
+            ["loss/policy"] = 0,
+            ["loss/value"] = 0,
             ["policy/entropy"] = entropy,
-            ["policy/clip_fraction"] = update.Policy.ClipFraction,
-            ["policy/kl_to_old"] = update.Policy.ApproxKlK3,
             ["policy/gradient_norm"] = update.PolicyGradientNorm,
             ["critic/gradient_norm"] = update.CriticGradientNorm,
             ["critic/explained_variance"] = value is null ? double.NaN : ExplainedVariance(rollouts, value, Rows(estimated.Returns!)),
             ["learning_rate"] = update.LearningRate,
         };
+        if (setup.Algorithm.GuideCredit > 0) metrics["loss/guide"] = 0;
+        foreach (var (name, measured) in update.Terms) metrics[name] = measured;
         if (setup.NormaliseReward)
         {
             metrics["reward/running_mean"] = next.Rewards.Mean;
             metrics["reward/running_deviation"] = next.Rewards.Scale;
         }
-        AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, update, gap, seconds);
+        if (setup.Guide is { MayDecline: true }) metrics["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined);
+        AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, gap, seconds);
 
         var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], toStart[row], advantage[row], value?[row]));
         return new(next, new(state.Iteration, plan, metrics), [.. samples]);
@@ -82,12 +83,11 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
 
     /// <summary>Parts of the reward, phases, and what belongs to the guide's credit and to the gap.</summary>
     private static void AddWhatSomeRunsHave(
-        Dictionary<string, double> metrics, RolloutPlan plan, AlgorithmSettings algorithm, IReadOnlyList<RewardScore> scores, UpdateStatistics update, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
+        Dictionary<string, double> metrics, RolloutPlan plan, AlgorithmSettings algorithm, IReadOnlyList<RewardScore> scores, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
     {
         foreach (var part in scores[0].Parts.Keys) metrics[$"reward/part/{part}"] = scores.Average(score => score.Parts[part]);
         if (algorithm.GuideCredit > 0)
         {
-            metrics["loss/guide"] = update.GuideLoss;
             metrics["guide/credit"] = plan.GuideCredit;
         }
         if (algorithm.ScaleByGap)

@@ -15,7 +15,7 @@ public static class TrainingChecks
     {
         if (setup.Prompts.Count == 0) throw new InputException("there are no prompts to train on: check the data file and its filter");
         var guide = setup.Guide;
-        if (Problems(setup.Algorithm, setup.Sampling, setup.RowsPerIteration, guide is null ? null : guide.CanRollOut).FirstOrDefault() is { Problem: { } problem }) throw new InputException(problem);
+        if (Problems(setup.Algorithm, setup.Phases, setup.Sampling, setup.RowsPerIteration, guide?.CanRollOut).FirstOrDefault() is { Problem: { } problem }) throw new InputException(problem);
         if (PrecisionOfModels.PrecisionOf(setup.ComparedPolicy) != PrecisionOfModels.PrecisionOf(setup.Reference))
             throw new InputException("the reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type");
         if (setup.Kl.Placement == KlPlacement.Loss && PrecisionOfModels.PrecisionOf(setup.Policy) != PrecisionOfModels.PrecisionOf(setup.Reference))
@@ -30,13 +30,15 @@ public static class TrainingChecks
     /// <param name="sampling">How the policy samples.</param>
     /// <param name="rowsPerIteration">Rows of an iteration.</param>
     /// <param name="guideCanRollOut">Whether the guide can finish what another began; null without a guide.</param>
-    public static IEnumerable<(string Key, string Problem)> Problems(AlgorithmSettings algorithm, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut)
+    public static IEnumerable<(string Key, string Problem)> Problems(AlgorithmSettings algorithm, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut) =>
+        Problems(algorithm, algorithm.Phases, sampling, rowsPerIteration, guideCanRollOut);
+
+    private static IEnumerable<(string Key, string Problem)> Problems(AlgorithmSettings algorithm, IReadOnlyList<RolloutPhase> phases, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut)
     {
-        RolloutPhase[] phases = algorithm.Second is { } second && algorithm.Schedule != PlanSchedule.Constant ? [algorithm.First, second] : [algorithm.First];
         var name = algorithm.Name;
         if (algorithm.Schedule != PlanSchedule.Constant && algorithm.Second is null)
             yield return ("algorithm.second", $"the algorithm '{name}' has the schedule {algorithm.Schedule} and one phase only: give it a second");
-        if (guideCanRollOut is null && phases.Any(phase => phase.RollOut == Actor.Guide || (phase.RollIn == Actor.Guide && phase.RollInProbability > 0)))
+        if (guideCanRollOut is null && phases.Any(phase => phase.AsksGuide))
             yield return ("guide", $"the algorithm '{name}' needs a guide and there is none; set one, or use ppo");
         if (guideCanRollOut == false && phases.Any(phase => phase.RollOut == Actor.Guide))
             yield return ("guide", $"the algorithm '{name}' lets the guide finish responses, and this one can only begin them: use ppo_plus_plus or adaptive, or a guide that writes");

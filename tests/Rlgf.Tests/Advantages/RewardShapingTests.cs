@@ -16,33 +16,26 @@ public class RewardShapingTests
         foreach (var golden in Golden.Load("rl/kl.json").GetProperty("shaped_rewards").EnumerateArray())
         {
             bool[] isPolicy = [.. golden.GetProperty("author").EnumerateArray().Select(a => a.GetString() == "Policy")];
-            var actual = RewardShaping.Apply(
-                golden.Tensor("score").unsqueeze(0), golden.Tensor("log_probs").unsqueeze(0), golden.Tensor("reference_log_probs").unsqueeze(0),
-                tensor(isPolicy).unsqueeze(0), tensor(new[] { golden.GetProperty("length").GetInt64() }), golden.Number("kl_coef"), estimator);
-            Golden.AssertClose(golden.GetProperty("rewards").GetProperty(name), actual.squeeze(0), name);
+            var length = golden.GetProperty("length").GetInt64();
+            var penalties = RewardShaping.Penalties(
+                golden.Tensor("log_probs").unsqueeze(0), golden.Tensor("reference_log_probs").unsqueeze(0), tensor(isPolicy).unsqueeze(0), tensor(new[] { length }), golden.Number("kl_coef"), estimator);
+            // The score falls on the last token, and the penalties are taken off.
+            var rewards = -penalties.squeeze(0);
+            if (length > 0) rewards[length - 1] = rewards[length - 1] + golden.Tensor("score").squeeze();
+            Golden.AssertClose(golden.GetProperty("rewards").GetProperty(name), rewards, name);
         }
     }
 
     [Fact]
-    public void A_row_without_tokens_and_padding_that_is_not_a_number_give_zero()
+    public void A_row_without_tokens_padding_that_is_not_a_number_and_the_guides_tokens_give_zero()
     {
         using var scope = NewDisposeScope();
         var nan = double.NaN;
-        var logProbs = tensor(new[,] { { nan, nan, nan }, { -1.0, -2.0, nan } });
-        var reference = tensor(new[,] { { nan, nan, nan }, { -1.5, -1.0, nan } });
-        var actual = RewardShaping.Apply(tensor(new[] { 9.0, 3.0 }), logProbs, reference, ones([2, 3], ScalarType.Bool), tensor(new long[] { 0, 2 }), 0.5);
-        // d = 0.5, −1. Rewards: −0.5·0.5 = −0.25; 3 + 0.5·1 = 3.5.
-        Golden.AssertClose(tensor(new[,] { { 0.0, 0.0, 0.0 }, { -0.25, 3.5, 0.0 } }), actual, "rewards");
-    }
-
-    [Fact]
-    public void Rewards_per_token_stay_inside_the_row()
-    {
-        using var scope = NewDisposeScope();
-        var zero = zeros([1, 3], ScalarType.Float64);
-        var actual = RewardShaping.ApplyPerToken(
-            tensor(new[,] { { 1.0, 2.0, 777.0 } }), zero + 1, zero, tensor(new[,] { { true, false, true } }), tensor(new long[] { 2 }), 0.25);
-        // d = 1 at every token; only the first is the policy's and inside.
-        Golden.AssertClose(tensor(new[,] { { 0.75, 2.0, 0.0 } }), actual, "rewards");
+        var logProbs = tensor(new[,] { { nan, nan, nan }, { -1.0, -2.0, nan }, { -1.0, nan, -3.0 } });
+        var reference = tensor(new[,] { { nan, nan, nan }, { -1.5, -1.0, nan }, { -3.0, nan, -1.0 } });
+        var isPolicy = tensor(new[,] { { true, true, true }, { true, true, true }, { true, false, true } });
+        var actual = RewardShaping.Penalties(logProbs, reference, isPolicy, tensor(new long[] { 0, 2, 2 }), 0.5);
+        // d = 0.5, −1; 2.
+        Golden.AssertClose(tensor(new[,] { { 0.0, 0.0, 0.0 }, { 0.25, -0.5, 0.0 }, { 1.0, 0.0, 0.0 } }), actual, "penalties");
     }
 }

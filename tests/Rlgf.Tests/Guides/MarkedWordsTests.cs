@@ -20,13 +20,13 @@ public sealed class MarkedWordsTests
         using var policy = TinyGpt2.Create(seed: 1);
         var tokenizer = Load("llama2");
         var guide = new Writing([" is wonder", "ful, and funny"]);
-        var writer = new RolloutWriter(policy, tokenizer, guide, new SamplingSettings { MaxNewTokens = 60, EndTokens = [] }, seed: 2);
+        var writer = new RolloutWriter(new ModelWriter(policy), policy.Shape, tokenizer, guide, new SamplingSettings { MaxNewTokens = 60, EndTokens = [] }, seed: 2);
         Prompt[] prompts = [new("This film", tokenizer.Encode("This film", addSpecialTokens: true))];
         var plan = new RolloutPlan(Actor.Guide, Actor.Guide, 1, RollInLengths.Limit);
 
-        var rollIns = writer.RollIn(plan, prompts, 0, CancellationToken.None);
+        var rollIns = writer.RollIn(ToyRun.Rows(prompts, plan), 0, CancellationToken.None);
         Assert.Equal(" is wonder", writer.TextOf(rollIns[0].Tokens, ended: false));
-        var row = writer.RollOut(plan, prompts, rollIns, 0, CancellationToken.None)[0];
+        var row = writer.RollOut(ToyRun.Rows(prompts, plan), rollIns, 0, CancellationToken.None)[0];
 
         Assert.Equal(["", " is wonder"], guide.Seen.Select(request => request.ResponseSoFar));
         Assert.Equal(" is wonderful, and funny", row.Text);
@@ -56,12 +56,12 @@ public sealed class MarkedWordsTests
         var tokenizer = Load("t5");
         using var policy = TinyT5.Create(tokenizer.VocabularySize, start: 0, seed: 1);
         var guide = new Writing([" is wonder", "ful, and funny"]);
-        var writer = new RolloutWriter(policy, tokenizer, guide, new SamplingSettings { MaxNewTokens = 60, EndTokens = [] }, seed: 2);
+        var writer = new RolloutWriter(new ModelWriter(policy), policy.Shape, tokenizer, guide, new SamplingSettings { MaxNewTokens = 60, EndTokens = [] }, seed: 2);
         Prompt[] prompts = [new("This film", tokenizer.Encode("This film", addSpecialTokens: true))];
         var plan = new RolloutPlan(Actor.Guide, Actor.Guide, 1, RollInLengths.Limit);
 
-        var rollIns = writer.RollIn(plan, prompts, 0, CancellationToken.None);
-        var row = writer.RollOut(plan, prompts, rollIns, 0, CancellationToken.None)[0];
+        var rollIns = writer.RollIn(ToyRun.Rows(prompts, plan), 0, CancellationToken.None);
+        var row = writer.RollOut(ToyRun.Rows(prompts, plan), rollIns, 0, CancellationToken.None)[0];
 
         Assert.Equal(["", " is wonder"], guide.Seen.Select(request => request.ResponseSoFar));
         Assert.Equal("is wonderful, and funny", row.Text);
@@ -113,14 +113,14 @@ public sealed class MarkedWordsTests
     private static ITokenizer Load(string name) => TokenizerFolder.Load(Path.Combine(AppContext.BaseDirectory, "fixtures", "tokenizers", name));
 
     /// <summary>Writes texts, one to a call.</summary>
-    private sealed class Writing(string[] texts) : IGuide
+    private sealed class Writing(string[] texts) : ILocalGuide
     {
         public List<GuideRequest> Seen { get; } = [];
         public string Name => "writing";
         public bool CanRollOut => true;
         public bool UsesPolicyTokens => false;
 
-        public IReadOnlyList<GuideContinuation> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken)
+        public IReadOnlyList<GuideContinuation?> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken)
         {
             var text = texts[Seen.Count];
             Seen.AddRange(requests);

@@ -24,13 +24,13 @@ public sealed class OtherTokenizerTests
         var tokenizer = new DigitTokenizer(TinyGpt2.Vocabulary, TinyGpt2.End);
         var guide = new Recording(NewGuide(model, tokenizer));
         Assert.False(guide.UsesPolicyTokens);
-        var writer = new RolloutWriter(policy, tokenizer, guide, Sampling, seed: 2);
+        var writer = new RolloutWriter(new ModelWriter(policy), policy.Shape, tokenizer, guide, Sampling, seed: 2);
         Prompt[] prompts = [.. Enumerable.Range(0, 200).Select(i => new Prompt($"{i % 7}{i % 5}", [i % 7, i % 5]))];
 
         var policyFirst = new RolloutPlan(Actor.Policy, Actor.Guide, 1, RollInLengths.Limit);
-        var rollIns = writer.RollIn(policyFirst, prompts, 0, CancellationToken.None);
+        var rollIns = writer.RollIn(ToyRun.Rows(prompts, policyFirst), 0, CancellationToken.None);
         guide.Seen.Clear();
-        var rows = writer.RollOut(policyFirst, prompts, rollIns, 0, CancellationToken.None);
+        var rows = writer.RollOut(ToyRun.Rows(prompts, policyFirst), rollIns, 0, CancellationToken.None);
         for (var row = 0; row < rows.Length; row++) Assert.Equal(rollIns[row].Tokens, rows[row].Tokens[..rows[row].RollInLength]);
         foreach (var (request, answer) in guide.Seen)
         {
@@ -42,7 +42,7 @@ public sealed class OtherTokenizerTests
 
         var guideFirst = new RolloutPlan(Actor.Guide, Actor.Policy, 1, RollInLengths.Inside);
         guide.Seen.Clear();
-        rollIns = writer.RollIn(guideFirst, prompts, 0, CancellationToken.None);
+        rollIns = writer.RollIn(ToyRun.Rows(prompts, guideFirst), 0, CancellationToken.None);
         for (var row = 0; row < rollIns.Length; row++) Assert.StartsWith(tokenizer.Decode(rollIns[row].Tokens), guide.Seen[row].Answer.Text, StringComparison.Ordinal);
         Assert.Contains(rollIns, rollIn => rollIn.Tokens.Length > 0);
     }
@@ -103,17 +103,17 @@ public sealed class OtherTokenizerTests
         public void Save(string folder) { }
     }
 
-    private sealed class Recording(IGuide inner) : IGuide
+    private sealed class Recording(ILocalGuide inner) : ILocalGuide
     {
         public List<(GuideRequest Request, GuideContinuation Answer)> Seen { get; } = [];
         public string Name => inner.Name;
         public bool CanRollOut => inner.CanRollOut;
         public bool UsesPolicyTokens => inner.UsesPolicyTokens;
 
-        public IReadOnlyList<GuideContinuation> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken)
+        public IReadOnlyList<GuideContinuation?> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken)
         {
             var answers = inner.Continue(requests, cancellationToken);
-            Seen.AddRange(requests.Zip(answers));
+            Seen.AddRange(requests.Zip(answers, (request, answer) => (request, answer!)));
             return answers;
         }
     }

@@ -1,4 +1,3 @@
-using Rlgf.Algorithms;
 using Rlgf.Losses;
 using static TorchSharp.torch;
 
@@ -11,13 +10,16 @@ public class GuideCreditTests
     private static readonly bool[,] GuideMask = { { true, true, false }, { true, false, true } };
     private static readonly double[,] LogProbs = { { -1, -2, double.NaN }, { -3, -4, -5 } };
 
+    private static Tensor Loss(Tensor logProbs, Tensor advantages, Tensor mask, double coefficient, GuideCreditWeight weighting = GuideCreditWeight.Advantage) =>
+        GuideCredit.Weighted(logProbs, GuideCredit.Weights(advantages, mask, weighting), mask, coefficient);
+
     [Fact]
     public void Weighted_by_advantage_by_hand()
     {
         using var scope = NewDisposeScope();
         var logProbs = tensor(LogProbs).requires_grad_();
         var advantages = tensor(Advantages).requires_grad_();
-        var loss = GuideCredit.Compute(logProbs, advantages, tensor(GuideMask), 2);
+        var loss = Loss(logProbs, advantages, tensor(GuideMask), 2);
         loss.backward();
         // 2/4 · (0.2·1 + 0·2 + 1·3 + 1·5) = 4.1; gradient −w·2/4.
         Golden.AssertClose(4.1, loss.item<double>(), "loss");
@@ -29,7 +31,7 @@ public class GuideCreditTests
     public void Imitation_weighs_all_of_the_guides_tokens_alike()
     {
         using var scope = NewDisposeScope();
-        var loss = GuideCredit.Compute(tensor(LogProbs), tensor(Advantages), tensor(GuideMask), 2, GuideCreditWeight.One);
+        var loss = Loss(tensor(LogProbs), tensor(Advantages), tensor(GuideMask), 2, GuideCreditWeight.One);
         // 2/4 · (1 + 2 + 3 + 5)
         Golden.AssertClose(5.5, loss.item<double>(), "loss");
     }
@@ -75,7 +77,7 @@ public class GuideCreditTests
     {
         using var scope = NewDisposeScope();
         var logProbs = full([2, 2], -1.0, ScalarType.Float64).requires_grad_();
-        var loss = GuideCredit.Compute(logProbs, full_like(logProbs, advantage), full([2, 2], isGuide), 2);
+        var loss = Loss(logProbs, full_like(logProbs, advantage), full([2, 2], isGuide), 2);
         loss.backward();
         Assert.True(loss.item<double>() == 0);
         Assert.All(logProbs.grad!.data<double>().ToArray(), g => Assert.True(g == 0));

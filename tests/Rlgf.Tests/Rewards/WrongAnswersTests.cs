@@ -19,6 +19,9 @@ public sealed class WrongAnswersTests
     /// <summary>What a reward answers to 8 responses of 3 tokens, and what is said of it.</summary>
     public static TheoryData<string, string> WrongRewards => new()
     {
+        { "no task", "the reward 'wrong' returned no task (null) for 8 responses, the first of p.jsonl, row 3: it must return one." },
+        { "throws later", "the reward 'wrong' failed on 8 responses, the first of p.jsonl, row 3: InvalidOperationException: no connection" },
+        { "runs out of time", "the reward 'wrong' failed on 8 responses, the first of p.jsonl, row 3: TaskCanceledException: A task was canceled." },
         { "no list", "the reward 'wrong' returned no scores (null) for 8 responses: it must return one for each, in their order." },
         { "too few", "the reward 'wrong' returned 7 scores for 8 responses: it must return one for each, in their order." },
         { "too many", "the reward 'wrong' returned 9 scores for 8 responses: it must return one for each, in their order." },
@@ -61,6 +64,8 @@ public sealed class WrongAnswersTests
     /// <summary>What a guide answers to 8 requests, and what is said of it.</summary>
     public static TheoryData<string, string> WrongGuides => new()
     {
+        { "no task", "the guide 'wrong' returned no task (null) for 8 requests, the first of p.jsonl, row 3: it must return one." },
+        { "throws later", "the guide 'wrong' failed on 8 requests, the first of p.jsonl, row 3: InvalidOperationException: no connection" },
         { "no list", "the guide 'wrong' returned no continuations (null) for 8 requests: it must return one for each, in their order." },
         { "too few", "the guide 'wrong' returned 7 continuations for 8 requests: it must return one for each, in their order." },
         { "too many", "the guide 'wrong' returned 9 continuations for 8 requests: it must return one for each, in their order." },
@@ -115,7 +120,15 @@ public sealed class WrongAnswersTests
     {
         public string Name => name;
 
-        public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
+        public Task<IReadOnlyList<RewardScore>> ScoreAsync(IReadOnlyList<Response> responses, CancellationToken cancellationToken) => kind switch
+        {
+            "no task" => null!,
+            "throws later" => Later<IReadOnlyList<RewardScore>>(new InvalidOperationException("no connection")),
+            "runs out of time" => Later<IReadOnlyList<RewardScore>>(new TaskCanceledException()),
+            _ => Task.FromResult<IReadOnlyList<RewardScore>>(Score(responses)),
+        };
+
+        private List<RewardScore> Score(IReadOnlyList<Response> responses)
         {
             if (kind == "no list") return null!;
             if (kind == "throws") throw new InvalidOperationException("no connection");
@@ -140,17 +153,30 @@ public sealed class WrongAnswersTests
         }
     }
 
+    private static async Task<T> Later<T>(Exception exception)
+    {
+        await Task.Yield();
+        throw exception;
+    }
+
     private sealed class WrongGuide(string kind) : IGuide
     {
         public string Name => "wrong";
 
         public bool CanRollOut => true;
 
-        public IReadOnlyList<GuideContinuation> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken)
+        public Task<IReadOnlyList<GuideContinuation?>> ContinueAsync(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken) => kind switch
+        {
+            "no task" => null!,
+            "throws later" => Later<IReadOnlyList<GuideContinuation?>>(new InvalidOperationException("no connection")),
+            _ => Task.FromResult<IReadOnlyList<GuideContinuation?>>(Continue(requests)),
+        };
+
+        private List<GuideContinuation?> Continue(IReadOnlyList<GuideRequest> requests)
         {
             if (kind == "no list") return null!;
             if (kind == "throws") throw new InvalidOperationException("no connection");
-            var answers = requests.Select(_ => new GuideContinuation("01", false)).ToList();
+            var answers = requests.Select(_ => (GuideContinuation?)new GuideContinuation("01", false)).ToList();
             var third = requests.ToList().FindIndex(request => request.Prompt.Row!.Location.EndsWith('5'));
             answers[third] = kind switch
             {

@@ -87,10 +87,10 @@ public sealed class RolloutWriterTests
         var end = tokenizer.EosId!.Value;
         using var policy = TinyGpt2.Create(tokenizer.VocabularySize, end, contextLength: 64);
         var guide = new FunctionGuide("speller", _ => new GuideContinuation(Spelt, Ended: true));
-        var writer = new RolloutWriter(policy, tokenizer, guide, new SamplingSettings { MaxNewTokens = 40, EndTokens = [end] }, seed: 1);
+        var writer = new RolloutWriter(new ModelWriter(policy), policy.Shape, tokenizer, guide, new SamplingSettings { MaxNewTokens = 40, EndTokens = [end] }, seed: 1);
         Prompt[] prompts = [new("good", tokenizer.Encode("good"))];
 
-        var row = Assert.Single(writer.RollOut(new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit), prompts, [RollInResult.None], 0, CancellationToken.None));
+        var row = Assert.Single(writer.RollOut(ToyRun.Rows(prompts, new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit)), [RollInResult.None], 0, CancellationToken.None));
 
         Assert.Equal(Spelt, row.Text);
         Assert.Equal(row.Tokens.Length - 1, Array.IndexOf(row.Tokens, end));
@@ -102,10 +102,10 @@ public sealed class RolloutWriterTests
         using var policy = new TabularModel(task.Tokens, task.Horizon, task.End, prefix => task.Theta(ToyTask.Digits(prefix)));
         // Digits include the end token here, so that a row's text is its path through the tree.
         var writer = new RolloutWriter(
-            policy, new DigitTokenizer(task.Tokens), ToyRun.Guide(task.Horizon, task.End, task.Guide),
+            new ModelWriter(policy), policy.Shape, new DigitTokenizer(task.Tokens), ToyRun.Guide(task.Horizon, task.End, task.Guide),
             new SamplingSettings { MaxNewTokens = task.Horizon, EndTokens = task.End is { } end ? [end] : [] }, seed: 5);
         var prompts = Enumerable.Repeat(new Prompt("", []), Rows).ToArray();
-        var rollIns = writer.RollIn(plan, prompts, 0, CancellationToken.None);
-        return [.. writer.RollOut(plan, prompts, rollIns, 0, CancellationToken.None).Select(row => row with { Text = ToyTask.Digits(row.Tokens) })];
+        var rollIns = writer.RollIn(ToyRun.Rows(prompts, plan), 0, CancellationToken.None);
+        return [.. writer.RollOut(ToyRun.Rows(prompts, plan), rollIns, 0, CancellationToken.None).Select(row => row with { Text = ToyTask.Digits(row.Tokens) })];
     }
 }

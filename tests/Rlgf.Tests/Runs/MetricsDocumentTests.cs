@@ -1,8 +1,10 @@
 using System.Text.RegularExpressions;
 using Rlgf.Algorithms;
 using Rlgf.Evaluation;
+using Rlgf.Guides;
 using Rlgf.Runs;
 using Rlgf.Tests.Toys;
+using Rlgf.Training;
 
 namespace Rlgf.Tests.Runs;
 
@@ -13,7 +15,15 @@ public sealed partial class MetricsDocumentTests
     {
         var policy = new TabularModel(vocabulary: 3, horizon: 3, end: null);
         var setup = ToyRun.Setup(policy, Presets.Adaptive(), ToyRun.Guide(3, null, _ => [0.2, 0.3, 0.5]), response => response.StartsWith('2') ? 1 : 0, iterations: 1);
-        var record = Assert.Single(ToyRun.Run(setup with { NormaliseReward = true }));
+        // All that only some runs have.
+        setup = setup with
+        {
+            NormaliseReward = true,
+            Guide = new FunctionGuide("sometimes", _ => null, mayDecline: true),
+            Kl = new KlSettings { Coefficient = 0.1, Placement = KlPlacement.Loss },
+            Update = setup.Update with { ValueClipRange = 0.1 },
+        };
+        var record = Assert.Single(ToyRun.Run(setup));
         var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1, 1);
         var written = record.Metrics.Keys.Concat(Evaluator.Means([row]).Keys).ToHashSet();
 

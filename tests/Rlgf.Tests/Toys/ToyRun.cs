@@ -63,6 +63,9 @@ internal static class ToyRun
         return new GuideContinuation(ended ? written[..^1] : written, ended, [.. written.Select(c => c - '0')]);
     });
 
+    /// <summary>Rows to write under one plan, each a group of its own.</summary>
+    public static PlannedRow[] Rows(IEnumerable<Prompt> prompts, RolloutPlan plan) => [.. prompts.Select((prompt, row) => new PlannedRow(prompt, plan, row) { Number = row })];
+
     /// <summary>Mean reward of a policy by enumeration.</summary>
     public static double ExpectedReward(TabularModel policy, Func<string, double> reward)
     {

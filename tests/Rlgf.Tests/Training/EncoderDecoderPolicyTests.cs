@@ -131,8 +131,8 @@ public sealed class EncoderDecoderPolicyTests
             var own = logProbs[Array.IndexOf(responses, response)].detach().data<float>().ToArray();
             var batch = RolloutBatch.From([new Rollout
             {
-                Prompt = new("", prompt), Tokens = response, Text = "", RollInLength = rollOut == Actor.Policy ? 0 : u, RollIn = plan.RollIn, RollOut = rollOut, Ended = true, LogProbs = own, Choices = [.. own.Select(_ => TokenSet.All)],
-            }], plan);
+                Prompt = new("", prompt), Tokens = response, Text = "", RollInLength = rollOut == Actor.Policy ? 0 : u, Plan = plan, Ended = true, LogProbs = own, Choices = [.. own.Select(_ => TokenSet.All)],
+            }]);
             var rewards = zeros(batch.Tokens.shape);
             rewards[0, Horizon - 1] = (float)Reward(response);
             var states = policy.ResponseStates(batch.TokenRows);

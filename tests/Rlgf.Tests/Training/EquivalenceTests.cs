@@ -1,6 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Guides;
 using Rlgf.Losses;
+using Rlgf.Models.Generation;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
@@ -80,7 +81,7 @@ public sealed class EquivalenceTests
 
     [Fact]
     public void A_copy_of_the_same_type_that_writes_changes_nothing() =>
-        Assert.Equal(Weights(Presets.Lols(), Guide), Weights(Presets.Lols(), Guide, setup => setup with { WritingCopy = setup.Policy.Clone() }));
+        Assert.Equal(Weights(Presets.Lols(), Guide), Weights(Presets.Lols(), Guide, setup => setup with { Writer = new ModelWriter(setup.Policy, setup.Policy.Clone()) }));
 
     [Fact]
     public void Groups_of_one_reward_teach_nothing_and_others_do()

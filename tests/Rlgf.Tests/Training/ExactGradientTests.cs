@@ -54,11 +54,11 @@ public sealed class ExactGradientTests
                 var probability = probabilityOfRollIn * probabilityOfRest;
                 if (probability == 0) continue;
                 using var inner = NewDisposeScope();
-                var batch = RolloutBatch.From([Row(response, rollIn.Length, plan, task)], plan);
+                var batch = RolloutBatch.From([Row(response, rollIn.Length, plan, task)]);
                 var rewards = zeros(batch.Tokens.shape);
                 rewards[0, response.Length - 1] = (float)task.Reward(response);
                 var states = policy.ResponseStates(batch.TokenRows);
-                var values = critics.Values(plan.RollOut, batch.TokenRows, states).detach();
+                var values = critics.Values(batch.RollOutActors, batch.TokenRows, states).detach();
                 var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values);
                 var logProbs = TokenLogProbs.Of(policy, states, batch.Tokens, batch.TrainsPolicy);
                 var loss = ClippedPolicyLoss.Compute(logProbs, batch.LogProbs, estimated.Advantages, batch.TrainsPolicy, 0.2, LossReduction.RowSum).Loss;
@@ -85,8 +85,7 @@ public sealed class ExactGradientTests
             Tokens = ToyTask.Ids(response),
             Text = response,
             RollInLength = rollInLength,
-            RollIn = plan.RollIn,
-            RollOut = plan.RollOut,
+            Plan = plan,
             Ended = true,
             LogProbs = logProbs,
             Choices = [.. logProbs.Select(_ => TokenSet.All)],

@@ -23,7 +23,7 @@ public sealed class GroupPenaltyTests
     {
         using var scope = NewDisposeScope();
         // Three and two tokens; rewards 1 and 0 at the end: mean 0.5, deviation √0.5; the other's: ±1.
-        var batch = RolloutBatch.From([Row([0, 1, 2]), Row([1, 2])], Plan);
+        var batch = RolloutBatch.From([Row([0, 1, 2]), Row([1, 2])]);
         var rewards = tensor(new[,] { { 0, 0, 1f }, { 0, 0, 0 } });
         var penalties = tensor(new[,] { { 0.25f, -0.125f, 0.5f }, { 1, 2, 0 } });
         var estimated = EstimatedAdvantages.Of(Presets.Named(algorithm, 0)! with { GroupSize = 2 }, batch, rewards, values: null, penalties);
@@ -61,8 +61,8 @@ public sealed class GroupPenaltyTests
         {
             using var inner = NewDisposeScope();
             var probability = Math.Exp(Sum(table.detach(), tokens, policy).item<float>());
-            var batch = RolloutBatch.From([Row(tokens, policy)], Plan);
-            var penalties = Coefficient * (batch.LogProbs - RolloutBatch.From([Row(tokens, reference)], Plan).LogProbs);
+            var batch = RolloutBatch.From([Row(tokens, policy)]);
+            var penalties = Coefficient * (batch.LogProbs - RolloutBatch.From([Row(tokens, reference)]).LogProbs);
             var estimated = EstimatedAdvantages.Of(Presets.Grpo(1), batch, zeros_like(batch.LogProbs), values: null, penalties);
             var logProbs = TokenLogProbs.Of(policy, policy.ResponseStates(batch.TokenRows), batch.Tokens, batch.TrainsPolicy);
             var loss = ClippedPolicyLoss.Compute(logProbs, batch.LogProbs, estimated.Advantages - estimated.Penalties!, batch.TrainsPolicy, 0.2, LossReduction.RowSum).Loss;
@@ -113,7 +113,7 @@ public sealed class GroupPenaltyTests
         var logProbs = tokens.Select((token, t) => model is null ? 0 : (float)Math.Log(model.Probabilities(tokens.AsSpan(0, t))[token])).ToArray();
         return new()
         {
-            Prompt = new("", []), Tokens = tokens, Text = string.Concat(tokens), RollInLength = 0, RollIn = Actor.Policy, RollOut = Actor.Policy, Ended = true,
+            Prompt = new("", []), Tokens = tokens, Text = string.Concat(tokens), RollInLength = 0, Plan = Plan, Ended = true,
             LogProbs = logProbs, Choices = [.. tokens.Select(_ => TokenSet.All)],
         };
     }

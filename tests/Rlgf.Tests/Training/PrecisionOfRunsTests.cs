@@ -65,7 +65,7 @@ public sealed class PrecisionOfRunsTests
     {
         Policy = policy,
         Reference = reference,
-        WritingCopy = copy,
+        Writer = new ModelWriter(policy, copy),
         Tokenizer = new DigitTokenizer(policy.Shape.Vocabulary),
         Reward = new FunctionReward("toy", response => response.Tokens.Length),
         Prompts = [new Prompt("12", [1, 2])],

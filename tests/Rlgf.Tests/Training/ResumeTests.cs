@@ -140,7 +140,7 @@ public sealed class ResumeTests : IDisposable
         return outcome.Finished ? [.. policy.Module.parameters().Concat(training.Critics.NamedParameters().Select(named => named.Parameter)).SelectMany(p => p.data<float>().ToArray())] : null;
     }
 
-    private sealed class Stopping(IReward inner, Action before) : IReward
+    private sealed class Stopping(ILocalReward inner, Action before) : ILocalReward
     {
         public string Name => inner.Name;
 

@@ -140,10 +140,10 @@ public sealed class SampledDistributionTests
             var sets = response.Select((_, t) => SetAt(response[..t])).ToArray();
             var row = new Rollout
             {
-                Prompt = new("", []), Tokens = ToyTask.Ids(response), Text = response, RollInLength = 0, RollIn = Actor.Policy, RollOut = Actor.Policy, Ended = true, Choices = sets,
+                Prompt = new("", []), Tokens = ToyTask.Ids(response), Text = response, RollInLength = 0, Plan = plan, Ended = true, Choices = sets,
                 LogProbs = [.. response.Select((token, t) => (float)Math.Log(Sampled(response[..t])[token - '0']))],
             };
-            var batch = RolloutBatch.From([row], plan);
+            var batch = RolloutBatch.From([row]);
             var logProbs = TokenLogProbs.Of(policy, policy.ResponseStates(batch.TokenRows), batch.Tokens, batch.TrainsPolicy, batch.Samples, sampling);
             var advantages = full_like(batch.LogProbs, (float)task.Reward(response));
             var loss = ClippedPolicyLoss.Compute(logProbs, batch.LogProbs, advantages, batch.TrainsPolicy, 0.2, LossReduction.RowSum).Loss;
@@ -220,11 +220,10 @@ public sealed class SampledDistributionTests
             [
                 new Rollout
                 {
-                    Prompt = new("", []), Tokens = [1, 2, 3], Text = "", RollInLength = 0, RollIn = Actor.Policy, RollOut = Actor.Policy, Ended = false,
+                    Prompt = new("", []), Tokens = [1, 2, 3], Text = "", RollInLength = 0, Plan = plan, Ended = false,
                     LogProbs = [0, -1, 0], Choices = [TokenSet.Single(1), TokenSet.All, TokenSet.Single(3)],
                 },
-            ],
-            plan);
+            ]);
 
         Assert.Equal([false, true, false], batch.TrainsPolicy.data<bool>().ToArray());
         Assert.Equal([true, true, true], batch.IsPolicy.data<bool>().ToArray());
@@ -235,11 +234,11 @@ public sealed class SampledDistributionTests
     {
         using var policy = Table(seed: 8, horizon: 2);
         var sampling = Sampling("plain", horizon: 2, Vocabulary - 1) with { ForcedLastToken = Vocabulary - 1 };
-        var writer = new RolloutWriter(policy, new DigitTokenizer(Vocabulary, Vocabulary - 1), ToyRun.Guide(2, null, _ => [1.0]), sampling, seed: 3);
+        var writer = new RolloutWriter(new ModelWriter(policy), policy.Shape, new DigitTokenizer(Vocabulary, Vocabulary - 1), ToyRun.Guide(2, null, _ => [1.0]), sampling, seed: 3);
         var prompts = Enumerable.Range(0, 200).Select(_ => new Prompt("", [])).ToArray();
 
-        var rollIns = writer.RollIn(new RolloutPlan(Actor.Policy, Actor.Guide, 1, RollInLengths.Limit), prompts, 0, CancellationToken.None);
-        var whole = writer.RollOut(new RolloutPlan(Actor.Policy, Actor.Policy, 0, RollInLengths.Inside), prompts, [.. prompts.Select(_ => RollInResult.None)], 0, CancellationToken.None);
+        var rollIns = writer.RollIn(ToyRun.Rows(prompts, new RolloutPlan(Actor.Policy, Actor.Guide, 1, RollInLengths.Limit)), 0, CancellationToken.None);
+        var whole = writer.RollOut(ToyRun.Rows(prompts, new RolloutPlan(Actor.Policy, Actor.Policy, 0, RollInLengths.Inside)), [.. prompts.Select(_ => RollInResult.None)], 0, CancellationToken.None);
 
         Assert.Contains(rollIns, rollIn => rollIn is { Tokens.Length: 1, Ended: false });
         Assert.All(rollIns.Where(rollIn => rollIn.Tokens.Length == 2), rollIn => Assert.True(rollIn.Ended));

@@ -77,10 +77,10 @@ public sealed class TaskRewardTests
     {
         public string Name => "dense";
 
-        public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
-            new WeightedReward([(new Part(), 1)]).Score(responses, cancellationToken);
+        public Task<IReadOnlyList<RewardScore>> ScoreAsync(IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
+            new WeightedReward([(new Part(), 1)]).ScoreAsync(responses, cancellationToken);
 
-        private sealed class Part : IReward
+        private sealed class Part : ILocalReward
         {
             public string Name => "of one";
 

@@ -1,0 +1,106 @@
+using Rlgf.Advantages;
+using Rlgf.Losses;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Training;
+
+/// <summary>The clipped surrogate of PPO on what the policy chose.</summary>
+/// <param name="settings">The update.</param>
+public sealed class ClippedPolicyTerm(UpdateSettings settings) : ILossTerm
+{
+    /// <inheritdoc/>
+    public string Name => "policy";
+
+    /// <inheritdoc/>
+    public TermOfRows Prepare(LearningBatch data)
+    {
+        var mask = data.Batch.TrainsPolicy;
+        var advantages = settings.WhitenAdvantages ? Whitening.Apply(data.Advantages, mask) : data.Advantages;
+        if (data.Penalties is { } penalties) advantages = advantages - penalties;
+        return new()
+        {
+            Mask = mask,
+            Normaliser = settings.Reduction,
+            Compute = (part, denominator) =>
+            {
+                var (loss, statistics) = ClippedPolicyLoss.Compute(
+                    part.LogProbs, part.Pick(data.Batch.LogProbs), part.Pick(advantages), part.Pick(mask), settings.ClipRange, settings.Reduction, denominator);
+                return new(loss, new(statistics.Tokens, new Dictionary<string, double>
+                {
+                    ["policy/clip_fraction"] = statistics.ClipFraction,
+                    ["policy/kl_to_old"] = statistics.ApproxKlK3,
+                }));
+            },
+        };
+    }
+}
+
+/// <summary>Half the squared error of each row's critic on its roll-out.</summary>
+/// <param name="settings">The update.</param>
+public sealed class ValueTerm(UpdateSettings settings) : ILossTerm
+{
+    /// <inheritdoc/>
+    public string Name => "value";
+
+    /// <inheritdoc/>
+    public TermOfRows? Prepare(LearningBatch data) => data is not { Returns: { } returns, Values: { } values } ? null : new()
+    {
+        Mask = data.Batch.IsRollOut,
+        Weight = settings.ValueCoefficient,
+        Normaliser = settings.Reduction,
+        ReadsValues = true,
+        Compute = (part, denominator) =>
+        {
+            var (loss, tokens, clipFraction) = ClippedValueLoss.Compute(
+                part.Values, part.Pick(values), part.Pick(returns), part.Pick(data.Batch.IsRollOut), settings.ValueClipRange, settings.Reduction, denominator);
+            return new(loss, settings.ValueClipRange is null ? null : new(tokens, new Dictionary<string, double> { ["critic/clip_fraction"] = clipFraction }));
+        },
+    };
+}
+
+/// <summary>Imitation of the guide's tokens that turned out well, each row by its own plan's coefficient, which is a part of what is logged.</summary>
+/// <param name="weighting">How to weight.</param>
+public sealed class GuideCreditTerm(GuideCreditWeight weighting) : ILossTerm
+{
+    /// <inheritdoc/>
+    public string Name => "guide";
+
+    /// <inheritdoc/>
+    public TermOfRows? Prepare(LearningBatch data)
+    {
+        var coefficients = data.Batch.Rollouts.Select(rollout => rollout.Plan.GuideCredit).ToArray();
+        if (coefficients.Max() is not (> 0 and var most)) return null;
+        var mask = data.Batch.IsGuide;
+        var weights = GuideCredit.Weights(data.Advantages, mask, weighting);
+        // The largest coefficient is taken out of the sum, so that rows of one plan are multiplied by it once.
+        if (coefficients.Any(coefficient => coefficient != most))
+            weights = weights * tensor(Array.ConvertAll(coefficients, coefficient => (float)(coefficient / most)), device: weights.device).unsqueeze(1);
+        return new()
+        {
+            Mask = mask,
+            Compute = (part, denominator) => new(GuideCredit.Weighted(part.LogProbs, part.Pick(weights), part.Pick(mask), most, denominator)),
+        };
+    }
+}
+
+/// <summary>The KL to the reference on the policy's tokens, where the penalty is a term of the loss.</summary>
+/// <param name="settings">The penalty, with placement and estimator filled in.</param>
+public sealed class KlTerm(KlSettings settings) : ILossTerm
+{
+    /// <inheritdoc/>
+    public string Name => "kl";
+
+    /// <inheritdoc/>
+    public TermOfRows? Prepare(LearningBatch data) => settings.Placement != KlPlacement.Loss || data.KlCoefficient <= 0 ? null : new()
+    {
+        Mask = data.Batch.IsPolicy,
+        Weight = data.KlCoefficient,
+        Compute = (part, denominator) =>
+        {
+            using var scope = NewDisposeScope();
+            var kl = KlDivergence.Estimate(part.LogProbs, part.Pick(data.ReferenceLogProbs), settings.Estimator!.Value);
+            return new(MaskedReduction.Apply(kl, part.Pick(data.Batch.IsPolicy), LossReduction.TokenMean, denominator).MoveToOuterDisposeScope());
+        },
+    };
+}
