@@ -58,6 +58,7 @@ internal static class Curves
                 Trained("Clipped share", groups, Metric("policy/clip_fraction"), Share),
                 Trained("Gap to the guide, standard deviations", groups, Metric("gap/smoothed")),
                 Trained("Roll-in probability β", groups, record => record.Plan.NeedsGuide ? record.Plan.RollInProbability : double.NaN, Share),
+                Trained("Rows that the guide left to the policy", groups, Metric("guide/unanswered"), Positive),
                 Trained("Tokens written by the policy, in all", groups, Metric("tokens/policy"), Positive),
                 Trained("Tokens written by the guide, in all", groups, record => record.Metrics.GetValueOrDefault("tokens/guide") is > 0 and var tokens ? tokens : double.NaN, Positive),
                 Trained("Seconds an iteration", groups, Metric("seconds/total"), Positive),

@@ -99,7 +99,7 @@ public static class RunChecks
 
     /// <summary>A guide that never ends a response, where the policy does.</summary>
     public static Finding? GuideHasNoEnd(TrainingSetup setup) =>
-        setup.Guide is LocalModelGuide { Sampling: { EndTokens.Count: 0 } sampling } guide && setup.Sampling.EndTokens.Count > 0 && sampling.MinNewTokens < sampling.MaxNewTokens && setup.Phases.Any(phase => phase.AsksGuide)
+        setup.Guide is LocalModelGuide { Sampling: { EndTokens.Count: 0 } sampling } guide && setup.Sampling.EndTokens.Count > 0 && sampling.MinNewTokens < sampling.MaxNewTokens && setup.Phases.Any(phase => phase.NeedsGuide)
             ? Warning($"no token ends what the guide '{guide.Name}' writes: neither it nor its tokenizer names one, so that its responses are cut at the limit; name one as eos_token_id in its generation_config.json, or as guide.sampling.end_tokens in the recipe")
             : null;
 
@@ -115,7 +115,7 @@ public static class RunChecks
     };
 
     /// <summary>A loss on the guide's tokens where the guide writes none.</summary>
-    public static Finding? CreditToNobody(AlgorithmSettings algorithm) => algorithm.GuideCredit > 0 && !algorithm.Phases.Any(phase => phase.AsksGuide)
+    public static Finding? CreditToNobody(AlgorithmSettings algorithm) => algorithm.GuideCredit > 0 && !algorithm.Phases.Any(phase => phase.NeedsGuide)
         ? Warning($"'{algorithm.Name}' gives the guide credit but never asks it: the credit falls on nothing; set a roll-in by the guide or a credit of 0")
         : null;
 
@@ -127,7 +127,7 @@ public static class RunChecks
     /// <summary>A guide that may write fewer tokens than the policy, so that its responses end where the policy's would go on.</summary>
     public static Finding? GuideWritesLess(TrainingSetup setup)
     {
-        if (setup.Guide is not LocalModelGuide guide || !setup.Phases.Any(phase => phase.AsksGuide)) return null;
+        if (setup.Guide is not LocalModelGuide guide || !setup.Phases.Any(phase => phase.NeedsGuide)) return null;
         var (most, least) = (setup.Sampling.MaxNewTokens, setup.Sampling.MinNewTokens);
         if (guide.Sampling.MaxNewTokens < most)
             return Error($"the guide '{guide.Name}' may write {guide.Sampling.MaxNewTokens} tokens and the policy {most}: the guide's responses would be cut short; let it write at least {most}");
@@ -141,7 +141,7 @@ public static class RunChecks
     /// <summary>Reference texts as guide, and prompts without one.</summary>
     public static Finding? ReferencesMissing(TrainingSetup setup)
     {
-        if (setup.Guide is not ReferencesGuide || !setup.Phases.Any(phase => phase.AsksGuide)) return null;
+        if (setup.Guide is not ReferencesGuide || !setup.Phases.Any(phase => phase.NeedsGuide)) return null;
         var without = setup.Prompts.Where(prompt => prompt.References.Count == 0).ToArray();
         return without.Length > 0
             ? Error($"{without.Length} of {setup.Prompts.Count} prompts have no reference response, which the guide '{setup.Guide.Name}' needs{(without[0].Row is { } row ? $", {row.Location} first" : "")}; filter them out")

@@ -83,7 +83,10 @@ public sealed class Evaluator
     {
         var writer = new RolloutWriter(new ModelWriter(Reference), Reference.Shape, Tokenizer, guide, Sampling, Seed);
         var plan = new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit);
+        var state = (guide as IStatefulGuide)?.SaveState();
         var rollouts = writer.RollOut([.. Prompts.Select((prompt, row) => new PlannedRow(prompt, plan, row) { Number = row })], [.. Prompts.Select(_ => RollInResult.None)], 0, cancellationToken);
+        // An evaluation leaves no trace: a run that goes on doesn't make it again.
+        if (state is not null) ((IStatefulGuide)guide).RestoreState(state);
         var record = Measure(0, [.. rollouts.Select(rollout => new Written(rollout.Tokens, rollout.Ended))], null, null, cancellationToken);
         if (!guide.MayDecline) return record;
         return record with { Metrics = new Dictionary<string, double>(record.Metrics) { ["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined) } };

@@ -35,7 +35,7 @@ public interface IGuide
 
     /// <summary>Continues each text, to its end or to the limit. The same requests (streams included) give the same texts where the guide can promise it. Ask by <see cref="CheckedContinuations"/>.</summary>
     /// <param name="requests">The texts.</param>
-    /// <param name="cancellationToken">Asks for a stop.</param>
+    /// <param name="cancellationToken">Asks for a stop. A run that ends waits until it is obeyed, so that nothing goes on behind it.</param>
     /// <returns>One continuation for each request, in their order; null, where <see cref="MayDecline"/>, leaves the request unanswered.</returns>
     Task<IReadOnlyList<GuideContinuation?>> ContinueAsync(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken);
 }

@@ -79,6 +79,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("judge", "normalise is for the reward that training learns from; a judge's scores are reported as they are");
         if (Precision.Reference == Rlgf.Models.Precision.Bfloat16 && Kl.For(algorithm.Advantage).Placement == KlPlacement.Loss)
             yield return ("precision", "reference: bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
+        if (Evaluation.Guide is not null && Guide is null)
+            yield return ("evaluation.guide", "there is no guide to evaluate; leave it out, or set guide");
         bool? canRollOut = Guide is null ? null : Guide is not ReferencesGuideSection;
         foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut)) yield return problem;
     }

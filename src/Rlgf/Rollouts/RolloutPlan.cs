@@ -33,7 +33,7 @@ public enum RollInLengths
 public sealed record RolloutPhase(Actor RollIn, Actor RollOut, [Limits(AtLeast = 0, AtMost = 1)] double RollInProbability, RollInLengths Lengths)
 {
     /// <summary>Whether the guide may be asked for anything.</summary>
-    public bool AsksGuide => RollOut == Actor.Guide || (RollIn == Actor.Guide && RollInProbability > 0);
+    public bool NeedsGuide => new RolloutPlan(RollIn, RollOut, RollInProbability, Lengths).NeedsGuide;
 }
 
 /// <summary>

@@ -184,6 +184,7 @@ public sealed class TrainingRun : IDisposable
         using var scope = NewDisposeScope();
         var prompts = Setup.Prompts.Take(RowsToCheck).ToArray();
         var requests = Enumerable.Range(0, RowsToCheck).Select(row => new GenerationRequest(new TokenRow(prompts[row % prompts.Length].Tokens, []), (ulong)row)).ToArray();
+        CheckedRows.Update(Setup.EvaluationWriter, cancellationToken);
         var written = CheckedRows.Of(Setup.EvaluationWriter, requests, Setup.Sampling, Setup.Seed, cancellationToken);
         return [.. written.Select((row, i) =>
         {

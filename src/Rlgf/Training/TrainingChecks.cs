@@ -38,7 +38,7 @@ public static class TrainingChecks
         var name = algorithm.Name;
         if (algorithm.Schedule != PlanSchedule.Constant && algorithm.Second is null)
             yield return ("algorithm.second", $"the algorithm '{name}' has the schedule {algorithm.Schedule} and one phase only: give it a second");
-        if (guideCanRollOut is null && phases.Any(phase => phase.AsksGuide))
+        if (guideCanRollOut is null && phases.Any(phase => phase.NeedsGuide))
             yield return ("guide", $"the algorithm '{name}' needs a guide and there is none; set one, or use ppo");
         if (guideCanRollOut == false && phases.Any(phase => phase.RollOut == Actor.Guide))
             yield return ("guide", $"the algorithm '{name}' lets the guide finish responses, and this one can only begin them: use ppo_plus_plus or adaptive, or a guide that writes");

@@ -60,7 +60,7 @@ public sealed record TrainingSetup
 
     /// <summary>The roll-out actors that a row may have: each has a critic of its own. The policy finishes what the guide may leave to it.</summary>
     internal IReadOnlyList<Actor> RollOutActors =>
-        [.. Phases.Select(phase => phase.RollOut).Concat(Guide is { MayDecline: true } && Phases.Any(phase => phase.AsksGuide) ? [Actor.Policy] : []).Distinct()];
+        [.. Phases.Select(phase => phase.RollOut).Concat(Guide is { MayDecline: true } && Phases.Any(phase => phase.NeedsGuide) ? [Actor.Policy] : []).Distinct()];
 
     /// <summary>The policy in the reference's type: what the KL compares with the reference must not differ from it by rounding.</summary>
     internal ILanguageModel ComparedPolicy =>

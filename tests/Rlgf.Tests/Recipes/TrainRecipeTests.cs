@@ -182,5 +182,10 @@ public sealed class TrainRecipeTests
     [InlineData("reward={kind: sum, parts: []}", "--set reward={kind: sum, parts: []}: reward.parts: a sum needs one part at least")]
     public void A_combination_that_cannot_run_names_its_key(string change, string message) => Assert.Equal(message, Assert.Throws<InputException>(() => Load(change)).Message);
 
+    [Fact]
+    public void A_guide_that_is_not_there_can_not_be_evaluated() => Assert.Equal(
+        "--set evaluation.guide=true: evaluation.guide: there is no guide to evaluate; leave it out, or set guide",
+        Assert.Throws<InputException>(() => Load("guide=null", "algorithm.name=ppo", "evaluation.guide=true")).Message);
+
     private static TrainRecipe Load(params string[] changes) => RecipeFile.Parse<TrainRecipe>(Least, "r.yaml", changes);
 }

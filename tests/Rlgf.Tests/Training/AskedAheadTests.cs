@@ -39,10 +39,10 @@ public sealed class AskedAheadTests : IDisposable
         {
             // The update is over, and the guide, which has been asked, hasn't answered.
             if (iteration == 3) return;
-            Assert.True(guide.Entered.Wait(TimeSpan.FromSeconds(60)));
-            Assert.Equal(iteration + 1, guide.Answered);
+            Assert.True(guide.Entered.Wait(TimeSpan.FromSeconds(30)));
+            if (iteration == 0) Assert.True(guide.Entered.Wait(TimeSpan.FromSeconds(30)));
+            Assert.Equal((iteration + 2, iteration + 1), (guide.Asked, guide.Answered));
             overlapped++;
-            guide.Entered.Reset();
             guide.Open.Release();
         });
         Assert.Equal(3, overlapped);
@@ -65,7 +65,7 @@ public sealed class AskedAheadTests : IDisposable
         using var cancellation = new CancellationTokenSource();
         var (_, finished) = Run("stop", "ppo_plus_plus", guide, cancellation: cancellation, logged: _ =>
         {
-            Assert.True(guide.Entered.Wait(TimeSpan.FromSeconds(60)));
+            Assert.True(guide.Entered.Wait(TimeSpan.FromSeconds(30)) && guide.Entered.Wait(TimeSpan.FromSeconds(30)));
             cancellation.Cancel();
         });
         Assert.False(finished);
@@ -104,6 +104,21 @@ public sealed class AskedAheadTests : IDisposable
 
         File.AppendAllText(Path.Combine(_folder, name, Saved(name)[^1], "guide_state.bin"), "x");
         Assert.Contains("guide_state.bin is not what was written", Assert.Throws<InputException>(() => Run(name, algorithm, new Counting(remote), resume: true)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_evaluation_leaves_a_guides_state_as_it_was()
+    {
+        using var policy = TinyGpt2.Create(seed: 3);
+        using var guide = new Counting(remote: true);
+        var evaluator = new Rlgf.Evaluation.Evaluator
+        {
+            Prompts = [new("1", [1]), new("2", [2])], Sampling = new SamplingSettings { MaxNewTokens = 6, EndTokens = [TinyGpt2.End] }, Reward = new FunctionReward("ones", response => response.Text.Count(c => c == '1')),
+            Reference = policy, Tokenizer = new DigitTokenizer(TinyGpt2.Vocabulary, TinyGpt2.End),
+        };
+        var (once, again) = (evaluator.Evaluate(guide, CancellationToken.None), evaluator.Evaluate(guide, CancellationToken.None));
+        Assert.Equal(once.Rows.Select(row => row.Response), again.Rows.Select(row => row.Response));
+        Assert.Equal((2, 0), (guide.Asked, BitConverter.ToInt32(guide.SaveState())));
     }
 
     [Fact]
@@ -170,7 +185,7 @@ public sealed class AskedAheadTests : IDisposable
     {
         private int _asked, _answered, _active, _count;
 
-        public ManualResetEventSlim Entered { get; } = new();
+        public SemaphoreSlim Entered { get; } = new(0);
         public SemaphoreSlim Open { get; } = new(0);
         public bool IsGated { get; init; }
         public int? FailsAt { get; init; }
@@ -187,13 +202,13 @@ public sealed class AskedAheadTests : IDisposable
             Assert.Equal(1, Interlocked.Increment(ref _active));
             try
             {
-                Entered.Set();
+                Entered.Release();
                 if (IsGated) await Open.WaitAsync(cancellationToken);
                 else await Task.Yield();
                 if (asked == FailsAt) throw new InvalidOperationException("no connection\nof any kind");
                 _count++;
                 Interlocked.Increment(ref _answered);
-                return [.. requests.Select((request, i) => new GuideContinuation($"{(_count + i) % 3}{(int)(RandomStream.Uniform(1, request.Stream, 0) * 7)}1", false))];
+                return [.. requests.Select((request, i) => new GuideContinuation($"{(_count + i) % 5}{(int)(RandomStream.Uniform(1, request.Stream, 0) * 7)}1", false))];
             }
             finally
             {

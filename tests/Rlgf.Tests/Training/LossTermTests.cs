@@ -51,6 +51,20 @@ public sealed class LossTermTests
         Assert.Equal(metrics["imitation/share"], parts["imitation/share"], 1e-6);
     }
 
+    /// <summary>Supervised learning beside RL: rows of a second data source, which the term reads itself; the learner only adds.</summary>
+    [Fact]
+    public void A_term_may_bring_rows_of_its_own()
+    {
+        using var policy = new TabularModel(3, 3, null);
+        var term = new Supervised(policy, [[2, 2, 2], [2, 2, 1]]);
+        var records = ToyRun.Run(ToyRun.Setup(policy, Presets.Ppo(), null, _ => 1, iterations: 15) with { FurtherLossTerms = [term] });
+        // −log ⅓ a token of the even start, less after each step: what the texts say is learned, and that two of them differ in the end.
+        Assert.InRange(records[0].Metrics["loss/supervised"], 0.8, Math.Log(3));
+        Assert.InRange(policy.Probabilities([])[2], 0.8, 1);
+        Assert.InRange(policy.Probabilities([2, 2])[2], 0.3, 0.6);
+        Assert.InRange(policy.Probabilities([2, 2])[1], 0.3, 0.6);
+    }
+
     [Fact]
     public void Each_row_gives_the_guide_the_credit_of_its_own_plan()
     {
@@ -112,6 +126,18 @@ public sealed class LossTermTests
         Prompt = new("", []), Tokens = [0, 1], Text = "01", RollInLength = 2, Plan = new RolloutPlan(Actor.Guide, Actor.Policy, 1, RollInLengths.Limit, credit), Ended = true,
         LogProbs = [float.NaN, float.NaN], Choices = [TokenSet.All, TokenSet.All],
     };
+
+    /// <summary>−log π of texts that somebody wrote, all of them in every part.</summary>
+    private sealed class Supervised(TabularModel policy, int[][] texts) : ILossTerm
+    {
+        public string Name => "supervised";
+
+        public TermOfRows Prepare(LearningBatch data) => new()
+        {
+            Mask = zeros_like(data.Batch.IsPolicy),
+            Compute = (_, _) => new(-TokenLogProbs.OfRows(policy, [.. texts.Select(text => new Rlgf.Models.TokenRow([], text))]).mean()),
+        };
+    }
 
     /// <summary>−log π of every 1 that the policy wrote, over all its tokens.</summary>
     private sealed class Imitation(double weight, bool onNothing = false) : ILossTerm
