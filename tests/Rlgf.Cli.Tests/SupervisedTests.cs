@@ -80,6 +80,39 @@ public sealed class SupervisedTests
     }
 
     [Fact]
+    public void First_rows_of_a_sorted_file_that_have_one_label_are_warned_of_and_a_sample_has_both()
+    {
+        using var scratch = new Scratch();
+        scratch.Write("sorted.jsonl", [.. Enumerable.Range(0, 60).Select(i => $$"""{"text": "{{(i < 30 ? "bad worse bad" : "good better good")}} {{i % 7}}", "label": {{i / 30}}}""")]);
+        scratch.Write("held.jsonl", """{"text": "bad worse bad", "label": 0}""", """{"text": "good better good", "label": 1}""");
+        var recipe = scratch.Write("classifier.yaml",
+            "kind: classifier",
+            "name: tiny classifier",
+            $"output: {scratch["classifier"]}",
+            "model:",
+            "  kind: folder",
+            $"  path: {Fixtures.Model("gpt2")}",
+            "data:",
+            $"  path: {scratch["sorted.jsonl"]}",
+            $"  evaluation_path: {scratch["held.jsonl"]}",
+            "  label_column: label",
+            "labels: [NEGATIVE, POSITIVE]",
+            "training:",
+            "  epochs: 1",
+            "  rows_per_step: 10",
+            "  warm_up_steps: 0",
+            "  learning_rate: 0.003");
+        const string Warned = "warning: all 20 rows to learn from have the label 'NEGATIVE', so that the classifier can learn nothing else; data.limit takes the first rows of a file that may be sorted; draw them with data.sample: 20";
+        var first = Cli.Run("classifier", "train", recipe, "--set", "data.limit=20");
+        Assert.True(first.Code == ExitCode.Ok, first.Error);
+        Assert.Contains(Warned, first.Error, StringComparison.Ordinal);
+        var drawn = Cli.Run("classifier", "train", recipe, "--set", "data.sample=20", "--set", $"output={scratch["drawn"]}");
+        Assert.True(drawn.Code == ExitCode.Ok, drawn.Error);
+        Assert.DoesNotContain("rows to learn from", drawn.Error, StringComparison.Ordinal);
+        Assert.Contains("sample: draws rows, and limit takes the first ones", Cli.Run("classifier", "train", recipe, "--set", "data.sample=20", "--set", "data.limit=20").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_encoder_decoder_learns_responses_to_prompts()
     {
         using var scratch = new Scratch();

@@ -15,7 +15,7 @@ internal static class CompareCommand
         var output = new Option<string?>("--output") { HelpName = "DIR", Description = $"Also write {ResultsFolder.ReportName}, {ResultsFolder.TableName} and {ResultsFolder.PicturesName}/ into this folder." };
         var title = new Option<string>("--title") { HelpName = "TEXT", Description = "Title of the report.", DefaultValueFactory = _ => "Comparison" };
         var command = new Command("compare", CommonOptions.Describe(
-            "Puts runs into one table: one row for each algorithm, averaged over its seeds, with the paired difference to PPO and to the guide. Of several seeds the mean is taken " +
+            "Puts runs into one table: one row for each algorithm and setting, averaged over its seeds, with the paired difference to PPO and to the guide. Of several seeds the mean is taken " +
             "prompt by prompt first; 95 % intervals are then over the held-out prompts, which must be the same in all runs. They say what other prompts could have given with these " +
             "trained models, not what other seeds could have: the report shows how far the seeds lie apart.",
             "rlgf compare runs/imdb-small --output results"))

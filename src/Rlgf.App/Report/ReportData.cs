@@ -30,6 +30,9 @@ internal sealed record ReportRun
     /// <summary>The resolved recipe's text; empty if unknown.</summary>
     public string Recipe { get; init; } = "";
 
+    /// <summary>Its settings without the seed, by their keys; see <see cref="RunSettings"/>.</summary>
+    public IReadOnlyDictionary<string, string> Settings { get => field ?? RunSettings.Of(Recipe, "."); init; }
+
     /// <summary>Where it ran; null if unknown.</summary>
     public RunEnvironment? Environment { get; init; }
 
@@ -47,6 +50,7 @@ internal sealed record ReportRun
     public static ReportRun Read(RunFolder folder)
     {
         if (!Directory.Exists(folder.Path)) throw new InputException($"{folder.Path}: no such folder; give the folders that `rlgf train` wrote");
+        var recipe = File.Exists(folder.RecipePath) ? folder.ReadRecipe() : "";
         return new ReportRun
         {
             Description = folder.ReadDescription(),
@@ -54,7 +58,8 @@ internal sealed record ReportRun
             Evaluations = folder.ReadEvaluations(),
             Guide = folder.ReadGuideEvaluation(),
             Samples = [.. folder.SampleIterations().Select(i => new ReportSamples(i, folder.ReadSamples(i)))],
-            Recipe = File.Exists(folder.RecipePath) ? folder.ReadRecipe() : "",
+            Recipe = recipe,
+            Settings = RunSettings.Of(recipe, folder.Path),
             Environment = File.Exists(folder.EnvironmentPath) ? folder.ReadEnvironment() : null,
         };
     }

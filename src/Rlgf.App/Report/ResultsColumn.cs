@@ -33,10 +33,18 @@ internal sealed record ResultsColumn(string Header, string Meaning, Func<Results
 
     /// <summary>The columns that say anything about this table.</summary>
     public static IReadOnlyList<ResultsColumn> For(ResultsTable table) =>
-        [.. All.Where(column => table.Rows.Any(row => column.Cell(row).Text != Number.None))
+        [.. ((ResultsColumn[])[.. All[..PartsAfter], .. Parts(table), .. All[PartsAfter..]]).Where(column => table.Rows.Any(row => column.Cell(row).Text != Number.None))
             .Where(column => column.Header != Iterations || table.Algorithms.Select(row => row.Iterations).Distinct().Count() > 1)];
 
+    /// <summary>A column for each part of a reward that is a sum, in the order of the first row that has them.</summary>
+    private static IEnumerable<ResultsColumn> Parts(ResultsTable table) => table.Rows.SelectMany(row => row.RewardParts.Keys).Distinct().Select(part => new ResultsColumn(
+        part, $"mean of the reward's part '{part}', before its weight, and its 95 % interval",
+        row => row.RewardParts.TryGetValue(part, out var scores) ? Mean(Interval.OfMean(scores)) : new(Number.None)));
+
     private const string Iterations = "iterations";
+
+    /// <summary>How many columns come before those of the reward's parts: the reward and its spread over the seeds.</summary>
+    private const int PartsAfter = 2;
 
     private static ResultsCell Mean(Interval mean) => new(WithInterval(Number.Fixed(mean.Mean, 3), mean));
 

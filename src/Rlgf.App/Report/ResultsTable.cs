@@ -25,6 +25,9 @@ internal sealed record ResultsRow
     /// <summary>Judge's score of each prompt, mean over the seeds; NaN without a judge.</summary>
     public required IReadOnlyList<double> JudgeScores { get; init; }
 
+    /// <summary>What the reward is made of, by name: each part's score of each prompt before its weight, mean over the seeds; empty for a reward that is one thing.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<double>> RewardParts { get; init; } = new Dictionary<string, IReadOnlyList<double>>();
+
     /// <summary>Mean reward.</summary>
     public Interval Reward => Interval.OfMean(Rewards);
 
@@ -137,6 +140,8 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
             Seeds = seeds.Count,
             Rewards = PerPrompt(row => row.Reward),
             JudgeScores = PerPrompt(row => row.Judge),
+            RewardParts = seeds[0].Rows[0].RewardParts.Keys.Where(part => seeds.TrueForAll(e => e.Rows.All(row => row.RewardParts.ContainsKey(part))))
+                .ToDictionary(part => part, part => (IReadOnlyList<double>)PerPrompt(row => row.RewardParts[part])),
             RewardOverSeeds = Spread.Deviation([.. seeds.Select(e => e.Rows.Average(row => row.Reward))]),
             Kl = Mean("kl/start"),
             Perplexity = Mean("perplexity/start"),

@@ -17,6 +17,14 @@ public sealed record TextDatasetOptions
     /// <summary>The most rows to keep, the file's first that pass the filter; null keeps all.</summary>
     public int? Limit { get; init; }
 
+    /// <summary>
+    /// The number of rows to keep of all that pass the filter, drawn at random and kept in the file's order; null keeps all. The first rows of a file that is sorted stand for nothing, these do.
+    /// </summary>
+    public int? Sample { get; init; }
+
+    /// <summary>Decides which rows <see cref="Sample"/> draws; the same seed draws the same rows of the same file.</summary>
+    public ulong SampleSeed { get; init; }
+
     /// <summary>Columns that every row must have: a name that isn't there is found at once rather than in the middle of a run.</summary>
     public IReadOnlyList<string> Columns { get; init; } = [];
 
@@ -27,6 +35,9 @@ public sealed record TextDatasetOptions
 /// <summary>The rows of a file, in memory and in the file's order.</summary>
 public sealed class TextDataset
 {
+    // "sample": keeps these draws apart from others of the same seed.
+    private const ulong SampleDraws = 0x73616D706C65;
+
     /// <summary>A data set of rows that are there already.</summary>
     /// <param name="name">What to call it in messages.</param>
     /// <param name="rows">The rows.</param>
@@ -55,7 +66,8 @@ public sealed class TextDataset
         options ??= new TextDatasetOptions();
         var filter = options.Filter is { } expression ? RowFilter.Parse(expression) : null;
         var rows = new List<DataRow>();
-        var read = 0;
+        var random = new RandomStream(options.SampleSeed, SampleDraws);
+        var (read, passed) = (0, 0);
         foreach (var row in ReadRows(path, options))
         {
             if (rows.Count == options.Limit)
@@ -69,12 +81,14 @@ public sealed class TextDataset
                 _ = row[column];
             }
 
-            if (filter is null || filter.Accepts(row))
-            {
-                rows.Add(row);
-            }
+            if (filter is not null && !filter.Accepts(row)) continue;
+            passed++;
+            if (options.Sample is not { } sample || rows.Count < sample) rows.Add(row);
+            // Each row so far is among the drawn ones with the same probability (Vitter 1985, algorithm R).
+            else if (random.NextInt32(passed) is var place && place < sample) rows[place] = row;
         }
 
+        if (options.Sample is not null) rows.Sort((one, other) => one.Number.CompareTo(other.Number));
         return rows.Count > 0 ? new TextDataset(path, rows)
             : read > 0 && filter is not null ? throw new InputException($"{path}: none of {read} rows passes the filter '{options.Filter}'")
             : throw new InputException($"{path}: there are no rows");

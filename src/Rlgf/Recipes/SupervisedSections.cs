@@ -88,9 +88,18 @@ public sealed record TextsSection : ICheckedSection
     [Limits(AtLeast = 1)]
     public int? Limit { get; init; }
 
+    /// <summary>In place of <see cref="Limit"/>: so many rows of the training file of all that pass the filter, drawn at random and kept in the file's order; null for all.</summary>
+    [Limits(AtLeast = 1)]
+    public int? Sample { get; init; }
+
+    /// <summary>Which rows <see cref="Sample"/> draws; apart from the run's seed, so that runs of several seeds learn from the same rows.</summary>
+    public ulong SampleSeed { get; init; }
+
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
+        if (Sample is not null && Limit is not null) yield return ("sample", "draws rows, and limit takes the first ones; use one of them");
+        if (Sample is null && SampleSeed != 0) yield return ("sample_seed", "is for sample, which is not set");
         if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
     }
 }

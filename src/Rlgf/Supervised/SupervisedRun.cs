@@ -64,7 +64,9 @@ public static class SupervisedRun
             LabelledText[] Texts(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, tokenizer), LabelOf(row, recipe)))];
             var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
             var (learned, measured) = recipe.Locations.Of("data", () => (Texts(training), Texts(heldOut)));
-            return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, resume, new SupervisedLog(recipe, tokenizer, progress), cancellationToken);
+            var told = progress;
+            if (OneLabel(learned, recipe) is { } note) told = now => progress?.Invoke(now.IsStart ? now with { Notes = [.. now.Notes, note] } : now);
+            return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, resume, new SupervisedLog(recipe, tokenizer, told), cancellationToken);
         }
     }
 
@@ -136,9 +138,9 @@ public static class SupervisedRun
     private static (IReadOnlyList<DataRow> Training, IReadOnlyList<DataRow> HeldOut) Read(TextsSection data)
     {
         string[] columns = [data.Column, .. new[] { data.PromptColumn, data.LabelColumn }.OfType<string>()];
-        TextDatasetOptions Options(int? limit) => new() { Replacements = data.Replace.ToReplacements(), Filter = data.Filter, Limit = limit, Columns = columns };
-        var rows = TextDataset.Open(data.Path, Options(data.Limit)).Rows;
-        if (data.EvaluationPath is { } path) return (rows, TextDataset.Spread(TextDataset.Open(path, Options(null)).Rows, data.HeldOutRows));
+        var options = new TextDatasetOptions { Replacements = data.Replace.ToReplacements(), Filter = data.Filter, Columns = columns };
+        var rows = TextDataset.Open(data.Path, options with { Limit = data.Limit, Sample = data.Sample, SampleSeed = data.SampleSeed }).Rows;
+        if (data.EvaluationPath is { } path) return (rows, TextDataset.Spread(TextDataset.Open(path, options).Rows, data.HeldOutRows));
         if (rows.Count <= data.HeldOutRows)
             throw new InputException($"{data.Path}: {rows.Count} rows, of which {data.HeldOutRows} would be held out: none is left to learn from; lower held_out_rows");
         var heldOut = TextDataset.SpreadIndices(rows.Count, data.HeldOutRows).ToHashSet();
@@ -169,6 +171,14 @@ public static class SupervisedRun
     {
         var ids = tokenizer.Encode(row.GetString(column));
         return ids.Length > 0 ? ids : throw row.Invalid(column, "it is empty; filter such rows out");
+    }
+
+    /// <summary>Says that all rows to learn from have one label, where they have: nothing can be learned from them but that label.</summary>
+    private static string? OneLabel(LabelledText[] rows, ClassifierRecipe recipe)
+    {
+        if (rows.Length == 0 || Array.Exists(rows, row => row.Label != rows[0].Label)) return null;
+        var remedy = recipe.Data.Limit is { } limit ? $"data.limit takes the first rows of a file that may be sorted; draw them with data.sample: {limit}" : "look at data.filter and data.label_column";
+        return $"all {rows.Length} rows to learn from have the label '{recipe.Labels[rows[0].Label]}', so that the classifier can learn nothing else; {remedy}";
     }
 
     private static int LabelOf(DataRow row, ClassifierRecipe recipe)

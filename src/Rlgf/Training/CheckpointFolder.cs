@@ -71,6 +71,12 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         return state;
     }
 
+    /// <summary>The policy of the newest checkpoint in a folder, compared with its checksums, and how many iterations made it; null where there is none.</summary>
+    /// <param name="folder">Where a run's checkpoints are.</param>
+    /// <exception cref="InputException">The newest checkpoint is damaged.</exception>
+    public static (string Path, int Iteration)? NewestPolicy(string folder) =>
+        new CheckpointStore<SavedState>(folder, Prefix, 5, 1, state => state.Iteration).Newest is { } newest ? (System.IO.Path.Combine(newest.Path, "policy"), newest.Number) : null;
+
     /// <summary>Whether a folder holds a checkpoint, whole or not.</summary>
     internal static bool Holds(string folder) => new CheckpointStore<SavedState>(folder, Prefix, 5, 1, state => state.Iteration).Any;
 

@@ -78,6 +78,42 @@ public sealed class ResultsTableTests
     }
 
     [Fact]
+    public void Two_settings_of_one_recipe_are_two_rows_told_apart_by_what_differs_and_never_averaged_as_seeds()
+    {
+        static ReportRun With(ulong seed, double[] rewards, string rate, string more = "") =>
+            Run("ppo", seed, rewards) with { Recipe = $"kind: train\noutput: runs/{seed}{rate}\nseed: {seed}\ncheckpoints:\n  keep: {seed}\nupdate:\n  learning_rate: {rate}\n  epochs: 2\n{more}" };
+        var table = Table(With(1, [0.1, 0.2, 0.3], "0.001"), With(1, [0.4, 0.5, 0.6], "0.002"), With(2, [0.3, 0.4, 0.5], "0.001"));
+        Assert.Equal(["PPO, update.learning_rate 0.001", "PPO, update.learning_rate 0.002"], table.Algorithms.Select(row => row.Name));
+        Assert.Equal([2, 1], table.Algorithms.Select(row => row.Seeds));
+        Assert.Equal([0.3, 0.5], table.Algorithms.Select(row => Math.Round(row.Reward.Mean, 9)));
+        Assert.Equal([0, 1], table.Algorithms.Select(row => row.Group));
+
+        // What an earlier version did not have is as null; a setting of seeds alone makes no other row.
+        Assert.Equal("PPO", Assert.Single(Table(With(1, [0.1, 0.2, 0.3], "0.001"), With(2, [0.1, 0.2, 0.3], "0.001", "guide: null\n")).Algorithms).Name);
+        Assert.Equal(["PPO, a 1, b 1, c 1 and 1 more", "PPO, no a, no b, no c and 1 more"],
+            Table(With(1, [0.1, 0.2, 0.3], "0.001", "a: 1\nb: 1\nc: 1\nd: 1\n"), With(1, [0.1, 0.2, 0.3], "0.001")).Algorithms.Select(row => row.Name));
+        Assert.Contains("have seed 1", Assert.Throws<InputException>(() => Table(With(1, [0.1, 0.2, 0.3], "0.001"), With(1, [0.1, 0.2, 0.3], "0.001"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Parts_of_the_reward_have_a_column_each()
+    {
+        static ReportRun WithParts(string algorithm, double[] rewards, double shift)
+        {
+            var run = Run(algorithm, 1, rewards, guide: null);
+            return run with { Evaluations = [.. run.Evaluations.Select(e => e with { Rows = [.. e.Rows.Select(row => row with { RewardParts = new Dictionary<string, double> { ["tone"] = row.Reward + shift, ["length"] = -1 } })] })] };
+        }
+
+        var table = Table(WithParts("ppo", [0.1, 0.2, 0.3], 1), WithParts("grpo", [0.1, 0.2, 0.3], 2));
+        var columns = ResultsColumn.For(table);
+        Assert.Equal(["reward", "tone", "length"], columns.Take(3).Select(column => column.Header));
+        // 1.1, 1.2, 1.3: s = 0.1, and t · 0.1 / √3 = 0.248.
+        Assert.Equal(["1.200 ± 0.248", "2.200 ± 0.248"], table.Algorithms.Select(row => columns[1].Cell(row).Text));
+        Assert.Contains("tone", ResultsText.Markdown(table), StringComparison.Ordinal);
+        Assert.DoesNotContain(ResultsColumn.For(Table(Run("ppo", 1, [0.1, 0.2, 0.3]))), column => column.Header == "tone");
+    }
+
+    [Fact]
     public void Columns_that_say_nothing_are_left_out()
     {
         var headers = ResultsColumn.For(Table(Run("ppo", 1, [0.1, 0.2, 0.3], guide: null))).Select(column => column.Header).ToArray();
