@@ -1,3 +1,5 @@
+using System.Collections.ObjectModel;
+using System.Globalization;
 using Rlgf.Base;
 using Rlgf.ChatTemplates.Jinja.Library;
 using Rlgf.ChatTemplates.Jinja.Python;
@@ -18,13 +20,14 @@ public sealed class ChatTemplate
 
     private readonly string _name;
     private readonly Template _template;
+    private readonly string _source;
     private readonly IReadOnlyDictionary<string, string> _specialTokens;
 
     private ChatTemplate(string name, string source, IReadOnlyDictionary<string, string> specialTokens)
     {
         if (source.Length > LongestSource)
             throw new InputException($"{name}: the template has {source.Length} characters; at most {LongestSource} are supported.");
-        (_name, _specialTokens) = (name, specialTokens);
+        (_name, _source, _specialTokens) = (name, source, specialTokens);
         _template = Guarded(null, () => TemplateParser.Parse(source));
     }
 
@@ -43,20 +46,54 @@ public sealed class ChatTemplate
     /// <param name="messages">The conversation.</param>
     /// <param name="addGenerationPrompt">Whether it ends with the beginning of the assistant's next message.</param>
     /// <param name="now">The time that the template is told, where it asks; by default the time of this machine.</param>
+    /// <param name="variables">What else the template may read, such as <c>tools</c> or <c>enable_thinking</c>; null for nothing.</param>
     /// <exception cref="InputException">The template refuses the messages, or does what it may not.</exception>
-    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, DateTime? now = null)
+    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, DateTime? now = null, IReadOnlyDictionary<string, object?>? variables = null)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        var rendering = new Rendering(now ?? DateTime.Now, messages.Count, messages.Sum(message => (long)message.Role.Length + message.Content.Length));
+        PythonDict[] given = [.. messages.Select(message => TemplateValues.Of(message))];
+        return Render(given, addGenerationPrompt, now, variables);
+    }
+
+    /// <summary>As <c>Render</c>, but the last message is left open where its text ends, to be gone on with.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="now">The time that the template is told, where it asks; by default the time of this machine.</param>
+    /// <param name="variables">What else the template may read; null for nothing.</param>
+    /// <remarks>As the transformers library's <c>continue_final_message</c>: white space at the text's end goes where the template takes it away.</remarks>
+    /// <exception cref="InputException">The last message has no text, or the template doesn't write it.</exception>
+    public string RenderOpen(IReadOnlyList<ChatMessage> messages, DateTime? now = null, IReadOnlyDictionary<string, object?>? variables = null)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        PythonDict[] given = [.. messages.Select(message => TemplateValues.Of(message))];
+        // Letters alone, which no template writes in another way, that stand nowhere else; the blank after them tells whether the template trims.
+        var closed = Render(given, addGenerationPrompt: false, now, variables);
+        var end = Enumerable.Range(0, int.MaxValue).Select(number => string.Create(CultureInfo.InvariantCulture, $"ENDSHERE{number} ")).First(name => !closed.Contains(name.TrimEnd(), StringComparison.Ordinal));
+        if (given.Length == 0 || !_source.Contains("content", StringComparison.Ordinal) || TemplateValues.AppendToContent(given[^1], end) is not { } text)
+            throw new InputException($"{_name}: the last message has no text to go on from.");
+        var whole = Render(given, addGenerationPrompt: false, now, variables);
+        var at = whole.LastIndexOf(end.TrimEnd(), StringComparison.Ordinal);
+        if (at < 0 || !whole.Contains(WhiteSpace.Trim(text), StringComparison.Ordinal))
+            throw new InputException($"{_name}: the template does not write the last message as it is, so that nothing can go on from it.");
+        return whole.AsSpan(at).StartsWith(end, StringComparison.Ordinal) ? whole[..at] : WhiteSpace.TrimEnd(whole[..at]);
+    }
+
+    /// <summary>Characters for private use that neither the template nor some messages have, so that they can stand for something while it renders them.</summary>
+    public IEnumerable<char> UnusedCharacters(IReadOnlyList<ChatMessage> messages) => TemplateValues.UnusedCharacters(_source, messages);
+
+    private string Render(PythonDict[] messages, bool addGenerationPrompt, DateTime? now, IReadOnlyDictionary<string, object?>? variables)
+    {
+        var rendering = new Rendering(now ?? DateTime.Now, messages.Length, messages.Sum(message => TemplateValues.Characters(message)));
         var given = new Dictionary<string, object?>(Globals.All)
         {
-            ["messages"] = messages.Select(message => (object?)PythonDict.Of([new("role", message.Role), new("content", message.Content)])).ToList(),
+            ["messages"] = messages.Select(message => (object?)message).ToList(),
             ["add_generation_prompt"] = addGenerationPrompt,
             ["tools"] = null,
             ["documents"] = null,
         };
         foreach (var (role, token) in _specialTokens)
             given[role] = token;
+        foreach (var (name, value) in variables ?? ReadOnlyDictionary<string, object?>.Empty)
+            given[name] = TemplateValues.Of(value);
         return Guarded(rendering, () => _template.Render(rendering, given));
     }
 

@@ -22,6 +22,10 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
     /// <summary>The end token that texts to learn from get: one that ends a text when it is written, so the tokenizer's only where it is one of them. Null where there is none.</summary>
     public int? TaughtEnd => Tokenizer.EosId is { } end && EndTokens.Contains(end) ? end : EndTokens is [var first, ..] ? first : null;
 
+    /// <summary>The same model where a chat template has a token that ends an answer: that first, then the model's own.</summary>
+    /// <param name="endOfTurn">The token; null where the template has none.</param>
+    public TextModel EndingWith(int? endOfTurn) => endOfTurn is { } end ? this with { EndTokens = [end, .. EndTokens.Where(id => id != end)] } : this;
+
     /// <summary>Loads both from a Hugging Face folder.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tokenizerFolder">Where the tokenizer is, if it is not in the same folder.</param>

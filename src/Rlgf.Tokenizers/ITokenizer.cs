@@ -25,11 +25,19 @@ public interface ITokenizer
 
     /// <summary>
     /// Encodes text that goes on from tokens which are there already: nothing is put before it, and a special token's text in it is ordinary text, so that what
-    /// somebody else wrote can't bring in an end of text. <see cref="Encode"/> does as well for tokenizers without special tokens and prefix space.
+    /// somebody else wrote can't bring in an end of text. <see cref="Encode(string, bool)"/> does as well for tokenizers without special tokens and prefix space.
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="startsText">Whether no token is there after all, as before an encoder–decoder's response: then its first word is marked as a text's first.</param>
     int[] EncodeContinuation(string text, bool startsText = false) => Encode(text);
+
+    /// <summary>Encodes a text of which some parts were written by somebody else: an added token that touches such a part is ordinary text, cut out and encoded by itself.</summary>
+    /// <param name="text">Any text, such as a conversation that a chat template wrote.</param>
+    /// <param name="ordinary">Those parts, in UTF-16 units, end exclusive.</param>
+    int[] Encode(string text, IReadOnlyList<(int Start, int End)> ordinary) => Encode(text);
+
+    /// <summary>The tokens that <see cref="Encode(string, bool)"/> finds in a text as a whole: special tokens, a chat template's markers and whatever else was added to the vocabulary.</summary>
+    IReadOnlyList<FoundToken> FindAddedTokens(string text) => [];
 
     /// <summary>Encodes one text, or two, with the special tokens that the tokenizer puts around them, as a model reads them.</summary>
     /// <param name="first">The text, or the first of a pair.</param>
@@ -87,6 +95,13 @@ public interface ITokenizer
 /// <param name="Tokens">The tokens as the vocabulary spells them.</param>
 /// <param name="Offsets">For each token, start (inclusive) and end (exclusive) in the text, in UTF-16 units as .NET counts.</param>
 public sealed record TokenizedText(int[] Ids, string[] Tokens, (int Start, int End)[] Offsets);
+
+/// <summary>An added token in a text.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="Start">Where it begins, in UTF-16 units.</param>
+/// <param name="End">Where it ends, exclusive.</param>
+/// <param name="IsSpecial">Whether decoding leaves it out.</param>
+public sealed record FoundToken(int Id, int Start, int End, bool IsSpecial);
 
 /// <summary>One text or two as a model is given them.</summary>
 /// <param name="Ids">Token ids, special tokens included.</param>

@@ -13,6 +13,7 @@ internal sealed class TokenizerPipeline : ITokenizer
     private readonly AddedTokenCutter _addedTokens;
     private readonly AddedTokenCutter _addedTokensButSpecial;
     private readonly Lazy<ISubwordModel> _modelWithoutSpecial;
+    private readonly Lazy<ISubwordModel> _modelWithoutAdded;
     private readonly IDetokenizer _detokenizer;
     private readonly Dictionary<string, int> _ids;
     private readonly string?[] _tokens;
@@ -25,6 +26,8 @@ internal sealed class TokenizerPipeline : ITokenizer
         _addedTokensButSpecial = new AddedTokenCutter([.. parts.AddedTokens.Where(token => !token.IsSpecial)], parts.Normalizer);
         _addedTokens = parts.SplitsSpecialTokens ? _addedTokensButSpecial : new AddedTokenCutter(parts.AddedTokens, parts.Normalizer);
         _modelWithoutSpecial = new(() => parts.Model.Without(parts.AddedTokens.Where(token => token.IsSpecial).Select(token => token.Id).ToHashSet()));
+
+        _modelWithoutAdded = new(() => parts.Model.Without(parts.AddedTokens.Select(token => token.Id).ToHashSet()));
 
         _ids = new Dictionary<string, int>(parts.Model.Vocabulary, StringComparer.Ordinal);
         foreach (var added in parts.AddedTokens)
@@ -55,6 +58,23 @@ internal sealed class TokenizerPipeline : ITokenizer
     {
         var ids = IdsOf(text);
         return addSpecialTokens ? _parts.Single.Fill(CollectionsMarshal.AsSpan(ids), []).Ids : [.. ids];
+    }
+
+    public int[] Encode(string text, IReadOnlyList<(int Start, int End)> ordinary)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>(text.Length / 3 + 8);
+        AddIds(_addedTokens.Split(text, ordinary: ordinary), _parts.Model, ids);
+        return [.. ids];
+    }
+
+    public IReadOnlyList<FoundToken> FindAddedTokens(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return [.. from piece in _addedTokens.Split(text)
+            where piece.Token is not null
+            let source = piece.Text.SourceOf(0, piece.Text.Span.Length)
+            select new FoundToken(piece.Token!.Id, source.Start, source.End, piece.Token.IsSpecial)];
     }
 
     public EncodedInput EncodeInput(string first, string? second = null, int? maxLength = null)
@@ -172,7 +192,7 @@ internal sealed class TokenizerPipeline : ITokenizer
             _parts.PreTokenizer.Split(piece.Text, words);
             foreach (var word in words)
             {
-                foreach (var token in model.Tokenize(word.Span, word.Continues))
+                foreach (var token in (piece.IsOrdinary ? _modelWithoutAdded.Value : model).Tokenize(word.Span, word.Continues))
                     ids.Add(token.Id);
             }
         }

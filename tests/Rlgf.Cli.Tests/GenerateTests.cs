@@ -200,8 +200,8 @@ public sealed class GenerateTests
     }
 
     [Theory]
-    [InlineData("give --prompts FILE or --prompt TEXT, one of the two", "--output", "o")]
-    [InlineData("give --prompts FILE or --prompt TEXT, one of the two", "--prompts", "p", "--prompt", "Hello", "--output", "o")]
+    [InlineData("give --prompts FILE, --prompt TEXT or --messages FILE, one of the three", "--output", "o")]
+    [InlineData("give --prompts FILE, --prompt TEXT or --messages FILE, one of the three", "--prompts", "p", "--prompt", "Hello", "--output", "o")]
     [InlineData("'--output' is required with --prompts", "--prompts", "-")]
     public void Prompts_come_from_one_place(string message, params string[] options) =>
         Assert.Contains(message, Cli.Run(["generate", "--model", "m", .. options]).OneErrorLine(ExitCode.WrongUse), StringComparison.Ordinal);

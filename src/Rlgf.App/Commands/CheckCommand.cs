@@ -15,7 +15,7 @@ internal static class CheckCommand
         var set = RecipeOptions.Set();
         var command = new Command("check", CommonOptions.Describe(
             "Checks a recipe for what goes wrong silently. It loads the models and the data and writes a few responses, but trains nothing: the guide is the policy, a KL of zero by accident, a plan " +
-            "whose masks would be empty, a guide that may write fewer tokens than the policy, padding by the end token where there is a token for it, a reward without differences, a judge that is the reward. One line each, " +
+            "whose masks would be empty, a guide that may write fewer tokens than the policy, padding by the end token where there is a token for it, a reward without differences, a judge that is the reward, a chat template around what a template wrote. One line each, " +
             "error or warning; the exit code is 1 if there is an error. 'rlgf train' begins with the same.",
             "rlgf check recipes/quickstart/ppo.yaml"))
         {

@@ -14,6 +14,9 @@ internal sealed record Answer(string Writer, int Group, EvaluationRow Row);
 /// <param name="Of">The starting model's, each guide's and each group's answer.</param>
 internal sealed record Answers(string Prompt, IReadOnlyList<Answer> Of)
 {
+    /// <summary>The prompt's conversation; null where it is a text.</summary>
+    public IReadOnlyList<MessageRecord>? Messages { get; init; }
+
     /// <summary>Prompts drawn at random, the same for the same number of prompts: good and bad ones as they come.</summary>
     public static IReadOnlyList<Answers> Drawn(IReadOnlyList<RunGroup> groups, int prompts)
     {
@@ -22,7 +25,7 @@ internal sealed record Answers(string Prompt, IReadOnlyList<Answer> Of)
         var order = Enumerable.Range(0, writers[0].Rows.Count).ToArray();
         new RandomStream(seed: 6).Shuffle(order.AsSpan());
         return [.. order.Take(prompts).Select(prompt => new Answers(
-            writers[0].Rows[prompt].Prompt, [.. writers.Select(writer => new Answer(writer.Name, writer.Group, writer.Rows[prompt]))]))];
+            writers[0].Rows[prompt].Prompt, [.. writers.Select(writer => new Answer(writer.Name, writer.Group, writer.Rows[prompt]))]) { Messages = writers[0].Rows[prompt].Messages })];
     }
 
     private static List<(string Name, int Group, IReadOnlyList<EvaluationRow> Rows)> Writers(IReadOnlyList<RunGroup> groups)

@@ -130,7 +130,7 @@ internal sealed class HtmlReport
         _html.Append(_groups.Any(group => group.Runs.Count > 1) ? "; of several seeds the first.</p>\n" : ".</p>\n");
         foreach (var answers in drawn)
         {
-            _html.Append("<article class=\"card\"><div class=\"text prompt\">").Append(HtmlText.Escape(answers.Prompt, MostCharacters)).Append("</div><dl class=\"answers\">");
+            _html.Append("<article class=\"card\"><div class=\"text prompt\">").Append(PromptView.Html(answers.Prompt, answers.Messages, MostCharacters)).Append("</div><dl class=\"answers\">");
             foreach (var (writer, group, row) in answers.Of)
             {
                 _html.Append("<dt>").Append(Dot(group)).Append(HtmlText.Escape(writer)).Append("<small>").Append(Number.Fixed(row.Reward, 3));

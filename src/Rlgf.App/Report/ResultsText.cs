@@ -91,7 +91,8 @@ internal static class ResultsText
     {
         foreach (var answers in drawn)
         {
-            output.WriteLine($"\n> {OneLine(answers.Prompt)}");
+            output.WriteLine();
+            foreach (var line in PromptView.Lines(answers.Prompt, answers.Messages)) output.WriteLine($"> {OneLine(line)}");
             var width = answers.Of.Max(answer => answer.Writer.Length);
             foreach (var (writer, _, row) in answers.Of) output.WriteLine($"  {writer.PadRight(width)}  {Number.Fixed(row.Reward, 3)}  {OneLine(row.Response)}");
         }

@@ -83,6 +83,8 @@ internal static class Styles
         .card { background: var(--card); border-radius: 10px; padding: 14px 16px; margin: 0 0 14px; }
         .text { unicode-bidi: isolate; white-space: pre-wrap; overflow-wrap: anywhere; }
         .prompt { color: var(--soft); }
+        .message { display: block; }
+        .message small { font-weight: 600; }
         .answers { display: grid; grid-template-columns: minmax(7em, auto) 1fr; gap: .45em 1em; margin: .8em 0 0; }
         .answers dt { font-size: .9rem; } .answers dt small { display: block; color: var(--soft); font-variant-numeric: tabular-nums; padding-left: 1.55em; }
         .answers dd { margin: 0; }

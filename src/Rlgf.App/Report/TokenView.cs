@@ -44,7 +44,7 @@ internal static class TokenView
         html.Append(CultureInfo.InvariantCulture, $"reward {Number.Fixed(row.Reward, 3)}");
         if (row.RewardParts.Count > 1) html.Append(" (").AppendJoin(", ", row.RewardParts.Select(part => $"{HtmlText.Escape(part.Key)} {Number.Fixed(part.Value, 3)}")).Append(')');
         html.Append(CultureInfo.InvariantCulture, $" · roll-in {row.RollInLength} of {row.Tokens.Count} tokens</div>");
-        html.Append("<div class=\"text\"><span class=\"prompt\">").Append(HtmlText.Escape(row.Prompt, 1500)).Append("</span>");
+        html.Append("<div class=\"text\"><span class=\"prompt\">").Append(PromptView.Html(row.Prompt, row.Messages, 1500)).Append("</span>");
         var scale = row.Tokens.Select(t => Math.Abs(t.Advantage)).Where(double.IsFinite).DefaultIfEmpty(0).Max();
         foreach (var token in row.Tokens)
         {

@@ -4,7 +4,8 @@ using Rlgf.Base;
 namespace Rlgf.Text.Data;
 
 /// <summary>
-/// One row of a data set: named values that are a string, long, double, bool, null or a list of these (<see cref="IReadOnlyList{T}"/> of object).
+/// One row of a data set: named values that are a string, long, double, bool, null, a list of these (<see cref="IReadOnlyList{T}"/> of object) or an object with named values of these
+/// (<see cref="IReadOnlyDictionary{TKey, TValue}"/> of string and object, in the file's order).
 /// The getters convert nothing but what the format can't express: fields of csv and tsv files are text, read as what is asked for.
 /// </summary>
 /// <remarks>Immutable. Every getter throws an <see cref="InputException"/> that names the file, the row and the column.</remarks>
@@ -40,7 +41,7 @@ public sealed class DataRow
     internal bool IsText => _shape.ListSeparator is not null;
 
     /// <summary>The value as it was read.</summary>
-    /// <exception cref="InputException">There is no such column, or it holds what isn't read (such as an object).</exception>
+    /// <exception cref="InputException">There is no such column, or it holds what isn't read (such as NaN).</exception>
     public object? this[string column]
     {
         get
@@ -130,13 +131,14 @@ public sealed class DataRow
     /// <summary>An exception that says what is wrong with a value and where the value is; for the caller to throw.</summary>
     public InputException Invalid(string column, string problem) => new($"{Location}: column '{column}': {problem}");
 
-    /// <summary>The row with replacements made in each of its texts and lists of texts, one replacement after the other.</summary>
+    /// <summary>The row with replacements made in each of its texts, those in lists and objects too, one replacement after the other.</summary>
     internal DataRow Replacing(IReadOnlyList<TextReplacement> replacements)
     {
         object? Clean(object? value) => value switch
         {
             string text => replacements.Aggregate(text, (cleaned, replacement) => replacement.Apply(cleaned)),
             IReadOnlyList<object?> list => list.Select(Clean).ToArray(),
+            IReadOnlyDictionary<string, object?> named => named.ToDictionary(entry => entry.Key, entry => Clean(entry.Value)),
             _ => value,
         };
         return replacements.Count == 0 ? this : new DataRow(_shape, Array.ConvertAll(_values, Clean), Number, _line);
@@ -148,6 +150,7 @@ public sealed class DataRow
         string text => $"the text \"{Shorten(text)}\"",
         bool flag => flag ? "true" : "false",
         IReadOnlyList<object?> => "a list",
+        IReadOnlyDictionary<string, object?> => "an object",
         Unread unread => unread.What,
         _ => $"the number {Convert.ToString(value, CultureInfo.InvariantCulture)}",
     };
@@ -161,7 +164,7 @@ public sealed class DataRow
         float number => (double)number,
         IEnumerable<string> list => list.ToArray<object?>(),
         IEnumerable<int> list => list.Select(number => (object?)(long)number).ToArray(),
-        null or string or long or double or bool or IReadOnlyList<object?> => value,
+        null or string or long or double or bool or IReadOnlyList<object?> or IReadOnlyDictionary<string, object?> => value,
         _ => throw new ArgumentException($"a row can't hold a {value.GetType().Name}", nameof(value)),
     };
 

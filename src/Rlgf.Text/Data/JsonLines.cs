@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using Rlgf.Base;
 
 namespace Rlgf.Text.Data;
@@ -17,6 +18,13 @@ public static class JsonLines
         Converters = { new NaNAsNull<double>(), new NaNAsNull<float>() },
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
+
+    private const string BeyondRange = "9e999999";
+
+    /// <summary>Strings, which are passed over, and the names outside them.</summary>
+    private static readonly Regex PythonNumbers = new("""
+        "(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b
+        """.Trim(), RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
 
     private static readonly JsonDocumentOptions ReadOptions = new() { AllowDuplicateProperties = false };
 
@@ -92,7 +100,7 @@ public static class JsonLines
     {
         try
         {
-            using var document = JsonDocument.Parse(text, ReadOptions);
+            using var document = ParseAsPythonWrites(text);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
                 throw new InputException($"{source}:{line}: expected a JSON object, such as {{\"text\": \"…\"}}, found {KindOf(document.RootElement)}");
@@ -118,16 +126,56 @@ public static class JsonLines
         }
     }
 
+    /// <summary>
+    /// Python writes NaN, Infinity and -Infinity, which JSON has none of, for numbers that it doesn't know. They stand for values that can't be read, so that a column nobody uses stops no file:
+    /// here as numbers beyond all range, which JSON does have.
+    /// </summary>
+    private static JsonDocument ParseAsPythonWrites(string text)
+    {
+        try
+        {
+            return JsonDocument.Parse(text, ReadOptions);
+        }
+        catch (JsonException) when (WithoutPythonNumbers(text) is { } spelled)
+        {
+            try
+            {
+                return JsonDocument.Parse(spelled, ReadOptions);
+            }
+            catch (JsonException)
+            {
+                // Something else is wrong: it is said of the line as it is.
+            }
+        }
+
+        return JsonDocument.Parse(text, ReadOptions);
+    }
+
+    /// <summary>The line with those names in JSON's spelling; null where it has none of them.</summary>
+    private static string? WithoutPythonNumbers(string text)
+    {
+        var spelled = PythonNumbers.Replace(text, found => found.ValueSpan is "NaN" ? BeyondRange : found.ValueSpan is "Infinity" ? "1" + BeyondRange : found.ValueSpan is "-Infinity" ? "-1" + BeyondRange : found.Value);
+        return spelled == text ? null : spelled;
+    }
+
     private static object? ToValue(JsonElement element) => element.ValueKind switch
     {
         JsonValueKind.String => element.GetString(),
-        JsonValueKind.Number => element.TryGetInt64(out var whole) ? (object)whole : element.GetDouble(),
+        JsonValueKind.Number => element.TryGetInt64(out var whole) ? (object)whole : element.GetDouble() is var number && double.IsFinite(number) ? (object)number : Beyond(element.GetRawText()),
         JsonValueKind.True => true,
         JsonValueKind.False => false,
         JsonValueKind.Null => null,
         JsonValueKind.Array => element.EnumerateArray().Select(ToValue).ToArray(),
-        _ => new Unread("an object"),
+        _ => element.EnumerateObject().ToDictionary(property => property.Name, property => ToValue(property.Value)),
     };
+
+    private static Unread Beyond(string number) => new(number switch
+    {
+        BeyondRange => "NaN",
+        "1" + BeyondRange => "Infinity",
+        "-1" + BeyondRange => "-Infinity",
+        _ => $"the number {number}, which is beyond what a float64 can hold",
+    });
 
     private static string KindOf(JsonElement element) => element.ValueKind == JsonValueKind.Object ? "an object" : DataRow.Describe(ToValue(element));
 }

@@ -6,7 +6,7 @@ using Rlgf.Base;
 
 namespace Rlgf.Text.Data;
 
-/// <summary>Reads Parquet files: columns of plain values, and lists of them one level deep.</summary>
+/// <summary>Reads Parquet files: columns of plain values, lists of them one level deep, objects of them, and lists of such objects.</summary>
 internal static class ParquetFile
 {
     public static IEnumerable<DataRow> Read(string path)
@@ -43,17 +43,42 @@ internal static class ParquetFile
 
     private static object?[] ReadColumn(FileStream file, ParquetRowGroupReader rows, Field field, int count)
     {
-        var (leaf, listLevel) = field switch
+        return field switch
         {
-            DataField data => (data, data.MaxRepetitionLevel == 0 ? 0 : data.MaxDefinitionLevel),
-            ListField { Item: DataField item } list => (item, list.MaxDefinitionLevel),
-            _ => (null, 0),
+            DataField data => ReadLeaf(file, rows, data, data.MaxRepetitionLevel == 0 ? 0 : data.MaxDefinitionLevel, count),
+            ListField { Item: DataField item } list => ReadLeaf(file, rows, item, list.MaxDefinitionLevel, count),
+            ListField { Item: StructField item } list => ReadObjects(file, rows, item, list.MaxDefinitionLevel, count),
+            StructField item => ReadObjects(file, rows, item, 0, count),
+            _ => Fill(count, $"a {field.SchemaType.ToString().ToLowerInvariant()}"),
         };
-        if (leaf is null)
-        {
-            return Fill(count, $"a {field.SchemaType.ToString().ToLowerInvariant()}");
-        }
+    }
 
+    /// <summary>Objects, or lists of them: each name is a column of its own, as long as the others.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="rows">The row group.</param>
+    /// <param name="item">The object's fields.</param>
+    /// <param name="listLevel">For lists: the definition level from which on a list has an element; 0 for objects alone.</param>
+    /// <param name="count">Number of rows.</param>
+    private static object?[] ReadObjects(FileStream file, ParquetRowGroupReader rows, StructField item, int listLevel, int count)
+    {
+        // What lies deeper has values of its own number; asking for it is an error, the rest can be read.
+        var leaves = item.Fields.ToDictionary(field => field.Name, field => field is DataField data && data.MaxRepetitionLevel == (listLevel > 0 ? 1 : 0) ? ReadLeaf(file, rows, data, listLevel, count) : null);
+        var known = leaves.Values.FirstOrDefault(values => values is not null);
+        if (known is null) return Fill(count, "objects of nothing but lists and objects");
+        object? Value(string name, int row, int? at) => leaves[name]?[row] switch
+        {
+            null when leaves[name] is null => new Unread("values deeper than objects in lists"),
+            IReadOnlyList<object?> list when at is { } index => list[index],
+            var value => value,
+        };
+        Dictionary<string, object?> Object(int row, int? at) => item.Fields.ToDictionary(field => field.Name, field => Value(field.Name, row, at));
+        return [.. Enumerable.Range(0, count).Select(row => listLevel == 0 ? (object?)Object(row, null)
+            : known[row] is IReadOnlyList<object?> list ? Enumerable.Range(0, list.Count).Select(at => (object?)Object(row, at)).ToArray() : known[row])];
+    }
+
+    /// <summary>The values of one column: for lists a list each row, which may be null.</summary>
+    private static object?[] ReadLeaf(FileStream file, ParquetRowGroupReader rows, DataField leaf, int listLevel, int count)
+    {
         var type = leaf.ClrType;
         var column = new Column(file, rows, leaf, listLevel, count);
         return type == typeof(ReadOnlyMemory<char>) ? column.Read<ReadOnlyMemory<char>>(text => text.ToString())

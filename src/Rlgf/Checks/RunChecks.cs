@@ -5,8 +5,11 @@ using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
+using Rlgf.Text.Conversations;
+using Rlgf.Tokenizers;
 using Rlgf.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -42,6 +45,7 @@ public static class RunChecks
             GuideWritesLess(setup),
             ReferencesMissing(setup),
             PaddingIsEnd(setup),
+            TemplateInPrompt(setup),
             JudgeIsReward(setup.Reward, judge),
         }.OfType<Finding>(),
     ];
@@ -146,6 +150,31 @@ public static class RunChecks
         return without.Length > 0
             ? Error($"{without.Length} of {setup.Prompts.Count} prompts have no reference response, which the guide '{setup.Guide.Name}' needs{(without[0].Row is { } row ? $", {row.Location} first" : "")}; filter them out")
             : null;
+    }
+
+    /// <summary>
+    /// Prompts that hold template tokens and are put into a template: data that somebody rendered already would get two templates, one inside the other. It may also be that people write of such tokens.
+    /// </summary>
+    public static Finding? TemplateInPrompt(TrainingSetup setup)
+    {
+        var asked = setup.Guide is LocalModelGuide { IsAsked: true } guide ? guide : null;
+        foreach (var (who, tokenizer) in new[] { ("the policy", setup.Prompts.Any(prompt => prompt.Messages is not null) ? setup.Tokenizer : null), ($"the guide '{asked?.Name}'", asked?.Tokenizer) })
+        {
+            if (tokenizer is null) continue;
+            var held = setup.Prompts.Select(prompt => (Prompt: prompt, Marker: FirstMarker(prompt, tokenizer))).Where(found => found.Marker is not null).ToArray();
+            if (held.Length == 0) continue;
+            return Warning($"{held.Length} of {setup.Prompts.Count} prompts hold tokens such as {held[0].Marker} in what somebody wrote{(held[0].Prompt.Row is { } row ? $", {row.Location} first" : "")}, and {who} is asked by a chat template: " +
+                "a text that a template wrote already must not get another around it; give the messages themselves (data.messages_column) or leave chat out");
+        }
+
+        return null;
+    }
+
+    /// <summary>The first token's name in a prompt; null where it holds none.</summary>
+    private static string? FirstMarker(Prompt prompt, ITokenizer tokenizer)
+    {
+        IEnumerable<(string Text, string Role)> texts = prompt.Messages is { } messages ? messages.Select(message => (message.Content, message.Role)) : [(prompt.Text, "user")];
+        return texts.SelectMany(text => ConversationEncoder.Markers(tokenizer, text.Text, text.Role).Select(found => text.Text[found.Start..found.End])).FirstOrDefault();
     }
 
     /// <summary>

@@ -1,5 +1,6 @@
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Prompts;
 using Rlgf.Tokenizers;
 
 namespace Rlgf.Guides;
@@ -10,7 +11,7 @@ public sealed class LocalModelGuide : ILocalGuide
     private readonly ILanguageModel _model;
     private readonly ITokenizer _tokenizer;
     private readonly SamplingSettings _sampling;
-    private readonly Func<string, string>? _ask;
+    private readonly Func<Prompt, int[]>? _ask;
 
     /// <summary>Makes a guide of a model.</summary>
     /// <param name="name">Name for logs and reports.</param>
@@ -21,9 +22,9 @@ public sealed class LocalModelGuide : ILocalGuide
     /// How the guide samples. The maximum and minimum count the whole response, in the guide's own tokens; allow it enough that the policy's limit can be reached.
     /// </param>
     /// <param name="ask">
-    /// Makes of a prompt what the model reads before its answer, special tokens included, such as a conversation by its chat template; the answer is then a text of its own. Null: it goes on from the prompt.
+    /// Makes of a prompt the tokens that the model reads before its answer, such as the prompt's conversation by its own chat template; the answer is then a text of its own. Null: it goes on from the prompt.
     /// </param>
-    public LocalModelGuide(string name, ILanguageModel model, ITokenizer tokenizer, ITokenizer policyTokenizer, SamplingSettings sampling, Func<string, string>? ask = null)
+    public LocalModelGuide(string name, ILanguageModel model, ITokenizer tokenizer, ITokenizer policyTokenizer, SamplingSettings sampling, Func<Prompt, int[]>? ask = null)
     {
         (Name, _model, _tokenizer, _sampling, _ask) = (name, model, tokenizer, sampling, ask);
         UsesPolicyTokens = ask is null && HaveSameVocabulary(tokenizer, policyTokenizer);
@@ -41,6 +42,12 @@ public sealed class LocalModelGuide : ILocalGuide
     /// <summary>The guide's model.</summary>
     public ILanguageModel Model => _model;
 
+    /// <summary>Its tokenizer.</summary>
+    public ITokenizer Tokenizer => _tokenizer;
+
+    /// <summary>Whether it is asked by a conversation rather than handed a text to go on from.</summary>
+    public bool IsAsked => _ask is not null;
+
     /// <summary>How it samples.</summary>
     public SamplingSettings Sampling => _sampling;
 
@@ -52,7 +59,7 @@ public sealed class LocalModelGuide : ILocalGuide
             var row = UsesPolicyTokens
                 ? new TokenRow(request.Prompt.Tokens, request.ResponseTokens)
                 : new TokenRow(
-                    _ask is null ? _tokenizer.Encode(request.Prompt.Text, addSpecialTokens: true) : _tokenizer.Encode(_ask(request.Prompt.Text)),
+                    _ask is null ? _tokenizer.Encode(request.Prompt.Text, addSpecialTokens: true) : _ask(request.Prompt),
                     ResponseText.Encode(_tokenizer, _model.Shape, StandsAlone ? request.ResponseSoFar.TrimStart() : request.ResponseSoFar));
             var left = Math.Max(0, _sampling.MaxNewTokens - row.Response.Length);
             return new GenerationRequest(row, request.Stream, UsesPolicyTokens ? Math.Min(left, request.MaxTokens) : left);

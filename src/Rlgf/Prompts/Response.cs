@@ -9,8 +9,8 @@ namespace Rlgf.Prompts;
 /// <param name="Ended">Whether it ended by itself; false if it was cut at the limit.</param>
 public sealed record Response(Prompt Prompt, string Text, int[] Tokens, bool Ended)
 {
-    /// <summary>Whether the response is a text of its own, as an encoder–decoder's is, rather than one that goes on from the prompt.</summary>
-    public bool StandsAlone { get; init; }
+    /// <summary>Whether the response is a text of its own, as an encoder–decoder's and an answer in a conversation are, rather than one that goes on from the prompt.</summary>
+    public bool StandsAlone { get => field || Prompt.Messages is not null; init; }
 
     /// <summary>Prompt and response as one text.</summary>
     public string Whole => ResponseText.Join(Prompt.Text, Text, StandsAlone);

@@ -6,6 +6,8 @@ namespace Rlgf.Recipes;
 /// <summary>Where prompts come from and how they are cut.</summary>
 public sealed record DataSection : ICheckedSection
 {
+    private const string DefaultColumn = "text";
+
     /// <summary>The training file: JSON lines, csv, tsv (each also .gz) or Parquet.</summary>
     [RecipePath]
     public required string Path { get; init; }
@@ -18,9 +20,15 @@ public sealed record DataSection : ICheckedSection
     public DataFormat? Format { get; init; }
 
     /// <summary>The column that holds the text.</summary>
-    public string Column { get; init; } = "text";
+    public string Column { get; init; } = DefaultColumn;
 
-    /// <summary>The column that holds a reference response (a text, or a list of texts: rewards see all, and a guide of references draws one for each response); null: what follows the prompt in its text, if anything does.</summary>
+    /// <summary>
+    /// In place of <see cref="Column"/>: the column that holds conversations, each a list of objects with <c>role</c> and <c>content</c> (JSON lines or Parquet), for a policy with a chat template. An
+    /// answer at a conversation's end is its reference; null for texts.
+    /// </summary>
+    public string? MessagesColumn { get; init; }
+
+    /// <summary>The column that holds a reference response (a text, or a list of texts: rewards see all, and a guide of references draws one for each response); null: what follows the prompt in its text, if anything does, or the answer at a conversation's end.</summary>
     public string? ReferenceColumn { get; init; }
 
     /// <summary>Replacements in every text of both files, before anything else is done with it: line breaks of HTML, say.</summary>
@@ -33,6 +41,13 @@ public sealed record DataSection : ICheckedSection
     [Limits(AtLeast = 1)]
     public int? Limit { get; init; }
 
+    /// <summary>In place of <see cref="Limit"/>: so many rows of the training file of all that pass the filter, drawn at random and kept in the file's order; null for all.</summary>
+    [Limits(AtLeast = 1)]
+    public int? Sample { get; init; }
+
+    /// <summary>Which rows <see cref="Sample"/> draws; apart from the run's seed, so that runs of several seeds learn from the same rows.</summary>
+    public ulong SampleSeed { get; init; }
+
     /// <summary>The prompt is this many of the text's first tokens; shorter texts are left out. Null: the whole text is the prompt.</summary>
     [Limits(AtLeast = 1)]
     public int? PromptTokens { get; init; }
@@ -41,11 +56,11 @@ public sealed record DataSection : ICheckedSection
     [Limits(AtLeast = 1)]
     public int MinTextTokens { get; init; } = 1;
 
-    /// <summary>For whole texts: the most tokens of a prompt; null for no limit but the model's.</summary>
+    /// <summary>For whole texts and conversations: the most tokens of a prompt, of conversations those of the template included; null for no limit but the model's.</summary>
     [Limits(AtLeast = 1)]
     public int? MaxPromptTokens { get; init; }
 
-    /// <summary>For whole texts: what happens to longer ones.</summary>
+    /// <summary>For whole texts and conversations: what happens to longer ones; a conversation can't be cut.</summary>
     public LongPrompts TooLong { get; init; }
 
     /// <summary>How the rows are read.</summary>
@@ -55,7 +70,9 @@ public sealed record DataSection : ICheckedSection
         Replacements = Replace.ToReplacements(),
         Filter = Filter,
         Limit = evaluation ? null : Limit,
-        Columns = ReferenceColumn is { } reference ? [Column, reference] : [Column],
+        Sample = evaluation ? null : Sample,
+        SampleSeed = SampleSeed,
+        Columns = ReferenceColumn is { } reference ? [MessagesColumn ?? Column, reference] : [MessagesColumn ?? Column],
     };
 
     /// <summary>How the prompts are cut.</summary>
@@ -66,6 +83,16 @@ public sealed record DataSection : ICheckedSection
     {
         if (PromptTokens is not null && MaxPromptTokens is not null)
             yield return ("max_prompt_tokens", "belongs to whole texts, and prompt_tokens is set; use one of them");
+        if (MessagesColumn is not null)
+        {
+            if (Column != DefaultColumn) yield return ("column", "is for texts, and messages_column is set: a prompt is one or the other");
+            if (PromptTokens is not null) yield return ("prompt_tokens", "cuts texts, and messages_column is set: a conversation is asked whole");
+            if (MinTextTokens != 1) yield return ("min_text_tokens", "is for texts, and messages_column is set; use filter");
+            if (TooLong == LongPrompts.KeepEnd) yield return ("too_long", "keep_end would cut into a conversation (messages_column); use skip or error");
+        }
+
+        if (Sample is not null && Limit is not null) yield return ("sample", "draws rows, and limit takes the first ones; use one of them");
+        if (Sample is null && SampleSeed != 0) yield return ("sample_seed", "is for sample, which is not set");
         if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
     }
 }

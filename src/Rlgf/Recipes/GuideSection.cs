@@ -19,30 +19,13 @@ public sealed record ModelGuideSection : GuideSection
     [RecipePath]
     public string? Tokenizer { get; init; }
 
-    /// <summary>How a model that was taught to hold conversations is asked, by its chat template; null: the prompt is given to it as it is.</summary>
+    /// <summary>
+    /// How a model that was taught to hold conversations is asked, by its own chat template; null: it is given the policy's tokens where the two have the same vocabulary, else the prompt's text.
+    /// </summary>
     public ChatSection? Chat { get; init; }
 
     /// <summary>How the guide samples; null: as the policy does. Give it as many tokens as the policy may write, or it cannot finish what it begins.</summary>
     public SamplingSettings? Sampling { get; init; }
-}
-
-/// <summary>What such a model is told; its answer is the response.</summary>
-public sealed record ChatSection : ICheckedSection
-{
-    /// <summary>What stands for the prompt in <see cref="Instruction"/>.</summary>
-    internal const string Prompt = "{prompt}";
-
-    /// <summary>The message of the system; null for none but what the template itself puts there.</summary>
-    public string? System { get; init; }
-
-    /// <summary>The user's message; <c>{prompt}</c> in it stands for the prompt.</summary>
-    public required string Instruction { get; init; }
-
-    /// <inheritdoc/>
-    public IEnumerable<(string Key, string Problem)> Problems()
-    {
-        if (!Instruction.Contains(Prompt, StringComparison.Ordinal)) yield return ("instruction", $"holds no {Prompt}, so that every prompt would get the same answer");
-    }
 }
 
 /// <summary>

@@ -18,6 +18,9 @@ public sealed record ModelSection
     /// </summary>
     public LoraSettings? Lora { get; init; }
 
+    /// <summary>How a policy that was taught to hold conversations is asked, by its own chat template; null: as a text that it goes on from, or, with <c>data.messages_column</c>, by the conversation as it is.</summary>
+    public ChatSection? Chat { get; init; }
+
     /// <summary>The section with the tokenizer's folder filled in.</summary>
     public ModelSection Resolved() => this with { Tokenizer = Tokenizer ?? Path };
 }

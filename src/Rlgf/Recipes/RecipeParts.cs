@@ -1,12 +1,10 @@
 using Rlgf.Base;
-using Rlgf.ChatTemplates;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Lora;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Text;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
 
@@ -15,9 +13,6 @@ namespace Rlgf.Recipes;
 /// <summary>From the sections of a recipe to the objects they describe. Owns the models that it loads.</summary>
 public sealed class RecipeParts : IDisposable
 {
-    /// <summary>Some templates tell the date: the same on every day, so that a run can be repeated. It is what Llama 3's tells where nobody else does.</summary>
-    private static readonly DateTime TemplateDate = new(2024, 7, 26, 0, 0, 0, DateTimeKind.Unspecified);
-
     private readonly List<IDisposable> _loaded = [];
 
     private ILanguageModel? _policy;
@@ -39,16 +34,16 @@ public sealed class RecipeParts : IDisposable
     /// <param name="tokenizer">The policy's tokenizer.</param>
     /// <param name="heldOut">Whether to read the held-out file rather than the one to train on.</param>
     /// <param name="most">The most prompts, spread evenly over the file; null for all.</param>
+    /// <param name="chat">How the policy is asked; null where it goes on from texts.</param>
     /// <exception cref="InputException">The file can't be read, or no row of it gives a prompt.</exception>
-    public static IReadOnlyList<Prompt> Prompts(DataSection section, ITokenizer tokenizer, bool heldOut, int? most = null)
+    public static IReadOnlyList<Prompt> Prompts(DataSection section, ITokenizer tokenizer, bool heldOut, int? most = null, ChatPolicy? chat = null)
     {
         var path = heldOut ? section.EvaluationPath! : section.Path;
         var data = TextDataset.Open(path, section.ReadOptions(heldOut));
         var prompts = new List<Prompt>();
         foreach (var row in data.Rows)
         {
-            if (PromptCutter.Cut(tokenizer, row, section.Column, section.PromptSettings) is not { } cut) continue;
-            prompts.Add(new Prompt(cut.Prompt, cut.PromptIds) { References = References(row, cut, section), Row = row });
+            if ((section.MessagesColumn is { } messages ? OfMessages(section, chat!, row, messages) : OfText(section, tokenizer, chat, row)) is { } prompt) prompts.Add(prompt);
         }
 
         return prompts.Count > 0
@@ -91,21 +86,20 @@ public sealed class RecipeParts : IDisposable
         {
             case ModelGuideSection guide:
                 var model = Own(TextModel.Load(guide.Path, guide.Tokenizer, precision: precision, sharing: _policy));
-                return new LocalModelGuide(NameOf(guide.Path), model.Model, model.Tokenizer, policy.Tokenizer, EndingAsModel(guide.Sampling ?? sampling, model), Asking(guide));
+                Func<Prompt, int[]>? ask = null;
+                if (guide.Chat is { } chat)
+                {
+                    var encoder = ChatPolicy.EncoderOf(guide.Tokenizer ?? guide.Path, model, chat);
+                    model = model.EndingWith(encoder.EndOfTurn);
+                    ask = prompt => encoder.Encode(chat.Messages(prompt), addGenerationPrompt: true).Ids;
+                }
+
+                return new LocalModelGuide(NameOf(guide.Path), model.Model, model.Tokenizer, policy.Tokenizer, EndingAsModel(guide.Sampling ?? sampling, model), ask);
             case ReferencesGuideSection:
                 return new ReferencesGuide();
             default:
                 throw new ArgumentException($"There is no guide of the kind {section.GetType().Name}.", nameof(section));
         }
-    }
-
-    /// <summary>How a guide that has a chat template is asked; null where the prompt is given as it is.</summary>
-    private static Func<string, string>? Asking(ModelGuideSection guide)
-    {
-        if (guide.Chat is not { } chat) return null;
-        var template = ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(guide.Tokenizer ?? guide.Path));
-        ChatMessage[] system = chat.System is { } text ? [new ChatMessage("system", text)] : [];
-        return prompt => template.Render([.. system, new ChatMessage("user", chat.Instruction.Replace(ChatSection.Prompt, prompt, StringComparison.Ordinal))], addGenerationPrompt: true, TemplateDate);
     }
 
     /// <summary>Settings with the model's own end tokens, where a recipe names none.</summary>
@@ -118,10 +112,29 @@ public sealed class RecipeParts : IDisposable
         _loaded.Clear();
     }
 
-    /// <summary>The references: a column of their own, or what follows the prompt in its text.</summary>
-    private static string[] References(DataRow row, CutPrompt cut, DataSection section)
+    private static Prompt? OfText(DataSection section, ITokenizer tokenizer, ChatPolicy? chat, DataRow row)
     {
-        IReadOnlyList<string> texts = section.ReferenceColumn is not { } column ? [cut.Rest] : row[column] switch
+        if (PromptCutter.Cut(tokenizer, row, section.Column, section.PromptSettings) is not { } cut) return null;
+        var prompt = new Prompt(cut.Prompt, cut.PromptIds) { References = References(section, row, cut.Rest), Row = row };
+        return chat?.Ask(prompt) ?? prompt;
+    }
+
+    private static Prompt? OfMessages(DataSection section, ChatPolicy chat, DataRow row, string column)
+    {
+        var (prompt, answer) = chat.Read(row, column);
+        if (prompt.Tokens.Length > section.MaxPromptTokens)
+        {
+            if (section.TooLong == LongPrompts.Skip) return null;
+            throw row.Invalid(column, $"{prompt.Tokens.Length} tokens where a prompt may have {section.MaxPromptTokens}; raise data.max_prompt_tokens, or skip such rows (data.too_long)");
+        }
+
+        return prompt with { References = References(section, row, answer ?? "") };
+    }
+
+    /// <summary>The references: a column of their own, or what follows the prompt.</summary>
+    private static string[] References(DataSection section, DataRow row, string rest)
+    {
+        IReadOnlyList<string> texts = section.ReferenceColumn is not { } column ? [rest] : row[column] switch
         {
             null => [],
             string text => [text],

@@ -166,7 +166,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
     private GuideRequest Request(PlannedRow row, int[] soFar, Draw draw, int iteration) => new()
     {
         Prompt = row.Prompt,
-        ResponseSoFar = SoFar(row.Prompt.Text, TextOf(soFar, ended: false)),
+        ResponseSoFar = SoFar(row.Prompt, TextOf(soFar, ended: false)),
         ResponseTokens = soFar,
         MaxTokens = _limit - soFar.Length,
         Stream = RandomStream.Combine(seed, Stream(draw, iteration, row)),
@@ -180,14 +180,17 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
         var maxTokens = request.MaxTokens;
         if (continuation.Tokens is { } own) return own.Length <= maxTokens ? new(own, continuation.Ended) : new(own[..maxTokens], false);
         // A text of its own begins with its first word.
-        var startsText = shape.ReadsPromptApart && request.ResponseTokens.Length == 0;
-        var (tokens, isWhole) = TokenJoin.Continue(tokenizer, startsText ? continuation.Text.TrimStart() : continuation.Text, maxTokens, startsText);
+        var isFirst = request.ResponseTokens.Length == 0;
+        var text = isFirst && StandsAlone(request.Prompt) ? continuation.Text.TrimStart() : continuation.Text;
+        var (tokens, isWhole) = TokenJoin.Continue(tokenizer, text, maxTokens, startsText: isFirst && shape.ReadsPromptApart);
         var ends = continuation.Ended && isWhole && tokens.Length < maxTokens && sampling.EndTokens.Count > 0;
         return ends ? new([.. tokens, sampling.EndTokens[0]], true) : new(tokens, false);
     }
 
     /// <summary>A response as text that goes on from its prompt, whatever the policy's own is.</summary>
-    private string SoFar(string prompt, string response) => ResponseText.Separator(prompt, response, shape.ReadsPromptApart) + response;
+    private string SoFar(Prompt prompt, string response) => ResponseText.Separator(prompt.Text, response, StandsAlone(prompt)) + response;
+
+    private bool StandsAlone(Prompt prompt) => shape.ReadsPromptApart || prompt.Messages is not null;
 
     /// <summary>The largest length up to <paramref name="length"/> at which no character is cut: a text-level guide can't go on from half a character.</summary>
     private int Boundary(int[] tokens, int length) => guide is { UsesPolicyTokens: true } ? length : TokenJoin.KeepAtMost(tokenizer, tokens, length);

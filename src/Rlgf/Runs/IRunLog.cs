@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+using Rlgf.Prompts;
 using Rlgf.Rollouts;
 
 namespace Rlgf.Runs;
@@ -40,7 +42,21 @@ public sealed record EvaluationRecord(int Iteration, IReadOnlyDictionary<string,
 /// </param>
 /// <param name="StartLogProb">Σ_t log π_0(a_t|s_t): how likely the starting model finds it.</param>
 /// <param name="RawKl">The same of the raw models, by another response that was drawn from the raw model; equal where sampling changes nothing, NaN for a guide.</param>
-public sealed record EvaluationRow(string Prompt, string Response, int Tokens, bool Ended, double Reward, IReadOnlyDictionary<string, double> RewardParts, double Judge, double Kl, double StartLogProb, double RawKl = double.NaN);
+public sealed record EvaluationRow(string Prompt, string Response, int Tokens, bool Ended, double Reward, IReadOnlyDictionary<string, double> RewardParts, double Judge, double Kl, double StartLogProb, double RawKl = double.NaN)
+{
+    /// <summary>The conversation that was answered; null where the prompt is a text.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<MessageRecord>? Messages { get; init; }
+}
+
+/// <summary>A message of a prompt.</summary>
+/// <param name="Role">Who wrote it.</param>
+/// <param name="Content">Its text.</param>
+public sealed record MessageRecord(string Role, string Content)
+{
+    /// <summary>A prompt's messages; null where it is a text.</summary>
+    public static IReadOnlyList<MessageRecord>? Of(Prompt prompt) => prompt.Messages is { } messages ? [.. messages.Select(message => new MessageRecord(message.Role, message.Content))] : null;
+}
 
 /// <summary>One training row, token by token.</summary>
 /// <param name="Prompt">The prompt's text.</param>
@@ -48,7 +64,12 @@ public sealed record EvaluationRow(string Prompt, string Response, int Tokens, b
 /// <param name="Reward">Score of the response, without KL.</param>
 /// <param name="RewardParts">Its parts by name.</param>
 /// <param name="Tokens">The response's tokens.</param>
-public sealed record SampleRecord(string Prompt, int RollInLength, double Reward, IReadOnlyDictionary<string, double> RewardParts, IReadOnlyList<SampleToken> Tokens);
+public sealed record SampleRecord(string Prompt, int RollInLength, double Reward, IReadOnlyDictionary<string, double> RewardParts, IReadOnlyList<SampleToken> Tokens)
+{
+    /// <summary>The conversation that is answered; null where the prompt is a text.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<MessageRecord>? Messages { get; init; }
+}
 
 /// <summary>One response token.</summary>
 /// <param name="Text">Its text; bytes of a split character show as U+FFFD.</param>

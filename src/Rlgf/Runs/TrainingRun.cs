@@ -23,6 +23,7 @@ public sealed class TrainingRun : IDisposable
     private const int RowsToCheck = 32;
 
     private readonly RecipeParts _parts = new();
+    private readonly ChatPolicy? _chat;
     private RunOwnership? _ownership;
 
     /// <summary>Loads models and data.</summary>
@@ -34,7 +35,9 @@ public sealed class TrainingRun : IDisposable
         Folder = new RunFolder(Recipe.Output!);
         try
         {
-            Policy = Recipe.Locations.Of("model", () => _parts.Policy(Recipe.Model, Recipe.Seed));
+            var policy = Recipe.Locations.Of("model", () => _parts.Policy(Recipe.Model, Recipe.Seed));
+            _chat = Recipe.Locations.Of("model", () => ChatPolicy.Of(Recipe.Model, Recipe.Data, policy));
+            Policy = policy.EndingWith(_chat?.Encoder.EndOfTurn);
             RequireIds("generation", Recipe.Generation);
             RequireIds("evaluation.decoding", Recipe.Evaluation.Decoding!);
             var reference = PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Reference);
@@ -142,10 +145,10 @@ public sealed class TrainingRun : IDisposable
             Policy = Policy.Model,
             Reference = reference,
             Tokenizer = Policy.Tokenizer,
-            Guide = Recipe.Guide is { } guide ? Recipe.Locations.Of("guide", () => _parts.Guide(guide, Policy, Recipe.Generation, Recipe.Precision.Guide)) : null,
+            Guide = Recipe.Guide is { } guide ? Recipe.Locations.Of("guide", () => GuideOf(guide)) : null,
             Reward = Recipe.Locations.Of("reward", () => _parts.Reward(Recipe.Reward, "reward", Recipe.Precision.Rewards)),
             NormaliseReward = Recipe.Reward.Normalise,
-            Prompts = Recipe.Locations.Of("data", () => RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: false)),
+            Prompts = Recipe.Locations.Of("data", () => RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: false, chat: _chat)),
             Sampling = sampling,
             Algorithm = Recipe.Algorithm.ToSettings(),
             CriticSharing = Recipe.Critic.Sharing,
@@ -159,9 +162,16 @@ public sealed class TrainingRun : IDisposable
         };
     }
 
+    private IGuide GuideOf(GuideSection section)
+    {
+        var guide = _parts.Guide(section, Policy, Recipe.Generation, Recipe.Precision.Guide);
+        return Recipe.Data.MessagesColumn is null || guide is not LocalModelGuide { IsAsked: false, UsesPolicyTokens: false } ? guide
+            : throw new InputException($"the guide '{guide.Name}' has another vocabulary than the policy and would go on from a conversation's last message alone; say chat: {{}} to give it the messages by its own template");
+    }
+
     private Evaluator? NewEvaluator(ILanguageModel reference) => Recipe.Data.EvaluationPath is null ? null : new Evaluator
     {
-        Prompts = Recipe.Locations.Of("data", () => RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: true, Recipe.Evaluation.Prompts)),
+        Prompts = Recipe.Locations.Of("data", () => RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: true, Recipe.Evaluation.Prompts, _chat)),
         Sampling = RecipeParts.EndingAsModel(Recipe.Evaluation.Decoding!, Policy),
         Reward = Setup.Reward,
         Judge = Judge,

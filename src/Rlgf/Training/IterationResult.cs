@@ -108,7 +108,8 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             return new SampleToken(
                 tokenizer.Decode([token], skipSpecialTokens: false), rollout.AuthorOf(t), advantage[t], value?[t] ?? double.NaN,
                 isPolicy ? toStart[t] : double.NaN, isPolicy ? log[t] : double.NaN);
-        })]);
+        })])
+    { Messages = MessageRecord.Of(rollout.Prompt) };
 
     private static IEnumerable<int> Indices(Rollout rollout, Actor author) => Enumerable.Range(0, rollout.Tokens.Length).Where(t => rollout.AuthorOf(t) == author);
 

@@ -95,7 +95,7 @@ public sealed class MarkedWordsTests
         string Ask(string prompt) => template.Render([new ChatMessage("user", $"Go on: {prompt}")], addGenerationPrompt: true);
         using var model = LanguageModelFolder.Create(new Gpt2Configuration { Vocabulary = tokenizer.VocabularySize, ContextLength = 128, Width = 16, Layers = 1, Heads = 2 }.ToModelConfiguration(), seed: 3);
         var sampling = new SamplingSettings { MaxNewTokens = 8, EndTokens = [], Greedy = true };
-        var guide = new LocalModelGuide("chat", model, tokenizer, tokenizer, sampling, Ask);
+        var guide = new LocalModelGuide("chat", model, tokenizer, tokenizer, sampling, prompt => tokenizer.Encode(Ask(prompt.Text)));
         Assert.False(guide.UsesPolicyTokens);
         GuideRequest Request(string soFar) => new() { Prompt = new Prompt("This film", []), ResponseSoFar = soFar, ResponseTokens = [], MaxTokens = 8, Stream = 5 };
 

@@ -77,7 +77,7 @@ public sealed class BadInputTests : IDisposable
         AssertMessage($"{path}:1: column 'text': expected text, found the number 5", () => row.GetString("text"));
         AssertMessage($"{path}:1: column 'label': expected a whole number, found the text \"yes\"", () => row.GetInt64("label"));
         AssertMessage($"{path}:1: column 'list': element 2: expected text, found null", () => row.GetStrings("list"));
-        AssertMessage($"{path}:1: column 'inner': holds an object, which isn't read", () => row["inner"]);
+        AssertMessage($"{path}:1: column 'inner': expected text, found an object", () => row.GetString("inner"));
         AssertMessage($"{path}:1: column 'ids': element 2: expected a whole number of 32 bits, found the number 2.5", () => row.GetInt32s("ids"));
         AssertMessage($"{path}:1: no column 'missing'; there is text, label, list, inner, ids", () => row.GetBoolean("missing"));
     }

@@ -1,0 +1,53 @@
+using Rlgf.Base;
+using Rlgf.ChatTemplates;
+using Rlgf.Text.Data;
+
+namespace Rlgf.Text.Conversations;
+
+/// <summary>Reads conversations from data rows: a list of objects with <c>role</c> and <c>content</c>, as chat data sets have them.</summary>
+public static class ConversationReader
+{
+    /// <summary>Reads a conversation.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="column">The column that holds the messages. Content in parts is joined: few templates know parts.</param>
+    /// <returns>The messages, at least one.</returns>
+    /// <exception cref="InputException">The column holds something else; the message says which and where.</exception>
+    public static IReadOnlyList<ChatMessage> Read(DataRow row, string column)
+    {
+        if (row[column] is not IReadOnlyList<object?> list) throw row.Invalid(column, $"expected a list of messages, such as [{{\"role\": \"user\", \"content\": \"…\"}}], found {DataRow.Describe(row[column])}");
+        if (list.Count == 0) throw row.Invalid(column, "holds no message");
+        return [.. list.Select((value, at) => Message(value, problem => row.Invalid(column, $"message {at + 1}: {problem}")))];
+    }
+
+    private static ChatMessage Message(object? value, Func<string, InputException> error)
+    {
+        if (value is not IReadOnlyDictionary<string, object?> fields) throw error($"expected an object with role and content, found {DataRow.Describe(value)}");
+        if (fields.GetValueOrDefault("role") is not string role) throw error($"expected a text as role, found {(fields.ContainsKey("role") ? DataRow.Describe(fields["role"]) : "no role")}");
+        var other = fields.Where(entry => entry.Key is not ("role" or "content") && entry.Value is not null).ToDictionary(entry => entry.Key, entry => entry.Value);
+        foreach (var (key, unread) in other)
+        {
+            if (unread is Unread) throw error($"\"{key}\" holds {DataRow.Describe(unread)}, which isn't read");
+        }
+
+        switch (fields.GetValueOrDefault("content"))
+        {
+            case string text:
+                return new ChatMessage(role, text) { Other = other };
+            case IReadOnlyList<object?> parts:
+                return new ChatMessage(role, string.Concat(parts.Select(part => Part(part, error)))) { Other = other };
+            // A call of a tool has no text.
+            case null when other.Count > 0:
+                other["content"] = null;
+                return new ChatMessage(role, "") { Other = other };
+            case var content:
+                throw error($"expected a text as content, found {(fields.ContainsKey("content") ? DataRow.Describe(content) : "no content")}");
+        }
+    }
+
+    private static string Part(object? part, Func<string, InputException> error) => part switch
+    {
+        string text => text,
+        IReadOnlyDictionary<string, object?> fields when fields.GetValueOrDefault("text") is string text => text,
+        _ => throw error($"expected parts of text, found {(part is IReadOnlyDictionary<string, object?> fields && fields.GetValueOrDefault("type") is string type ? $"a part of the type '{type}'" : DataRow.Describe(part))}"),
+    };
+}
