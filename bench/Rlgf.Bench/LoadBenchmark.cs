@@ -1,5 +1,6 @@
 using System.Globalization;
-using Rlgf.Models;
+using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
 
 namespace Rlgf.Bench;
 

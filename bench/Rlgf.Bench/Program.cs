@@ -3,6 +3,7 @@ using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Bench;
 using Rlgf.Models;
+using Rlgf.Models.Loading;
 using Rlgf.Runs;
 
 const string usage = """

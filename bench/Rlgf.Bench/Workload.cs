@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 
 namespace Rlgf.Bench;
 

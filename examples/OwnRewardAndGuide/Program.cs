@@ -2,8 +2,8 @@
 // dotnet run -c Release --project examples/OwnRewardAndGuide -- assets/policy 20 tuned
 using Rlgf.Algorithms;
 using Rlgf.Guides;
-using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;

@@ -1,5 +1,5 @@
 using Rlgf.Base;
-using Rlgf.Models;
+using Rlgf.Models.Loading;
 using Rlgf.Text.Data;
 
 namespace Rlgf.App;

@@ -1,10 +1,7 @@
 using System.Collections.ObjectModel;
 using System.Globalization;
 using Rlgf.Base;
-using Rlgf.ChatTemplates.Jinja.Library;
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
-using Rlgf.ChatTemplates.Jinja.Syntax;
+using Rlgf.ChatTemplates.Jinja;
 
 namespace Rlgf.ChatTemplates;
 

@@ -1,5 +1,5 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Python;
+using Rlgf.ChatTemplates.Jinja;
 
 namespace Rlgf.ChatTemplates;
 

@@ -28,7 +28,7 @@ public interface ILanguageModel : IDisposable
     /// Entry [b, t] depends on the prompt and on response tokens before t only.
     /// </summary>
     /// <param name="rows">B rows; a row's prompt must hold at least one token. A response may be empty.</param>
-    /// <returns>[B, A, D] with A the longest response; finite but meaningless beyond a row's own length. float32, or what the parameters are (<see cref="Precision"/>).</returns>
+    /// <returns>[B, A, D] with A the longest response; finite but meaningless beyond a row's own length. float32, or what the parameters are (the enum <c>Precision</c>).</returns>
     Tensor ResponseStates(IReadOnlyList<TokenRow> rows);
 
     /// <summary>Maps states to unnormalised log-probabilities of the next token.</summary>

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Tokenizers.Parts;
 
 namespace Rlgf.Tokenizers;
 
@@ -52,7 +53,8 @@ public interface ITokenizer
         ReadOnlySpan<int> firstIds = Encode(first), secondIds = second is null ? [] : Encode(second);
         if (maxLength is { } most)
             new Truncation().Apply(ref firstIds, ref secondIds, most);
-        return (string.IsNullOrEmpty(second) ? Template.One : Template.Two).Fill(firstIds, secondIds);
+        var (ids, types) = (string.IsNullOrEmpty(second) ? Template.One : Template.Two).Fill(firstIds, secondIds);
+        return new EncodedInput(ids, types);
     }
 
     /// <summary>Puts the special tokens that the tokenizer has around every text around one's ids, such as BOS before them.</summary>

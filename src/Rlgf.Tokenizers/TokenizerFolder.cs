@@ -1,6 +1,7 @@
 using System.Text;
 using Rlgf.Base;
 using Rlgf.Tokenizers.HuggingFace;
+using Rlgf.Tokenizers.Parts;
 
 namespace Rlgf.Tokenizers;
 

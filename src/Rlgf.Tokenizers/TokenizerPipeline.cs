@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using Rlgf.Base;
 using Rlgf.Tokenizers.Decoding;
+using Rlgf.Tokenizers.Normalization;
+using Rlgf.Tokenizers.Parts;
 using Rlgf.Tokenizers.Subwords;
 
 namespace Rlgf.Tokenizers;
@@ -90,7 +92,8 @@ internal sealed class TokenizerPipeline : ITokenizer
             var truncation = template == _parts.Single ? _parts.Truncation with { Which = TruncatedText.Longest } : _parts.Truncation;
             truncation.Apply(ref firstIds, ref secondIds, most - template.AddedTokens);
         }
-        return template.Fill(firstIds, secondIds);
+        var (ids, types) = template.Fill(firstIds, secondIds);
+        return new EncodedInput(ids, types);
     }
 
     public int[] EncodeContinuation(string text, bool startsText = false)

@@ -4,6 +4,7 @@ using Rlgf.Checks;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Recipes;
 using Rlgf.Runs;

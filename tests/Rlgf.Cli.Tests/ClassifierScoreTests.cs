@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models;
+using Rlgf.Models.Loading;
 using Rlgf.Recipes;
 
 namespace Rlgf.Cli.Tests;

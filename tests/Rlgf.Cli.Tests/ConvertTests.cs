@@ -42,4 +42,14 @@ public sealed class ConvertTests
     }
 
     private static JsonNode Json(string folder, string name) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, name)))!;
+
+    [Theory]
+    [InlineData("out.gguf")]
+    [InlineData("weights.SafeTensors")]
+    public void A_file_of_weights_is_not_what_a_conversion_writes(string name)
+    {
+        using var scratch = new Scratch();
+        Assert.Contains($"{name}' is the name of a .", Cli.Run("convert", Fixtures.Model("gpt2"), scratch[name]).OneErrorLine(ExitCode.WrongUse), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(scratch[name]));
+    }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Lora;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
+using Rlgf.Models.Loading;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests;

@@ -1,5 +1,5 @@
 using Rlgf.Base;
-using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -3,6 +3,7 @@ using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Decoders;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Optimizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -224,7 +225,7 @@ public sealed class DecoderFamilyTests : IDisposable
     public void Fresh_weights_make_a_model_that_predicts_nothing_in_particular(string name)
     {
         using var fixture = new Fixture(name);
-        using var model = LanguageModelFolder.Create(ModelConfiguration.Read(fixture.Folder), seed: 1);
+        using var model = LanguageModelFolder.Create(FolderConfiguration.Read(fixture.Folder), seed: 1);
         var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
         var probabilities = nn.functional.softmax(Fixture.AllLogits(model, rows), -1);
         Assert.True(probabilities.max().item<float>() < 0.1, "A fresh model is sure of a token.");

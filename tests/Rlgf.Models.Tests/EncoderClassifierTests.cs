@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Encoders;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -94,7 +95,7 @@ public sealed class EncoderClassifierTests : IDisposable
     public void Two_labels_without_names_need_not_be_in_the_configuration()
     {
         using var folder = new TemporaryFolder();
-        var json = ModelConfiguration.Read(Fixture.PathOf("bert_classifier")).ToJson();
+        var json = FolderConfiguration.Read(Fixture.PathOf("bert_classifier")).ToJson();
         json.Remove("id2label");
         File.WriteAllText(folder.File("config.json"), json.ToJsonString());
         File.Copy(Path.Combine(Fixture.PathOf("bert_classifier"), "model.safetensors"), folder.File("model.safetensors"));

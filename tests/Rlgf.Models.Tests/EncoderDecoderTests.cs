@@ -2,6 +2,7 @@ using Rlgf.Base;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.EncoderDecoders;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Optimizers;
 using TorchSharp;
 using static TorchSharp.torch;

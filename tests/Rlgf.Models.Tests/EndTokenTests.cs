@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Inspection;
+using Rlgf.Models.Loading;
 
 namespace Rlgf.Models.Tests;
 

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Optimizers;
 using TorchSharp;
 using TorchSharp.Modules;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Models.Optimizers;
 using TorchSharp;

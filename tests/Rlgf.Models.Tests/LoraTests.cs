@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Models.Optimizers;
 using TorchSharp;
@@ -282,7 +283,7 @@ public sealed class LoraTests : IDisposable
         using var random = new Generator(1);
         using var map = new Linear(40, 3, bias: false, CPU);
         map.Initialise(1, random);
-        var configuration = LoraConfiguration.Of(new LoraSettings { Rank = 2, Dropout = 0.5 }, ["x"], "base", "CAUSAL_LM", transposed: false, []);
+        var configuration = new LoraSettings { Rank = 2, Dropout = 0.5 }.ToConfiguration(["x"], "base", "CAUSAL_LM", transposed: false, []);
         map.Adapt(configuration, configuration.SizeOf("x"), CPU);
         using var gradients = no_grad();
         foreach (var factor in map.parameters().Skip(1)) factor.normal_(0, 1, random);

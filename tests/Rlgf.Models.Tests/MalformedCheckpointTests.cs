@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Gpt2;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -130,7 +131,7 @@ public sealed class MalformedCheckpointTests : IDisposable
     [InlineData("tie_word_embeddings", "false", "'lm_head.weight' is missing")]
     public void A_setting_that_is_missing_impossible_or_at_odds_with_the_weights(string key, string? value, string message)
     {
-        var json = ModelConfiguration.Read(_folder.Path).ToJson();
+        var json = FolderConfiguration.Read(_folder.Path).ToJson();
         if (value is null) json.Remove(key);
         else json[key] = JsonNode.Parse(value);
         File.WriteAllText(_folder.File("config.json"), json.ToJsonString());
@@ -161,7 +162,7 @@ public sealed class MalformedCheckpointTests : IDisposable
     [InlineData("""{"0":1}""")]
     public void Labels_that_are_not_numbered_through(string labels)
     {
-        var json = ModelConfiguration.Read(Fixture.PathOf("gpt2_reward")).ToJson();
+        var json = FolderConfiguration.Read(Fixture.PathOf("gpt2_reward")).ToJson();
         json["id2label"] = JsonNode.Parse(labels);
         File.WriteAllText(_folder.File("config.json"), json.ToJsonString());
         Assert.Contains("id2label must name the labels", Assert.Throws<InputException>(() => SequenceClassifierFolder.Load(_folder.Path)).Message, StringComparison.Ordinal);
@@ -240,7 +241,7 @@ public sealed class FreshModelTests
         using var again = LanguageModelFolder.Load(folder.Path);
         Assert.Equal(Flat(model), Flat(again));
         Assert.Equal(model.Shape, again.Shape);
-        Assert.Equal(49, (int?)ModelConfiguration.Read(folder.Path).TokenId("eos_token_id"));
+        Assert.Equal(49, (int?)FolderConfiguration.Read(folder.Path).TokenId("eos_token_id"));
     }
 
     [Fact]

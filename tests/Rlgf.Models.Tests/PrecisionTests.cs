@@ -1,4 +1,6 @@
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -40,7 +41,7 @@ public sealed class StoredModelTests : IDisposable
         Assert.Equal(
             ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"],
             Directory.GetFiles(folder.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        var saved = ModelConfiguration.Read(folder.Path).ToJson();
+        var saved = FolderConfiguration.Read(folder.Path).ToJson();
         Assert.Equal("cls_index", (string?)saved["summary_type"]);
 
         using var original = SafetensorsFile.Open(Path.Combine(fixture.Folder, "model.safetensors"));

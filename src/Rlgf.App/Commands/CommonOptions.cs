@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Rlgf.Base;
-using Rlgf.Models;
+using Rlgf.Models.NumberTypes;
 
 namespace Rlgf.App.Commands;
 

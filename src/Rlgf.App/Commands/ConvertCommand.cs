@@ -1,8 +1,7 @@
 using System.CommandLine;
 using Rlgf.Base;
-using Rlgf.Models;
-using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Models.Conversion;
+using Rlgf.Models.Loading;
 using Rlgf.Tokenizers;
 using static TorchSharp.torch;
 
@@ -11,6 +10,9 @@ namespace Rlgf.App.Commands;
 /// <summary><c>rlgf convert</c>: a model, from a folder or a GGUF file, as a folder with its weights stored in a chosen type, an adapter merged into its base.</summary>
 internal static class ConvertCommand
 {
+    /// <summary>Files of weights: a folder so called would be taken for one.</summary>
+    private static readonly string[] FileEndings = [".gguf", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx"];
+
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
     {
@@ -48,13 +50,15 @@ internal static class ConvertCommand
 
     private static void Run(string input, string output, ScalarType type, long shardBytes, Terminal terminal)
     {
+        if (Array.Find(FileEndings, ending => output.EndsWith(ending, StringComparison.OrdinalIgnoreCase)) is { } file && !Directory.Exists(output))
+            throw new UsageException($"'{output}' is the name of a {file} file, and what is written is a folder in the Hugging Face format, with its weights as .safetensors inside; name a folder; see 'rlgf convert --help'");
         if (!Directory.Exists(input) && input.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
         {
             RunGguf(input, output, type, shardBytes, terminal);
             return;
         }
 
-        var isClassifier = ModelConfiguration.Read(input).IsClassifier;
+        var isClassifier = FolderConfiguration.Read(input).IsClassifier;
         OutputFolder.Require(output);
         if (isClassifier)
         {

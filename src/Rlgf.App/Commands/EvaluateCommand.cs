@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Rlgf.Base;
 using Rlgf.Evaluation;
+using Rlgf.Models.Loading;
 using Rlgf.Models;
 using Rlgf.Recipes;
 using Rlgf.Runs;

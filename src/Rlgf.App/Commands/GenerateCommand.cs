@@ -4,9 +4,11 @@ using Rlgf.Base;
 using Rlgf.ChatTemplates;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Runs;
-using Rlgf.Text;
 using Rlgf.Text.Conversations;
+using Rlgf.Text;
 using Rlgf.Text.Data;
 
 namespace Rlgf.App.Commands;

@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Rlgf.Models;
 using Rlgf.Models.Inspection;
+using Rlgf.Models.Loading;
 
 namespace Rlgf.App.Commands;
 

@@ -3,7 +3,8 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Rlgf.Base;
 using Rlgf.Models;
-using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Rollouts;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
@@ -57,7 +58,7 @@ internal static class ScoreCommand
             var (source, target, cut) = (parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(truncate));
             var type = CommonOptions.PrecisionOf(parsed, precision);
             var (named, made) = (parsed.GetValue(label), parsed.GetValue(transform));
-            if (ModelConfiguration.Read(folder).IsClassifier) return ScoreByClassifier(folder, type, source, target, cut, named, made, terminal);
+            if (FolderConfiguration.Read(folder).IsClassifier) return ScoreByClassifier(folder, type, source, target, cut, named, made, terminal);
             if (named is not null || made is not null) throw new UsageException($"{(named is null ? "--transform" : "--label")} is for classifiers, and {folder} holds a language model");
             return ScoreByLanguageModel(folder, type, source, target, cut, terminal);
         });

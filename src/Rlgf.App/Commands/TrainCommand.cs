@@ -3,7 +3,7 @@ using System.Globalization;
 using Rlgf.App.Report;
 using Rlgf.Base;
 using Rlgf.Checks;
-using Rlgf.Models;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
 using Rlgf.Runs;
 using Rlgf.Training;

@@ -1,4 +1,3 @@
-using Rlgf.Models.Lora;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

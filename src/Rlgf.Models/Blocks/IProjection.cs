@@ -1,4 +1,3 @@
-using Rlgf.Models.Lora;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Blocks;

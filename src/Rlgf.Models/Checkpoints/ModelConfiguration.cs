@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Base;
-using Rlgf.Models.Lora;
 
 namespace Rlgf.Models.Checkpoints;
 
@@ -31,18 +30,6 @@ public sealed class ModelConfiguration
 
     /// <summary>Whether the folder holds a sequence classifier rather than a language model, by its architecture's name.</summary>
     public bool IsClassifier => Architecture?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) == true;
-
-    /// <summary>Reads a folder's <c>config.json</c>; that of its base model where the folder holds an adapter.</summary>
-    /// <exception cref="InputException">It's absent or not a JSON object.</exception>
-    public static ModelConfiguration Read(string folder)
-    {
-        var path = Path.Combine(folder, "config.json");
-        if (folder.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && File.Exists(folder))
-            throw new InputException($"{folder}: a GGUF file is not read as it is; make a folder of it first: rlgf convert {folder} FOLDER");
-        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, model.safetensors).");
-        if (!File.Exists(path) && AdapterFolder.Is(folder)) return AdapterFolder.ReadModelConfiguration(folder);
-        return AdapterFolder.Is(folder) ? AdapterFolder.ReadModelConfiguration(folder, ReadFile(folder)) : ReadFile(folder);
-    }
 
     /// <summary>Reads a folder's <c>config.json</c> as it stands there, whatever else the folder holds.</summary>
     /// <exception cref="InputException">It's absent or not a JSON object.</exception>

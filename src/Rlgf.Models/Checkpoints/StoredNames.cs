@@ -1,5 +1,3 @@
-using Rlgf.Models.Families;
-
 namespace Rlgf.Models.Checkpoints;
 
 /// <summary>How the names in a folder's files are read: what a family makes of them under a configuration.</summary>
@@ -17,15 +15,4 @@ internal sealed record StoredNames(Func<string, string?> InModule)
 
     /// <summary>Whether tensors that are tied must hold the same numbers: a language model uses both, a classifier doesn't use the head that it was made from.</summary>
     public bool ComparesTied { get; init; }
-
-    /// <summary>As the folder's own family reads them.</summary>
-    /// <param name="family">The family.</param>
-    /// <param name="configuration">The folder's configuration.</param>
-    /// <param name="comesLater">Parameters that the folder needn't have, since they come from elsewhere.</param>
-    public static StoredNames Of(IModelFamily family, ModelConfiguration configuration, Func<string, bool> comesLater) => new(name => family.NameInModule(name, configuration))
-    {
-        TiedTo = name => family.TiedTo(name, configuration),
-        MayBeMissing = name => family.MayBeMissing(name) || comesLater(name),
-        ComparesTied = family.WritesText && !configuration.IsClassifier,
-    };
 }

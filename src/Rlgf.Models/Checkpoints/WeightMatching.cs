@@ -46,7 +46,7 @@ internal static class WeightMatching
         var pairs = new List<(string, Tensor, string)>();
         var copies = new List<(string, Tensor, string)>();
         var served = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var (name, parameter) in ModuleWeights.Named(module))
+        foreach (var (name, parameter) in module.named_parameters().Select(pair => (pair.name, (Tensor)pair.parameter)))
         {
             var isThere = stored.Remove(name);
             var source = Source(name);

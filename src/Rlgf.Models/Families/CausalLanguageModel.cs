@@ -61,7 +61,7 @@ internal sealed class CausalLanguageModel : ILanguageModel
     public ILanguageModel Clone()
     {
         var clone = _another();
-        Checkpoints.ModuleWeights.Copy(Module, clone.Module);
+        Lora.ModuleWeights.Copy(Module, clone.Module);
         clone.GenerationSettings = GenerationSettings;
         return clone;
     }

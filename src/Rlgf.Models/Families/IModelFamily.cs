@@ -1,17 +1,14 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
+using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Families.Decoders;
-using Rlgf.Models.Families.EncoderDecoders;
-using Rlgf.Models.Families.Encoders;
-using Rlgf.Models.Families.Gpt2;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Families;
 
 /// <summary>
 /// A family of models: it reads its <c>config.json</c>, builds modules whose parameters have the names of the checkpoint format, and knows which other names files use for them.
-/// To add a family, write one of these and name it in <see cref="ModelFamilies"/>.
+/// To add a family, write one of these and name it in <c>ModelFamilies</c>.
 /// </summary>
 internal interface IModelFamily
 {
@@ -57,38 +54,4 @@ internal interface IModelFamily
 
     /// <summary>Whether a file may lack this parameter, which then keeps the value that the module was built with.</summary>
     bool MayBeMissing(string nameInModule) => false;
-}
-
-/// <summary>The two ends of a language model, by the names of their modules.</summary>
-/// <param name="Embedding">The table of token vectors.</param>
-/// <param name="Head">What scores the vocabulary.</param>
-/// <param name="IsTied">Whether the head is the embedding.</param>
-/// <param name="CanDiffer">Whether a tied model becomes one with a head of its own by its configuration alone (<c>tie_word_embeddings</c>), and only the head reads the embedding beside its lookup.</param>
-internal sealed record EmbeddingNames(string Embedding, string Head, bool IsTied, bool CanDiffer)
-{
-    /// <summary>The table itself.</summary>
-    public string EmbeddingWeight => $"{Embedding}.weight";
-
-    /// <summary>The head's weight, where it has its own.</summary>
-    public string HeadWeight => $"{Head}.weight";
-}
-
-/// <summary>The families that can be read.</summary>
-internal static class ModelFamilies
-{
-    private static readonly IModelFamily[] All =
-    [
-        Gpt2Family.Instance, GptNeoXFamily.Instance, GptJFamily.Instance, OptFamily.Instance, LlamaFamily.Instance, MistralFamily.Instance,
-        Qwen2Family.Instance, Qwen3Family.Instance, Phi3Family.Instance, GemmaFamily.Instance,
-        T5Family.Instance, BartFamily.Instance, BertFamily.Bert, BertFamily.Roberta, DistilBertFamily.Instance,
-    ];
-
-    private static readonly Dictionary<string, IModelFamily> ByType = All.ToDictionary(family => family.ModelType, StringComparer.Ordinal);
-
-    /// <summary>The family of a configuration.</summary>
-    /// <exception cref="InputException">There is none.</exception>
-    public static IModelFamily Of(ModelConfiguration configuration) =>
-        ByType.TryGetValue(configuration.ModelType, out var family)
-            ? family
-            : throw configuration.Fault("model_type", $"is '{configuration.ModelType}': known families are {string.Join(", ", ByType.Keys.Order(StringComparer.Ordinal))}");
 }

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Generation;
 
-/// <summary>Rules about tokens that a model's folder has and recipes don't (<see cref="GenerationDefaults"/>); each is one of transformers' processors.</summary>
+/// <summary>Rules about tokens that a model's folder has and recipes don't (<c>GenerationDefaults</c>); each is one of transformers' processors.</summary>
 public sealed record ModelTokenRules
 {
     /// <summary>End tokens are impossible in a row of fewer tokens, its prompt included, or where that is an encoder's the decoder's start token (<c>min_length</c>); 0 for no minimum.</summary>

@@ -1,3 +1,5 @@
+using Rlgf.Models.NumberTypes;
+
 namespace Rlgf.Models.Generation;
 
 /// <summary>Writes with a model of this process, on the thread that asks (<see cref="TextGenerator"/>): the policy itself, or a copy of it in another type.</summary>

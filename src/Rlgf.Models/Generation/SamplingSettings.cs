@@ -72,7 +72,7 @@ public sealed record SamplingSettings : ICheckedSection
     [Limits(AtLeast = 0)]
     public IReadOnlyList<int> EndTokens { get; init; } = [];
 
-    /// <summary>What a model's folder asks beside these, from <see cref="GenerationDefaults"/>; null for nothing. No key of a recipe.</summary>
+    /// <summary>What a model's folder asks beside these, from <c>GenerationDefaults</c>; null for nothing. No key of a recipe.</summary>
     public ModelTokenRules? ModelRules { get; internal init; }
 
     /// <summary>The most rows that are written at once: bounds the memory of keys, values and logits. What is written does not depend on it.</summary>

@@ -2,10 +2,12 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.ChatTemplates;
+using Rlgf.Gguf;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Models.Conversion;
 using Rlgf.Models.Families;
-using Rlgf.Models.Lora;
+using Rlgf.Models.Families.Known;
+using Rlgf.Models.Loading;
 using Rlgf.Text;
 using Rlgf.Tokenizers;
 using TorchSharp;
@@ -39,7 +41,7 @@ public static class ModelInspector
         var (faults, notes) = (new List<string>(), new List<string>());
         var isAdapter = AdapterFolder.Is(folder);
         // Of an adapter something can be said without its base; of a model nothing without its configuration.
-        var configuration = isAdapter ? Attempt(() => ModelConfiguration.Read(folder), faults) : ModelConfiguration.Read(folder);
+        var configuration = isAdapter ? Attempt(() => FolderConfiguration.Read(folder), faults) : FolderConfiguration.Read(folder);
         var isClassifier = configuration?.IsClassifier == true;
         var json = configuration?.ToJson();
         var read = configuration is null ? null : Attempt(() => TokenizerFolder.Load(TextModel.TokenizerFolderOf(folder)), faults);
@@ -132,8 +134,8 @@ public static class ModelInspector
             Kind = "language model",
             Sizes = new ModelSizes(
                 Size("block_count"), null, width, heads, Size("attention.head_count_kv") ?? heads, Size("attention.key_length") ?? (heads is > 0 ? width / heads : null), model?.Vocabulary, Size("context_length")),
-            Parameters = file.Entries.Where(pair => pair.Key != "rope_freqs.weight").Sum(pair => pair.Value.Elements),
-            StoredTypes = file.Tensors.Values.GroupBy(tensor => tensor.Type.ToString(), StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Sum(tensor => Shapes.Elements(tensor.Shape)!.Value), StringComparer.Ordinal),
+            Parameters = file.Tensors.Where(pair => pair.Key != "rope_freqs.weight").Sum(pair => pair.Value.Elements),
+            StoredTypes = file.Tensors.Values.GroupBy(tensor => tensor.Type.ToString(), StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Sum(tensor => tensor.Elements), StringComparer.Ordinal),
             Files = [.. file.Paths.Select(part => new FileSize(Path.GetFileName(part), LengthOf(part)))],
             Tokenizer = tokenizer is null ? null : new TokenizerDescription(tokenizer.Description, tokenizer.Count, Special(tokenizer.BosId, tokenizer.TokenOf), Special(tokenizer.EosId, tokenizer.TokenOf), Special(tokenizer.PadId, tokenizer.TokenOf)),
             EndTokens = tokenizer is null ? null : new EndTokens([.. tokenizer.EndIds.Select(id => new SpecialToken(id, tokenizer.TokenOf(id)))], tokenizer.EndIds.Count == 0 ? null : "tokenizer.ggml"),

@@ -1,6 +1,5 @@
 using Rlgf.Base;
 using Rlgf.Models.Blocks;
-using Rlgf.Models.Checkpoints;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -90,7 +89,7 @@ public static class LoraAdapters
 
         var chosen = names.Where(name => targets.Any(target => Matches(name, target))).ToHashSet(StringComparer.Ordinal);
         var transposed = Adaptable(module).Any(named => named.Part is Conv1D && chosen.Contains(named.Name));
-        Attach(module, LoraConfiguration.Of(settings, targets, baseFolder, task, transposed, heads), chosen);
+        Attach(module, settings.ToConfiguration(targets, baseFolder, task, transposed, heads), chosen);
         using var random = new Generator(seed, device);
         foreach (var (_, part) in Adaptable(module)) part.Adapter?.Initialise(random);
     }

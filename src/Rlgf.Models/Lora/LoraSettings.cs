@@ -1,4 +1,6 @@
+using System.Text.Json.Nodes;
 using Rlgf.Base;
+using Rlgf.Models.Blocks;
 
 namespace Rlgf.Models.Lora;
 
@@ -25,4 +27,34 @@ public sealed record LoraSettings
 
     /// <summary>Whether the product is multiplied by alpha / √r instead (Kalajdzievski 2023).</summary>
     public bool RankStabilised { get; init; }
+
+    /// <summary>The settings as an adapter's file has them.</summary>
+    /// <param name="targets">The maps that it has, by the last part of their names.</param>
+    /// <param name="baseFolder">Folder of the model that it is for.</param>
+    /// <param name="task">CAUSAL_LM, SEQ_2_SEQ_LM or SEQ_CLS.</param>
+    /// <param name="transposed">Whether some of the maps are stored [in, out].</param>
+    /// <param name="modulesToSave">Modules that are trained and stored whole.</param>
+    internal LoraConfiguration ToConfiguration(IReadOnlyList<string> targets, string baseFolder, string task, bool transposed, IReadOnlyList<string> modulesToSave) => new(
+        new JsonObject
+        {
+            ["peft_type"] = "LORA",
+            ["task_type"] = task,
+            ["base_model_name_or_path"] = Path.GetFullPath(baseFolder),
+            ["inference_mode"] = true,
+            ["r"] = Rank,
+            ["lora_alpha"] = Alpha,
+            ["lora_dropout"] = Dropout,
+            ["target_modules"] = new JsonArray([.. targets.Select(target => (JsonNode)target)]),
+            ["modules_to_save"] = modulesToSave.Count == 0 ? null : new JsonArray([.. modulesToSave.Select(name => (JsonNode)name)]),
+            ["fan_in_fan_out"] = transposed,
+            ["use_rslora"] = RankStabilised,
+            ["bias"] = "none",
+            ["init_lora_weights"] = true,
+        },
+        Rank,
+        Alpha,
+        RankStabilised,
+        Dropout,
+        modulesToSave,
+        Path.GetFullPath(baseFolder));
 }

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Tokenizers.Parts;
 
 namespace Rlgf.Tokenizers.HuggingFace;
 

@@ -2,6 +2,7 @@ using System.Text;
 using Rlgf.Base;
 using Rlgf.Tokenizers.Decoding;
 using Rlgf.Tokenizers.Normalization;
+using Rlgf.Tokenizers.Parts;
 using Rlgf.Tokenizers.Subwords;
 using Rlgf.Tokenizers.Words;
 

@@ -1,4 +1,5 @@
 using Rlgf.Tokenizers.Normalization;
+using Rlgf.Tokenizers.Parts;
 using Rlgf.Tokenizers.Subwords;
 using Rlgf.Tokenizers.Words;
 

@@ -1,3 +1,5 @@
+using Rlgf.Tokenizers.Parts;
+
 namespace Rlgf.Tokenizers.HuggingFace;
 
 /// <summary>Reads the "post_processor" section of <c>tokenizer.json</c>.</summary>

@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Tokenizers.Decoding;
 using Rlgf.Tokenizers.Normalization;
+using Rlgf.Tokenizers.Parts;
 using Rlgf.Tokenizers.Subwords;
 using Rlgf.Tokenizers.Words;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Rlgf.Base;
+using Rlgf.Tokenizers.Parts;
 
 namespace Rlgf.Tokenizers.HuggingFace;
 

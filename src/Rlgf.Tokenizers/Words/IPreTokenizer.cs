@@ -1,3 +1,5 @@
+using Rlgf.Tokenizers.Normalization;
+
 namespace Rlgf.Tokenizers.Words;
 
 /// <summary>Cuts normalised text into words; tokens never reach over the end of a word.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Rlgf.Tokenizers.Normalization;
 
 namespace Rlgf.Tokenizers.Words;
 

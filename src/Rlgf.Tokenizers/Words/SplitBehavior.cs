@@ -1,3 +1,5 @@
+using Rlgf.Tokenizers.Normalization;
+
 namespace Rlgf.Tokenizers.Words;
 
 /// <summary>What becomes of the delimiters that text is cut at.</summary>

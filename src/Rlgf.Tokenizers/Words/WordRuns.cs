@@ -1,4 +1,5 @@
 using System.Text;
+using Rlgf.Tokenizers.Normalization;
 
 namespace Rlgf.Tokenizers.Words;
 

@@ -1,6 +1,7 @@
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;

@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.ChatTemplates;
 using Rlgf.Models;
+using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Text;
 using Rlgf.Text.Conversations;

@@ -1,6 +1,6 @@
 using Rlgf.Base;
-using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Training;
 
 namespace Rlgf.Recipes;

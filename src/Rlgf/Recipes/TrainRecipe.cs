@@ -81,7 +81,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the loss where kl.placement does not say otherwise: {estimator}");
         if (Judge?.Normalise == true)
             yield return ("judge", "normalise is for the reward that training learns from; a judge's scores are reported as they are");
-        if (Precision.Reference == Rlgf.Models.Precision.Bfloat16 && Kl.For(algorithm.Advantage).Placement == KlPlacement.Loss)
+        if (Precision.Reference == Rlgf.Models.NumberTypes.Precision.Bfloat16 && Kl.For(algorithm.Advantage).Placement == KlPlacement.Loss)
             yield return ("precision", "reference: bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
         if (Evaluation.Guide is not null && Guide is null)
             yield return ("evaluation.guide", "there is no guide to evaluate; leave it out, or set guide");

@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Models;
+using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Tokenizers;
 using static TorchSharp.torch;

@@ -4,6 +4,8 @@ using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Recipes;
 using Rlgf.Rewards;

@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Models;
+using Rlgf.Models.Loading;
 using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,7 +1,9 @@
 using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
 using Rlgf.Runs;
 using Rlgf.Text.Data;

@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Models;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 

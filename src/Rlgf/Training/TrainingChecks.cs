@@ -1,7 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
-using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Rollouts;
 
 namespace Rlgf.Training;

@@ -3,6 +3,8 @@ using System.Runtime.InteropServices;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
 using Rlgf.Models.Families.Gpt2;
+using Rlgf.Models.Families.Known;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json.Nodes;
-using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Tests.Checkpoints.Gguf;
 
 namespace Rlgf.Models.Tests.Checkpoints;
@@ -215,7 +215,7 @@ internal sealed class MalformedCases(int seed)
         static MalformedCase Config(string what, Action<JsonObject> change) => new(what, folder =>
         {
             File.Copy(Path.Combine(Sound, "model.safetensors"), Path.Combine(folder, "model.safetensors"));
-            var json = ModelConfiguration.Read(Sound).ToJson();
+            var json = FolderConfiguration.Read(Sound).ToJson();
             change(json);
             File.WriteAllText(Path.Combine(folder, "config.json"), json.ToJsonString());
         });

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Rlgf.Base;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Gguf;
+using Rlgf.Models.Conversion;
+using Rlgf.Models.Loading;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests.Checkpoints;

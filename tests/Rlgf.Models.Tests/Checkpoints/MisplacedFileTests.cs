@@ -1,6 +1,7 @@
 using System.Text;
 using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -50,7 +51,7 @@ public sealed class MisplacedFileTests : IDisposable
     public void A_pointer_in_place_of_a_GGUF_file()
     {
         File.WriteAllText(_folder.FileOf("model.gguf"), Pointer);
-        Assert.Contains("model.gguf: it is a git-LFS pointer", Assert.Throws<InputException>(() => Rlgf.Models.Checkpoints.Gguf.GgufFile.Open(_folder.FileOf("model.gguf"))).Message, StringComparison.Ordinal);
+        Assert.Contains("model.gguf: it is a git-LFS pointer", Assert.Throws<InputException>(() => Rlgf.Gguf.GgufFile.Open(_folder.FileOf("model.gguf"))).Message, StringComparison.Ordinal);
     }
 
     [Theory]

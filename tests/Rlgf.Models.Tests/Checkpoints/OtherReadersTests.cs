@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Tests.Checkpoints.Gguf;
 using Rlgf.Tokenizers;
 using TorchSharp;
@@ -151,7 +151,7 @@ public sealed class OtherReadersTests : IDisposable
         Assert.Equal("float32", (string?)Configuration()["torch_dtype"]);
 
         File.WriteAllBytes(_folder.File("model.gguf"), GgufOfFolder.Write(Fixture.PathOf("qwen2"), new GgufWriter().Text("tokenizer.ggml.pre", "qwen2")).ToArray());
-        Rlgf.Models.Checkpoints.Gguf.GgufConversion.Convert(_folder.File("model.gguf"), _folder.Path, ScalarType.BFloat16);
+        Rlgf.Models.Conversion.GgufConversion.Convert(_folder.File("model.gguf"), _folder.Path, ScalarType.BFloat16);
         Assert.Equal(1_000_000, (double)Configuration()["rope_theta"]!);
         Assert.Equal(1_000_000, (double)Configuration()["rope_parameters"]!["rope_theta"]!);
         Assert.Equal("bfloat16", (string?)Configuration()["torch_dtype"]);
@@ -175,7 +175,7 @@ public sealed class OtherReadersTests : IDisposable
 
     private void Save(string folder)
     {
-        if (ModelConfiguration.Read(folder).IsClassifier)
+        if (FolderConfiguration.Read(folder).IsClassifier)
         {
             using var classifier = SequenceClassifierFolder.Load(folder);
             SequenceClassifierFolder.Save(classifier, _folder.Path);
@@ -183,7 +183,7 @@ public sealed class OtherReadersTests : IDisposable
         }
 
         using var model = LanguageModelFolder.Load(folder);
-        LanguageModelFolder.Save(model, _folder.Path, (string?)ModelConfiguration.Read(folder).ToJson()["dtype"] switch { "float16" => ScalarType.Float16, "bfloat16" => ScalarType.BFloat16, _ => ScalarType.Float32 });
+        LanguageModelFolder.Save(model, _folder.Path, (string?)FolderConfiguration.Read(folder).ToJson()["dtype"] switch { "float16" => ScalarType.Float16, "bfloat16" => ScalarType.BFloat16, _ => ScalarType.Float32 });
     }
 
     private static Tensor Logits(string folder)

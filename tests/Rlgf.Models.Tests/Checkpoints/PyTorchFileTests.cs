@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 

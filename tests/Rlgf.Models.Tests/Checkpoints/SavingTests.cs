@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -25,8 +26,8 @@ public sealed class SavingTests : IDisposable
     [Theory, MemberData(nameof(Folders))]
     public void Names_shapes_types_and_bytes_are_those_that_were_loaded(string name)
     {
-        var type = (string?)ModelConfiguration.Read(Fixture.PathOf(name)).ToJson()["dtype"] switch { "float16" => ScalarType.Float16, "bfloat16" => ScalarType.BFloat16, _ => ScalarType.Float32 };
-        if (ModelConfiguration.Read(Fixture.PathOf(name)).IsClassifier)
+        var type = (string?)FolderConfiguration.Read(Fixture.PathOf(name)).ToJson()["dtype"] switch { "float16" => ScalarType.Float16, "bfloat16" => ScalarType.BFloat16, _ => ScalarType.Float32 };
+        if (FolderConfiguration.Read(Fixture.PathOf(name)).IsClassifier)
         {
             using var classifier = SequenceClassifierFolder.Load(Fixture.PathOf(name));
             SequenceClassifierFolder.Save(classifier, _folder.Path, type);
@@ -48,7 +49,7 @@ public sealed class SavingTests : IDisposable
             Assert.True(original.Read(tensor).bytes.SequenceEqual(saved.Read(tensor).bytes), tensor);
         }
 
-        Assert.Equal((string?)ModelConfiguration.Read(Fixture.PathOf(name)).ToJson()["dtype"], (string?)ModelConfiguration.Read(_folder.Path).ToJson()["dtype"]);
+        Assert.Equal((string?)FolderConfiguration.Read(Fixture.PathOf(name)).ToJson()["dtype"], (string?)FolderConfiguration.Read(_folder.Path).ToJson()["dtype"]);
     }
 
     [Fact]
@@ -75,7 +76,7 @@ public sealed class SavingTests : IDisposable
         using var model = LanguageModelFolder.Load(_folder.Path);
         LanguageModelFolder.Save(model, _folder.File("saved"));
         var saved = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder.File("saved"), "generation_config.json")))!;
-        Assert.Equal(ModelConfiguration.Read(_folder.Path).TokenId("eos_token_id"), (int?)saved["eos_token_id"]);
+        Assert.Equal(FolderConfiguration.Read(_folder.Path).TokenId("eos_token_id"), (int?)saved["eos_token_id"]);
     }
 
     [Fact]

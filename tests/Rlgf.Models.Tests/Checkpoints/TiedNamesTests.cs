@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Inspection;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 

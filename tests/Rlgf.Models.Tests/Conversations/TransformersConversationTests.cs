@@ -1,11 +1,12 @@
 using System.Text.RegularExpressions;
 using Rlgf.Base;
 using Rlgf.ChatTemplates;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Models.Conversion;
 using Rlgf.Text;
 using Rlgf.Text.Conversations;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
+using Rlgf.Tokenizers.Parts;
 using TorchSharp;
 
 namespace Rlgf.Models.Tests.Conversations;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests.Generation;

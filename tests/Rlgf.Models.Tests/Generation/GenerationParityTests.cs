@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
 
 namespace Rlgf.Models.Tests.Generation;
 

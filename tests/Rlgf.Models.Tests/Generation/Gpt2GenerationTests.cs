@@ -1,4 +1,5 @@
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,3 @@
-using Rlgf.Models.Generation;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
 using Rlgf.Models.Inspection;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Tests.Checkpoints.Gguf;
 
 namespace Rlgf.Models.Tests.Inspection;

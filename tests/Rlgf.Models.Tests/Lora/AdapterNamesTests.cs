@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Tests.Checkpoints;
 using TorchSharp;
 using static TorchSharp.torch;

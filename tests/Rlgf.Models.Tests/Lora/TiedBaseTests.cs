@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Lora;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Tests.Checkpoints;
 using TorchSharp;
 using static TorchSharp.torch;

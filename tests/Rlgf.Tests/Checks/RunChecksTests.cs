@@ -4,6 +4,7 @@ using Rlgf.Guides;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;

@@ -4,6 +4,7 @@ using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;

@@ -1,7 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Losses;
-using Rlgf.Models;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
 using Rlgf.Rollouts;
 using Rlgf.Training;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models;
+using Rlgf.Models.Loading;
 using Rlgf.Supervised;
 using Rlgf.Tokenizers;
 using TorchSharp;

@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Models;
+using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Supervised;
 using TorchSharp;

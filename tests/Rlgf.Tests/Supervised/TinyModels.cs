@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
+using Rlgf.Models.Loading;
 
 namespace Rlgf.Tests.Supervised;
 

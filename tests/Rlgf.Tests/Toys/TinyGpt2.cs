@@ -1,5 +1,6 @@
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
+using Rlgf.Models.Loading;
 
 namespace Rlgf.Tests.Toys;
 

@@ -2,7 +2,6 @@ using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Guides;
 using Rlgf.Losses;
-using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Rewards;

@@ -1,6 +1,5 @@
 using Rlgf.Algorithms;
 using Rlgf.Losses;
-using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;

@@ -4,6 +4,7 @@ using Rlgf.Evaluation;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;

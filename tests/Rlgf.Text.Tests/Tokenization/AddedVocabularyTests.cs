@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Text.Tests.Data;
 using Rlgf.Tokenizers;
+using Rlgf.Tokenizers.Parts;
 
 namespace Rlgf.Text.Tests.Tokenization;
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Rlgf.Tokenizers;
 
 namespace Rlgf.Text.Tests.Tokenization;
 

@@ -4,7 +4,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Text.Tests.Data;
-using Rlgf.Tokenizers;
 
 namespace Rlgf.Text.Tests.Tokenization;
 

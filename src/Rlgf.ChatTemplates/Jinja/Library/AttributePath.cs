@@ -1,9 +1,7 @@
 using System.Globalization;
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The <c>attribute</c> of filters: names and positions with dots between.</summary>
 internal static class AttributePath

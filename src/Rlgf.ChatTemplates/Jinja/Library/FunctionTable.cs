@@ -1,7 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
-
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Functions by name: filters or tests.</summary>
 internal sealed class FunctionTable : Dictionary<string, (Signature Signature, Func<BoundCall, object?> Body)>

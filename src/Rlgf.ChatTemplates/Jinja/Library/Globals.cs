@@ -1,8 +1,6 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The functions that chat templates are given.</summary>
 internal static class Globals

@@ -2,9 +2,8 @@ using System.Globalization;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>JSON as Python's <c>json.dumps</c> writes it, which is what the transformers library's <c>tojson</c> does.</summary>
 internal sealed class JsonText

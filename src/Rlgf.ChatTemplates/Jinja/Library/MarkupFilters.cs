@@ -1,8 +1,7 @@
 using System.Buffers;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Filters about HTML and addresses.</summary>
 internal static class MarkupFilters

@@ -1,7 +1,6 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Filters that make numbers, or texts of numbers.</summary>
 internal static class NumberFilters

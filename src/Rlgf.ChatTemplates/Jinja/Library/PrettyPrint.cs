@@ -1,8 +1,6 @@
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Python's <c>pprint.pformat</c>: dictionaries are sorted, and what is wider than a line is broken.</summary>
 internal sealed class PrettyPrint(Rendering rendering)

@@ -1,6 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Python;
-
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Filters that use other filters and tests on every element, one when it is asked for.</summary>
 internal static class SelectionFilters

@@ -1,8 +1,7 @@
 using System.Numerics;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Filters that take values with elements apart or put them together.</summary>
 internal static class SequenceFilters

@@ -1,7 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
-
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Python's <c>sorted()</c>: equal elements stay in order, also backwards.</summary>
 internal static class Sorting

@@ -1,8 +1,6 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What may follow <c>is</c>.</summary>
 internal static class TestTable

@@ -1,7 +1,6 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Filters that make texts of texts.</summary>
 internal static class TextFilters

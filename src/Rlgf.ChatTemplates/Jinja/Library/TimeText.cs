@@ -1,8 +1,7 @@
 using System.Globalization;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>C's <c>strftime</c>, in English, with the flags of the GNU library, which is what Python has on Linux.</summary>
 internal static class TimeText

@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Library;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Breaks lines as Python's <c>textwrap.wrap</c> does.</summary>
 internal static partial class WordWrap

@@ -1,7 +1,6 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What values have inside them: attributes, elements and parts. Nothing that could change a value is given out.</summary>
 internal static class Attributes

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Upper and lower case as Python has it: one letter may become several.</summary>
 internal static class Casing

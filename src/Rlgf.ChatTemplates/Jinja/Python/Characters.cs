@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What kinds of characters Python's <c>str.is…</c> ask for.</summary>
 internal static class Characters

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Positions in texts, which Python counts by code points and .NET by UTF-16 units.</summary>
 internal static class CodePoints

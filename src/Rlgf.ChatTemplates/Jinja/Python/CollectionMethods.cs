@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The methods of Python's <c>list</c>, <c>tuple</c>, <c>dict</c> and <c>range</c> that change nothing.</summary>
 internal static class CollectionMethods

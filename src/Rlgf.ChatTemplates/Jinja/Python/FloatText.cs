@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Numerics;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Floats as Python writes and rounds them: by their exact value, half to even.</summary>
 internal static class FloatText

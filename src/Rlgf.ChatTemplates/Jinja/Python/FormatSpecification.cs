@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Text.RegularExpressions;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Python's format specifications: what stands behind the colon of <c>'{:&gt;8.2f}'.format(x)</c>.</summary>
 internal sealed partial class FormatSpecification

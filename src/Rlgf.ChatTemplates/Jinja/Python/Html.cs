@@ -1,8 +1,7 @@
 using System.Net;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Text that is HTML already beside text that isn't.</summary>
 internal static class Html

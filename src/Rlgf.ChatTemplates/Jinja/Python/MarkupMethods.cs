@@ -1,4 +1,4 @@
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The methods of <c>Markup</c>: those of <c>str</c>, whose results are HTML and whose texts are escaped where they become part of it.</summary>
 internal static class MarkupMethods

@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Attributes and methods of Python's <c>int</c> and <c>float</c>.</summary>
 internal static class NumberMethods

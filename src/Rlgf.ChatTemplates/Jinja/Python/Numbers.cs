@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Numerics;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Numbers and what is taken for one.</summary>
 internal static class Numbers

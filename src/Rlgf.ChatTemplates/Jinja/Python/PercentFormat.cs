@@ -1,8 +1,7 @@
 using System.Numerics;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Python's <c>'…%d…' % values</c>.</summary>
 internal sealed class PercentFormat

@@ -1,6 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Running;
-
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>A function that isn't written in the template.</summary>
 /// <param name="name">What it is called.</param>
@@ -38,7 +36,7 @@ internal sealed record Method<T>(Signature Signature, Func<T, BoundCall, object?
 
     private object? Counted(T self, BoundCall call)
     {
-        call.Rendering.Step(((self as string)?.Length ?? 0) / Python.Signature.CharactersToAStep);
+        call.Rendering.Step(((self as string)?.Length ?? 0) / Jinja.Signature.CharactersToAStep);
         return Body(self, call);
     }
 }

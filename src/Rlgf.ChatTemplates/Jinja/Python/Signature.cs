@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Numerics;
 using System.Text.RegularExpressions;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The arguments of a call.</summary>
 /// <param name="Positional">Those without a name.</param>

@@ -1,4 +1,4 @@
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What is wrong with a template or with what it does; where it stands is added by the one who knows the line.</summary>
 /// <param name="what">What the template does, as the end of a sentence that begins with "the template".</param>

@@ -1,4 +1,4 @@
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The template itself refuses the messages.</summary>
 /// <param name="message">In its own words.</param>

@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Numerics;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Python's <c>'…{}…'.format(…)</c>.</summary>
 internal sealed class TextFormat

@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Text;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The methods of Python's <c>str</c>.</summary>
 internal static class TextMethods

@@ -1,4 +1,4 @@
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Python's <c>str.split</c> and <c>str.rsplit</c>.</summary>
 internal static class TextSplitting

@@ -1,7 +1,6 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Which values count as true.</summary>
 internal static class Truth

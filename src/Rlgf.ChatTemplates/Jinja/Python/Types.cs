@@ -2,7 +2,7 @@ using System.Collections;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 // Python's values as templates see them: null (None), bool, BigInteger (int), double (float), string (str), List<object?> (list), and the types of this file.
 
@@ -181,5 +181,5 @@ internal interface IPythonObject
 internal interface ICallable : IPythonObject
 {
     /// <summary>Calls it.</summary>
-    object? Call(CallArguments arguments, Running.Rendering rendering);
+    object? Call(CallArguments arguments, Jinja.Rendering rendering);
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.IO.Compression;
 using System.Text.RegularExpressions;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What Python knows of Unicode and .NET doesn't, from the tables that <c>Data/make_unicode.py</c> writes.</summary>
 internal static partial class UnicodeData

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace Rlgf.ChatTemplates.Jinja.Python;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>White space as Python has it: that of .NET and the four separators of ASCII.</summary>
 internal static class WhiteSpace

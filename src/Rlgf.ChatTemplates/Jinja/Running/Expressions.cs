@@ -1,7 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Library;
-using Rlgf.ChatTemplates.Jinja.Python;
-
-namespace Rlgf.ChatTemplates.Jinja.Running;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>An expression of a template.</summary>
 internal interface IExpression

@@ -1,7 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Syntax;
-
-namespace Rlgf.ChatTemplates.Jinja.Running;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The names that a part of a template sees: its own, then those around it.</summary>
 internal sealed class Frame

@@ -1,8 +1,6 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Syntax;
 
-namespace Rlgf.ChatTemplates.Jinja.Running;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary><c>{% for a in b if c recursive %} … {% else %} … {% endfor %}</c>; names set within end with the round.</summary>
 internal sealed record For(

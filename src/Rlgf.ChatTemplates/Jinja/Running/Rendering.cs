@@ -1,8 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Running;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>
 /// One use of a template: where its text goes and how much it may still do. Templates come with models from anywhere, so that every loop and call is counted; what

@@ -1,7 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Syntax;
-
-namespace Rlgf.ChatTemplates.Jinja.Running;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Where a template goes on after a statement.</summary>
 internal enum Flow

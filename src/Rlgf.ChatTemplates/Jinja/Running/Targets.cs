@@ -1,6 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Python;
-
-namespace Rlgf.ChatTemplates.Jinja.Running;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What a template can set.</summary>
 internal interface ITarget

@@ -1,6 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Syntax;
-
-namespace Rlgf.ChatTemplates.Jinja.Running;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>A template that can be rendered.</summary>
 /// <param name="Body">What it does.</param>

@@ -1,6 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Python;
-
-namespace Rlgf.ChatTemplates.Jinja.Running;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What <c>namespace()</c> makes: values that inner parts of a template can change for outer ones.</summary>
 internal sealed class Namespace(PythonDict values) : IPythonObject

@@ -1,9 +1,6 @@
 using System.Numerics;
-using Rlgf.ChatTemplates.Jinja.Library;
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Syntax;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Parses expressions, by Jinja's precedence.</summary>
 internal sealed class ExpressionParser(TokenStream tokens)
@@ -111,7 +108,7 @@ internal sealed class ExpressionParser(TokenStream tokens)
             var name = DottedName();
             if (!FilterTable.Has(name))
                 tokens.NoteUnknown($"uses the filter '{name}', which {FilterTable.WhyNot(name)}", line);
-            value = new Filtered(value, name, tokens.IsOperator("(") ? Arguments() : Running.Arguments.None, line);
+            value = new Filtered(value, name, tokens.IsOperator("(") ? Arguments() : Jinja.Arguments.None, line);
         }
         return value;
     }
@@ -365,13 +362,13 @@ internal sealed class ExpressionParser(TokenStream tokens)
         var name = DottedName();
         if (!TestTable.Has(name))
             tokens.NoteUnknown($"uses the test '{name}', which Jinja doesn't have", line);
-        var arguments = Running.Arguments.None;
+        var arguments = Jinja.Arguments.None;
         if (tokens.IsOperator("("))
             arguments = Arguments();
         else if (tokens.IsName("is"))
             throw tokens.Error("has a test of a test");
         else if (IsArgument())
-            arguments = Running.Arguments.Of(Postfix(Primary()));
+            arguments = Jinja.Arguments.Of(Postfix(Primary()));
         IExpression tested = new Tested(value, name, arguments, line);
         return isNegated ? new Not(tested) : tested;
     }

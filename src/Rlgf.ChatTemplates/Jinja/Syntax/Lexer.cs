@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Syntax;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>
 /// Cuts a template into tokens, with white space as the transformers library has it: <c>trim_blocks</c> and <c>lstrip_blocks</c> on, the newline at the very end

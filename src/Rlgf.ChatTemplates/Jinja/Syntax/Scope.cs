@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 
-namespace Rlgf.ChatTemplates.Jinja.Syntax;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>
 /// A part of a template with names of its own. Jinja decides before a template runs which part a name belongs to: one that a part sets, in its course and before it

@@ -1,8 +1,6 @@
 using System.Runtime.CompilerServices;
-using Rlgf.ChatTemplates.Jinja.Python;
-using Rlgf.ChatTemplates.Jinja.Running;
 
-namespace Rlgf.ChatTemplates.Jinja.Syntax;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>Parses a template.</summary>
 internal sealed class TemplateParser

@@ -1,8 +1,7 @@
 using System.Globalization;
 using System.Text;
-using Rlgf.ChatTemplates.Jinja.Python;
 
-namespace Rlgf.ChatTemplates.Jinja.Syntax;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What stands between quotes in a template, its escapes read as Python reads them.</summary>
 internal static class TextLiteral

@@ -1,4 +1,4 @@
-namespace Rlgf.ChatTemplates.Jinja.Syntax;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>What a token is.</summary>
 internal enum TokenKind

@@ -1,6 +1,4 @@
-using Rlgf.ChatTemplates.Jinja.Python;
-
-namespace Rlgf.ChatTemplates.Jinja.Syntax;
+namespace Rlgf.ChatTemplates.Jinja;
 
 /// <summary>The tokens of a template while it is parsed, and what the parser has to remember of what it has seen.</summary>
 internal sealed class TokenStream(IReadOnlyList<Token> tokens)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
 using static TorchSharp.torch;
 

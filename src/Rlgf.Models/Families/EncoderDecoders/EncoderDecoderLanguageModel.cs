@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Blocks;
-using Rlgf.Models.Generation;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -74,7 +73,7 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
     public ILanguageModel Clone()
     {
         var clone = _another();
-        Checkpoints.ModuleWeights.Copy(Module, clone.Module);
+        Lora.ModuleWeights.Copy(Module, clone.Module);
         clone.GenerationSettings = GenerationSettings;
         return clone;
     }

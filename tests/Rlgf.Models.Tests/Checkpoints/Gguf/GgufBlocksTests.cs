@@ -1,4 +1,4 @@
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Gguf;
 
 namespace Rlgf.Models.Tests.Checkpoints.Gguf;
 

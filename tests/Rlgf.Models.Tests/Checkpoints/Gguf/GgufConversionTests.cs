@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
+using Rlgf.Gguf;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Models.Conversion;
+using Rlgf.Models.Loading;
 using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -52,7 +54,7 @@ public sealed class GgufConversionTests : IDisposable
     {
         Convert(name, words, ScalarType.BFloat16);
         var original = JsonNode.Parse(File.ReadAllText(Path.Combine(Fixture.PathOf(name), "config_v4.json")))!.AsObject();
-        var converted = ModelConfiguration.Read(Result).ToJson();
+        var converted = FolderConfiguration.Read(Result).ToJson();
         // What a GGUF file has no place for, and what each writer says about itself.
         foreach (var key in (string[])["transformers_version", "torch_dtype", "pretraining_tp", "layer_types", "max_window_layers", "sliding_window"]) original.Remove(key);
         foreach (var (key, value) in original)
@@ -73,7 +75,7 @@ public sealed class GgufConversionTests : IDisposable
     public void The_tokenizer_is_the_original_one(string name, string? words)
     {
         var writer = new GgufWriter();
-        GgufOfFolder.WriteTokenizer(Path.Combine(Fixture.PathOf(name), "tokenizer.json"), ModelConfiguration.Read(Fixture.PathOf(name)).ToJson(), writer);
+        GgufOfFolder.WriteTokenizer(Path.Combine(Fixture.PathOf(name), "tokenizer.json"), FolderConfiguration.Read(Fixture.PathOf(name)).ToJson(), writer);
         if (words is not null) writer.Text("tokenizer.ggml.pre", words);
         var converted = TokenizerOf(writer).ToTokenizerJson();
         var original = JsonNode.Parse(File.ReadAllText(Path.Combine(Fixture.PathOf(name), "tokenizer.json")))!;
@@ -112,7 +114,7 @@ public sealed class GgufConversionTests : IDisposable
     public void Text_without_a_space_before_it_where_the_file_says_so()
     {
         var writer = new GgufWriter().Flag("tokenizer.ggml.add_space_prefix", false).Flag("tokenizer.ggml.add_bos_token", false);
-        GgufOfFolder.WriteTokenizer(Path.Combine(Fixture.PathOf("llama"), "tokenizer.json"), ModelConfiguration.Read(Fixture.PathOf("llama")).ToJson(), writer);
+        GgufOfFolder.WriteTokenizer(Path.Combine(Fixture.PathOf("llama"), "tokenizer.json"), FolderConfiguration.Read(Fixture.PathOf("llama")).ToJson(), writer);
         var json = TokenizerOf(writer).ToTokenizerJson();
         Assert.Equal("Replace", (string?)json["normalizer"]!["type"]);
         Assert.Equal(3, json["decoder"]!["decoders"]!.AsArray().Count);
@@ -149,7 +151,7 @@ public sealed class GgufConversionTests : IDisposable
     public void Scores_that_are_all_equal_do_not_say_in_which_order_tokens_are_joined()
     {
         var writer = new GgufWriter().Numbers("tokenizer.ggml.scores", new float[500]).Without("tokenizer.ggml.scores");
-        GgufOfFolder.WriteTokenizer(Path.Combine(Fixture.PathOf("llama"), "tokenizer.json"), ModelConfiguration.Read(Fixture.PathOf("llama")).ToJson(), writer);
+        GgufOfFolder.WriteTokenizer(Path.Combine(Fixture.PathOf("llama"), "tokenizer.json"), FolderConfiguration.Read(Fixture.PathOf("llama")).ToJson(), writer);
         Assert.Contains("are all equal", Assert.Throws<InputException>(() => TokenizerOf(writer).ToTokenizerJson()).Message, StringComparison.Ordinal);
     }
 

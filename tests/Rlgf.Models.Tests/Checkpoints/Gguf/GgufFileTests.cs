@@ -1,6 +1,6 @@
 using Rlgf.Base;
+using Rlgf.Gguf;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Checkpoints.Gguf;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -102,10 +102,10 @@ public sealed class GgufFileTests : IDisposable
         Assert.Equal([2f], file.Read("y").data<float>().ToArray());
     }
 
-    private GgufFile Open(GgufWriter writer)
+    private GgufTensors Open(GgufWriter writer)
     {
         File.WriteAllBytes(_folder.File("x.gguf"), writer.ToArray());
-        return GgufFile.Open(_folder.File("x.gguf"));
+        return GgufTensors.Open(_folder.File("x.gguf"));
     }
 
     private string Refused(byte[] content)

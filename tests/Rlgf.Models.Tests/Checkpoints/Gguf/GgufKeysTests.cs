@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Gguf;
+using Rlgf.Models.Conversion;
 using Rlgf.Models.Inspection;
+using Rlgf.Models.Loading;
 using Rlgf.Text;
 using Rlgf.Tokenizers;
 using TorchSharp;

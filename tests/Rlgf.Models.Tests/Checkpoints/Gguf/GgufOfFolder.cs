@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -15,7 +16,7 @@ internal static class GgufOfFolder
     public static GgufWriter Write(string folder, GgufWriter writer)
     {
         using var scope = NewDisposeScope();
-        var configuration = ModelConfiguration.Read(folder).ToJson();
+        var configuration = FolderConfiguration.Read(folder).ToJson();
         WriteSizes(JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config_v4.json")))!.AsObject(), writer);
         WriteTokenizer(Path.Combine(folder, "tokenizer.json"), configuration, writer);
         using var weights = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));

@@ -1,6 +1,7 @@
 using Rlgf.Base;
+using Rlgf.Gguf;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Models.Conversion;
 using Rlgf.Models.Inspection;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -75,7 +76,7 @@ public sealed class GgufPartsTests : IDisposable
     private void Split(Func<int, int>? numbered = null, int? total = null)
     {
         File.WriteAllBytes(_folder.File("whole.gguf"), GgufOfFolder.Write(Fixture.PathOf("qwen2"), new GgufWriter().Text("tokenizer.ggml.pre", "qwen2")).ToArray());
-        using var whole = GgufFile.Open(_folder.File("whole.gguf"));
+        using var whole = GgufTensors.Open(_folder.File("whole.gguf"));
         string[] names = [.. whole.Entries.Keys];
         for (var number = 1; number <= Parts; number++)
         {
@@ -91,7 +92,7 @@ public sealed class GgufPartsTests : IDisposable
         }
     }
 
-    private static GgufWriter Tensors(GgufWriter writer, GgufFile whole, string[] names)
+    private static GgufWriter Tensors(GgufWriter writer, GgufTensors whole, string[] names)
     {
         foreach (var name in names) writer.Floats(name, [.. whole.Entries[name].Shape], whole.Read(name).data<float>().ToArray());
         return writer;

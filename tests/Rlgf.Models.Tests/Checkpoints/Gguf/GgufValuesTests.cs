@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Gguf;
+using Rlgf.Models.Conversion;
+using Rlgf.Models.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Base;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Gguf;
 using Rlgf.Tokenizers;
 
 namespace Rlgf.Models.Tests.Checkpoints.Gguf;

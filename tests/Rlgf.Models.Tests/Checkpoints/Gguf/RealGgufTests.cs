@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
+using Rlgf.Gguf;
 using Rlgf.Models.Checkpoints;
-using Rlgf.Models.Checkpoints.Gguf;
+using Rlgf.Models.Conversion;
+using Rlgf.Models.Loading;
 using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -47,7 +49,7 @@ public sealed class RealGgufTests(RealGgufTests.ConvertedModel converted) : ICla
     [Fact]
     public void Configuration_and_chat_template_are_those_of_transformers()
     {
-        var configuration = ModelConfiguration.Read(converted.Folder).ToJson();
+        var configuration = FolderConfiguration.Read(converted.Folder).ToJson();
         Assert.Equal((double)converted.Expected["config"]!["rope_parameters"]!["rope_theta"]!, (double)configuration["rope_theta"]!);
         foreach (var (key, value) in converted.Expected["config"]!.AsObject())
         {

@@ -1,0 +1,259 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Rlgf.Base;
+
+namespace Rlgf.Gguf;
+
+/// <summary>The model of a GGUF file as Hugging Face has it: <c>config.json</c>, and each tensor's name and layout. Llama (with all that call themselves so, such as SmolLM and Mistral 7B) and Qwen 2.</summary>
+public sealed partial class GgufModel
+{
+    private readonly GgufFile _file;
+    private readonly GgufMetadata _metadata;
+    private readonly string _architecture;
+    private readonly int _width, _inner, _layers, _heads, _keyValueHeads, _headSize, _vocabulary;
+    private readonly bool _isTied, _attentionBias, _networkBias;
+
+    /// <summary>Reads the sizes, and makes sure that all tensors are there, in the shapes that follow from them.</summary>
+    /// <exception cref="InputException">The architecture isn't one of the known, or something is missing, unexpected or contradictory; missing and unexpected tensors are listed in full.</exception>
+    public GgufModel(GgufFile file)
+    {
+        _file = file;
+        _metadata = file.Metadata;
+        _architecture = _metadata.Text("general.architecture") ?? throw _metadata.Fault("general.architecture", "is missing: it says which family the model belongs to");
+        if (_architecture is not ("llama" or "qwen2")) throw _metadata.Fault("general.architecture", $"is '{_architecture}', which isn't converted; llama and qwen2 are");
+        if (_metadata.Whole(Key("expert_count")) is > 0 and var experts) throw _metadata.Fault(Key("expert_count"), $"is {experts}: mixtures of experts aren't converted");
+        GgufKeys.CheckModel(_metadata, _architecture);
+        _width = _metadata.Size(Key("embedding_length"));
+        _inner = _metadata.Size(Key("feed_forward_length"));
+        _layers = _metadata.Size(Key("block_count"));
+        _heads = _metadata.Size(Key("attention.head_count"));
+        _keyValueHeads = _metadata.Whole(Key("attention.head_count_kv")) ?? _heads;
+        if (_keyValueHeads == 0 || _heads % _keyValueHeads != 0) throw _metadata.Fault(Key("attention.head_count_kv"), $"is {_keyValueHeads}, which doesn't divide the {_heads} heads");
+        var headSize = _metadata.Whole(Key("attention.key_length"));
+        if (headSize is null && _width % _heads != 0) throw _metadata.Fault(Key("attention.head_count"), $"is {_heads}, which doesn't divide the width {_width}");
+        _headSize = headSize ?? _width / _heads;
+        if (_headSize == 0 || _headSize % 2 != 0) throw _metadata.Fault(Key("attention.key_length"), $"is {_headSize}: it must be even");
+        if (_metadata.Whole(Key("attention.value_length")) is { } values && values != _headSize) throw _metadata.Fault(Key("attention.value_length"), $"is {values} and keys have {_headSize}, which isn't converted");
+        if (_metadata.Number(Key("attention.scale")) is { } scale && scale != 0 && Math.Abs(scale * Math.Sqrt(_headSize) - 1) > 1e-4)
+            throw _metadata.Fault(Key("attention.scale"), $"is {_metadata.Shown(Key("attention.scale"))}, which isn't converted: products of {_headSize} numbers are divided by the root of that");
+        if (_metadata.Whole(Key("rope.dimension_count")) is { } rotated && rotated != _headSize) throw _metadata.Fault(Key("rope.dimension_count"), $"is {rotated} of {_headSize}, which isn't converted: all numbers of a head must be rotated");
+        if (_metadata.Whole(Key("attention.sliding_window")) is > 0 and var window && window < ContextLength)
+            throw _metadata.Fault(Key("attention.sliding_window"), $"is {window}, which isn't converted");
+        _isTied = !file.Tensors.ContainsKey("output.weight");
+        _vocabulary = file.Tensors.TryGetValue("token_embd.weight", out var embedding) && embedding.Shape.Count == 2
+            ? (int)Math.Min(embedding.Shape[0], int.MaxValue)
+            : throw new InputException($"{file.Path}: there is no tensor token_embd.weight with two dimensions; copy or download it again.");
+        if (_metadata.Whole(Key("vocab_size")) is { } vocabulary && vocabulary != _vocabulary) throw _metadata.Fault(Key("vocab_size"), $"is {vocabulary}, and token_embd.weight has {_vocabulary} rows");
+        _attentionBias = HasBias("attn_q", "attn_k", "attn_v", "attn_output");
+        _networkBias = HasBias("ffn_gate", "ffn_up", "ffn_down");
+        CheckTensors();
+    }
+
+    /// <summary>The most tokens of a row.</summary>
+    public int ContextLength => _metadata.Size(Key("context_length"));
+
+    /// <summary>V: rows of the embedding.</summary>
+    public int Vocabulary => _vocabulary;
+
+    /// <summary><c>config.json</c>, in the keys that transformers 4 and 5 both read.</summary>
+    /// <param name="tokenizer">Whose ids stand in it.</param>
+    public JsonObject ToConfiguration(GgufTokenizer tokenizer)
+    {
+        var configuration = new JsonObject
+        {
+            ["architectures"] = new JsonArray(_architecture == "llama" ? "LlamaForCausalLM" : "Qwen2ForCausalLM"),
+            ["attention_dropout"] = 0.0,
+            ["bos_token_id"] = tokenizer.BosId,
+            ["eos_token_id"] = tokenizer.EosId,
+            ["head_dim"] = _headSize,
+            ["hidden_act"] = "silu",
+            ["hidden_size"] = _width,
+            ["initializer_range"] = 0.02,
+            ["intermediate_size"] = _inner,
+            ["max_position_embeddings"] = ContextLength,
+            ["model_type"] = _architecture,
+            ["num_attention_heads"] = _heads,
+            ["num_hidden_layers"] = _layers,
+            ["num_key_value_heads"] = _keyValueHeads,
+            ["pad_token_id"] = tokenizer.PadId,
+            ["rms_norm_eps"] = _metadata.Number(Key("attention.layer_norm_rms_epsilon")) ?? throw _metadata.Fault(Key("attention.layer_norm_rms_epsilon"), "is missing"),
+            ["rope_scaling"] = RopeScaling(),
+            ["rope_theta"] = _metadata.Number(Key("rope.freq_base")) ?? 10_000.0,
+            ["tie_word_embeddings"] = _isTied,
+            ["use_cache"] = true,
+            ["vocab_size"] = _vocabulary,
+        };
+        if (_architecture == "llama")
+        {
+            configuration["attention_bias"] = _attentionBias;
+            configuration["mlp_bias"] = _networkBias;
+        }
+        else
+        {
+            // The family's own configuration has no such key; it is read all the same.
+            if (_headSize * _heads == _width) configuration.Remove("head_dim");
+            configuration["use_sliding_window"] = false;
+        }
+
+        return configuration;
+    }
+
+    /// <summary>The weights that Hugging Face's model has, under their names there.</summary>
+    public IEnumerable<GgufWeight> Weights()
+    {
+        foreach (var (name, tensor) in _file.Tensors)
+        {
+            if (NameOf(name) is { } converted) yield return new GgufWeight(converted, name, tensor.Shape, HeadsWithNeighbouringPairs(name));
+        }
+
+        // Hugging Face's Llama has biases on all of a layer's maps or on none; one of zeros changes nothing.
+        foreach (var (name, shape) in ExpectedShapes().Where(pair => IsBias(pair.Key) && !_file.Tensors.ContainsKey(pair.Key)))
+            yield return new GgufWeight(NameOf(name)!, null, shape, 0);
+    }
+
+    /// <summary>Llama's query and key rows are stored with the two numbers that are rotated together side by side. Qwen 2's are stored as Hugging Face has them.</summary>
+    private int HeadsWithNeighbouringPairs(string name) => _architecture != "llama" || QueryOrKey().Match(name) is not { Success: true } match ? 0 : match.Groups[1].Value == "q" ? _heads : _keyValueHeads;
+
+    /// <summary>The Hugging Face name of a tensor; null for one that is no weight.</summary>
+    private string? NameOf(string name)
+    {
+        switch (name)
+        {
+            case "token_embd.weight": return "model.embed_tokens.weight";
+            case "output_norm.weight": return "model.norm.weight";
+            case "output.weight": return "lm_head.weight";
+            case "rope_freqs.weight": return null;
+        }
+
+        var match = LayerTensor().Match(name);
+        return match.Success && PartOf(match.Groups[2].Value) is { } part ? $"model.layers.{match.Groups[1].Value}.{part}.{match.Groups[3].Value}" : throw new InputException($"{_file.Path}: '{name}' is unexpected.");
+    }
+
+    private static string? PartOf(string name) => name switch
+    {
+        "attn_norm" => "input_layernorm",
+        "attn_q" => "self_attn.q_proj",
+        "attn_k" => "self_attn.k_proj",
+        "attn_v" => "self_attn.v_proj",
+        "attn_output" => "self_attn.o_proj",
+        "ffn_norm" => "post_attention_layernorm",
+        "ffn_gate" => "mlp.gate_proj",
+        "ffn_up" => "mlp.up_proj",
+        "ffn_down" => "mlp.down_proj",
+        _ => null,
+    };
+
+    private void CheckTensors()
+    {
+        var expected = ExpectedShapes().ToDictionary(StringComparer.Ordinal);
+        var faults = new List<string>();
+        foreach (var (name, tensor) in _file.Tensors)
+        {
+            if (!expected.Remove(name, out var shape)) faults.Add($"'{name}' is unexpected");
+            else if (!shape.SequenceEqual(tensor.Shape)) faults.Add($"'{name}' has the shape {Shapes.Format(tensor.Shape)} where {Shapes.Format(shape)} follows from the sizes");
+        }
+
+        faults.AddRange(expected.Keys.Where(name => name is not ("output.weight" or "rope_freqs.weight") && !(_architecture == "llama" && IsBias(name))).Select(name => $"'{name}' is missing"));
+        if (faults.Count > 0) throw new InputException($"{_file.Path}: the tensors don't fit the keys: {string.Join("; ", faults.Order(StringComparer.Ordinal))}.");
+    }
+
+    private IEnumerable<KeyValuePair<string, long[]>> ExpectedShapes()
+    {
+        long queries = (long)_heads * _headSize, keys = (long)_keyValueHeads * _headSize;
+        yield return new("token_embd.weight", [_vocabulary, _width]);
+        yield return new("output.weight", [_vocabulary, _width]);
+        yield return new("output_norm.weight", [_width]);
+        yield return new("rope_freqs.weight", [_headSize / 2]);
+        (string Name, long Out, long In)[] products =
+        [
+            ("attn_q", queries, _width), ("attn_k", keys, _width), ("attn_v", keys, _width), ("attn_output", _width, queries),
+            ("ffn_gate", _inner, _width), ("ffn_up", _inner, _width), ("ffn_down", _width, _inner),
+        ];
+        // No more layers than tensors: a count from a damaged file must not become a long list.
+        for (var layer = 0; layer < Math.Min(_layers, _file.Tensors.Count); layer++)
+        {
+            yield return new(InLayer(layer, "attn_norm.weight"), [_width]);
+            yield return new(InLayer(layer, "ffn_norm.weight"), [_width]);
+            foreach (var (name, outputs, inputs) in products)
+            {
+                yield return new(InLayer(layer, $"{name}.weight"), [outputs, inputs]);
+                if (_architecture == "qwen2" ? name is "attn_q" or "attn_k" or "attn_v" : name.StartsWith("attn", StringComparison.Ordinal) ? _attentionBias : _networkBias) yield return new(InLayer(layer, $"{name}.bias"), [outputs]);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The scaling of the rotation: a type and a factor, under a key of now or of before, and linear where no type is said. Llama 3's is not in the keys: its factors are stored instead, one for each pair. The setting that they follow
+    /// from is recognised by computing them.
+    /// </summary>
+    private JsonObject? RopeScaling()
+    {
+        var kind = _metadata.Text(Key("rope.scaling.type")) ?? "linear";
+        if (kind is not ("none" or "linear")) throw _metadata.Fault(Key("rope.scaling.type"), $"is '{kind}', which isn't converted; none, linear and Llama 3's factors are");
+        var key = Key(_metadata.Has(Key("rope.scaling.factor")) ? "rope.scaling.factor" : "rope.scale_linear");
+        var factor = kind == "none" ? 1 : _metadata.Number(key) ?? 1;
+        if (factor < 0 || !double.IsFinite(factor)) throw _metadata.Fault(key, string.Create(CultureInfo.InvariantCulture, $"is {factor}: it can't be"));
+        var isScaled = factor is not (0 or 1);
+        if (!_file.Tensors.ContainsKey("rope_freqs.weight")) return isScaled ? new JsonObject { ["rope_type"] = "linear", ["type"] = "linear", ["factor"] = factor } : null;
+        return isScaled ? throw _metadata.Fault(key, string.Create(CultureInfo.InvariantCulture, $"is {factor} beside the factors in rope_freqs.weight, and both at once aren't converted")) : Llama3Scaling();
+    }
+
+    private JsonObject Llama3Scaling()
+    {
+        // What all published models use.
+        const double lowFrequency = 1, highFrequency = 4;
+        var factors = _file.Read("rope_freqs.weight");
+        var theta = _metadata.Number(Key("rope.freq_base")) ?? 10_000;
+        var factor = (double)factors.Max();
+        var originalContext = _metadata.Whole(Key("rope.scaling.original_context_length")) ?? FirstContext(factors, theta, factor, lowFrequency, highFrequency) ?? 8192;
+        for (var pair = 0; pair < factors.Length; pair++)
+        {
+            // Wavelengths below context / high stay, those above context / low are stretched by the factor, between them the two are blended (Llama 3.1's model card, rope_scaling "llama3").
+            var wavelength = 2 * Math.PI * Math.Pow(theta, 2.0 * pair / _headSize);
+            var blend = Math.Clamp((originalContext / wavelength - lowFrequency) / (highFrequency - lowFrequency), 0, 1);
+            var expected = 1 / ((1 - blend) / factor + blend);
+            if (Math.Abs(factors[pair] - expected) > 1e-3 * expected) throw new InputException($"{_file.Path}: the factors in rope_freqs.weight are not those of Llama 3's scaling, and others aren't converted.");
+        }
+
+        return new JsonObject
+        {
+            ["rope_type"] = "llama3",
+            ["factor"] = factor,
+            ["low_freq_factor"] = lowFrequency,
+            ["high_freq_factor"] = highFrequency,
+            ["original_max_position_embeddings"] = originalContext,
+        };
+    }
+
+    /// <summary>The context that a model was trained with first, from a factor between the two ends, where how far it is blended tells the context by the wavelength; null where there is none.</summary>
+    private int? FirstContext(float[] factors, double theta, double factor, double lowFrequency, double highFrequency)
+    {
+        var pair = Array.FindIndex(factors, value => value > 1.001 && value < factor * 0.999);
+        if (pair < 0) return null;
+        var blend = (1 / (double)factors[pair] - 1 / factor) / (1 - 1 / factor);
+        var context = (blend * (highFrequency - lowFrequency) + lowFrequency) * 2 * Math.PI * Math.Pow(theta, 2.0 * pair / _headSize);
+        return context is >= 1 and < int.MaxValue ? (int)Math.Round(context) : null;
+    }
+
+    /// <summary>Keys that belong neither to the architecture nor to the tokenizer and aren't known: they change nothing in what is made of the file.</summary>
+    public static IEnumerable<string> ForeignKeys(GgufMetadata metadata)
+    {
+        ArgumentNullException.ThrowIfNull(metadata);
+        return GgufKeys.Foreign(metadata);
+    }
+
+    private bool HasBias(params string[] names) => _file.Tensors.Keys.Any(name => IsBias(name) && LayerTensor().Match(name) is { Success: true } match && names.Contains(match.Groups[2].Value));
+
+    private static bool IsBias(string name) => name.EndsWith(".bias", StringComparison.Ordinal);
+
+    private string Key(string name) => $"{_architecture}.{name}";
+
+    private static string InLayer(int layer, string name) => string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.{name}");
+
+    [GeneratedRegex(@"^blk\.(\d+)\.([a-z_]+)\.(weight|bias)$")]
+    private static partial Regex LayerTensor();
+
+    [GeneratedRegex(@"^blk\.\d+\.attn_([qk])\.(?:weight|bias)$")]
+    private static partial Regex QueryOrKey();
+}

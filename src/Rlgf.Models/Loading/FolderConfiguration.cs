@@ -1,0 +1,20 @@
+using Rlgf.Base;
+using Rlgf.Models.Checkpoints;
+
+namespace Rlgf.Models.Loading;
+
+/// <summary>The configuration of whatever a folder holds, a whole model or an adapter.</summary>
+public static class FolderConfiguration
+{
+    /// <summary>Reads a folder's <c>config.json</c>; that of its base model where the folder holds an adapter.</summary>
+    /// <exception cref="InputException">It's absent or not a JSON object.</exception>
+    public static ModelConfiguration Read(string folder)
+    {
+        var path = Path.Combine(folder, "config.json");
+        if (folder.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && File.Exists(folder))
+            throw new InputException($"{folder}: a GGUF file is not read as it is; make a folder of it first: rlgf convert {folder} FOLDER");
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, model.safetensors).");
+        if (!File.Exists(path) && AdapterFolder.Is(folder)) return AdapterFolder.ReadModelConfiguration(folder);
+        return AdapterFolder.Is(folder) ? AdapterFolder.ReadModelConfiguration(folder, ModelConfiguration.ReadFile(folder)) : ModelConfiguration.ReadFile(folder);
+    }
+}

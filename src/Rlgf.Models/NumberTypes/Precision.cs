@@ -1,0 +1,60 @@
+using System.Runtime.Intrinsics.X86;
+using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families;
+using Rlgf.Models.Families.Known;
+using Rlgf.Models.Lora;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Rlgf.Models.NumberTypes;
+
+/// <summary>The type of the numbers that a model computes with. What is trained is always float32.</summary>
+public enum Precision
+{
+    /// <summary>24 significant bits.</summary>
+    Float32,
+
+    /// <summary>8 significant bits: half the memory, and on processors with instructions for it twice the speed and more.</summary>
+    Bfloat16,
+
+    /// <summary>bfloat16 where the processor has instructions for its products, float32 elsewhere: the same on one machine every time.</summary>
+    Auto,
+}
+
+/// <summary>What <see cref="Precision.Auto"/> is here, and models in another type.</summary>
+public static class PrecisionOfModels
+{
+    // CPUID leaf 7, subleaf 1, EAX: AVX512_BF16. Whether the system lets programs use the wide registers is what Avx512F says.
+    private const int Avx512Bf16 = 1 << 5;
+
+    /// <summary>Whether the processor multiplies bfloat16 numbers itself (AVX512_BF16): products then take about half of float32's time, elsewhere more than it.</summary>
+    public static bool HasBfloat16Products { get; } = Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & Avx512Bf16) != 0;
+
+    /// <summary>The same for a type that was chosen; for <see cref="Precision.Auto"/> what the processor's features say. Nothing is measured: a recipe must not compute in another type the next time.</summary>
+    public static Precision Resolved(this Precision precision) =>
+        precision != Precision.Auto ? precision : HasBfloat16Products ? Precision.Bfloat16 : Precision.Float32;
+
+    /// <summary>What a model's parameters are.</summary>
+    public static Precision PrecisionOf(ILanguageModel model) => model.Module.parameters().First().dtype == ScalarType.BFloat16 ? Precision.Bfloat16 : Precision.Float32;
+
+    /// <summary>A frozen copy of a model whose parameters are of another type. Its logits are float32 all the same.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="precision">The type.</param>
+    public static ILanguageModel CopyAs(ILanguageModel model, Precision precision)
+    {
+        var configuration = new ModelConfiguration(model.Configuration, "the model's configuration");
+        ILanguageModel copy;
+        using (precision.OfNewParameters()) copy = ModelFamilies.Of(configuration).CreateLanguageModel(configuration, model.Device);
+        CopyWeights(model, copy);
+        return copy;
+    }
+
+    /// <summary>Brings a copy up to date.</summary>
+    /// <param name="from">A model.</param>
+    /// <param name="to">Another of the same sizes, of any type.</param>
+    public static void CopyWeights(ILanguageModel from, ILanguageModel to) => ModuleWeights.Copy(from.Module, to.Module);
+
+    /// <summary>Parameters that are made until it is disposed of are of that type.</summary>
+    internal static Blocks.Weights.TypeScope OfNewParameters(this Precision precision) =>
+        new(precision.Resolved() == Precision.Bfloat16 ? ScalarType.BFloat16 : ScalarType.Float32);
+}
