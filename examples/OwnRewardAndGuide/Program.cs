@@ -31,6 +31,6 @@ var setup = new TrainingSetup
 };
 
 using var training = new GuidedTraining(setup, new TrainingSchedule(), new ConsoleLog(Console.Out));
-training.Run(store: null, resume: false, progress: null, CancellationToken.None);
+training.Run(store: null, resume: false, CancellationToken.None);
 LanguageModelFolder.Save(policy.Model, args[2]);
 policy.Tokenizer.Save(args[2]);

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Rlgf.Base;
+using Rlgf.Runs;
 using Rlgf.Text.Data;
 
 namespace Rlgf.App;
@@ -11,11 +12,20 @@ namespace Rlgf.App;
 /// </summary>
 internal sealed class RowOutput : IDisposable
 {
-    private const string UnfinishedEnding = ".partial";
+    private const string Devices = "/dev/";
 
     private readonly string? _path;
     private readonly string? _unfinished;
     private readonly TextWriter _writer;
+
+    /// <summary>Makes sure that rows can be written and replace nothing that they are made from: better now than after the work.</summary>
+    /// <param name="path">A file, or "-" for standard output.</param>
+    /// <param name="inputs">Files and folders that the rows are made from.</param>
+    /// <exception cref="InputException">They can't be.</exception>
+    public static void Require(string path, params IEnumerable<string> inputs)
+    {
+        if (path != "-" && !path.StartsWith(Devices, StringComparison.Ordinal)) Outputs.RequireFile(path, inputs);
+    }
 
     /// <summary>Opens the output.</summary>
     /// <param name="path">A file, or "-" for standard output.</param>
@@ -32,7 +42,7 @@ internal sealed class RowOutput : IDisposable
         try
         {
             var existing = File.Exists(path) ? new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.Read) : null;
-            if (existing is not null && (!existing.CanSeek || path.StartsWith("/dev/", StringComparison.Ordinal)))
+            if (existing is not null && (!existing.CanSeek || path.StartsWith(Devices, StringComparison.Ordinal)))
             {
                 // A pipe or a device has no content to keep and can't be renamed: it is written to as it is.
                 (_path, _unfinished) = (path, path);
@@ -41,7 +51,7 @@ internal sealed class RowOutput : IDisposable
             }
 
             existing?.Dispose();
-            (_path, _unfinished) = (path, path + UnfinishedEnding);
+            (_path, _unfinished) = (path, path + Outputs.UnfinishedEnding);
             // Elsewhere than on Windows only a file that nobody shares is one's own.
             _writer = NewWriter(new FileStream(_unfinished, FileMode.Create, FileAccess.Write, OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None));
         }

@@ -16,12 +16,21 @@ public static class UserPattern
             problem = null;
             return new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
         }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        catch (RegexParseException e)
         {
-            problem = e.Message.ReplaceLineEndings(" ");
+            problem = FormattableString.Invariant($"no regular expression at character {e.Offset + 1}: {Words(e.Error)}");
+            return null;
+        }
+        catch (NotSupportedException)
+        {
+            problem = "look-around, back-references, conditions and atomic groups are not taken, since a text could make them slow";
             return null;
         }
     }
+
+    /// <summary>The name of an error in words: .NET's sentences repeat the pattern and begin with a capital letter.</summary>
+    private static string Words(RegexParseError error) =>
+        string.Concat(error.ToString().Select((letter, i) => i > 0 && char.IsUpper(letter) ? $" {char.ToLowerInvariant(letter)}" : char.ToLowerInvariant(letter).ToString()));
 
     /// <summary>What is wrong with an expression, in one line; null where nothing is.</summary>
     public static string? Problem(string pattern)

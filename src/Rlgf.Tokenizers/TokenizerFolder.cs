@@ -37,6 +37,9 @@ public static class TokenizerFolder
             : null;
     }
 
+    /// <summary>Whether a file has the name of one that <see cref="Load"/> reads.</summary>
+    public static bool IsFile(string path) => TokenizerFiles.Names.Contains(Path.GetFileName(path));
+
     internal static ITokenizer Build(TokenizerFiles files)
     {
         var configuration = new TokenizerConfiguration(files);

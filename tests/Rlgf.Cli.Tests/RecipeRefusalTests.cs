@@ -14,7 +14,7 @@ public sealed class RecipeRefusalTests
     [InlineData("data.evaluation_path", "  evaluation_path: nowhere.jsonl")]
     [InlineData("data.column", "  column: txt")]
     [InlineData("data.reference_column", "  reference_column: answer")]
-    [InlineData("data.path", "  filter: nothing == 1")]
+    [InlineData("data.filter", "  filter: nothing == 1")]
     [InlineData("data.path", "  prompt_tokens: 100000")]
     [InlineData("data.path", "  format: parquet")]
     [InlineData("guide.path", "  path: nowhere")]

@@ -57,18 +57,23 @@ public sealed class ReliabilityTests(ITestOutputHelper output)
         for (var round = 0; round < rounds; round++)
         {
             var name = string.Create(CultureInfo.InvariantCulture, $"killed{round}");
-            bool HasCheckpoint() => Directory.Exists(Path.Combine(scratch[name], "resume")) && Directory.GetDirectories(Path.Combine(scratch[name], "resume"), "step-???????").Length > 0;
-            for (var kill = 0; kill < killsOfRound; kill++)
+            bool HasEnded() => File.Exists(Path.Combine(scratch[name], "result.json"));
+            for (var kill = 0; kill < killsOfRound && !HasEnded(); kill++)
             {
-                if (!HasCheckpoint()) anew++;
-                using var run = RunningProcess.Rlgf(HasCheckpoint() ? [.. Sft(name), "--resume"] : Sft(name));
+                // Where there is no checkpoint yet, one begins anew.
+                if (!Directory.Exists(Path.Combine(scratch[name], "resume"))) anew++;
+                using var run = RunningProcess.Rlgf([.. Sft(name), "--resume"]);
                 Thread.Sleep(time * random.NextDouble());
                 if (!run.HasExited) kills++;
                 run.Kill();
             }
 
-            var ended = RunningProcess.Rlgf(HasCheckpoint() ? [.. Sft(name), "--resume"] : Sft(name)).Finish();
-            Assert.True(ended.Code == ExitCode.Ok, ended.Error);
+            if (!HasEnded())
+            {
+                var ended = RunningProcess.Rlgf([.. Sft(name), "--resume"]).Finish();
+                Assert.True(ended.Code == ExitCode.Ok, ended.Error);
+            }
+
             Assert.Equal(File.ReadAllBytes(scratch["whole/model.safetensors"]), File.ReadAllBytes(Path.Combine(scratch[name], "model.safetensors")));
             string[] Log(string folder) => [.. Fixtures.Rows(Path.Combine(folder, "training.jsonl")).Select(row => $"{row["step"]} {row["loss"]} {row["held_out"]}")];
             Assert.Equal(Log(scratch["whole"]), Log(scratch[name]));

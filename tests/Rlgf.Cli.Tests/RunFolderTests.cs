@@ -163,9 +163,9 @@ public sealed class RunFolderTests
     }
 
     /// <summary>A run of three iterations that was stopped after the first, and evaluated before and after it.</summary>
-    private static CliResult Stopped(Scratch scratch, string name)
+    internal static CliResult Stopped(Scratch scratch, string name, params string[] settings)
     {
-        var stopped = RunAnd("after 1 iterations", stop: true, null, "train", TrainTests.Recipe(scratch, name), "--set", "evaluation.every=1");
+        var stopped = RunAnd("after 1 iterations", stop: true, null, ["train", TrainTests.Recipe(scratch, name), "--set", "evaluation.every=1", .. settings]);
         Assert.True(stopped.Code == ExitCode.Stopped, stopped.Error);
         return stopped;
     }
@@ -173,7 +173,7 @@ public sealed class RunFolderTests
     private static CliResult RunAnd(string text, Action action, params string[] args) => RunAnd(text, stop: false, action, args);
 
     /// <summary>Does something when a text appears on standard error.</summary>
-    private static CliResult RunAnd(string text, bool stop, Action? action, params string[] args)
+    internal static CliResult RunAnd(string text, bool stop, Action? action, params string[] args)
     {
         using var cancellation = new CancellationTokenSource();
         using var error = new WatchedWriter(text, () =>

@@ -23,7 +23,9 @@ internal static class CheckCommand
         };
         command.SetAction(parsed =>
         {
-            using var run = new TrainingRun(RecipeOptions.Read<TrainRecipe>(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!));
+            var loaded = RecipeOptions.Read<TrainRecipe>(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
+            loaded.RequireOutput();
+            using var run = new TrainingRun(loaded);
             var findings = run.Check(terminal.Stop);
             foreach (var finding in findings) terminal.Out.WriteLine(Line(finding));
             if (findings.Count == 0) terminal.Out.WriteLine($"{run.Recipe.Name}: nothing found");

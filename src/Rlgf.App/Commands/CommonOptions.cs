@@ -32,6 +32,9 @@ internal static class CommonOptions
     /// <summary>The file that rows are written to.</summary>
     public static Option<string> Output(string rows) => Required("--output", "FILE", $"Where rows {rows} go, as JSON lines; - is standard output.");
 
+    /// <summary>The tokenizer, where it is not in the model's folder.</summary>
+    public static Option<string?> Tokenizer() => new("--tokenizer") { HelpName = "DIR", Description = "Folder of the model's tokenizer, where it is not in the model's own." };
+
     /// <summary>The type that a model computes with.</summary>
     public static Option<string> Precision()
     {

@@ -28,8 +28,8 @@ internal static class CompareCommand
 
     private static int Run(string[] paths, string? output, string title, Terminal terminal)
     {
-        if (output is not null) OutputFolder.Require(output);
         var folders = paths.SelectMany(RunsIn).DistinctBy(folder => Path.GetFullPath(folder.Path)).ToArray();
+        if (output is not null) Outputs.RequireFolder(output);
         var data = new ReportData(title, [.. folders.Select(ReportRun.Read)]);
         var table = ResultsTable.Of(RunGroup.Of(data.Runs));
         if (table.Algorithms.Count == 0) throw new InputException("none of these runs has been evaluated: set evaluation prompts in their recipes");
@@ -48,7 +48,7 @@ internal static class CompareCommand
     /// <summary>The folder itself if a run wrote it, else the runs' folders below it, at any depth.</summary>
     private static List<RunFolder> RunsIn(string path)
     {
-        if (!Directory.Exists(path)) throw new InputException($"{path}: there is no such folder; give folders that `rlgf train` wrote");
+        if (!Directory.Exists(path)) throw MissingFolder.Fault(path, "give folders that `rlgf train` wrote");
         var folder = new RunFolder(path);
         if (folder.HoldsRun) return [folder];
         var below = Directory.EnumerateDirectories(path, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Select(p => new RunFolder(p)).Where(f => f.HoldsRun).ToList();

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Rlgf.Base;
 using Rlgf.Models.Conversion;
 using Rlgf.Models.Loading;
+using Rlgf.Runs;
 using Rlgf.Tokenizers;
 using static TorchSharp.torch;
 
@@ -12,6 +13,9 @@ internal static class ConvertCommand
 {
     /// <summary>Files of weights: a folder so called would be taken for one.</summary>
     private static readonly string[] FileEndings = [".gguf", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx"];
+
+    /// <summary>More in one file than any disk takes.</summary>
+    private const long MostMegabytes = 1_000_000_000;
 
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
@@ -34,7 +38,7 @@ internal static class ConvertCommand
         {
             var stored = parsed.GetValue(type) switch { "float32" => ScalarType.Float32, "bfloat16" => ScalarType.BFloat16, _ => ScalarType.Float16 };
             var megabytes = parsed.GetValue(shard);
-            if (megabytes < 1) throw new UsageException($"--shard-size is {megabytes}: it must be positive; see 'rlgf convert --help'");
+            if (megabytes is < 1 or > MostMegabytes) throw new UsageException($"--shard-size is {megabytes}: it must be from 1 to {MostMegabytes}; see 'rlgf convert --help'");
             Run(OneOf(parsed, from, input), OneOf(parsed, to, output), stored, megabytes * 1_000_000, terminal);
             return ExitCode.Ok;
         });
@@ -59,7 +63,7 @@ internal static class ConvertCommand
         }
 
         var isClassifier = FolderConfiguration.Read(input).IsClassifier;
-        OutputFolder.Require(output);
+        Outputs.RequireFolder(output, input);
         if (isClassifier)
         {
             using var classifier = SequenceClassifierFolder.Load(input);
@@ -80,7 +84,7 @@ internal static class ConvertCommand
     private static void RunGguf(string input, string output, ScalarType type, long shardBytes, Terminal terminal)
     {
         if (!File.Exists(input)) throw new InputException($"{input}: there is no such file.");
-        OutputFolder.Require(output);
+        Outputs.RequireFolder(output, input);
         IReadOnlyList<string> notes;
         using (var progress = new ProgressLine(terminal, "convert", "%", 100))
         {

@@ -41,7 +41,9 @@ internal static class EvaluateCommand
                     ?? throw new InputException($"{run.Path}: the run has no checkpoint yet, so there is no trained policy to evaluate; --start evaluates the model that it starts from");
             }
 
-            return Run(read, folder, isGuide, parsed.GetValue(output), terminal);
+            var target = parsed.GetValue(output);
+            if (target is not null) RowOutput.Require(target, [RecipeOptions.FileOf(source), .. read.Inputs()]);
+            return Run(read, folder, isGuide, target, terminal);
         });
         return command;
     }

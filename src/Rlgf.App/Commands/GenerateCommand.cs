@@ -25,6 +25,7 @@ internal static class GenerateCommand
     public static Command Create(Terminal terminal)
     {
         var model = CommonOptions.Required("--model", "DIR", "Folder of a language model with its tokenizer, in the Hugging Face format.");
+        var tokenizer = CommonOptions.Tokenizer();
         var prompts = new Option<string?>("--prompts") { HelpName = "FILE", Description = "Rows {\"prompt\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input." };
         var prompt = new Option<string[]>("--prompt") { HelpName = "TEXT", Description = "A prompt itself, in place of --prompts; may be given several times." };
         var messages = new Option<string?>("--messages")
@@ -56,7 +57,7 @@ internal static class GenerateCommand
             "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the model's begin token. With --messages a response ends at the chat template's end of turn too. A stop text stays in the response. What the model's generation_config.json (or, without one, config.json) forces or forbids applies: forced_bos_token_id (of an encoder-decoder), forced_eos_token_id, bad_words_ids, suppress_tokens, begin_suppress_tokens, sequence_bias, min_length, and, where no option says otherwise, min_new_tokens, no_repeat_ngram_size and repetition_penalty. How tokens are drawn is for the options to say; what the file has about that, and whatever else isn't used, is named in one warning.",
             "rlgf generate --model assets/policy --prompt \"I watched this film\" --max-new-tokens 32 --top-p 0.95 --seed 1"))
         {
-            model, prompts, prompt, messages, markers, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
+            model, tokenizer, prompts, prompt, messages, markers, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
         };
         command.SetAction(parsed =>
         {
@@ -81,8 +82,9 @@ internal static class GenerateCommand
             if (parsed.GetValue(markers) && parsed.GetValue(messages) is null) throw new UsageException("--markers-are-tokens is for --messages");
             var target = parsed.GetValue(output)
                 ?? (given.Contains("--prompt") ? "-" : throw new UsageException($"option '--output' is required with {(given.Contains("--messages") ? "--messages" : "--prompts")}; see 'rlgf generate --help'"));
+            RowOutput.Require(target, new[] { parsed.GetValue(prompts), parsed.GetValue(messages) }.OfType<string>());
             bool? chat = parsed.GetValue(messages) is null ? null : parsed.GetValue(markers);
-            return Run(parsed.GetRequiredValue(model), CommonOptions.PrecisionOf(parsed, precision), rows, chat, target, settings, given,
+            return Run(parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), CommonOptions.PrecisionOf(parsed, precision), rows, chat, target, settings, given,
                 fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
         });
         return command;
@@ -119,11 +121,11 @@ internal static class GenerateCommand
         return () => RowInput.ReadAll(path, terminal);
     }
 
-    private static int Run(string folder, Precision precision, Func<IReadOnlyList<DataRow>> source, bool? chat, string output, SamplingSettings asked, HashSet<string> given, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
+    private static int Run(string folder, string? tokenizer, Precision precision, Func<IReadOnlyList<DataRow>> source, bool? chat, string output, SamplingSettings asked, HashSet<string> given, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
     {
-        using var loaded = TextModel.Load(folder, precision: precision);
+        using var loaded = TextModel.Load(folder, tokenizer, precision: precision);
         terminal.Tell(folder, loaded.Model.LoadingNotes);
-        var encoder = chat is { } markersAreTokens ? new ConversationEncoder(ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(folder)), loaded.Tokenizer, markersAreTokens: markersAreTokens) : null;
+        var encoder = chat is { } markersAreTokens ? new ConversationEncoder(ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(tokenizer ?? folder)), loaded.Tokenizer, markersAreTokens: markersAreTokens) : null;
         var model = loaded.EndingWith(encoder?.EndOfTurn);
         var settings = model.Defaults.ApplyTo(asked, model.EndTokens, given);
         if (model.Defaults.Warning(given) is { } unused) terminal.Error.WriteLine($"warning: {unused}");

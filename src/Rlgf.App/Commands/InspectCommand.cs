@@ -49,7 +49,7 @@ internal static class InspectCommand
         }
 
         var stored = model.StoredTypes.OrderByDescending(type => type.Value).Select(type => model.StoredTypes.Count == 1 ? type.Key : $"{type.Key} ({Count(type.Value)})");
-        yield return ("parameters", model.BaseIsMissing ? $"{Count(model.Parameters)} of the adapter; those of the base model aren't known" : Join(", ", Count(model.Parameters), model.AdapterParameters is { } trained ? $"{Count(trained)} of them the adapter's" : null, model.StoredTypes.Count == 0 ? null : $"stored as {string.Join(", ", stored)}"));
+        yield return ("parameters", model.Parameters is not { } parameters ? "not known: the weights can't be read" : model.BaseIsMissing ? $"{Count(parameters)} of the adapter; those of the base model aren't known" : Join(", ", Count(parameters), model.AdapterParameters is { } trained ? $"{Count(trained)} of them the adapter's" : null, model.StoredTypes.Count == 0 ? null : $"stored as {string.Join(", ", stored)}"));
         yield return ("files", string.Join(", ", model.Files.Select(file => $"{file.Name} ({Size(file.Bytes)})")));
         yield return ("tokenizer", model.Tokenizer is { } tokenizer ? Join(", ", $"{tokenizer.Kind}", $"{Count(tokenizer.Vocabulary)} ids", Role("BOS", tokenizer.Bos), Role("EOS", tokenizer.Eos), Role("PAD", tokenizer.Pad)) : model.BaseIsMissing ? "not known: it comes with the base model, which is missing" : "none that can be read");
         if (model.EndTokens is { } ends)
@@ -67,10 +67,13 @@ internal static class InspectCommand
             yield break;
         }
 
-        var memory = model.Memory;
-        yield return ("memory to run", Join(
-            ", ", $"{Size(memory.RunFloat32)} in float32 (parameters × 4 bytes)", $"{Size(memory.RunBfloat16)} in bfloat16 (× 2)", memory.CacheFloat32PerToken is { } cache ? $"and {Size(cache)} for each token of each row in the cache" : null));
-        yield return ("memory to train", $"{Size(memory.TrainFloat32)} in float32 ({(model.AdapterParameters is null ? "parameters × 16 bytes: weights, gradients, AdamW's two moments" : "parameters × 4 bytes, the adapter's × 12 more: gradients, AdamW's two moments")}), and what a batch needs");
+        if (model.Memory is { } memory)
+        {
+            yield return ("memory to run", Join(
+                ", ", $"{Size(memory.RunFloat32)} in float32 (parameters × 4 bytes)", $"{Size(memory.RunBfloat16)} in bfloat16 (× 2)", memory.CacheFloat32PerToken is { } cache ? $"and {Size(cache)} for each token of each row in the cache" : null));
+            yield return ("memory to train", $"{Size(memory.TrainFloat32)} in float32 ({(model.AdapterParameters is null ? "parameters × 16 bytes: weights, gradients, AdamW's two moments" : "parameters × 4 bytes, the adapter's × 12 more: gradients, AdamW's two moments")}), and what a batch needs");
+        }
+
         yield return ("supported", model.Supported ? model.Format == "gguf" ? "yes, after rlgf convert" : "yes" : $"no: {string.Join("; ", model.NotSupported)}");
     }
 

@@ -49,7 +49,7 @@ internal static class QuickstartCommand
     private static void Run(bool isShort, string output, string[] changes, Terminal terminal)
     {
         var recipes = RecipesFolder();
-        OutputFolder.Require(output);
+        Outputs.RequireFolder(output);
         var started = Stopwatch.GetTimestamp();
         List<RunFolder> runs = [];
         foreach (var algorithm in Algorithms)

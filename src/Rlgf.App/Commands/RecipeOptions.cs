@@ -21,13 +21,17 @@ internal static class RecipeOptions
     public static RunFolder? RunOf(string path) => Directory.Exists(path) ? new RunFolder(path)
         : RunFolder.IsRecipeOfRun(path) ? new RunFolder(Path.GetDirectoryName(path) is { Length: > 0 } folder ? folder : ".") : null;
 
+    /// <summary>The recipe's file.</summary>
+    /// <param name="path">A file, or the folder of a run.</param>
+    public static string FileOf(string path) => Directory.Exists(path) ? new RunFolder(path).RecipePath : path;
+
     /// <summary>Reads a recipe of one kind.</summary>
     /// <param name="path">A file, or the folder of a run.</param>
     /// <param name="changes">Changes as <c>path=value</c>.</param>
     /// <exception cref="InputException">The recipe can't be read or is of another kind; names file, line and key.</exception>
     public static T Read<T>(string path, string[] changes) where T : RunRecipe
     {
-        var file = Directory.Exists(path) ? new RunFolder(path).RecipePath : path;
+        var file = FileOf(path);
         var recipe = RunFolder.IsRecipeOfRun(file) ? RunFolder.ReadRecipe(file, changes) : RecipeFile.Load<RunRecipe>(file, changes);
         return recipe as T ?? throw recipe.Refusal("kind", $"this recipe is for 'rlgf {RecipeKinds.CommandOf(recipe)}'");
     }

@@ -30,6 +30,7 @@ internal static class ScoreCommand
     public static Command Create(Terminal terminal)
     {
         var model = CommonOptions.Required("--model", "DIR", "Folder of a language model or of a sequence classifier, with its tokenizer, in the Hugging Face format.");
+        var tokenizer = CommonOptions.Tokenizer();
         var input = CommonOptions.Required("--input", "FILE", "Rows {\"prompt\", \"response\"} or {\"text\"} or {\"prompt_ids\", \"response_ids\"}: jsonl, csv, tsv or parquet; - is JSON lines from standard input.");
         var output = CommonOptions.Output("{\"log_probs\", \"sum\", \"perplexity\"} or, from a classifier, {\"logits\", \"probabilities\", \"score\"}");
         var truncate = new Option<bool>("--truncate") { Description = "Keep the first tokens of a row that is longer than the model's context, instead of stopping with an error." };
@@ -50,33 +51,35 @@ internal static class ScoreCommand
             "multi_label_classification; a reward model and a regression have none. score is the number that a recipe's reward of the same label and transform gives.",
             "rlgf score --model assets/policy --input out.jsonl --output scores.jsonl"))
         {
-            model, input, output, label, transform, truncate, precision,
+            model, tokenizer, input, output, label, transform, truncate, precision,
         };
         command.SetAction(parsed =>
         {
             var folder = parsed.GetRequiredValue(model);
             var (source, target, cut) = (parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(truncate));
+            var words = parsed.GetValue(tokenizer);
             var type = CommonOptions.PrecisionOf(parsed, precision);
             var (named, made) = (parsed.GetValue(label), parsed.GetValue(transform));
-            if (FolderConfiguration.Read(folder).IsClassifier) return ScoreByClassifier(folder, type, source, target, cut, named, made, terminal);
+            RowOutput.Require(target, source);
+            if (FolderConfiguration.Read(folder).IsClassifier) return ScoreByClassifier(folder, words, type, source, target, cut, named, made, terminal);
             if (named is not null || made is not null) throw new UsageException($"{(named is null ? "--transform" : "--label")} is for classifiers, and {folder} holds a language model");
-            return ScoreByLanguageModel(folder, type, source, target, cut, terminal);
+            return ScoreByLanguageModel(folder, words, type, source, target, cut, terminal);
         });
         return command;
     }
 
-    private static int ScoreByLanguageModel(string folder, Precision precision, string input, string output, bool truncate, Terminal terminal)
+    private static int ScoreByLanguageModel(string folder, string? tokenizer, Precision precision, string input, string output, bool truncate, Terminal terminal)
     {
-        using var model = TextModel.Load(folder, precision: precision);
+        using var model = TextModel.Load(folder, tokenizer, precision: precision);
         terminal.Tell(folder, model.Model.LoadingNotes);
         var shape = model.Model.Shape;
         var rows = Array.ConvertAll([.. RowInput.ReadAll(input, terminal)], (DataRow row) => Cut(ReadRow(row, model), shape, truncate, row));
         return Score(rows, row => row.Prompt.Length + row.Response.Length, shape.Vocabulary, batch => LogProbs(model.Model, batch), output, terminal);
     }
 
-    private static int ScoreByClassifier(string folder, Precision precision, string input, string output, bool truncate, string? label, string? transform, Terminal terminal)
+    private static int ScoreByClassifier(string folder, string? tokenizer, Precision precision, string input, string output, bool truncate, string? label, string? transform, Terminal terminal)
     {
-        using var classifier = TextClassifier.Load(folder, precision: precision);
+        using var classifier = TextClassifier.Load(folder, tokenizer, precision: precision);
         terminal.Tell(folder, classifier.Model.LoadingNotes);
         var head = ClassifierHead.Of(classifier.Model);
         var taken = transform is null ? head.DefaultTransform : Transforms[transform];

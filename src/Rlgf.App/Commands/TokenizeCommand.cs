@@ -24,6 +24,7 @@ internal static class TokenizeCommand
 
     private static int Run(string tokenizerFolder, string input, string output, Terminal terminal)
     {
+        RowOutput.Require(output, input);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder);
         // Nothing is written before the first row was read: a wrong input leaves an old output alone.
         using var rows = RowInput.Read(input, terminal).GetEnumerator();

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Rlgf.Runs;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers.Training;
 
@@ -39,7 +40,7 @@ internal static class TokenizerTrainCommand
 
     private static int Run(string[] inputs, string column, TextReplacement? replacement, string output, BpeTrainerOptions options, int? limit, Terminal terminal)
     {
-        OutputFolder.Require(output);
+        Outputs.RequireFolder(output);
         using var progress = new ProgressLine(terminal, "tokenizer train", "merges", Math.Max(0, options.VocabularySize - 256 - options.SpecialTokens.Count));
         var texts = inputs.SelectMany(input => RowInput.Read(input, terminal)).Take(limit ?? int.MaxValue).Select(row => row.GetString(column));
         if (replacement is not null) texts = texts.Select(replacement.Apply);

@@ -45,55 +45,35 @@ internal static class TrainCommand
                 $"precision: auto is {(PrecisionOfModels.HasBfloat16Products ? "bfloat16 here: the processor has AVX512_BF16" : "float32 here: the processor has no AVX512_BF16")}; the run's recipe.yaml has what was chosen");
         }
 
-        using var run = TrainingRun.Own(recipe);
+        using var run = TrainingRun.Own(recipe, resume);
         terminal.Tell(run.Recipe.Model.Path, run.Policy.Model.LoadingNotes);
         RequireSound(run, terminal);
 
-        TrainingOutcome outcome;
+        using var progress = new TrainingProgress(run, terminal);
+        TrainingState state;
         try
         {
-            outcome = Train(run, resume, terminal);
+            state = run.Train(resume, progress, terminal.Stop);
+            progress.Ended();
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (progress.Done == 0)
         {
             throw new StoppedException($"stopped before the first iteration; begin again with: rlgf train {run.Folder.Path} --resume");
         }
-
-        if (run.Folder.ReadMetrics().Count > 0) HtmlReport.Write(run.Folder.ReportPath, new ReportData(run.Recipe.Name, [ReportRun.Read(run.Folder)]));
-        if (!outcome.Finished)
+        catch (OperationCanceledException)
         {
-            throw new StoppedException($"stopped after {outcome.State.Iteration} of {run.Setup.Iterations} iterations, which are saved; go on with: rlgf train {run.Folder.Path} --resume");
+            WriteReport(run);
+            throw new StoppedException($"stopped after {progress.Done} of {run.Setup.Iterations} iterations, which are saved; go on with: rlgf train {run.Folder.Path} --resume");
         }
 
-        terminal.Error.WriteLine($"{run.Folder.ReportPath} shows the run; the trained model is in {Path.Combine(run.Folder.CheckpointsFolder, $"iteration-{outcome.State.Iteration:00000}", "policy")}");
+        WriteReport(run);
+        terminal.Error.WriteLine($"{run.Folder.ReportPath} shows the run; the trained model is in {Path.Combine(run.Folder.CheckpointsFolder, $"iteration-{state.Iteration:00000}", "policy")}");
         return run.Folder;
     }
 
-    private static TrainingOutcome Train(TrainingRun run, bool resume, Terminal terminal)
+    private static void WriteReport(TrainingRun run)
     {
-        ProgressLine? progress = null;
-        try
-        {
-            var outcome = run.Train(
-                resume,
-                start =>
-                {
-                    foreach (var note in start.Notes) terminal.Error.WriteLine($"warning: {note}");
-                    terminal.Error.WriteLine(start.IsResumed
-                        ? $"{run.Recipe.Name}: resumed at iteration {start.Done} of {run.Setup.Iterations} in {run.Folder.Path}"
-                        : $"{run.Recipe.Name}: begins anew in {run.Folder.Path}");
-                    progress = new ProgressLine(terminal, run.Recipe.Name, "iterations", run.Setup.Iterations, start.Done);
-                },
-                record => progress?.Report(record.Iteration + 1, Figures(record.Metrics)),
-                record => progress?.Note($"{run.Recipe.Name}: after {record.Iteration} iterations {Figures(record.Metrics)}"),
-                terminal.Stop);
-            progress?.Done();
-            return outcome;
-        }
-        finally
-        {
-            progress?.Dispose();
-        }
+        if (run.Folder.ReadMetrics().Count > 0) HtmlReport.Write(run.Folder.ReportPath, new ReportData(run.Recipe.Name, [ReportRun.Read(run.Folder)]));
     }
 
     private static void RequireSound(TrainingRun run, Terminal terminal)
@@ -103,11 +83,44 @@ internal static class TrainCommand
         if (findings.FirstOrDefault(finding => finding.Severity == Severity.Error) is { } error) throw new InputException(error.Message);
     }
 
-    /// <summary>The figures that tell most, on one line.</summary>
-    private static string Figures(IReadOnlyDictionary<string, double> metrics)
+    /// <summary>The terminal's log of a run.</summary>
+    private sealed class TrainingProgress(TrainingRun run, Terminal terminal) : IRunLog, IDisposable
     {
-        (string Metric, string Name)[] shown = [("reward/mean", "reward"), ("judge/mean", "judge"), ("kl/start", "KL"), ("response/length", "tokens")];
-        return string.Join(" · ", shown.Where(one => metrics.TryGetValue(one.Metric, out var value) && double.IsFinite(value))
-            .Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Name} {Number.Fixed(metrics[one.Metric], 3)}")));
+        private ProgressLine? _line;
+
+        /// <summary>Iterations done.</summary>
+        public int Done { get; private set; }
+
+        public void Started(RunStart start)
+        {
+            foreach (var note in start.Notes) terminal.Error.WriteLine($"warning: {note}");
+            terminal.Error.WriteLine(start.IsResumed
+                ? $"{run.Recipe.Name}: resumed at iteration {start.Done} of {run.Setup.Iterations} in {run.Folder.Path}"
+                : $"{run.Recipe.Name}: begins anew in {run.Folder.Path}");
+            Done = start.Done;
+            _line = new ProgressLine(terminal, run.Recipe.Name, "iterations", run.Setup.Iterations, start.Done);
+        }
+
+        public void Iteration(IterationRecord record)
+        {
+            Done = record.Iteration + 1;
+            _line?.Report(Done, Figures(record.Metrics));
+        }
+
+        public void Evaluation(EvaluationRecord record) => _line?.Note($"{run.Recipe.Name}: after {record.Iteration} iterations {Figures(record.Metrics)}");
+
+        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) { }
+
+        public void Ended() => _line?.Done();
+
+        public void Dispose() => _line?.Dispose();
+
+        /// <summary>The figures that tell most, on one line.</summary>
+        private static string Figures(IReadOnlyDictionary<string, double> metrics)
+        {
+            (string Metric, string Name)[] shown = [("reward/mean", "reward"), ("judge/mean", "judge"), ("kl/start", "KL"), ("response/length", "tokens")];
+            return string.Join(" · ", shown.Where(one => metrics.TryGetValue(one.Metric, out var value) && double.IsFinite(value))
+                .Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Name} {Number.Fixed(metrics[one.Metric], 3)}")));
+        }
     }
 }

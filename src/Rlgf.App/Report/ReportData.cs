@@ -49,7 +49,7 @@ internal sealed record ReportRun
     /// <exception cref="InputException">It holds no run, or a file of it is malformed.</exception>
     public static ReportRun Read(RunFolder folder)
     {
-        if (!Directory.Exists(folder.Path)) throw new InputException($"{folder.Path}: no such folder; give the folders that `rlgf train` wrote");
+        if (!Directory.Exists(folder.Path)) throw MissingFolder.Fault(folder.Path, "give folders that `rlgf train` wrote");
         var recipe = File.Exists(folder.RecipePath) ? folder.ReadRecipe() : "";
         return new ReportRun
         {

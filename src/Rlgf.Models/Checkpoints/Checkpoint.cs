@@ -44,7 +44,7 @@ public sealed partial class Checkpoint : IDisposable
     /// <exception cref="InputException">There are none, or they are malformed.</exception>
     public static Checkpoint Open(string folder)
     {
-        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; give the folder of a model (config.json, {SingleFile}).");
+        if (!Directory.Exists(folder)) throw MissingFolder.Fault(folder, $"give the folder of a model (config.json, {SingleFile})");
         var checkpoint = new Checkpoint(folder);
         try
         {
@@ -203,7 +203,11 @@ public sealed partial class Checkpoint : IDisposable
             var json = JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject;
             return json?["weight_map"]?.Deserialize<Dictionary<string, string?>>() ?? throw new JsonException("there is no weight_map");
         }
-        catch (Exception failure) when (failure is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        catch (JsonException failure)
+        {
+            throw ForeignContent.Fault(path) ?? new InputException($"{path}: it isn't an index of shards: {JsonFault.Words(failure)}", failure);
+        }
+        catch (Exception failure) when (failure is InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             throw ForeignContent.Fault(path) ?? new InputException($"{path}: it isn't an index of shards: {failure.Message}", failure);
         }

@@ -41,9 +41,9 @@ public sealed class ModelConfiguration
         {
             return new ModelConfiguration(JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"), path);
         }
-        catch (Exception failure) when (failure is JsonException)
+        catch (JsonException failure)
         {
-            throw ForeignContent.Fault(path) ?? new InputException($"{path}: it isn't valid JSON: {failure.Message.ReplaceLineEndings(" ")}", failure);
+            throw ForeignContent.Fault(path) ?? JsonFault.Of(path, failure);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

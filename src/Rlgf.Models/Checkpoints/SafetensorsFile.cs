@@ -90,7 +90,7 @@ public sealed class SafetensorsFile : ITensorFile
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
-            throw new InputException($"{Path}: its header can't be read: {failure.Message}; copy or download the file again.", failure);
+            throw new InputException($"{Path}: its header can't be read: {(failure is JsonException fault ? JsonFault.Words(fault) : failure.Message.TrimEnd('.'))}; copy or download the file again.", failure);
         }
     }
 

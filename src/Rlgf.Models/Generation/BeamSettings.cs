@@ -18,11 +18,18 @@ public enum BeamStop
 /// <summary>A beam search, as transformers does it.</summary>
 public sealed record BeamSettings
 {
+    /// <summary>The most sequences: with more, one step would take minutes and gigabytes.</summary>
+    private const int MostWidth = 1024;
+
+    /// <summary>The most that the length's power may be, either way: beyond, powers leave the numbers of float32.</summary>
+    private const double MostPenalty = 8;
+
     /// <summary>How many sequences are followed at once.</summary>
-    [Limits(AtLeast = 2)]
+    [Limits(AtLeast = 2, AtMost = MostWidth)]
     public required int Width { get; init; }
 
     /// <summary>A sequence's score is the sum of its tokens' log-probabilities divided by its number of tokens to this power: above 0 favours long ones, below 0 short ones.</summary>
+    [Limits(AtLeast = -MostPenalty, AtMost = MostPenalty)]
     public double LengthPenalty { get; init; } = 1;
 
     /// <summary>When the search ends.</summary>
@@ -30,7 +37,7 @@ public sealed record BeamSettings
 
     internal void Validate()
     {
-        SamplingSettings.Require(Width >= 2, "number of beams", Width, "2 or more (1 is greedy)");
-        SamplingSettings.Require(double.IsFinite(LengthPenalty), "length penalty", LengthPenalty, "a number");
+        SamplingSettings.Require(Width is >= 2 and <= MostWidth, "number of beams", Width, $"from 2 to {MostWidth} (1 is greedy)");
+        SamplingSettings.Require(LengthPenalty is >= -MostPenalty and <= MostPenalty, "length penalty", LengthPenalty, $"from -{MostPenalty} to {MostPenalty}");
     }
 }

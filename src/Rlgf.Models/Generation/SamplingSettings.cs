@@ -9,6 +9,9 @@ namespace Rlgf.Models.Generation;
 /// </summary>
 public sealed record SamplingSettings : ICheckedSection
 {
+    /// <summary>What logits may be multiplied or divided by: beyond, they leave the numbers of float32.</summary>
+    internal const double LeastFactor = 1e-6, MostFactor = 1e6;
+
     /// <summary>The most tokens written in a row; the row ends there if no end token came.</summary>
     [Limits(AtLeast = 1)]
     public required int MaxNewTokens { get; init; }
@@ -26,8 +29,8 @@ public sealed record SamplingSettings : ICheckedSection
     /// <summary>Search for the most likely whole response instead of sampling; temperature and all that follow it in the order are then not used. Null for none.</summary>
     public BeamSettings? Beams { get; init; }
 
-    /// <summary>Logits are divided by it; above 0.</summary>
-    [Limits(Above = 0)]
+    /// <summary>Logits are divided by it. Far below the least, or above the most, quotients are infinite, or all zero.</summary>
+    [Limits(AtLeast = LeastFactor, AtMost = MostFactor)]
     public double Temperature { get; init; } = 1;
 
     /// <summary>Only the k most likely tokens (and those tied with the last) can be drawn; 0 is no limit.</summary>
@@ -48,8 +51,8 @@ public sealed record SamplingSettings : ICheckedSection
     [Limits(Above = 0, AtMost = 1)]
     public double TypicalP { get; init; } = 1;
 
-    /// <summary>Divides positive and multiplies negative logits of tokens that the row already holds, its prompt included where it is not an encoder's; above 0, and 1 is none.</summary>
-    [Limits(Above = 0)]
+    /// <summary>Divides positive and multiplies negative logits of tokens that the row already holds, its prompt included where it is not an encoder's; 1 is none.</summary>
+    [Limits(AtLeast = LeastFactor, AtMost = MostFactor)]
     public double RepetitionPenalty { get; init; } = 1;
 
     /// <summary>No sequence of so many tokens can occur twice in a row, its prompt included where it is not an encoder's; 0 is no limit.</summary>
@@ -77,6 +80,7 @@ public sealed record SamplingSettings : ICheckedSection
 
     /// <summary>The most rows that are written at once: bounds the memory of keys, values and logits. What is written does not depend on it.</summary>
     [Limits(AtLeast = 1)]
+    [MayChangeOnResume]
     public int BatchRows { get; init; } = 128;
 
     /// <inheritdoc/>
@@ -94,10 +98,10 @@ public sealed record SamplingSettings : ICheckedSection
     {
         Require(MaxNewTokens >= 0, "maximum of new tokens", MaxNewTokens, "0 or more");
         Require(MinNewTokens >= 0, "minimum of new tokens", MinNewTokens, "0 or more");
-        Require(double.IsFinite(Temperature) && Temperature > 0, "temperature", Temperature, "above 0 (for the most likely token use greedy)");
+        Require(Temperature is >= LeastFactor and <= MostFactor, "temperature", Temperature, Range("for the most likely token use greedy"));
         Require(TopK >= 0, "top-k", TopK, "0 (no limit) or more");
         Require(TopP is > 0 and <= 1, "top-p", TopP, "above 0 and at most 1 (no limit)");
-        Require(double.IsFinite(RepetitionPenalty) && RepetitionPenalty > 0, "repetition penalty", RepetitionPenalty, "above 0 (1 is none)");
+        Require(RepetitionPenalty is >= LeastFactor and <= MostFactor, "repetition penalty", RepetitionPenalty, Range("1 is none"));
         Require(MinP is >= 0 and <= 1, "min-p", MinP, "from 0 (no limit) to 1");
         Require(TypicalP is > 0 and <= 1, "typical-p", TypicalP, "above 0 and at most 1 (no limit)");
         Require(NoRepeatNgram >= 0, "length of n-grams that can't be repeated", NoRepeatNgram, "0 (no limit) or more");
@@ -115,6 +119,8 @@ public sealed record SamplingSettings : ICheckedSection
         {
             foreach (var id in sequence) RequireId(id, "token of a forbidden sequence");
         }
+
+        static string Range(string hint) => string.Create(CultureInfo.InvariantCulture, $"above 0, from {LeastFactor} to {MostFactor} ({hint})");
 
         void RequireId(int id, string what) => Require(id >= 0 && id < vocabulary, what, id, $"an id below the model's vocabulary of {vocabulary}");
     }

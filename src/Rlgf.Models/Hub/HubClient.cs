@@ -65,7 +65,7 @@ internal sealed partial class HubClient : IDisposable
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException or KeyNotFoundException or HttpRequestException or IOException)
         {
-            throw new InputException($"{address}: the answer is not a hub's: {failure.Message}", failure);
+            throw new InputException($"{address}: the answer is not a hub's: {(failure is JsonException fault ? JsonFault.Words(fault) : failure.Message)}", failure);
         }
     }
 

@@ -30,8 +30,8 @@ public sealed record ModelDescription
     /// <summary>The sizes.</summary>
     public ModelSizes? Sizes { get; init; }
 
-    /// <summary>Numbers in the model, each once: copies of tied weights and buffers are left out where the family is known.</summary>
-    public long Parameters { get; init; }
+    /// <summary>Numbers in the model, each once: copies of tied weights and buffers are left out where the family is known. Null where the weights can't be read.</summary>
+    public long? Parameters { get; init; }
 
     /// <summary>How many of them are an adapter's; null where there is none.</summary>
     public long? AdapterParameters { get; init; }
@@ -63,8 +63,8 @@ public sealed record ModelDescription
     /// <summary>Whether it can be used: a folder as it is, a GGUF file after conversion.</summary>
     public bool Supported => NotSupported.Count == 0;
 
-    /// <summary>The memory that it needs.</summary>
-    public MemoryNeed Memory => new(Parameters, AdapterParameters ?? Parameters, Sizes);
+    /// <summary>The memory that it needs; null where its parameters aren't known.</summary>
+    public MemoryNeed? Memory => Parameters is { } parameters ? new(parameters, AdapterParameters ?? parameters, Sizes) : null;
 }
 
 /// <summary>Sizes of a model; null where the configuration doesn't say.</summary>

@@ -62,7 +62,7 @@ public static class ModelInspector
             BaseIsMissing = isAdapter && !AdapterFolder.HasBase(folder),
             Labels = isClassifier ? Attempt(configuration!.Labels, faults) : null,
             Sizes = json is null ? null : SizesOf(json),
-            Parameters = (checkpoint is null ? 0 : Parameters(folder, configuration!, checkpoint, tokenizer, faults, notes)) + (adapterParameters ?? 0),
+            Parameters = checkpoint is null ? adapterParameters : Parameters(folder, configuration!, checkpoint, tokenizer, faults, notes) + (adapterParameters ?? 0),
             AdapterParameters = isAdapter ? adapterParameters ?? 0 : null,
             StoredTypes = Types(stored),
             Files = FilesOf(folder),

@@ -94,9 +94,13 @@ public static class LanguageModelFolder
         {
             return new SettingsFile(path, JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"));
         }
-        catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException)
+        catch (JsonException failure)
         {
-            throw ForeignContent.Fault(path) ?? new InputException($"{path}: can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
+            throw ForeignContent.Fault(path) ?? JsonFault.Of(path, failure);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: can't be read: {failure.Message.ReplaceLineEndings(" ")}", failure);
         }
     }
 }

@@ -11,11 +11,11 @@ public sealed record LoraSettings
     public const string AllLinear = "all-linear";
 
     /// <summary>r: width between the two narrow maps.</summary>
-    [Limits(AtLeast = 1)]
+    [Limits(AtLeast = 1, AtMost = 65_536)]
     public int Rank { get; init; } = 8;
 
     /// <summary>The product is multiplied by alpha / r.</summary>
-    [Limits(Above = 0)]
+    [Limits(Above = 0, AtMost = 1e6)]
     public double Alpha { get; init; } = 16;
 
     /// <summary>Share of the product's inputs that supervised training leaves out at random. Reinforcement learning leaves out none: the policy that learns is the one that wrote.</summary>

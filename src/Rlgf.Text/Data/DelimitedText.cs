@@ -66,7 +66,7 @@ internal static class DelimitedText
         }
         catch (CsvFormatException e)
         {
-            throw new InputException($"{path}:{e.LineNumber}: {e.Message}", e);
+            throw new InputException($"{path}:{e.LineNumber}: the line is not well formed: a quote is not closed, or something stands beside one", e);
         }
         catch (Exception e) when (TextInput.Explain(e, $"{path}, after line {lastLine}") is { } explained)
         {

@@ -117,8 +117,7 @@ public static class JsonLines
         }
         catch (JsonException e)
         {
-            var reason = e.Message.Split(". LineNumber")[0].Split(" LineNumber:")[0].Split(" Path:")[0].TrimEnd('.');
-            throw new InputException($"{source}:{line}: not valid JSON at byte {(e.BytePositionInLine ?? 0) + 1}: {reason}", e);
+            throw JsonFault.InLine(source, line, e);
         }
         catch (InvalidOperationException e)
         {

@@ -81,7 +81,7 @@ public sealed class TextDataset
                 _ = row[column];
             }
 
-            if (filter is not null && !filter.Accepts(row)) continue;
+            if (filter is not null && !Accepts(filter, row)) continue;
             passed++;
             if (options.Sample is not { } sample || rows.Count < sample) rows.Add(row);
             // Each row so far is among the drawn ones with the same probability (Vitter 1985, algorithm R).
@@ -92,6 +92,19 @@ public sealed class TextDataset
         return rows.Count > 0 ? new TextDataset(path, rows)
             : read > 0 && filter is not null ? throw new InputException($"{path}: none of {read} rows passes the filter '{options.Filter}'")
             : throw new InputException($"{path}: there are no rows");
+    }
+
+    /// <summary>Whether a row passes; what keeps it from being asked is the filter's fault.</summary>
+    private static bool Accepts(RowFilter filter, DataRow row)
+    {
+        try
+        {
+            return filter.Accepts(row);
+        }
+        catch (InputException fault)
+        {
+            throw new InputException($"the filter '{filter}' can't be asked: {fault.Message}", fault);
+        }
     }
 
     /// <summary>Reads rows one by one, as they are asked for, with replacements made, without filter or limit.</summary>

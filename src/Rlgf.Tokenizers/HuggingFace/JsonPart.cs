@@ -36,7 +36,7 @@ internal readonly struct JsonPart
         }
         catch (JsonException error)
         {
-            throw new InputException($"{file}: not valid JSON (line {error.LineNumber + 1}); is the file complete?", error);
+            throw JsonFault.Of(file, error);
         }
     }
 

@@ -18,7 +18,8 @@ internal sealed class TokenizerFiles
     public const string AddedTokens = "added_tokens.json";
     public const string ChatTemplate = "chat_template.jinja";
 
-    private static readonly string[] Names = [Tokenizer, Vocabulary, Merges, SentencePieces, OtherSentencePieces, WordList, Configuration, SpecialTokens, AddedTokens, ChatTemplate];
+    /// <summary>All of them.</summary>
+    public static readonly string[] Names = [Tokenizer, Vocabulary, Merges, SentencePieces, OtherSentencePieces, WordList, Configuration, SpecialTokens, AddedTokens, ChatTemplate];
 
     /// <summary>The files of which a tokenizer has one at least.</summary>
     public static readonly string[] Vocabularies = [Tokenizer, Vocabulary, SentencePieces, OtherSentencePieces, WordList];
@@ -42,7 +43,7 @@ internal sealed class TokenizerFiles
     public static TokenizerFiles Read(string folder, IEnumerable<string> names)
     {
         if (!Directory.Exists(folder))
-            throw new InputException($"{folder}: no such folder; a tokenizer is read from the folder that holds its {Tokenizer}, or its vocabulary.");
+            throw MissingFolder.Fault(folder, $"a tokenizer is read from the folder that holds its {Tokenizer}, or its vocabulary");
         var contents = new Dictionary<string, byte[]>();
         foreach (var name in names)
         {
@@ -73,7 +74,7 @@ internal sealed class TokenizerFiles
     public void Save(string folder)
     {
         if (!Directory.Exists(folder))
-            throw new InputException($"{folder}: no such folder; make it before saving a tokenizer there.");
+            throw MissingFolder.Fault(folder, "make it before saving a tokenizer there");
         foreach (var (name, content) in _contents)
         {
             var path = Path.Combine(folder, name);

@@ -13,4 +13,5 @@ public enum Severity
 /// <summary>Something about a run that goes wrong silently.</summary>
 /// <param name="Severity">How bad it is.</param>
 /// <param name="Message">One line: what, why it matters, what to do.</param>
-public sealed record Finding(Severity Severity, string Message);
+/// <param name="Key">The recipe's key that it is about, such as <c>kl.coefficient</c>; null where it is about none.</param>
+public sealed record Finding(Severity Severity, string Message, string? Key = null);

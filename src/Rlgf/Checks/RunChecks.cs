@@ -33,20 +33,22 @@ public static class RunChecks
         .. new[]
         {
             Impossible(setup),
-            GuideIsPolicy(setup),
+            At("guide", GuideIsPolicy(setup)),
             ReferenceIsPolicy(setup),
-            NoKlPenalty(setup.Kl),
-            NoRoomForRollIns(setup),
-            NoEndToken(setup),
-            GuideHasNoEnd(setup),
-            PhaseThatNeverRuns(setup.Algorithm, setup.Iterations),
-            CreditToNobody(setup.Algorithm),
-            GapThatIsNeverMeasured(setup.Algorithm),
-            GuideWritesLess(setup),
-            ReferencesMissing(setup),
-            PaddingIsEnd(setup),
-            TemplateInPrompt(setup),
-            JudgeIsReward(setup.Reward, judge),
+            At("kl.coefficient", NoKlPenalty(setup.Kl)),
+            At("kl.estimator", BiasedPenalty(setup.Kl)),
+            At("update.critic_learning_rate", SettingsOfNoCritic(setup)),
+            At("generation.max_new_tokens", NoRoomForRollIns(setup)),
+            At("generation.end_tokens", NoEndToken(setup)),
+            At("guide", GuideHasNoEnd(setup)),
+            At("algorithm", PhaseThatNeverRuns(setup.Algorithm, setup.Iterations)),
+            At("algorithm.guide_credit", CreditToNobody(setup.Algorithm)),
+            At("algorithm.roll_in_probability", GapThatIsNeverMeasured(setup.Algorithm)),
+            At("guide", GuideWritesLess(setup)),
+            At("guide", ReferencesMissing(setup)),
+            At("model", PaddingIsEnd(setup)),
+            At("data", TemplateInPrompt(setup)),
+            At("judge", JudgeIsReward(setup.Reward, judge)),
         }.OfType<Finding>(),
     ];
 
@@ -84,6 +86,21 @@ public static class RunChecks
             Error("the KL is a term of the loss with the estimator k1, whose expected gradient is 0, so it does nothing; use k2 or k3, or put the KL into the reward"),
         _ => null,
     };
+
+    /// <summary>A penalty in the reward whose expected gradient is not that of the KL.</summary>
+    public static Finding? BiasedPenalty(KlSettings kl) => kl is { Placement: KlPlacement.Reward, Estimator: KlEstimator.K2 or KlEstimator.K3, Coefficient: > 0 }
+        ? Warning($"the KL is in the reward by the estimator {kl.Estimator.ToString()!.ToLowerInvariant()}, of which the expected gradient is not that of the KL: it holds the policy back in another way than it says; use k1 there, or kl.placement: loss")
+        : null;
+
+    /// <summary>Settings of the critics' update where there is no critic.</summary>
+    public static Finding? SettingsOfNoCritic(TrainingSetup setup)
+    {
+        var (asked, own) = (setup.Update, new UpdateSettings());
+        return setup.Algorithm.Advantage != AdvantageEstimator.Gae
+            && (asked.CriticLearningRate, asked.ValueCoefficient, asked.ValueClipRange) != (own.CriticLearningRate, own.ValueCoefficient, own.ValueClipRange)
+                ? Warning($"'{setup.Algorithm.Name}' has no critic: critic_learning_rate, value_coefficient and value_clip_range are not used; leave them out")
+                : null;
+    }
 
     /// <summary>Responses so short that there is never a roll-in, or always nothing after it.</summary>
     public static Finding? NoRoomForRollIns(TrainingSetup setup) => setup.Sampling.MaxNewTokens < 2 && setup.Phases.Any(phase => phase.RollInProbability > 0)
@@ -292,6 +309,8 @@ public static class RunChecks
     private static IEnumerable<IReward> Parts(IReward reward) => reward is WeightedReward sum ? sum.Parts.SelectMany(part => Parts(part.Reward)) : [reward];
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private static Finding? At(string key, Finding? finding) => finding is null ? null : finding with { Key = finding.Key ?? key };
 
     private static Finding Error(string message) => new(Severity.Error, message);
 

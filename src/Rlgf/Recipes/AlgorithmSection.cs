@@ -158,9 +158,19 @@ public sealed record AlgorithmSection : ICheckedSection
         if (!isCustom && Schedule is not null) yield return ("schedule", $"'{name}' has its own schedule; use the name custom");
         if (isCustom && First is null) yield return ("first", "a custom algorithm must have a phase: {roll_in: guide, roll_out: policy, roll_in_probability: 0.5, lengths: inside}");
         if (isCustom && (Second is null) != (schedule == PlanSchedule.Constant)) yield return ("second", "two phases need the schedule coin or switch, and these need two phases");
+        // The value that it has anyway is no claim; runs from before this was refused keep it in their recipes.
+        if (Estimator != AdvantageEstimator.Gae && Gamma is not (null or 1)) yield return ("gamma", $"the advantages of '{name}' are relative to a group, not discounted by token; leave it out");
+        if (Estimator != AdvantageEstimator.Gae && Lambda is not (null or 0.95)) yield return ("lambda", $"the advantages of '{name}' are relative to a group, without a critic to mix in; leave it out");
         if (Advantage is AdvantageEstimator.Grpo or AdvantageEstimator.Rloo && GroupSize is null or < 2 && !(Name is AlgorithmName.Grpo or AlgorithmName.Rloo && GroupSize is null))
             yield return ("group_size", "grpo and rloo compare the responses to one prompt: at least 2");
     }
+
+    private AdvantageEstimator Estimator => Advantage ?? Name switch
+    {
+        AlgorithmName.Grpo => AdvantageEstimator.Grpo,
+        AlgorithmName.Rloo => AdvantageEstimator.Rloo,
+        _ => AdvantageEstimator.Gae,
+    };
 
     private RolloutPhase Changed(RolloutPhase phase) => !HasRollIns ? phase : phase with
     {
@@ -173,7 +183,7 @@ public sealed record AlgorithmSection : ICheckedSection
 public sealed record GuideCreditSection
 {
     /// <summary>c: its weight; 0 for none.</summary>
-    [Limits(AtLeast = 0)]
+    [Limits(AtLeast = 0, AtMost = 1e6)]
     public double? Coefficient { get; init; }
 
     /// <summary>What tokens are weighed by.</summary>

@@ -39,6 +39,7 @@ internal sealed class RecipeBinder(Func<string, string> find)
 
         if (type == typeof(bool))
         {
+            if (node is RecipeScalar { IsPlain: false, Text: "true" or "false" } quoted) throw Quoted(node, target, quoted.Text);
             return node is RecipeScalar { IsPlain: true, Text: "true" or "false" } flag ? flag.Text == "true" : throw Expected(node, target, "true or false");
         }
 
@@ -141,6 +142,7 @@ internal sealed class RecipeBinder(Func<string, string> find)
     private static object BindNumber(RecipeNode node, Target target, Type type)
     {
         var text = node is RecipeScalar { IsPlain: true } scalar ? scalar.Text : null;
+        if (node is RecipeScalar { IsPlain: false } quoted && WrittenNumber.Parse(quoted.Text, type) is not null) throw Quoted(node, target, quoted.Text);
         if (WrittenNumber.Parse(text, type) is not { } number)
         {
             throw Expected(node, target, WrittenNumber.Expected(type));
@@ -150,6 +152,8 @@ internal sealed class RecipeBinder(Func<string, string> find)
     }
 
     private static InputException Expected(RecipeNode node, Target target, string what) => new($"{node.Location}: {target.Name}: expected {what}; found {node.What}");
+
+    private static InputException Quoted(RecipeNode node, Target target, string text) => new($"{node.Location}: {target.Name}: '{text}' is in quotes, which makes it text; write {text} without them");
 
     private static InputException Error(RecipeNode node, Target target, string problem) => new($"{node.Location}: {target.Name} {problem}");
 

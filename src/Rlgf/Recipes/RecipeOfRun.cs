@@ -26,7 +26,7 @@ internal static class RecipeOfRun
         return overrides.Any(change => change.Split('=', 2)[0].Trim() == OutputKey) ? recipe : recipe with { Output = folder };
     }
 
-    /// <summary>Makes sure that a run goes on by the recipe that it was begun with; where it lies, and how its paths are spelt, may differ.</summary>
+    /// <summary>Makes sure that a run goes on by the recipe that it was begun with; where it lies, how its paths are spelt, and keys that <see cref="MayChangeOnResumeAttribute"/> marks may differ.</summary>
     /// <exception cref="InputException">It differs; names the line.</exception>
     public static void RequireSame(string file, RunRecipe recipe, string command)
     {
@@ -43,7 +43,15 @@ internal static class RecipeOfRun
         }
     }
 
-    private static string[] Compared(RunRecipe recipe) => RecipeWriter.Write(recipe with { Output = "" }, path => Path.Exists(path) ? Path.GetFullPath(path) : path).Split('\n');
+    /// <summary>What a run that goes on has otherwise than before, of what may change; one line each.</summary>
+    public static IEnumerable<string> Changes(string file, RunRecipe recipe)
+    {
+        var (then, now) = (Compared(Read(file, []).Resolved(), withAll: true), Compared(recipe, withAll: true));
+        return then.Zip(now).Where(lines => lines.First != lines.Second).Select(lines => $"the run goes on with '{lines.Second.Trim()}' in place of '{lines.First.Trim()}'");
+    }
+
+    private static string[] Compared(RunRecipe recipe, bool withAll = false) =>
+        RecipeWriter.Write(recipe with { Output = "" }, path => Path.Exists(path) ? Path.GetFullPath(path) : path, member => !withAll && member.MayChange).Split('\n');
 
     /// <summary>Where a path of a run's recipe leads now.</summary>
     /// <param name="path">As the recipe has it.</param>

@@ -13,7 +13,11 @@ internal static class RecipeSchema
     private static readonly NullabilityInfoContext Nullability = new();
 
     /// <summary>One key of a record.</summary>
-    public sealed record Member(string Key, Type Type, bool IsRequired, bool IsNullable, LimitsAttribute? Limits, TextUse Use, PropertyInfo Property);
+    public sealed record Member(string Key, Type Type, bool IsRequired, bool IsNullable, LimitsAttribute? Limits, TextUse Use, PropertyInfo Property)
+    {
+        /// <summary>Whether it may be another when a run goes on.</summary>
+        public bool MayChange { get; } = Property.IsDefined(typeof(MayChangeOnResumeAttribute));
+    }
 
     /// <summary>A property's or an enum member's name as a key: RollInLengths is roll_in_lengths.</summary>
     public static string KeyOf(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);

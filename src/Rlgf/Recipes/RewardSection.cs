@@ -119,6 +119,7 @@ public sealed record RewardPart
     public required string Name { get; init; }
 
     /// <summary>What its score is multiplied by.</summary>
+    [Limits(AtLeast = -1e6, AtMost = 1e6)]
     public double Weight { get; init; } = 1;
 
     /// <summary>What scores.</summary>

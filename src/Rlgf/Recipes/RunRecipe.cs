@@ -27,6 +27,18 @@ public abstract record RunRecipe
     /// <param name="problem">What is wrong and what to do.</param>
     public InputException Refusal(string key, string problem) => new(Locations.Say(key, problem));
 
+    /// <summary>Files and folders that are read by the recipe.</summary>
+    public IReadOnlyList<string> Inputs() => [.. RecipePaths.Of(this).Select(found => found.Path)];
+
+    /// <summary>Makes sure that the output is a folder in which a run can be; makes nothing.</summary>
+    /// <exception cref="InputException">It isn't; names file, line and key.</exception>
+    public void RequireOutput() => Locations.Of("output", () =>
+    {
+        var folder = Resolved().Output!;
+        Runs.Outputs.RequireRunFolder(folder);
+        return folder;
+    });
+
     /// <summary>The recipe with every default that depends on other keys filled in: what a run's folder keeps.</summary>
     public virtual RunRecipe Resolved() => this with { Output = Output ?? $"runs/{Name}" };
 }

@@ -19,6 +19,7 @@ public sealed record CriticSection
 public sealed record EvaluationSection
 {
     /// <summary>Iterations from one evaluation to the next.</summary>
+    [MayChangeOnResume]
     [Limits(AtLeast = 1)]
     public int Every { get; init; } = 10;
 
@@ -72,10 +73,12 @@ public sealed record PrecisionSection : ICheckedSection
 public sealed record CheckpointsSection
 {
     /// <summary>Iterations from one checkpoint to the next.</summary>
+    [MayChangeOnResume]
     [Limits(AtLeast = 1)]
     public int Every { get; init; } = 10;
 
     /// <summary>How many of the newest are kept.</summary>
+    [MayChangeOnResume]
     [Limits(AtLeast = 1)]
     public int Keep { get; init; } = 2;
 }

@@ -1,3 +1,4 @@
+using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Models.Generation;
 using Rlgf.Training;
@@ -40,12 +41,13 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     /// <summary>Types of the numbers that frozen models and rollouts compute with.</summary>
     public PrecisionSection Precision { get; init; } = new();
 
-    /// <summary>Iterations of the run.</summary>
+    /// <summary>Iterations of the run; a run that has ended is made longer by more of them. With <c>update.schedule: linear</c> the learning rate then falls to 0 at the new end.</summary>
+    [MayChangeOnResume]
     [Limits(AtLeast = 1)]
     public required int Iterations { get; init; }
 
     /// <summary>Rows of an iteration, all responses to a prompt counted.</summary>
-    [Limits(AtLeast = 1)]
+    [Limits(AtLeast = 1, AtMost = 1 << 20)]
     public required int RowsPerIteration { get; init; }
 
     /// <summary>Evaluation on held-out prompts during the run.</summary>
@@ -79,8 +81,11 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         var algorithm = Algorithm.ToSettings();
         if (Kl.Placement is null && Kl.For(algorithm.Advantage).Problems().FirstOrDefault(problem => problem.Key == "estimator") is { Problem: { } estimator })
             yield return ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the loss where kl.placement does not say otherwise: {estimator}");
+        if (algorithm.Advantage != AdvantageEstimator.Gae && Critic.Sharing != new CriticSection().Sharing) yield return ("critic.sharing", $"'{algorithm.Name}' has no critic; leave it out");
+        if (algorithm.Advantage != AdvantageEstimator.Gae && Critic.BootstrapCutRows) yield return ("critic.bootstrap_cut_rows", $"'{algorithm.Name}' has no critic; leave it out");
         if (Judge?.Normalise == true)
             yield return ("judge", "normalise is for the reward that training learns from; a judge's scores are reported as they are");
+        if (Judge is not null && Data.EvaluationPath is null) yield return ("judge", "it judges the answers to held-out prompts, and data.evaluation_path names none; set that, or leave the judge out");
         if (Precision.Reference == Rlgf.Models.NumberTypes.Precision.Bfloat16 && Kl.For(algorithm.Advantage).Placement == KlPlacement.Loss)
             yield return ("precision", "reference: bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
         if (Evaluation.Guide is not null && Guide is null)

@@ -133,7 +133,7 @@ internal sealed class CheckpointStore<TState>(string folder, string prefix, int 
         }
         catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or FormatException or ArgumentException)
         {
-            return $"{StateFile} or what it lists can't be read ({failure.Message.ReplaceLineEndings(" ")})";
+            return $"{StateFile} or what it lists can't be read ({(failure is JsonException fault ? JsonFault.Words(fault) : failure.Message.ReplaceLineEndings(" "))})";
         }
     }
 

@@ -8,7 +8,7 @@ namespace Rlgf.Runs;
 /// </summary>
 internal static class Checksum
 {
-    private const string Kind = "xxh128:";
+    private const string Kind = "xxh128:", KindOfParts = "xxh128-parts:";
 
     /// <summary>The checksum of a file's content.</summary>
     /// <exception cref="IOException">It can't be read.</exception>
@@ -18,6 +18,31 @@ internal static class Checksum
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan);
         hash.Append(stream);
         return Kind + Convert.ToHexStringLower(hash.GetCurrentHash());
+    }
+
+    /// <summary>The checksum of parts of a large file, spread evenly over it, the first and the last bytes among them: for files that are too large to be read for it.</summary>
+    /// <exception cref="IOException">It can't be read.</exception>
+    public static string OfParts(string path)
+    {
+        const int Parts = 64, PartBytes = 256 << 10;
+        var hash = new XxHash128();
+        using var file = File.OpenHandle(path);
+        var length = RandomAccess.GetLength(file);
+        var part = new byte[PartBytes];
+        for (var i = 0; i < Parts; i++)
+        {
+            var at = (long)((length - PartBytes) * (double)i / (Parts - 1));
+            for (var read = 0; read < PartBytes;)
+            {
+                var count = RandomAccess.Read(file, part.AsSpan(read), at + read);
+                if (count == 0) throw new EndOfStreamException($"{path} became shorter while it was read");
+                read += count;
+            }
+
+            hash.Append(part);
+        }
+
+        return KindOfParts + Convert.ToHexStringLower(hash.GetCurrentHash());
     }
 
     /// <summary>The checksum of a text.</summary>

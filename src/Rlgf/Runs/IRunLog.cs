@@ -7,6 +7,9 @@ namespace Rlgf.Runs;
 /// <summary>Where a run writes what it sees. Metric names are paths such as <c>reward/mean</c>, <c>kl/start</c>, <c>seconds/roll_in</c>; see docs/metrics.md.</summary>
 public interface IRunLog
 {
+    /// <summary>Where the run begins, before anything long.</summary>
+    void Started(RunStart start) { }
+
     /// <summary>One training iteration.</summary>
     void Iteration(IterationRecord record);
 

@@ -31,7 +31,7 @@ internal static class RowFile
             catch (JsonException e)
             {
                 // Only a line without its end can be one that was being written when the run was killed.
-                if (!isCut) throw new InputException($"{path}: line {line}: {RunJson.OneLine(e)}", e);
+                if (!isCut) throw JsonFault.InLine(path, line, e);
             }
             start = end + 1;
         }

@@ -12,6 +12,7 @@ namespace Rlgf.Runs;
 /// run.json                            which recipe, algorithm, guide and seed
 /// recipe.yaml                         the resolved recipe: all that is needed to run it again
 /// environment.json                    the machine and the versions
+/// inputs.json                         what the files were that the run reads
 /// metrics.jsonl                       one flat row an iteration
 /// evaluation.jsonl                    one flat row an evaluation: means over its prompts
 /// evaluations/iteration-00010.jsonl   one row a held-out prompt; guide.jsonl for the guide's own
@@ -33,6 +34,18 @@ public sealed record RunFolder(string Path)
 
     /// <summary>The machine and the versions; see <see cref="RunEnvironment"/>.</summary>
     public string EnvironmentPath => In("environment.json");
+
+    /// <summary>What the files were that the run reads; see <see cref="RunInputs"/>.</summary>
+    public string InputsPath => In("inputs.json");
+
+    /// <summary>How a supervised training ended; not there before.</summary>
+    public string ResultPath => In("result.json");
+
+    /// <summary>Log of a supervised training.</summary>
+    public string TrainingLogPath => In("training.jsonl");
+
+    /// <summary>Folder of a supervised training's checkpoints, until it has ended.</summary>
+    public string ResumeFolder => In("resume");
 
     /// <summary>One flat row an iteration.</summary>
     public string MetricsPath => In("metrics.jsonl");
@@ -61,8 +74,29 @@ public sealed record RunFolder(string Path)
     /// <summary>Name to show: the folder's own, without what leads to it.</summary>
     public string Name => new DirectoryInfo(Path).Name;
 
+    /// <summary>Names of all that a run, or a supervised training, keeps in its folder.</summary>
+    internal static readonly IReadOnlyList<string> OwnNames =
+    [
+        "run.json", "recipe.yaml", "environment.json", "inputs.json", "result.json", "metrics.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html", "training.jsonl", "resume",
+        RunOwnership.LockName, RunOwnership.OwnerName,
+    ];
+
+    /// <summary>Whether a folder is that of a run or of a supervised training, begun or ended.</summary>
+    internal static bool IsRun(string path) => new RunFolder(path) is var folder
+        && (File.Exists(folder.In(RunOwnership.LockName)) || folder.IsTaken || (File.Exists(folder.EnvironmentPath) && (File.Exists(folder.RecipePath) || File.Exists(folder.DescriptionPath))));
+
     /// <summary>Whether a run has written here.</summary>
     public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath) || Training.CheckpointFolder.Holds(CheckpointsFolder);
+
+    /// <summary>Whether a run or a supervised training has written here.</summary>
+    internal bool IsTaken => HoldsRun || HoldsTraining;
+
+    /// <summary>Whether a supervised training has ended here. Of one from before trainings wrote how they ended: its model is there and nothing to go on from.</summary>
+    internal bool HasEnded => File.Exists(ResultPath) || (HoldsTraining && !File.Exists(InputsPath) && !HoldsTrainingCheckpoint && Models.Loading.ModelFiles.HoldsModel(Path));
+
+    private bool HoldsTraining => File.Exists(TrainingLogPath) || File.Exists(ResultPath) || HoldsTrainingCheckpoint;
+
+    private bool HoldsTrainingCheckpoint => Supervised.SupervisedCheckpoints.Holds(ResumeFolder);
 
     /// <summary>Rows of the evaluation after so many iterations.</summary>
     public string EvaluationRowsPath(int iteration) => System.IO.Path.Combine(EvaluationsFolder, FileName(iteration));

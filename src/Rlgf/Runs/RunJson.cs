@@ -29,15 +29,12 @@ internal static class RunJson
         }
         catch (JsonException e)
         {
-            throw new InputException($"{path}: {OneLine(e)}", e);
+            throw JsonFault.Of(path, e);
         }
     }
 
     /// <summary>Writes a file that is one JSON value.</summary>
     public static void WriteFile<T>(string path, T value) => AtomicFile.WriteText(path, JsonSerializer.Serialize(value, Indented) + "\n");
-
-    /// <summary>A JSON error's message without line breaks.</summary>
-    public static string OneLine(JsonException e) => e.Message.ReplaceLineEndings(" ");
 
     private static JsonSerializerOptions Create(bool indented) => new()
     {

@@ -9,7 +9,7 @@ namespace Rlgf.Runs;
 /// </summary>
 public sealed class RunOwnership : IDisposable
 {
-    private const string LockName = ".lock", OwnerName = ".owner";
+    internal const string LockName = ".lock", OwnerName = ".owner";
 
     /// <summary>How often somebody who was a moment later looks for the name of the owner, and how long between.</summary>
     private const int Looks = 20;
@@ -29,6 +29,7 @@ public sealed class RunOwnership : IDisposable
     /// <exception cref="InputException">Another process has it; says which, where and since when. Or it can't be written to.</exception>
     public static RunOwnership Take(string folder)
     {
+        Outputs.RequireRunFolder(folder);
         FileStream held;
         var ownerPath = Path.Combine(folder, OwnerName);
         try

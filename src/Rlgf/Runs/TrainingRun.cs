@@ -24,9 +24,11 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Responses that the check of the reward looks at; more say no more.</summary>
     private const int RowsToCheck = 32;
 
+    private const string Command = "rlgf train";
+
     private readonly RecipeParts _parts = new();
     private readonly ChatPolicy? _chat;
-    private RunOwnership? _ownership;
+    private RunClaim? _claim;
 
     /// <summary>Loads models and data.</summary>
     /// <param name="recipe">The recipe; keys whose default depends on others are filled in.</param>
@@ -56,17 +58,20 @@ public sealed class TrainingRun : IDisposable
 
     /// <summary>Takes the run's folder for this process until the run is disposed, and then loads models and data: better refused before that than after.</summary>
     /// <param name="recipe">The recipe.</param>
-    /// <exception cref="InputException">Another process has the folder, or something can't be loaded.</exception>
-    public static TrainingRun Own(TrainRecipe recipe)
+    /// <param name="resume">Go on with the run that the folder holds; where it holds none, one begins.</param>
+    /// <exception cref="InputException">
+    /// Another process has the folder, it holds another run or what a run would replace, the recipe or the files of the run that goes on have changed, or something can't be loaded.
+    /// </exception>
+    public static TrainingRun Own(TrainRecipe recipe, bool resume)
     {
-        var ownership = RunOwnership.Take(recipe.Resolved().Output!);
+        var claim = RunClaim.Take(recipe.Resolved(), resume, Command);
         try
         {
-            return new TrainingRun(recipe) { _ownership = ownership };
+            return new TrainingRun(recipe) { _claim = claim };
         }
         catch
         {
-            ownership.Dispose();
+            claim.Dispose();
             throw;
         }
     }
@@ -95,39 +100,44 @@ public sealed class TrainingRun : IDisposable
         var findings = RunChecks.Before(Setup, Judge);
         // What can't be trained can't always be sampled either. What the recipe alone makes impossible was refused when it was read; what is left is the room for responses.
         if (RunChecks.Impossible(Setup) is { } impossible)
-            return [.. findings.Select(finding => finding == impossible ? finding with { Message = Recipe.Locations.Say("generation.max_new_tokens", finding.Message) } : finding)];
+            return [.. findings.Select(finding => Placed(finding == impossible ? finding with { Key = "generation.max_new_tokens" } : finding))];
         var responses = FirstResponses(cancellationToken);
         var rewards = CheckedScores.Of(Setup.Reward, responses, cancellationToken);
         var same = Judge is { } judge && RunChecks.JudgeIsReward(Setup.Reward, judge) is null ? RunChecks.JudgeSaysTheSame(rewards, CheckedScores.Of(judge, responses, cancellationToken)) : null;
-        return [.. findings, .. new[] { RunChecks.ConstantReward(rewards), same }.OfType<Finding>()];
+        return [.. findings.Select(Placed), .. new[] { RunChecks.ConstantReward(rewards) is { } constant ? Placed(constant with { Key = "reward" }) : null, same is null ? null : Placed(same with { Key = "judge" }) }.OfType<Finding>()];
     }
 
+    /// <summary>A finding with the place of the key that it is about.</summary>
+    private Finding Placed(Finding finding) => finding.Key is { } key ? finding with { Message = Recipe.Locations.Say(key, finding.Message) } : finding;
+
     /// <summary>Trains, and writes what happens into the run's folder, which this process then has for itself.</summary>
-    /// <param name="resume">Go on from the folder's newest checkpoint; a run that has none begins anew.</param>
-    /// <param name="started">Told where it begins, before anything long.</param>
-    /// <param name="iterated">Told after each iteration.</param>
-    /// <param name="evaluated">Told after each evaluation of the policy.</param>
+    /// <param name="resume">Go on from the folder's newest checkpoint; a run that has none begins anew. As it was said to <see cref="Own"/>, where the run was made by it.</param>
+    /// <param name="log">Told after the folder's log; null for nobody.</param>
     /// <param name="cancellationToken">Stops where nothing is lost.</param>
+    /// <returns>The state after the last iteration.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped; whole iterations are saved.</exception>
     /// <exception cref="InputException">The folder holds another run or has another owner, its newest checkpoint is damaged, or a file can't be read or written.</exception>
-    public TrainingOutcome Train(bool resume, Action<RunStart>? started, Action<IterationRecord>? iterated, Action<EvaluationRecord>? evaluated, CancellationToken cancellationToken)
+    public TrainingState Train(bool resume, IRunLog? log, CancellationToken cancellationToken)
     {
-        _ownership ??= RunOwnership.Take(Folder.Path);
-        resume = resume && Folder.HoldsRun;
-        if (resume) RecipeOfRun.RequireSame(Folder.RecipePath, Recipe, "rlgf train");
+        var claim = _claim ??= RunClaim.Take(Recipe, resume, Command);
+        resume = claim.IsResumed;
         // Checked before the critics are made: what is impossible has a clearer message here.
         TrainingChecks.ThrowIfImpossible(Setup);
         var schedule = new TrainingSchedule { EvaluateEvery = Recipe.Evaluation.Every, SamplesEvery = Recipe.Evaluation.Every, CheckpointEvery = Recipe.Checkpoints.Every };
-        using var log = new Log(evaluated);
-        using var training = new GuidedTraining(Setup, schedule, log, Evaluator);
+        using var folderLog = new FolderLog();
+        var logs = log is null ? (IRunLog)folderLog : new RunLogs(folderLog, log);
+        using var training = new GuidedTraining(Setup, schedule, logs, Evaluator);
         var store = new CheckpointFolder(Folder.CheckpointsFolder, Setup, training.Critics, training.Learner, Recipe.Checkpoints.Keep);
         var done = resume ? store.NewestIteration : null;
+        if (done > Recipe.Iterations) throw Recipe.Refusal("iterations", $"{Recipe.Iterations} are fewer than the {done} that the run has done; a run can be made longer, not shorter");
         // Before the log is cut to the checkpoint.
-        string[] notes = resume ? [.. store.Notes, .. Folder.Missing(done ?? 0, count => Evaluator is not null && schedule.IsEvaluated(count, Recipe.Iterations))] : [];
-        log.File = resume ? FolderRunLog.Resume(Folder, done ?? 0) : FolderRunLog.Begin(Folder, Description, RunEnvironment.Capture(), RecipeOfRun.Write(Recipe, Folder.Path));
+        string[] notes = resume ? [.. claim.Notes, .. store.Notes, .. Folder.Missing(done ?? 0, count => Evaluator is not null && schedule.IsEvaluated(count, Recipe.Iterations))] : [];
+        folderLog.File = resume ? FolderRunLog.Resume(Folder, done ?? 0) : FolderRunLog.Begin(Folder, Description, RunEnvironment.Capture());
+        claim.Keep();
         if (resume && !File.Exists(Folder.DescriptionPath)) RunJson.WriteFile(Folder.DescriptionPath, Description);
-        started?.Invoke(new RunStart(done ?? 0, done is not null, notes));
-        if (Setup.Guide is { } guide && Evaluator is { } evaluator && (Recipe.Evaluation.Guide ?? !guide.IsRemote) && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) log.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
-        return training.Run(store, resume, iterated is null ? null : new Direct(iterated), cancellationToken);
+        logs.Started(new RunStart(done ?? 0, done is not null, notes));
+        if (Setup.Guide is { } guide && Evaluator is { } evaluator && (Recipe.Evaluation.Guide ?? !guide.IsRemote) && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) folderLog.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
+        return training.Run(store, resume, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -136,7 +146,7 @@ public sealed class TrainingRun : IDisposable
         Setup.Reference.Dispose();
         (Setup.Writer as IDisposable)?.Dispose();
         _parts.Dispose();
-        _ownership?.Dispose();
+        _claim?.Dispose();
     }
 
     private TrainingSetup NewSetup(ILanguageModel reference)
@@ -208,27 +218,17 @@ public sealed class TrainingRun : IDisposable
         })];
     }
 
-    /// <summary>The folder's log, which is opened after the checkpoints were looked at, and somebody who is told of evaluations.</summary>
-    private sealed class Log(Action<EvaluationRecord>? evaluated) : IRunLog, IDisposable
+    /// <summary>The folder's log, which is opened after the checkpoints were looked at.</summary>
+    private sealed class FolderLog : IRunLog, IDisposable
     {
         public FolderRunLog? File { get; set; }
 
         public void Iteration(IterationRecord record) => File!.Iteration(record);
 
-        public void Evaluation(EvaluationRecord record)
-        {
-            File!.Evaluation(record);
-            evaluated?.Invoke(record);
-        }
+        public void Evaluation(EvaluationRecord record) => File!.Evaluation(record);
 
         public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => File!.Samples(iteration, samples);
 
         public void Dispose() => File?.Dispose();
-    }
-
-    /// <summary>Progress at once and on the same thread.</summary>
-    private sealed class Direct(Action<IterationRecord> report) : IProgress<IterationRecord>
-    {
-        public void Report(IterationRecord value) => report(value);
     }
 }

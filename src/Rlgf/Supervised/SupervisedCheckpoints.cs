@@ -15,24 +15,28 @@ internal sealed record SupervisedState(int Step, int BestStep, IReadOnlyDictiona
 /// </summary>
 internal sealed class SupervisedCheckpoints(string folder, ISupervisedTask task, FusedAdamW optimizer, RunIdentity identity)
 {
+    private const string Prefix = "step-";
+    private const int Digits = 7;
+
     private readonly string _folder = Path.Combine(folder, "resume");
-    private readonly CheckpointStore<Saved> _store = new(Path.Combine(folder, "resume"), "step-", 7, keep: 2, saved => saved.State.Step);
+    private readonly CheckpointStore<Saved> _store = new(Path.Combine(folder, "resume"), Prefix, Digits, keep: 2, saved => saved.State.Step);
 
     /// <summary>What a user should know about the checkpoint that the training goes on from, one line each.</summary>
     public IReadOnlyList<string> Notes { get; private set; } = [];
 
-    /// <summary>Starts afresh, or from the newest checkpoint.</summary>
-    /// <exception cref="InputException">There is a checkpoint and nobody asked to resume, or the reverse, or it is damaged, or belongs to other settings.</exception>
+    /// <summary>Whether there is any checkpoint in a folder, whole or not.</summary>
+    public static bool Holds(string folder) => new CheckpointStore<Saved>(folder, Prefix, Digits, 1, saved => saved.State.Step).Any;
+
+    /// <summary>Starts afresh, or from the newest checkpoint where there is one.</summary>
+    /// <exception cref="InputException">There is a checkpoint and nobody asked to resume, or it is damaged, or belongs to other settings.</exception>
     public SupervisedState Begin(bool resume)
     {
         if (!resume)
         {
-            return !_store.Any
-                ? new SupervisedState(0, 0, new Dictionary<string, double>(), new Dictionary<string, double>())
-                : throw new InputException($"{_folder}: a training was stopped here. Resume it, or remove {_folder} to start afresh.");
+            return !_store.Any ? Beginning : throw new InputException($"{_folder}: a training was stopped here. Resume it, or remove {_folder} to start afresh.");
         }
 
-        if (_store.Newest is not { } newest) throw new InputException($"{_folder}: there is no checkpoint to resume from.");
+        if (_store.Newest is not { } newest) return Beginning;
         if (newest.State.Identity != identity)
             throw new InputException($"{newest.Path}: the checkpoint belongs to other settings or data: it has {newest.State.Identity}, this training {identity}.");
         task.Load(Path.Combine(newest.Path, "model"));
@@ -49,6 +53,8 @@ internal sealed class SupervisedCheckpoints(string folder, ISupervisedTask task,
 
     /// <summary>Removes what only a resume needs.</summary>
     public void Finish() => _store.Clear();
+
+    private static SupervisedState Beginning => new(0, 0, new Dictionary<string, double>(), new Dictionary<string, double>());
 
     private sealed record Saved(RunIdentity Identity, SupervisedState State);
 }

@@ -47,11 +47,16 @@ internal static class SupervisedLoop
             var measured = last || state.Step % settings.EvaluateEvery == 0;
             if (measured) state = Evaluate(state);
             if (settings.CheckpointEvery > 0 && state.Step % settings.CheckpointEvery == 0 && !last) checkpoints.Save(state);
-            progress?.Report(new SupervisedProgress(state.Step, steps, loss, rate, norm, clock.TokensPerSecond, clock.Remaining(state.Step), measured ? state.LastHeldOut : null));
+            progress?.Report(new SupervisedProgress(state.Step, steps, loss, rate, norm, clock.TokensPerSecond, clock.Remaining(state.Step), measured ? state.LastHeldOut : null)
+            {
+                Result = last ? ResultOf(state) : null,
+            });
         }
 
         checkpoints.Finish();
-        return new SupervisedResult(steps, state.BestStep, state.BestHeldOut, state.LastHeldOut);
+        return ResultOf(state);
+
+        SupervisedResult ResultOf(SupervisedState ended) => new(steps, ended.BestStep, ended.BestHeldOut, ended.LastHeldOut);
 
         SupervisedState Evaluate(SupervisedState before)
         {

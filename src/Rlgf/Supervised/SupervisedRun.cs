@@ -19,7 +19,7 @@ public static class SupervisedRun
 {
     /// <summary>Trains a language model.</summary>
     /// <param name="recipe">The recipe.</param>
-    /// <param name="resume">Go on from the output folder's checkpoint.</param>
+    /// <param name="resume">Go on from the output folder's checkpoint; where it holds none, and no training that has ended, one begins anew.</param>
     /// <param name="progress">Told after each step.</param>
     /// <param name="cancellationToken">Stops after the step at hand and a checkpoint.</param>
     /// <exception cref="InputException">Something can't be loaded or written, or training diverged.</exception>
@@ -27,7 +27,7 @@ public static class SupervisedRun
     public static SupervisedResult Train(SftRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
     {
         recipe = (SftRecipe)recipe.Resolved();
-        using var ownership = Own(recipe, resume, "rlgf sft");
+        using var claim = RunClaim.Take(recipe, resume, "rlgf sft");
         using var model = recipe.Locations.Of("model", () => Start(recipe));
         var separator = model.TaughtEnd
             ?? throw recipe.Refusal("model", "neither the model nor its tokenizer has an end token, which separates texts and ends responses; name one as eos_token in tokenizer_config.json");
@@ -44,13 +44,13 @@ public static class SupervisedRun
         if (learned.Count == 0 || measured.Count == 0)
             throw recipe.Refusal("block_tokens", $"{recipe.Data.Path}: the {(learned.Count == 0 ? "training" : "held-out")} texts are too short for one block of {block} tokens; lower block_tokens, or use more rows");
 
-        var log = new SupervisedLog(recipe, model.Tokenizer, progress);
-        return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, resume, log, cancellationToken);
+        var log = new SupervisedLog(recipe, claim, model.Tokenizer, progress);
+        return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, claim.IsResumed, log, cancellationToken);
     }
 
     /// <summary>Trains a classifier.</summary>
     /// <param name="recipe">The recipe.</param>
-    /// <param name="resume">Go on from the output folder's checkpoint.</param>
+    /// <param name="resume">Go on from the output folder's checkpoint; where it holds none, and no training that has ended, one begins anew.</param>
     /// <param name="progress">Told after each step.</param>
     /// <param name="cancellationToken">Stops after the step at hand and a checkpoint.</param>
     /// <exception cref="InputException">Something can't be loaded or written, or training diverged.</exception>
@@ -58,7 +58,7 @@ public static class SupervisedRun
     public static SupervisedResult Train(ClassifierRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
-        using var ownership = Own(recipe, resume, "rlgf classifier train");
+        using var claim = RunClaim.Take(recipe, resume, "rlgf classifier train");
         var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
         using (classifier)
         {
@@ -68,7 +68,7 @@ public static class SupervisedRun
             var (learned, measured) = recipe.Locations.Of("data", () => (Texts(training), Texts(heldOut)));
             var told = progress;
             if (OneLabel(learned, recipe) is { } note) told = now => progress?.Invoke(now.IsStart ? now with { Notes = [.. now.Notes, note] } : now);
-            return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, resume, new SupervisedLog(recipe, tokenizer, told), cancellationToken);
+            return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, claim.IsResumed, new SupervisedLog(recipe, claim, tokenizer, told), cancellationToken);
         }
     }
 
@@ -190,22 +190,5 @@ public static class SupervisedRun
         return label >= 0 && label < recipe.Labels.Count
             ? (int)label
             : throw row.Invalid(column, $"the label {label} is none of the recipe's {recipe.Labels.Count}, {string.Join(", ", recipe.Labels)}, counted from 0");
-    }
-
-    /// <summary>Takes the output folder, and makes sure that a training goes on by the recipe that it was begun with.</summary>
-    private static RunOwnership Own(RunRecipe recipe, bool resume, string command)
-    {
-        var ownership = RunOwnership.Take(recipe.Output!);
-        try
-        {
-            var begun = new RunFolder(recipe.Output!).RecipePath;
-            if (resume && File.Exists(begun)) RecipeOfRun.RequireSame(begun, recipe, command);
-            return ownership;
-        }
-        catch
-        {
-            ownership.Dispose();
-            throw;
-        }
     }
 }

@@ -1,22 +1,10 @@
 using Rlgf.Base;
+using Rlgf.Training;
 
 namespace Rlgf.Supervised;
 
-/// <summary>How the learning rate falls after the warm-up.</summary>
-public enum LearningRateDecay
-{
-    /// <summary>Not at all.</summary>
-    Constant,
-
-    /// <summary>In a straight line.</summary>
-    Linear,
-
-    /// <summary>Along half a cosine.</summary>
-    Cosine,
-}
-
 /// <summary>Supervised training, of language models and of classifiers.</summary>
-public sealed record SupervisedSettings
+public sealed record SupervisedSettings : ICheckedSection
 {
     /// <summary>How often each example is used; a part of an epoch is allowed.</summary>
     [Limits(Above = 0)]
@@ -32,6 +20,7 @@ public sealed record SupervisedSettings
 
     /// <summary>Examples that are in memory at once; a step is split into such parts and their gradients are added up. 0: the whole step.</summary>
     [Limits(AtLeast = 0)]
+    [MayChangeOnResume]
     public int RowsPerMicroBatch { get; init; }
 
     /// <summary>The highest learning rate, reached after the warm-up.</summary>
@@ -50,11 +39,11 @@ public sealed record SupervisedSettings
     public double FinalLearningRateShare { get; init; } = 0.1;
 
     /// <summary>Decoupled weight decay, on matrices.</summary>
-    [Limits(AtLeast = 0)]
+    [Limits(AtLeast = 0, AtMost = 1e3)]
     public double WeightDecay { get; init; } = 0.1;
 
     /// <summary>β₂ of AdamW.</summary>
-    [Limits(Above = 0, AtMost = 1)]
+    [Limits(Above = 0, AtMost = 0.999999)]
     public double Beta2 { get; init; } = 0.99;
 
     /// <summary>Gradients are scaled down to this norm.</summary>
@@ -67,26 +56,23 @@ public sealed record SupervisedSettings
 
     /// <summary>Steps between two checkpoints to resume from; 0 for none but at a stop.</summary>
     [Limits(AtLeast = 0)]
+    [MayChangeOnResume]
     public int CheckpointEvery { get; init; } = 500;
 
     /// <summary>Decides the order of the examples and all draws.</summary>
     public ulong Seed { get; init; }
 
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Decay == LearningRateDecay.Constant && FinalLearningRateShare != new SupervisedSettings().FinalLearningRateShare)
+            yield return ("final_learning_rate_share", "the learning rate does not fall (decay: constant); leave it out");
+    }
+
     /// <summary>The learning rate of a step.</summary>
     /// <param name="step">From 0.</param>
     /// <param name="steps">Of the whole training.</param>
-    public double LearningRateAt(int step, int steps)
-    {
-        if (step < WarmUpSteps) return LearningRate * (step + 1) / WarmUpSteps;
-        var share = steps > WarmUpSteps ? (double)(step - WarmUpSteps) / (steps - WarmUpSteps) : 1;
-        var left = Decay switch
-        {
-            LearningRateDecay.Linear => 1 - share,
-            LearningRateDecay.Cosine => (1 + Math.Cos(Math.PI * share)) / 2,
-            _ => 1,
-        };
-        return LearningRate * (FinalLearningRateShare + (1 - FinalLearningRateShare) * left);
-    }
+    public double LearningRateAt(int step, int steps) => Training.LearningRate.At(LearningRate, step, steps, WarmUpSteps, Decay, FinalLearningRateShare);
 }
 
 /// <summary>How far a training is.</summary>
@@ -103,6 +89,9 @@ public sealed record SupervisedProgress(
 {
     /// <summary>Whether this is the first report: where the training begins, 0 for one that begins anew.</summary>
     public bool IsStart { get; init; }
+
+    /// <summary>Of the last report: how the training ended. All that it leaves is written by then but this.</summary>
+    public SupervisedResult? Result { get; init; }
 
     /// <summary>Of the first report: what is not as it should be and does not keep the training from going on, one line each.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];

@@ -29,11 +29,6 @@ public sealed record TrainingSchedule
     private static bool IsDue(int every, int iteration) => every > 0 && iteration % every == 0;
 }
 
-/// <summary>How a run ended.</summary>
-/// <param name="State">The state after the last whole iteration.</param>
-/// <param name="Finished">Whether all iterations were done; false if it was stopped.</param>
-public sealed record TrainingOutcome(TrainingState State, bool Finished);
-
 /// <summary>A whole run: iterations, evaluations, samples, checkpoints.</summary>
 public sealed class GuidedTraining : IDisposable
 {
@@ -45,7 +40,7 @@ public sealed class GuidedTraining : IDisposable
     /// <summary>Prepares a run.</summary>
     /// <param name="setup">What the run is given.</param>
     /// <param name="schedule">How often it evaluates and saves.</param>
-    /// <param name="log">Where it writes what it sees.</param>
+    /// <param name="log">Told what it sees; <see cref="RunLogs"/> are several.</param>
     /// <param name="evaluator">Held-out prompts; null for no evaluation.</param>
     public GuidedTraining(TrainingSetup setup, TrainingSchedule schedule, IRunLog log, Evaluator? evaluator = null)
     {
@@ -64,9 +59,10 @@ public sealed class GuidedTraining : IDisposable
     /// <summary>Runs all iterations, from the newest checkpoint if asked to resume.</summary>
     /// <param name="store">Where checkpoints go; null for none.</param>
     /// <param name="resume">Whether to go on from the newest checkpoint, where there is one.</param>
-    /// <param name="progress">Told after each iteration.</param>
     /// <param name="cancellationToken">Stops at the next point where no weight is half changed; what is done is saved first.</param>
-    public TrainingOutcome Run(ICheckpointStore? store, bool resume, IProgress<IterationRecord>? progress, CancellationToken cancellationToken)
+    /// <returns>The state after the last iteration.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public TrainingState Run(ICheckpointStore? store, bool resume, CancellationToken cancellationToken)
     {
         var state = (resume ? store?.LoadNewest() : null) ?? new TrainingState(0, _setup.Kl.NewController(), GuidanceGap.Unmeasured);
         using var iteration = new GuidedIteration(_setup, Critics, Learner);
@@ -84,7 +80,6 @@ public sealed class GuidedTraining : IDisposable
                 if (_schedule.HasSamples(state.Iteration, _setup.Iterations)) _log.Samples(state.Iteration, result.Samples);
                 _log.Iteration(result.Record);
                 logged = state.Iteration;
-                progress?.Report(result.Record);
                 if (_schedule.IsSaved(state.Iteration, _setup.Iterations))
                 {
                     store?.Save(state);
@@ -92,13 +87,12 @@ public sealed class GuidedTraining : IDisposable
                 }
                 Publish(state.Iteration, cancellationToken);
             }
-            return new(state, Finished: true);
+            return state;
         }
-        catch (Exception exception) when (!iteration.IsUpdating)
+        catch (Exception) when (!iteration.IsUpdating)
         {
             // Stopped or failed where the weights are those of a whole number of iterations: keep them. An iteration that could not be logged is done again by the run that goes on.
             if (saved < state.Iteration && logged == state.Iteration) store?.Save(state);
-            if (exception is OperationCanceledException && cancellationToken.IsCancellationRequested) return new(state, Finished: false);
             throw;
         }
     }

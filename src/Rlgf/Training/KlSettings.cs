@@ -22,7 +22,7 @@ public enum KlPlacement
 public sealed record KlSettings : ICheckedSection
 {
     /// <summary>Coefficient, or where an adaptive one begins. 0 is no penalty.</summary>
-    [Limits(AtLeast = 0)]
+    [Limits(AtLeast = 0, AtMost = 1e6)]
     public double Coefficient { get; init; } = 0.05;
 
     /// <summary>Where it goes; null: into the loss with the estimators <c>grpo</c> (as in Shao et al. 2024) and <c>rloo</c>, into the reward otherwise.</summary>
@@ -57,6 +57,7 @@ public sealed record KlSettings : ICheckedSection
     {
         if (Coefficient > 0 && Placement == KlPlacement.Loss && Estimator == KlEstimator.K1)
             yield return ("estimator", "k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3");
+        if (Target is null && Horizon != new KlSettings().Horizon) yield return ("horizon", "it belongs to an adaptive coefficient, and target is not set; set that, or leave it out");
         if (Target is not null && Coefficient == 0)
             yield return ("coefficient", "an adaptive coefficient that starts at 0 stays there; start above 0, or leave target out");
     }

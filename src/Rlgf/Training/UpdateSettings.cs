@@ -3,16 +3,6 @@ using Rlgf.Losses;
 
 namespace Rlgf.Training;
 
-/// <summary>How the learning rate goes over the iterations.</summary>
-public enum LearningRateSchedule
-{
-    /// <summary>The same throughout.</summary>
-    Constant,
-
-    /// <summary>Falls in a straight line to 0 after the last iteration.</summary>
-    Linear,
-}
-
 /// <summary>The update of one iteration: several epochs of clipped PPO on minibatches (arXiv 1707.06347).</summary>
 public sealed record UpdateSettings
 {
@@ -26,6 +16,7 @@ public sealed record UpdateSettings
 
     /// <summary>Rows that are in memory at once; a minibatch is split into such parts and their gradients are added up. 0: the whole minibatch.</summary>
     [Limits(AtLeast = 0)]
+    [MayChangeOnResume]
     public int RowsPerMicroBatch { get; init; }
 
     /// <summary>Learning rate of the policy.</summary>
@@ -36,8 +27,8 @@ public sealed record UpdateSettings
     [Limits(Above = 0)]
     public double CriticLearningRate { get; init; } = 1e-4;
 
-    /// <summary>How the learning rates go over the iterations.</summary>
-    public LearningRateSchedule Schedule { get; init; }
+    /// <summary>How the learning rates fall, to 0 after the last iteration, once the warm-up is over.</summary>
+    public LearningRateDecay Schedule { get; init; }
 
     /// <summary>Iterations over which the learning rates rise from 0.</summary>
     [Limits(AtLeast = 0)]
@@ -52,7 +43,7 @@ public sealed record UpdateSettings
     public double? ValueClipRange { get; init; }
 
     /// <summary>Weight of the value loss.</summary>
-    [Limits(AtLeast = 0)]
+    [Limits(AtLeast = 0, AtMost = 1e6)]
     public double ValueCoefficient { get; init; } = 0.5;
 
     /// <summary>Gradients of the policy, and those of the critics' own parameters, are scaled down to this norm.</summary>
@@ -60,11 +51,11 @@ public sealed record UpdateSettings
     public double MaxGradientNorm { get; init; } = 1;
 
     /// <summary>Decoupled weight decay, on matrices.</summary>
-    [Limits(AtLeast = 0)]
+    [Limits(AtLeast = 0, AtMost = 1e3)]
     public double WeightDecay { get; init; }
 
-    /// <summary>ε of AdamW.</summary>
-    [Limits(Above = 0)]
+    /// <summary>ε of AdamW. Much smaller ones are 0 in float32, and a gradient of 0 would then be divided by 0.</summary>
+    [Limits(AtLeast = 1e-20)]
     public double AdamEpsilon { get; init; } = 1e-5;
 
     /// <summary>From a loss per token to one number.</summary>
@@ -76,9 +67,5 @@ public sealed record UpdateSettings
     /// <summary>Factor on both learning rates at an iteration.</summary>
     /// <param name="iteration">From 0.</param>
     /// <param name="iterations">Of the whole run.</param>
-    public double LearningRateFactor(int iteration, int iterations)
-    {
-        var warm = WarmUpIterations > 0 ? Math.Min(1, (iteration + 1.0) / WarmUpIterations) : 1;
-        return Schedule == LearningRateSchedule.Linear ? warm * Math.Max(0, 1 - (double)iteration / iterations) : warm;
-    }
+    public double LearningRateFactor(int iteration, int iterations) => Training.LearningRate.At(1, iteration, iterations, WarmUpIterations, Schedule, finalShare: 0);
 }

@@ -67,7 +67,7 @@ public sealed class CompareCommandTests : IDisposable
         var folder = new RunFolder(Path.Combine(_folder, "run"));
         HtmlReportTests.Write(folder, SyntheticRuns.Run("ppo", 1, 0.7));
         File.WriteAllText(folder.MetricsPath, "{}\n" + File.ReadAllText(folder.MetricsPath));
-        Assert.Contains("metrics.jsonl: line 1: 'iteration' is missing", Cli.Run("compare", folder.Path).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains("metrics.jsonl:1: 'iteration' is missing", Cli.Run("compare", folder.Path).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -93,7 +93,7 @@ public sealed class ModelInspectorTests : IDisposable
         Assert.DoesNotContain(adapter.NotSupported, fault => !fault.Contains("tokenizer", StringComparison.Ordinal));
         Assert.Equal(model.Sizes, adapter.Sizes);
         Assert.Equal(model.Parameters + adapter.AdapterParameters, adapter.Parameters);
-        Assert.InRange(adapter.AdapterParameters!.Value, 1, model.Parameters - 1);
+        Assert.InRange(adapter.AdapterParameters!.Value, 1, model.Parameters!.Value - 1);
     }
 
     [Fact]

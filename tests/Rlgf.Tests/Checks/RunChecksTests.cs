@@ -227,6 +227,16 @@ public sealed class RunChecksTests
         Assert.Empty(RunChecks.Before(setup with { Guide = endless, Algorithm = Presets.Ppo() }));
     }
 
+    [Fact]
+    public void An_estimator_in_the_reward_that_is_not_the_KL_s_and_settings_of_a_critic_that_is_not_there_are_warnings()
+    {
+        var setup = Sound(Presets.Ppo());
+        foreach (var estimator in (KlEstimator[])[KlEstimator.K2, KlEstimator.K3]) Finds(Severity.Warning, "of which the expected gradient is not that of the KL", setup with { Kl = new KlSettings { Coefficient = 0.05, Placement = KlPlacement.Reward, Estimator = estimator } });
+        Assert.Empty(RunChecks.Before(setup with { Kl = new KlSettings { Coefficient = 0.05, Placement = KlPlacement.Loss, Estimator = KlEstimator.K3 } }));
+        var group = Sound(Presets.Named("grpo", 0)!);
+        Finds(Severity.Warning, "'grpo' has no critic", group with { Update = group.Update with { ValueCoefficient = 0.1 } });
+    }
+
     private static void Finds(Severity severity, string part, TrainingSetup setup)
     {
         var findings = RunChecks.Before(setup, Judge);
@@ -237,7 +247,8 @@ public sealed class RunChecksTests
     private static TrainingSetup Sound(AlgorithmSettings algorithm)
     {
         var policy = new TabularModel(3, Horizon, end: 2);
-        return ToyRun.Setup(policy, algorithm, Guide(policy.Clone()), response => response.Length) with { Kl = new KlSettings { Coefficient = 0.05 } };
+        var setup = ToyRun.Setup(policy, algorithm, Guide(policy.Clone()), response => response.Length);
+        return setup with { Kl = new KlSettings { Coefficient = 0.05 }, Update = setup.Update with { CriticLearningRate = new UpdateSettings().CriticLearningRate } };
     }
 
     private static LocalModelGuide Guide(Rlgf.Models.ILanguageModel model, int most = Horizon)

@@ -51,7 +51,7 @@ public sealed class RecipeBinderTests
     [InlineData("rate: 1e-3", "rate: .inf", "demo.yaml:5: rate: expected a number, such as 0.7; found '.inf'")]
     [InlineData("rate: 1e-3", "rate: 1.5", "demo.yaml:5: rate is 1.5; it must be at most 1")]
     [InlineData("radius: 0.5", "radius: 0", "demo.yaml:14: shapes.1.radius is 0; it must be above 0")]
-    [InlineData("rate: 1e-3", "rate: '0.5'", "demo.yaml:5: rate: expected a number, such as 0.7; found '0.5'")]
+    [InlineData("rate: 1e-3", "rate: '0.5'", "demo.yaml:5: rate: '0.5' is in quotes, which makes it text; write 0.5 without them")]
     [InlineData("rate: 1e-3", "rate:", "demo.yaml:5: rate has no value")]
     [InlineData("rate: 1e-3", "rate: 1e-3\nrate: 2e-3", "demo.yaml:6: the key 'rate' is there twice, first at demo.yaml:5")]
     [InlineData("rate: 1e-3", "flag: yes", "demo.yaml:5: flag: expected true or false; found 'yes'")]

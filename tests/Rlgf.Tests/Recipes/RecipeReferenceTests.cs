@@ -18,7 +18,8 @@ public sealed partial class RecipeReferenceTests
 
         A recipe is a YAML file that says all of a run. `kind:` says what it is for; every other key is one of those below, in snake_case. What is left out keeps its default; a key that isn't
         there, a value of another type or out of range, and a missing required key are errors with file, line and key. `--set update.epochs=2` changes a key from the command line: a path (items of a
-        list by their number from 0), then a value in YAML. The run's folder keeps the resolved recipe, with every default spelt out.
+        list by their number from 0), then a value in YAML. The run's folder keeps the resolved recipe, with every default spelt out. A run that goes on (`--resume`) has the recipe that it was begun with, but
+        for the keys of which it is said below that they may change: how long it goes, how often it looks at itself, how much is in memory at once (which changes roundings).
 
         A recipe is UTF-8 of at most 1 MiB, with at most 40 lists and sections inside each other; indentation is by blanks. A name becomes part of files' names: at most 200 bytes, no `/ \ : * ? " < > |`,
         no `..`, no dot or blank at an end, nothing invisible, no name that Windows keeps for a device. Numbers have a decimal point: `0,7` is none.
@@ -86,7 +87,7 @@ public sealed partial class RecipeReferenceTests
         {
             var meaning = Summary($"P:{member.Property.DeclaringType!.FullName}.{member.Property.Name}") is { Length: > 0 } summary ? summary : Parameter(type, member.Property.Name);
             Assert.True(meaning.Length > 0, $"{type.Name}.{member.Property.Name} has no comment");
-            _text.Append(CultureInfo.InvariantCulture, $"| `{member.Key}` | {ValueOf(member.Type, member.Limits)} | {(member.IsRequired ? "required" : DefaultOf(member.Property.GetValue(defaults)))} | {meaning} |\n");
+            _text.Append(CultureInfo.InvariantCulture, $"| `{member.Key}` | {ValueOf(member.Type, member.Limits)} | {(member.IsRequired ? "required" : DefaultOf(member.Property.GetValue(defaults)))} | {meaning}{(member.MayChange ? " May change on `--resume`." : "")} |\n");
         }
     }
 

@@ -94,7 +94,7 @@ public sealed class WrongAnswersTests
         var log = new MemoryLog();
         var setup = Setup() with { Reward = new FunctionReward("mine", _ => { cancellation.Cancel(); throw new OperationCanceledException(cancellation.Token); }) };
         using var training = new GuidedTraining(setup, new TrainingSchedule(), log);
-        Assert.False(training.Run(null, resume: false, null, cancellation.Token).Finished);
+        Assert.Throws<OperationCanceledException>(() => training.Run(null, resume: false, cancellation.Token));
     }
 
     private static void Evaluate(TrainingSetup setup, IReward reward, IReward? judge) => Evaluator(setup, reward, judge).Evaluate(0, setup.Policy, CancellationToken.None);

@@ -109,7 +109,7 @@ public sealed class FolderRunLogTests : IDisposable
 
         File.WriteAllText(Folder.MetricsPath, whole[..20] + "\n" + whole);
         var error = Assert.Throws<InputException>(() => Folder.ReadMetrics());
-        Assert.StartsWith($"{Folder.MetricsPath}: line 1: ", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{Folder.MetricsPath}:1: ", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
     }
 
@@ -123,7 +123,7 @@ public sealed class FolderRunLogTests : IDisposable
     {
         Directory.CreateDirectory(Folder.Path);
         File.WriteAllText(Folder.MetricsPath, line + "\n");
-        Assert.Equal($"{Folder.MetricsPath}: line 1: {message}", Assert.Throws<InputException>(() => Folder.ReadMetrics()).Message);
+        Assert.Equal($"{Folder.MetricsPath}:1: {message}", Assert.Throws<InputException>(() => Folder.ReadMetrics()).Message);
     }
 
     [Fact]
@@ -134,7 +134,7 @@ public sealed class FolderRunLogTests : IDisposable
         var row = File.ReadAllText(path);
 
         File.WriteAllText(path, row.Replace("\"judge\"", "\"judgement\"", StringComparison.Ordinal));
-        Assert.StartsWith($"{path}: line 1: ", Assert.Throws<InputException>(() => Folder.ReadEvaluations()).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{path}:1: ", Assert.Throws<InputException>(() => Folder.ReadEvaluations()).Message, StringComparison.Ordinal);
 
         File.Delete(path);
         Assert.StartsWith($"{path}: no such file", Assert.Throws<InputException>(() => Folder.ReadEvaluations()).Message, StringComparison.Ordinal);

@@ -19,7 +19,7 @@ public sealed class ResumedEvaluationTests
         var log = new MemoryLog();
         using var training = new GuidedTraining(setup, new TrainingSchedule { EvaluateEvery = 2, CheckpointEvery = 0 }, log, evaluator);
 
-        training.Run(new StoredState(new TrainingState(checkpoint, setup.Kl.NewController(), GuidanceGap.Unmeasured)), resume: true, progress: null, CancellationToken.None);
+        training.Run(new StoredState(new TrainingState(checkpoint, setup.Kl.NewController(), GuidanceGap.Unmeasured)), resume: true, CancellationToken.None);
 
         Assert.Equal(evaluated, log.Evaluations.Select(record => record.Iteration));
     }

@@ -3,6 +3,7 @@ using Rlgf.Models;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Supervised;
+using Rlgf.Training;
 using TorchSharp;
 
 namespace Rlgf.Tests.Supervised;
@@ -161,11 +162,10 @@ public sealed class SupervisedTrainingTests
     }
 
     [Fact]
-    public void A_second_training_in_a_stopped_one_is_refused_and_so_is_a_resume_with_other_settings_or_without_a_checkpoint()
+    public void A_second_training_in_a_stopped_one_is_refused_and_so_is_a_resume_with_other_settings()
     {
         using var folder = new TemporaryFolder();
         using var model = TinyModels.LanguageModel();
-        Assert.Contains("no checkpoint", Refused(Settings, resume: true), StringComparison.Ordinal);
         using var stop = new CancellationTokenSource();
         stop.Cancel();
         Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, cancellation: stop.Token));

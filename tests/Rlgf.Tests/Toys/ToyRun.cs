@@ -40,7 +40,7 @@ internal static class ToyRun
     {
         var log = new MemoryLog();
         using var training = new GuidedTraining(setup, new TrainingSchedule { CheckpointEvery = 0, EvaluateEvery = 0 }, log);
-        training.Run(null, resume: false, null, CancellationToken.None);
+        training.Run(null, resume: false, CancellationToken.None);
         return log.Iterations;
     }
 

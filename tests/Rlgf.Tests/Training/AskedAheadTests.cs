@@ -161,8 +161,17 @@ public sealed class AskedAheadTests : IDisposable
             Seed = 11,
         };
         using var training = new GuidedTraining(setup, new TrainingSchedule { CheckpointEvery = 0 }, new Watched(logged));
-        var outcome = training.Run(new CheckpointFolder(Path.Combine(_folder, name), setup, training.Critics, training.Learner), resume, null, cancellation?.Token ?? CancellationToken.None);
-        return ([.. policy.Module.parameters().SelectMany(parameter => parameter.data<float>().ToArray())], outcome.Finished);
+        var finished = true;
+        try
+        {
+            training.Run(new CheckpointFolder(Path.Combine(_folder, name), setup, training.Critics, training.Learner), resume, cancellation?.Token ?? CancellationToken.None);
+        }
+        catch (OperationCanceledException)
+        {
+            finished = false;
+        }
+
+        return ([.. policy.Module.parameters().SelectMany(parameter => parameter.data<float>().ToArray())], finished);
     }
 
     private sealed class Watched(Action<int>? logged) : IRunLog

@@ -56,7 +56,7 @@ public sealed class BootstrappedRowsTests
             RowsPerIteration = 16,
         };
         using var training = new GuidedTraining(setup, new TrainingSchedule { SamplesEvery = 1, CheckpointEvery = 0 }, log);
-        training.Run(null, resume: false, null, CancellationToken.None);
+        training.Run(null, resume: false, CancellationToken.None);
         return [.. log.SampleRows.Chunk(8).Select(rows => rows.Average(row => row.Tokens[^1].Value))];
     }
 }

@@ -267,7 +267,7 @@ public sealed class EncoderDecoderPolicyTests
         setup = change?.Invoke(setup) ?? setup;
         var log = new MemoryLog();
         using var training = new GuidedTraining(setup, new TrainingSchedule { CheckpointEvery = 0, EvaluateEvery = 0 }, log);
-        training.Run(null, resume: false, null, CancellationToken.None);
+        training.Run(null, resume: false, CancellationToken.None);
         return log.Iterations;
     }
 }

@@ -129,15 +129,21 @@ public sealed class ResumeTests : IDisposable
             Algorithm = algorithm,
             CriticSharing = sharing,
             Kl = new KlSettings { Coefficient = 0.1, Target = 1, Horizon = 100 },
-            Update = new UpdateSettings { Epochs = 2, RowsPerMinibatch = 4, LearningRate = 1e-3, Schedule = LearningRateSchedule.Linear, Reduction = LossReduction.TokenMean },
+            Update = new UpdateSettings { Epochs = 2, RowsPerMinibatch = 4, LearningRate = 1e-3, Schedule = LearningRateDecay.Linear, Reduction = LossReduction.TokenMean },
             Iterations = 6,
             RowsPerIteration = 8,
             Seed = 11,
         };
         using var training = new GuidedTraining(setup, new TrainingSchedule { CheckpointEvery = 2 }, new MemoryLog());
-        var outcome = training.Run(new CheckpointFolder(folder, setup, training.Critics, training.Learner, keep: 1), resume, null, cancellation.Token);
-        Assert.Equal(stopDuring is null, outcome.Finished);
-        return outcome.Finished ? [.. policy.Module.parameters().Concat(training.Critics.NamedParameters().Select(named => named.Parameter)).SelectMany(p => p.data<float>().ToArray())] : null;
+        var store = new CheckpointFolder(folder, setup, training.Critics, training.Learner, keep: 1);
+        if (stopDuring is not null)
+        {
+            Assert.Throws<OperationCanceledException>(() => training.Run(store, resume, cancellation.Token));
+            return null;
+        }
+
+        Assert.Equal(6, training.Run(store, resume, cancellation.Token).Iteration);
+        return [.. policy.Module.parameters().Concat(training.Critics.NamedParameters().Select(named => named.Parameter)).SelectMany(p => p.data<float>().ToArray())];
     }
 
     private sealed class Stopping(ILocalReward inner, Action before) : ILocalReward

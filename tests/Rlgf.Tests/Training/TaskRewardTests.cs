@@ -54,7 +54,7 @@ public sealed class TaskRewardTests
         {
             Prompts = [.. Enumerable.Repeat(setup.Prompts[0], 40)], Sampling = setup.Sampling, Reward = dense, Judge = dense, Reference = setup.Reference, Tokenizer = setup.Tokenizer,
         };
-        using (var training = new GuidedTraining(setup, new TrainingSchedule(), log, evaluator)) training.Run(null, resume: false, null, CancellationToken.None);
+        using (var training = new GuidedTraining(setup, new TrainingSchedule(), log, evaluator)) training.Run(null, resume: false, CancellationToken.None);
 
         // In every response a 1 is worth 1, wherever it stands, and the end 0.5.
         static double Worth(string response) => 0.5 + response.Count(c => c == '1');

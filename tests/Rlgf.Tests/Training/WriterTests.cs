@@ -24,7 +24,7 @@ public sealed class WriterTests
         var setup = ToyRun.Setup(policy, Presets.Ppo(), null, Ones, iterations: 2) with { Writer = engine, EvaluationWriter = engine };
         var evaluator = new Evaluator { Prompts = setup.Prompts, Sampling = setup.Sampling, Reward = setup.Reward, Reference = setup.Reference, Tokenizer = setup.Tokenizer };
         using var training = new GuidedTraining(setup, new TrainingSchedule { EvaluateEvery = 1 }, new Log(events), evaluator);
-        training.Run(null, resume: false, null, CancellationToken.None);
+        training.Run(null, resume: false, CancellationToken.None);
         // An evaluation by plain sampling writes once. Who writes both is told for each.
         Assert.Equal(
             ["weights", "weights", "write 1", "evaluated 0", "write 64", "iteration 0", "weights", "weights", "write 1", "evaluated 1", "write 64", "iteration 1", "weights", "weights", "write 1", "evaluated 2"],
@@ -56,7 +56,7 @@ public sealed class WriterTests
             var evaluator = new Evaluator { Prompts = setup.Prompts, Sampling = setup.Sampling, Reward = setup.Reward, Reference = setup.Reference, Tokenizer = setup.Tokenizer };
             var log = new MemoryLog();
             using var training = new GuidedTraining(setup, new TrainingSchedule(), log, evaluator);
-            training.Run(null, resume: false, null, CancellationToken.None);
+            training.Run(null, resume: false, CancellationToken.None);
             // ρ = e^0.1 everywhere: k3 of it is e^0.1 − 1.1.
             if (writes) Assert.Equal(Math.Exp(0.1) - 1.1, log.Iterations[0].Metrics["policy/kl_to_old"], 1e-5);
             Assert.Equal(0, log.Evaluations[0].Metrics["kl/start"], 1e-6);

@@ -72,7 +72,7 @@ public sealed class WritingStagesTests
         var spy = new Spy();
         using var training = new GuidedTraining(setup with { FurtherLossTerms = [spy] }, new TrainingSchedule(), new MemoryLog());
         Assert.Equal(["guide.head.bias", "guide.head.weight", "policy.head.bias", "policy.head.weight"], training.Critics.NamedParameters().Select(named => named.Name).Where(name => name.Contains("head")).Order(StringComparer.Ordinal));
-        training.Run(null, resume: false, null, CancellationToken.None);
+        training.Run(null, resume: false, CancellationToken.None);
 
         var batch = spy.Last!;
         Assert.Contains(batch.Rollouts, row => row.RollOut == Actor.Guide);
@@ -111,7 +111,7 @@ public sealed class WritingStagesTests
         using var training = new GuidedTraining(
             setup with { Policy = policy, Iterations = 1, Update = setup.Update with { Epochs = 1, RowsPerMinibatch = 1000, Reduction = Rlgf.Losses.LossReduction.TokenMean, MaxGradientNorm = 1e9, AdamEpsilon = 1e-30 } },
             new TrainingSchedule(), new MemoryLog());
-        training.Run(null, resume: false, null, CancellationToken.None);
+        training.Run(null, resume: false, CancellationToken.None);
         return [.. training.Critics.NamedParameters().First(named => named.Name == "policy.head.weight").Parameter.data<float>().ToArray().Select(value => MathF.Round(value, 4))];
     }
 

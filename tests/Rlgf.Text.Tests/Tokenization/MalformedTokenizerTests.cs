@@ -11,12 +11,12 @@ public sealed class MalformedTokenizerTests
 
     [Fact]
     public void A_folder_that_is_not_there_is_named()
-        => Refuses(Path.Combine(AppContext.BaseDirectory, "nowhere"), "nowhere: no such folder");
+        => Refuses(Path.Combine(AppContext.BaseDirectory, "nowhere"), "nowhere: there is no such folder");
 
     [Theory]
     [InlineData(null, null, "vocab.json: no such file; a tokenizer needs tokenizer.json, or vocab.json with merges.txt")]
     [InlineData(Vocabulary, null, "merges.txt: no such file")]
-    [InlineData("""{"a": 0, "b": """, "a b\n", "vocab.json: not valid JSON (line 1)")]
+    [InlineData("""{"a": 0, "b": """, "a b\n", "vocab.json:1: not valid JSON at byte ")]
     [InlineData("""{"a": 0, "b": "one"}""", "a b\n", "vocab.json: b must be a token id")]
     [InlineData("""{"a": 0, "b": -1}""", "a b\n", "vocab.json: b must be a token id")]
     [InlineData("{}", "", "vocab.json: has no tokens")]
@@ -80,7 +80,7 @@ public sealed class MalformedTokenizerTests
         using var folder = new TemporaryFolder();
         var text = File.ReadAllText(Path.Combine(TokenizerFixtures.FolderOf("gpt2"), "tokenizer.json"));
         folder.Write("tokenizer.json", text[..(text.Length / 2)]);
-        Refuses(folder.Path, "tokenizer.json: not valid JSON (line ");
+        Refuses(folder.Path, ": not valid JSON at byte ");
     }
 
     [Fact]

@@ -1,0 +1,111 @@
+using Rlgf.Base;
+using Rlgf.Models.Loading;
+
+namespace Rlgf.Runs;
+
+/// <summary>
+/// Where results may go: never over what they are made from, nor over what a run or a model keeps in its folder. One rule for every command and every training, asked before any work;
+/// nothing is touched by asking.
+/// </summary>
+public static class Outputs
+{
+    /// <summary>Makes sure that a file of rows can be written and takes nothing with it.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="inputs">Files and folders that the rows are made from; what stands for standard input is none.</param>
+    /// <exception cref="InputException">It can't; names what it would replace.</exception>
+    public static void RequireFile(string path, params IEnumerable<string> inputs)
+    {
+        if (Directory.Exists(path)) throw new InputException($"{path}: is a folder; rows go into a file: name one in it");
+        RequireOutsideOfRuns(path);
+        foreach (var input in inputs)
+            if (IsSameFile(path, input)) throw new InputException($"{path}: is read as {(input == path ? "input" : $"the input {input}")}, which the rows would replace; write to another file");
+        var folder = FolderOf(path);
+        // Rows may lie beside a model, as may anything that nobody reads as a part of it.
+        if (!path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) && ModelFiles.HoldsModelOrTokenizer(folder))
+            throw new InputException($"{path}: {folder} holds a model or a tokenizer, which rows could replace a part of; write to another folder, or to a file that ends in .jsonl");
+        if (!Directory.Exists(folder)) throw new InputException($"{path}: can't be written: there is no folder {folder}");
+        RequireWritable(folder, File.Exists(path) ? path : null);
+    }
+
+    /// <summary>Makes sure that a folder for results can be written and holds nothing that they would replace: no run and no model.</summary>
+    /// <param name="folder">The folder, which need not exist; it is made.</param>
+    /// <param name="inputs">Files and folders that the results are made from.</param>
+    /// <exception cref="InputException">It can't; names what it holds.</exception>
+    public static void RequireFolder(string folder, params IEnumerable<string> inputs)
+    {
+        if (File.Exists(folder)) throw new InputException($"{folder}: the folder can't be written to: it is a file");
+        if (inputs.FirstOrDefault(input => RealPath.AreSame(input, folder)) is not null) throw new InputException($"{folder}: is what the results are made from, which they would replace; choose another folder");
+        if (RunFolder.IsRun(folder)) throw new InputException($"{folder}: holds a run, of which files would be replaced; choose another folder");
+        if (ModelFiles.HoldsModel(folder)) throw new InputException($"{folder}: holds a model, of which files would be replaced; choose another folder, or remove it first");
+        RequireOutsideOfRuns(folder);
+        Make(folder);
+    }
+
+    /// <summary>Makes sure that a run can begin or go on in a folder: that it holds a run already, or nothing that a run would replace. Makes nothing.</summary>
+    /// <param name="folder">The folder, which need not exist.</param>
+    /// <exception cref="InputException">It holds something else; names it.</exception>
+    public static void RequireRunFolder(string folder)
+    {
+        if (File.Exists(folder)) throw new InputException($"{folder}: the folder can't be written to: it is a file");
+        RequireOutsideOfRuns(folder);
+        var taken = ModelFiles.HoldsModel(folder) ? $"{folder}: holds a model that no run has made, of which files would be replaced; choose another output"
+            : RunFolder.OwnNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(Path.Exists) is { } file ? $"{file}: is there already and belongs to no run, and a run in {folder} would replace it; choose another output"
+            : null;
+        // Asked last: another process may begin its run just now.
+        if (taken is not null && !RunFolder.IsRun(folder)) throw new InputException(taken);
+        RequireWritable(folder, file: null);
+    }
+
+    /// <summary>Whether an output goes where an input comes from. What is written beside a file, until it is whole, counts too.</summary>
+    private static bool IsSameFile(string output, string input) => input != "-" && (RealPath.AreSame(output, input) || RealPath.AreSame(output + UnfinishedEnding, input));
+
+    /// <summary>Ending of rows that are not all there yet.</summary>
+    public const string UnfinishedEnding = ".partial";
+
+    private static void RequireOutsideOfRuns(string path)
+    {
+        for (var folder = Path.GetDirectoryName(Path.GetFullPath(path)); folder is not null; folder = Path.GetDirectoryName(folder))
+        {
+            if (!RunFolder.IsRun(folder) || !RunFolder.OwnNames.Any(name => Path.Combine(folder, name) is var own && (RealPath.AreSame(path, own) || RealPath.IsBelow(path, own)))) continue;
+            throw new InputException($"{path}: belongs to the run in {folder}, which reads and writes it; write elsewhere");
+        }
+    }
+
+    /// <summary>Tries to write without leaving anything: into a file that is there, or else into the nearest folder that is.</summary>
+    private static void RequireWritable(string folder, string? file)
+    {
+        var there = Path.GetFullPath(folder);
+        while (!Directory.Exists(there) && Path.GetDirectoryName(there) is { } above) there = above;
+        try
+        {
+            if (file is not null)
+            {
+                new FileStream(file, FileMode.Open, FileAccess.Write, FileShare.ReadWrite).Dispose();
+                return;
+            }
+
+            var probe = Path.Combine(there, $".rlgf-{Environment.ProcessId}-{Environment.CurrentManagedThreadId}");
+            Directory.CreateDirectory(probe);
+            Directory.Delete(probe);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException(file is null ? $"{folder}: the folder can't be written to: {failure.Message}" : $"{file}: can't be written: {failure.Message}", failure);
+        }
+    }
+
+    private static void Make(string folder)
+    {
+        RequireWritable(folder, file: null);
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{folder}: the folder can't be written to: {failure.Message}", failure);
+        }
+    }
+
+    private static string FolderOf(string path) => Path.GetDirectoryName(path) is { Length: > 0 } folder ? folder : ".";
+}

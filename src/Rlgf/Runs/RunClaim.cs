@@ -1,0 +1,69 @@
+using Rlgf.Base;
+using Rlgf.Recipes;
+
+namespace Rlgf.Runs;
+
+/// <summary>
+/// A run's folder, taken for this process before anything is loaded: the output is one that a run can have, nobody else has it, it holds no run that would be lost, and a run that goes on has
+/// the recipe and the files that it was begun with. The same for every kind of training.
+/// </summary>
+internal sealed class RunClaim : IDisposable
+{
+    private readonly RunOwnership _ownership;
+    private readonly RunRecipe _recipe;
+    private readonly RunInputs _inputs;
+
+    private RunClaim(RunOwnership ownership, RunRecipe recipe, bool isResumed, RunInputs inputs, IReadOnlyList<string> notes) =>
+        (_ownership, _recipe, IsResumed, _inputs, Notes) = (ownership, recipe, isResumed, inputs, notes);
+
+    /// <summary>Whether the folder holds a run, which goes on; otherwise one begins.</summary>
+    public bool IsResumed { get; }
+
+    /// <summary>What is not as it should be and does not keep the run from going on, one line each.</summary>
+    public IReadOnlyList<string> Notes { get; }
+
+    /// <summary>Takes a recipe's output.</summary>
+    /// <param name="recipe">The recipe, resolved.</param>
+    /// <param name="resume">Whether to go on with the run that the folder holds; where it holds none, one begins.</param>
+    /// <param name="command">The command that goes on with such a run, for messages.</param>
+    /// <exception cref="InputException">Another process has it, it can't be written, it holds another run, or the run's recipe or files have changed.</exception>
+    public static RunClaim Take(RunRecipe recipe, bool resume, string command)
+    {
+        var folder = new RunFolder(recipe.Output!);
+        var ownership = recipe.Locations.Of("output", () => RunOwnership.Take(folder.Path));
+        try
+        {
+            if (!resume && folder.IsTaken) throw recipe.Refusal("output", $"{folder.Path}: holds a run already; go on with --resume, or choose another folder");
+            var isResumed = folder.IsTaken;
+            if (isResumed && folder.HasEnded) throw recipe.Refusal("output", $"{folder.Path}: the training in it has ended and its model is there; begin another from it (model.path), or choose another folder");
+            IEnumerable<string> changes = [];
+            if (isResumed && File.Exists(folder.RecipePath))
+            {
+                RecipeOfRun.RequireSame(folder.RecipePath, recipe, command);
+                changes = RecipeOfRun.Changes(folder.RecipePath, recipe);
+            }
+
+            var inputs = RunInputs.Of(recipe);
+            IEnumerable<string> notes = !isResumed ? []
+                : RunInputs.Read(folder) is { } began ? began.RequireSame(inputs, recipe)
+                : [$"{folder.Path}: the run was begun before runs kept what their files were (inputs.json): whether data and models are still the same can't be seen"];
+            return new(ownership, recipe, isResumed, inputs, [.. changes, .. notes]);
+        }
+        catch
+        {
+            ownership.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the recipe that the run now has and, where there is none yet, what its files are: once it is sure that it begins or goes on.</summary>
+    public void Keep()
+    {
+        var folder = new RunFolder(_recipe.Output!);
+        AtomicFile.WriteText(folder.RecipePath, RecipeOfRun.Write(_recipe, folder.Path));
+        if (!IsResumed || !File.Exists(folder.InputsPath)) _inputs.Write(folder);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _ownership.Dispose();
+}

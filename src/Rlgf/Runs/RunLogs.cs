@@ -1,0 +1,30 @@
+namespace Rlgf.Runs;
+
+/// <summary>Several logs as one, told in their order: a folder's, a progress line, somebody's own.</summary>
+/// <param name="logs">The logs.</param>
+public sealed class RunLogs(params IReadOnlyList<IRunLog> logs) : IRunLog
+{
+    /// <inheritdoc/>
+    public void Started(RunStart start)
+    {
+        foreach (var log in logs) log.Started(start);
+    }
+
+    /// <inheritdoc/>
+    public void Iteration(IterationRecord record)
+    {
+        foreach (var log in logs) log.Iteration(record);
+    }
+
+    /// <inheritdoc/>
+    public void Evaluation(EvaluationRecord record)
+    {
+        foreach (var log in logs) log.Evaluation(record);
+    }
+
+    /// <inheritdoc/>
+    public void Samples(int iteration, IReadOnlyList<SampleRecord> samples)
+    {
+        foreach (var log in logs) log.Samples(iteration, samples);
+    }
+}
