@@ -1,36 +1,28 @@
-// Tunes a language model with a reward and a guide of your own: both are C# functions here.
-// dotnet run -c Release --project examples/OwnRewardAndGuide -- assets/policy 20 tuned
-using Rlgf.Algorithms;
+// The whole command line with a reward and a guide of your own: dotnet run -c Release -- train my.yaml
+using Rlgf.App;
 using Rlgf.Guides;
-using Rlgf.Models.Generation;
-using Rlgf.Models.Loading;
-using Rlgf.Prompts;
+using Rlgf.Recipes;
 using Rlgf.Rewards;
-using Rlgf.Rollouts;
-using Rlgf.Runs;
-using Rlgf.Training;
 
-using var policy = TextModel.Load(args[0]);
-using var reference = policy.Model.Clone();
+var builder = RlgfApp.CreateBuilder(args);
+builder.Rewards.Add<Enthusiasm>("enthusiasm", (settings, services) => new FunctionReward(
+    services.Name, response => response.Text.Count(c => c == '!') + (response.Text.Contains(settings.Word) ? settings.Bonus : 0)));
+builder.Guides.Add<Friend>("friend", (settings, _) => new FunctionGuide("a friend", _ => new GuideContinuation(settings.Says, Ended: true)));
+return await builder.Build().RunAsync();
 
-string[] openings = ["I saw this film", "The director has", "My sister and I went", "There is one scene"];
-var setup = new TrainingSetup
+/// <summary>Counts exclamation marks, and more for a word.</summary>
+internal sealed record Enthusiasm : RewardSection
 {
-    Policy = policy.Model,
-    Reference = reference,
-    Tokenizer = policy.Tokenizer,
-    Prompts = [.. openings.Select(text => new Prompt(text, policy.Tokenizer.Encode(text)))],
-    Sampling = new SamplingSettings { MaxNewTokens = 16, EndTokens = policy.EndTokens },
-    Reward = new FunctionReward("enthusiasm", response => response.Text.Count(c => c == '!') + (response.Text.Contains("love") ? 1 : 0)),
-    Guide = new FunctionGuide("a friend", request => new GuideContinuation(" and I love it! What a wonderful story, so well told!", Ended: true)),
-    Algorithm = Presets.Adaptive(),
-    Kl = new KlSettings { Coefficient = 0.02 },
-    Update = new UpdateSettings { LearningRate = 3e-4, CriticLearningRate = 1e-3, Epochs = 2, RowsPerMinibatch = 16, WhitenAdvantages = true },
-    Iterations = int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture),
-    RowsPerIteration = 32,
-};
+    /// <summary>The word.</summary>
+    public required string Word { get; init; }
 
-using var training = new GuidedTraining(setup, new TrainingSchedule(), new ConsoleLog(Console.Out));
-training.Run(store: null, resume: false, CancellationToken.None);
-LanguageModelFolder.Save(policy.Model, args[2]);
-policy.Tokenizer.Save(args[2]);
+    /// <summary>What it is worth.</summary>
+    public double Bonus { get; init; } = 1;
+}
+
+/// <summary>A friend who always says the same.</summary>
+internal sealed record Friend : GuideSection
+{
+    /// <summary>What the friend says.</summary>
+    public required string Says { get; init; }
+}

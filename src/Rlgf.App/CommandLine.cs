@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using Rlgf.App.Commands;
 using Rlgf.Base;
+using Rlgf.Recipes;
 
 namespace Rlgf.App;
 
@@ -11,13 +12,15 @@ internal static class CommandLine
     /// <summary>Runs one command line.</summary>
     /// <param name="args">Arguments, without the program's name.</param>
     /// <param name="terminal">Where it reads and writes.</param>
+    /// <param name="kinds">The kinds of parts that recipes can name; null for the built-in ones.</param>
     /// <returns>One of <see cref="ExitCode"/>.</returns>
-    public static int Run(string[] args, Terminal terminal)
+    public static int Run(string[] args, Terminal terminal, PartKinds? kinds = null)
     {
         try
         {
-            var parsed = Create(terminal).Parse(args, new ParserConfiguration { EnablePosixBundling = false });
-            if (WrongUse(parsed, args) is { } line)
+            kinds?.ThrowIfWrong();
+            var parsed = Create(terminal, kinds).Parse(args, new ParserConfiguration { EnablePosixBundling = false });
+            if (WrongUse(parsed, args, terminal.Program) is { } line)
             {
                 throw new UsageException(line);
             }
@@ -56,10 +59,11 @@ internal static class CommandLine
     }
 
     /// <summary>The root command with all others below it.</summary>
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, PartKinds? kinds = null)
     {
-        var root = new Command("rlgf", "Tunes text models by reinforcement learning with guided feedback.\n\nExample: rlgf quickstart");
-        foreach (var command in All(terminal))
+        kinds ??= new PartKinds();
+        var root = new Command(terminal.Program, "Tunes text models by reinforcement learning with guided feedback.\n\nExample: rlgf quickstart");
+        foreach (var command in All(terminal, kinds))
         {
             root.Subcommands.Add(command);
         }
@@ -67,18 +71,19 @@ internal static class CommandLine
         root.Options.Add(new HelpOption { Action = new HelpWithShortList(terminal.OutWidth) });
         root.Options.Add(new VersionOption());
         ShowHelpWithoutAction(root, terminal);
+        CallBy(terminal.Program, root);
         return root;
     }
 
-    private static IEnumerable<Command> All(Terminal terminal) =>
+    private static IEnumerable<Command> All(Terminal terminal, PartKinds kinds) =>
     [
-        QuickstartCommand.Create(terminal),
-        TrainCommand.Create(terminal),
-        CheckCommand.Create(terminal),
-        EvaluateCommand.Create(terminal),
+        QuickstartCommand.Create(terminal, kinds),
+        TrainCommand.Create(terminal, kinds),
+        CheckCommand.Create(terminal, kinds),
+        EvaluateCommand.Create(terminal, kinds),
         CompareCommand.Create(terminal),
-        SupervisedCommands.CreateSft(terminal),
-        new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal) },
+        SupervisedCommands.CreateSft(terminal, kinds),
+        new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal, kinds) },
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),
@@ -86,7 +91,15 @@ internal static class CommandLine
         FetchCommand.Create(terminal),
         InspectCommand.Create(terminal),
         ConvertCommand.Create(terminal),
+        ReferenceCommand.Create(terminal, kinds),
     ];
+
+    /// <summary>Examples name the program that shows them.</summary>
+    private static void CallBy(string program, Command command)
+    {
+        command.Description = command.Description?.Replace(Terminal.Rlgf + " ", program + " ", StringComparison.Ordinal);
+        foreach (var child in command.Subcommands) CallBy(program, child);
+    }
 
     /// <summary>A command that only groups others shows its help: there is nothing else that could have been meant.</summary>
     private static void ShowHelpWithoutAction(Command command, Terminal terminal)
@@ -107,10 +120,10 @@ internal static class CommandLine
     }
 
     /// <summary>One line about what is wrong with a command line, or null if nothing is.</summary>
-    private static string? WrongUse(ParseResult parsed, string[] args)
+    private static string? WrongUse(ParseResult parsed, string[] args, string program)
     {
         var command = parsed.CommandResult.Command;
-        var path = PathOf(parsed.CommandResult);
+        var path = PathOf(parsed.CommandResult, program);
         // The library takes an option that it does not know for a value, and then blames what follows it.
         var known = command.Options.SelectMany(option => option.Aliases.Prepend(option.Name)).Concat(["--help", "-h", "-?"]).ToArray();
         if (parsed.UnmatchedTokens.Count > 0 || TakenAsArguments(parsed.CommandResult).Any(LooksLikeOption))
@@ -140,6 +153,6 @@ internal static class CommandLine
     /// <summary>A dash alone is standard input or output, and a dash before a digit a number.</summary>
     private static bool LooksLikeOption(string word) => word is ['-', '-', _, ..] or ['-', not ('-' or '.' or (>= '0' and <= '9'))];
 
-    private static string PathOf(System.CommandLine.Parsing.CommandResult result) =>
-        result.Parent is System.CommandLine.Parsing.CommandResult parent ? $"{PathOf(parent)} {result.Command.Name}" : "rlgf";
+    private static string PathOf(System.CommandLine.Parsing.CommandResult result, string program) =>
+        result.Parent is System.CommandLine.Parsing.CommandResult parent ? $"{PathOf(parent, program)} {result.Command.Name}" : program;
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Rlgf.Recipes;
 
 namespace Rlgf.App;
 
@@ -6,8 +7,10 @@ namespace Rlgf.App;
 public sealed class RlgfApp
 {
     private readonly string[] _args;
+    private readonly PartKinds _kinds;
+    private readonly string _program;
 
-    internal RlgfApp(string[] args) => _args = args;
+    internal RlgfApp(string[] args, PartKinds kinds, string program) => (_args, _kinds, _program) = (args, kinds, program);
 
     /// <summary>Begins a command line.</summary>
     /// <param name="args">The program's arguments.</param>
@@ -25,22 +28,12 @@ public sealed class RlgfApp
         using var interrupt = new Interrupt(error);
         var terminal = new Terminal(input, output, error)
         {
+            Program = _program,
             Stop = interrupt.Token,
             RewritesLines = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
             OutColumns = Console.IsOutputRedirected ? 80 : Math.Max(40, Console.BufferWidth),
             Width = Console.IsErrorRedirected ? 0 : Math.Max(40, Console.BufferWidth),
         };
-        return CommandLine.Run(_args, terminal);
+        return CommandLine.Run(_args, terminal, _kinds);
     }
-}
-
-/// <summary>What a command line is made of.</summary>
-public sealed class RlgfAppBuilder
-{
-    private readonly string[] _args;
-
-    internal RlgfAppBuilder(string[] args) => _args = args;
-
-    /// <summary>The command line, ready to run.</summary>
-    public RlgfApp Build() => new(_args);
 }

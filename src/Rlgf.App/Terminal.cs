@@ -3,6 +3,12 @@ namespace Rlgf.App;
 /// <summary>Where a command reads and writes: the process's own streams, or a test's. Data goes to <see cref="Out"/>, everything about the work to <see cref="Error"/>.</summary>
 internal sealed class Terminal(TextReader input, TextWriter output, TextWriter error)
 {
+    /// <summary>What the command is called where it is not part of another program.</summary>
+    public const string Rlgf = "rlgf";
+
+    /// <summary>What the program is called, in help and in messages that say how to go on.</summary>
+    public string Program { get; init; } = Rlgf;
+
     /// <summary>Standard input.</summary>
     public TextReader In { get; } = input;
 

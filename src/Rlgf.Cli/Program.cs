@@ -1,1 +1,3 @@
-return await Rlgf.App.RlgfApp.CreateBuilder(args).Build().RunAsync();
+var builder = Rlgf.App.RlgfApp.CreateBuilder(args);
+builder.Program = "rlgf";
+return await builder.Build().RunAsync();

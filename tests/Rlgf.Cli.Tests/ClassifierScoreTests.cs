@@ -33,8 +33,8 @@ public sealed class ClassifierScoreTests
         Assert.True(result.Code == ExitCode.Ok, result.Error);
         double[] printed = [.. Fixtures.Rows(scratch["out.jsonl"]).Select(row => row["score"]!.GetValue<double>())];
 
-        using var parts = new RecipeParts();
-        var reward = parts.Reward(new ClassifierRewardSection { Path = model, Label = label, Transform = transform, IncludePrompt = false }, "reward");
+        using var classifier = TextClassifier.Load(model);
+        var reward = new Rlgf.Rewards.ClassifierReward("reward", classifier.Model, classifier.Tokenizer, label, includePrompt: false, transform);
         var given = Rlgf.Rewards.CheckedScores.Of(reward, [.. Texts.Select(text => new Rlgf.Prompts.Response(new("", []), text, [], true))], CancellationToken.None);
         for (var row = 0; row < Texts.Length; row++)
         {

@@ -1,3 +1,5 @@
+using Rlgf.Recipes;
+
 namespace Rlgf.Cli.Tests;
 
 /// <summary>Runs the real entry point in this process.</summary>
@@ -5,12 +7,14 @@ internal static class Cli
 {
     public static CliResult Run(params string[] args) => RunWith("", default, args);
 
-    public static CliResult RunWith(string input, CancellationToken stop, params string[] args)
+    public static CliResult RunWith(string input, CancellationToken stop, params string[] args) => RunWith(kinds: null, input, stop, args);
+
+    public static CliResult RunWith(PartKinds? kinds, string input, CancellationToken stop, params string[] args)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
         using var reader = new StringReader(input);
-        var code = CommandLine.Run(args, new Terminal(reader, output, error) { Stop = stop });
+        var code = CommandLine.Run(args, new Terminal(reader, output, error) { Stop = stop }, kinds);
         return new CliResult(code, output.ToString(), error.ToString());
     }
 }

@@ -159,6 +159,30 @@ public sealed class SupervisedTests
         Assert.Contains(hint, Cli.Run("sft", Sft(scratch), "--set", change).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Check_takes_recipes_of_every_kind_and_writes_nothing()
+    {
+        using var scratch = new Scratch();
+        // One text over and over: each held-out block is learned too.
+        var sft = Cli.Run("check", Sft(scratch));
+        Assert.Equal(ExitCode.Ok, sft.Code);
+        Assert.Matches(@"^warning: (\d+) of \1 held-out rows are among those to learn from, word for word: ", sft.Output);
+
+        var recipe = scratch.Write("classifier.yaml", "kind: classifier", "name: tiny", $"output: {scratch["classifier"]}", $"model: {{kind: folder, path: {Fixtures.Model("gpt2")}}}",
+            $"data: {{path: {scratch["labelled.jsonl"]}, label_column: label, held_out_rows: 4}}", "labels: [bad, good, odd]");
+        void Write(Func<int, int> label) => scratch.Write("labelled.jsonl", [.. Enumerable.Range(0, 24).Select(i => $$"""{"text": "text number {{i}} of many", "label": {{label(i)}}}""")]);
+        Write(i => i % 3);
+        Assert.Equal((ExitCode.Ok, "tiny: nothing found\n"), (Cli.Run("check", recipe).Code, Cli.Run("check", recipe).Output));
+        Write(i => i % 2);
+        Assert.StartsWith("warning: no text to learn from has the label 'odd': ", Cli.Run("check", recipe).Output, StringComparison.Ordinal);
+        Write(i => 1);
+        var one = Cli.Run("check", recipe);
+        Assert.Equal(ExitCode.Failed, one.Code);
+        Assert.StartsWith("error: all 20 rows to learn from have the label 'good', so that ", one.Output, StringComparison.Ordinal);
+        Assert.Contains("data.column", Cli.Run("check", recipe, "--set", "data.column=txt").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.False(Path.Exists(scratch["classifier"]) || Path.Exists(scratch["model"]));
+    }
+
     internal static string Sft(Scratch scratch)
     {
         scratch.Write("texts.jsonl", [.. Enumerable.Repeat("""{"text": "the film is good and the end is better"}""", 60)]);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Rlgf.Checks;
 using Rlgf.Recipes;
 using Rlgf.Runs;
+using Rlgf.Supervised;
 
 namespace Rlgf.App.Commands;
 
@@ -9,29 +10,41 @@ namespace Rlgf.App.Commands;
 internal static class CheckCommand
 {
     /// <summary>The command.</summary>
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, PartKinds kinds)
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
         var command = new Command("check", CommonOptions.Describe(
             "Checks a recipe for what goes wrong silently. It loads the models and the data and writes a few responses, but trains nothing: the guide is the policy, a KL of zero by accident, a plan " +
             "whose masks would be empty, a guide that may write fewer tokens than the policy, padding by the end token where there is a token for it, a reward without differences, a judge that is the reward, a chat template around what a template wrote. One line each, " +
-            "error or warning; the exit code is 1 if there is an error. 'rlgf train' begins with the same.",
+            "error or warning; the exit code is 1 if there is an error. 'rlgf train' begins with the same. Of a recipe for sft or a classifier: held-out rows that are learned too, labels without a text.",
             "rlgf check recipes/quickstart/ppo.yaml"))
         {
             recipe, set,
         };
         command.SetAction(parsed =>
         {
-            var loaded = RecipeOptions.Read<TrainRecipe>(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
+            var loaded = RecipeOptions.Read<RunRecipe>(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!, kinds);
             loaded.RequireOutput();
-            using var run = new TrainingRun(loaded);
-            var findings = run.Check(terminal.Stop);
+            var findings = Check(loaded, terminal.Stop);
             foreach (var finding in findings) terminal.Out.WriteLine(Line(finding));
-            if (findings.Count == 0) terminal.Out.WriteLine($"{run.Recipe.Name}: nothing found");
+            if (findings.Count == 0) terminal.Out.WriteLine($"{loaded.Name}: nothing found");
             return findings.Any(finding => finding.Severity == Severity.Error) ? ExitCode.Failed : ExitCode.Ok;
         });
         return command;
+    }
+
+    private static IReadOnlyList<Finding> Check(RunRecipe recipe, CancellationToken stop)
+    {
+        switch (recipe)
+        {
+            case SftRecipe sft:
+                return SupervisedRun.Check(sft);
+            case ClassifierRecipe classifier:
+                return SupervisedRun.Check(classifier);
+            default:
+                using (var run = new TrainingRun((TrainRecipe)recipe)) return run.Check(stop);
+        }
     }
 
     /// <summary>A finding as a line.</summary>

@@ -14,7 +14,7 @@ namespace Rlgf.App.Commands;
 internal static class EvaluateCommand
 {
     /// <summary>The command.</summary>
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, PartKinds kinds)
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
@@ -34,7 +34,7 @@ internal static class EvaluateCommand
             var (folder, isStart, isGuide) = (parsed.GetValue(model), parsed.GetValue(start), parsed.GetValue(guide));
             if (new[] { folder is not null, isStart, isGuide }.Count(isGiven => isGiven) > 1) throw new UsageException("--model, --start and --guide exclude each other: a command evaluates one of them");
             var source = parsed.GetRequiredValue(recipe);
-            var read = RecipeOptions.Read<TrainRecipe>(source, parsed.GetValue(set)!);
+            var read = RecipeOptions.Read<TrainRecipe>(source, parsed.GetValue(set)!, kinds);
             if (folder is null && !isStart && !isGuide && RecipeOptions.RunOf(source) is { } run)
             {
                 folder = CheckpointFolder.NewestPolicy(run.CheckpointsFolder)?.Path

@@ -25,7 +25,7 @@ internal static class QuickstartCommand
     private const string ShortNote = "This was the short form: 3 iterations each, to see that everything works. It is too short to learn much; the numbers say nothing about the algorithms.";
 
     /// <summary>The command.</summary>
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, PartKinds kinds)
     {
         var isShort = new Option<bool>("--short") { Description = "The same road in under a minute, too short to learn much." };
         var output = new Option<string?>("--output") { HelpName = "DIR", Description = "Where the runs and the report go; runs/quickstart by default, runs/quickstart-short with --short." };
@@ -40,13 +40,13 @@ internal static class QuickstartCommand
         command.SetAction(parsed =>
         {
             var isShortRun = parsed.GetValue(isShort);
-            Run(isShortRun, parsed.GetValue(output) ?? (isShortRun ? "runs/quickstart-short" : "runs/quickstart"), parsed.GetValue(set)!, terminal);
+            Run(isShortRun, parsed.GetValue(output) ?? (isShortRun ? "runs/quickstart-short" : "runs/quickstart"), parsed.GetValue(set)!, kinds, terminal);
             return ExitCode.Ok;
         });
         return command;
     }
 
-    private static void Run(bool isShort, string output, string[] changes, Terminal terminal)
+    private static void Run(bool isShort, string output, string[] changes, PartKinds kinds, Terminal terminal)
     {
         var recipes = RecipesFolder();
         Outputs.RequireFolder(output);
@@ -57,7 +57,7 @@ internal static class QuickstartCommand
             var name = RunGroup.DisplayName(algorithm);
             terminal.Error.WriteLine($"[{runs.Count + 1}/{Algorithms.Length}] {name}{TimeLeft(Stopwatch.GetElapsedTime(started), runs.Count)}");
             string[] all = [.. isShort ? Short : [], .. isShort ? ShortOf.GetValueOrDefault(algorithm, []) : [], .. changes];
-            var recipe = RecipeOptions.Read<TrainRecipe>(Path.Combine(recipes, algorithm + ".yaml"), all) with { Output = Path.Combine(output, algorithm) };
+            var recipe = RecipeOptions.Read<TrainRecipe>(Path.Combine(recipes, algorithm + ".yaml"), all, kinds) with { Output = Path.Combine(output, algorithm) };
             runs.Add(TrainCommand.Run(recipe, resume: true, terminal));
         }
 

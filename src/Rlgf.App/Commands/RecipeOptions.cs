@@ -25,14 +25,28 @@ internal static class RecipeOptions
     /// <param name="path">A file, or the folder of a run.</param>
     public static string FileOf(string path) => Directory.Exists(path) ? new RunFolder(path).RecipePath : path;
 
+    /// <summary>The kinds of parts that recipes can name in this program, as a sentence or two.</summary>
+    public static string Kinds(PartKinds kinds)
+    {
+        (string What, IReadOnlyList<string> Names)[] all =
+        [
+            ("guide", kinds.Guides.Names), ("reward and judge", kinds.Rewards.Names), ("algorithm", kinds.Algorithms.Names), ("data.reader", kinds.Readers.Names), ("logs", kinds.Logs.Names),
+        ];
+        return $"Kinds that a recipe can name: {string.Join("; ", all.Select(one => $"{one.What}: {string.Join(", ", one.Names)}"))}. 'rlgf reference' has the keys of each.";
+    }
+
     /// <summary>Reads a recipe of one kind.</summary>
     /// <param name="path">A file, or the folder of a run.</param>
     /// <param name="changes">Changes as <c>path=value</c>.</param>
+    /// <param name="kinds">The kinds of parts that it can name.</param>
     /// <exception cref="InputException">The recipe can't be read or is of another kind; names file, line and key.</exception>
-    public static T Read<T>(string path, string[] changes) where T : RunRecipe
+    public static T Read<T>(string path, string[] changes, PartKinds kinds) where T : RunRecipe
     {
+        var folder = Directory.Exists(path) ? new RunFolder(path) : null;
+        if (folder is { HoldsRun: true } && !File.Exists(folder.RecipePath))
+            throw new InputException($"{path}: the run has no recipe: it was made by a program of somebody's own, and only that program knows its reward; name a recipe, or let the program add the reward as a kind and train by a recipe");
         var file = FileOf(path);
-        var recipe = RunFolder.IsRecipeOfRun(file) ? RunFolder.ReadRecipe(file, changes) : RecipeFile.Load<RunRecipe>(file, changes);
+        var recipe = RunFolder.IsRecipeOfRun(file) ? RunFolder.ReadRecipe(file, changes, kinds) : RecipeFile.Load<RunRecipe>(file, changes, kinds);
         return recipe as T ?? throw recipe.Refusal("kind", $"this recipe is for 'rlgf {RecipeKinds.CommandOf(recipe)}'");
     }
 }

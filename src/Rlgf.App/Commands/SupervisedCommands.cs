@@ -9,24 +9,24 @@ namespace Rlgf.App.Commands;
 internal static class SupervisedCommands
 {
     /// <summary><c>rlgf sft</c>.</summary>
-    public static Command CreateSft(Terminal terminal) => Create<SftRecipe>(
+    public static Command CreateSft(Terminal terminal, PartKinds kinds) => Create<SftRecipe>(
         "sft",
         "Trains a language model on texts, or on responses to prompts. The output folder gets the model with the lowest held-out loss, in the Hugging Face format, with its tokenizer. " +
         "Ctrl-C saves and stops.",
         "rlgf sft recipes/imdb-small/policy.yaml --set data.path=data/imdb/train.jsonl.gz",
-        SupervisedRun.Train, terminal);
+        SupervisedRun.Train, terminal, kinds);
 
     /// <summary><c>rlgf classifier train</c>.</summary>
-    public static Command CreateClassifierTrain(Terminal terminal) => Create<ClassifierRecipe>(
+    public static Command CreateClassifierTrain(Terminal terminal, PartKinds kinds) => Create<ClassifierRecipe>(
         "train",
         "Trains a sequence classifier, for a reward or a judge. The output folder gets the classifier with the lowest held-out loss, in the Hugging Face format, with its tokenizer. " +
         "Ctrl-C saves and stops.",
         "rlgf classifier train recipes/imdb-small/reward.yaml --set data.path=data/imdb/train.jsonl.gz",
-        SupervisedRun.Train, terminal);
+        SupervisedRun.Train, terminal, kinds);
 
     private delegate SupervisedResult Training<T>(T recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken);
 
-    private static Command Create<T>(string name, string what, string example, Training<T> train, Terminal terminal) where T : RunRecipe
+    private static Command Create<T>(string name, string what, string example, Training<T> train, Terminal terminal, PartKinds kinds) where T : RunRecipe
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
@@ -35,7 +35,7 @@ internal static class SupervisedCommands
         command.SetAction(parsed =>
         {
             var path = parsed.GetRequiredValue(recipe);
-            var loaded = (T)RecipeOptions.Read<T>(path, parsed.GetValue(set)!).Resolved();
+            var loaded = (T)RecipeOptions.Read<T>(path, parsed.GetValue(set)!, kinds).Resolved();
             Run(loaded, parsed.GetValue(resume), train, terminal);
             return ExitCode.Ok;
         });

@@ -14,21 +14,21 @@ namespace Rlgf.App.Commands;
 internal static class TrainCommand
 {
     /// <summary>The command.</summary>
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, PartKinds kinds)
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
         var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the run's folder; the result is the same as that of a run that was never stopped." };
         var command = new Command("train", CommonOptions.Describe(
             "Trains a policy by a recipe. The run's folder (output: in the recipe, runs/NAME by default) gets the resolved recipe, metrics, samples, checkpoints and report.html. " +
-            "Ctrl-C saves and stops.",
+            $"Ctrl-C saves and stops. {RecipeOptions.Kinds(kinds)}",
             "rlgf train recipes/quickstart/ppo_plus_plus.yaml --set seed=1"))
         {
             recipe, set, resume,
         };
         command.SetAction(parsed =>
         {
-            Run(RecipeOptions.Read<TrainRecipe>(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!), parsed.GetValue(resume), terminal);
+            Run(RecipeOptions.Read<TrainRecipe>(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!, kinds), parsed.GetValue(resume), terminal);
             return ExitCode.Ok;
         });
         return command;
@@ -58,12 +58,12 @@ internal static class TrainCommand
         }
         catch (OperationCanceledException) when (progress.Done == 0)
         {
-            throw new StoppedException($"stopped before the first iteration; begin again with: rlgf train {run.Folder.Path} --resume");
+            throw new StoppedException($"stopped before the first iteration; begin again with: {terminal.Program} train {run.Folder.Path} --resume");
         }
         catch (OperationCanceledException)
         {
             WriteReport(run);
-            throw new StoppedException($"stopped after {progress.Done} of {run.Setup.Iterations} iterations, which are saved; go on with: rlgf train {run.Folder.Path} --resume");
+            throw new StoppedException($"stopped after {progress.Done} of {run.Setup.Iterations} iterations, which are saved; go on with: {terminal.Program} train {run.Folder.Path} --resume");
         }
 
         WriteReport(run);

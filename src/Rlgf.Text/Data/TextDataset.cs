@@ -8,6 +8,9 @@ public sealed record TextDatasetOptions
     /// <summary>The format, where the file's name doesn't say it.</summary>
     public DataFormat? Format { get; init; }
 
+    /// <summary>Reads the rows that a path stands for, where they are in no file of a known format; null for files.</summary>
+    public Func<string, IEnumerable<DataRow>>? Reader { get; init; }
+
     /// <summary>Replacements in every text of a row, in this order; filters see the result.</summary>
     public IReadOnlyList<TextReplacement> Replacements { get; init; } = [];
 
@@ -112,6 +115,7 @@ public sealed class TextDataset
     public static IEnumerable<DataRow> ReadRows(string path, TextDatasetOptions? options = null)
     {
         options ??= new TextDatasetOptions();
+        if (options.Reader is { } reader) return reader(path).Select(row => row.Replacing(options.Replacements));
         if (Directory.Exists(path))
         {
             TextInput.OpenFile(path).Dispose();

@@ -19,6 +19,9 @@ public sealed record DataSection : ICheckedSection
     /// <summary>The format, where the file's name doesn't say it.</summary>
     public DataFormat? Format { get; init; }
 
+    /// <summary>Who reads the rows, where they are in no file of a known format; null for files as <c>format</c> says. A reader of your own makes of the paths what it likes.</summary>
+    public DataReaderSection? Reader { get; init; }
+
     /// <summary>The column that holds the text.</summary>
     public string Column { get; init; } = DefaultColumn;
 
@@ -93,6 +96,7 @@ public sealed record DataSection : ICheckedSection
 
         if (Sample is not null && Limit is not null) yield return ("sample", "draws rows, and limit takes the first ones; use one of them");
         if (Sample is null && SampleSeed != 0) yield return ("sample_seed", "is for sample, which is not set");
+        if (Format is not null && Reader is not null) yield return ("format", "belongs to files that no reader is named for; set it in the reader's section, if that has it");
         if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
     }
 }

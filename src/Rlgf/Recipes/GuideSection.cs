@@ -4,9 +4,15 @@ using Rlgf.Models.Generation;
 namespace Rlgf.Recipes;
 
 /// <summary>The guide: a fixed source of continuations.</summary>
-[RecipeKind("model", typeof(ModelGuideSection))]
-[RecipeKind("references", typeof(ReferencesGuideSection))]
-public abstract record GuideSection;
+public abstract record GuideSection
+{
+    /// <summary>The section with every default that depends on other keys filled in.</summary>
+    /// <param name="generation">How the policy samples.</param>
+    public virtual GuideSection Resolved(SamplingSettings generation) => this;
+
+    /// <summary>Whether it is known before it is made that the guide can't finish what another began.</summary>
+    internal virtual bool OnlyRollsIn => false;
+}
 
 /// <summary>A language model on this machine; its tokenizer may differ from the policy's.</summary>
 public sealed record ModelGuideSection : GuideSection
@@ -26,9 +32,15 @@ public sealed record ModelGuideSection : GuideSection
 
     /// <summary>How the guide samples; null: as the policy does. Give it as many tokens as the policy may write, or it cannot finish what it begins.</summary>
     public SamplingSettings? Sampling { get; init; }
+
+    /// <inheritdoc/>
+    public override GuideSection Resolved(SamplingSettings generation) => this with { Sampling = Sampling ?? generation, Tokenizer = Tokenizer ?? Path };
 }
 
 /// <summary>
 /// The data's own references: what follows the prompt in its text, or <c>data.reference_column</c>. They can roll in only, since nobody can go on from what the policy wrote.
 /// </summary>
-public sealed record ReferencesGuideSection : GuideSection;
+public sealed record ReferencesGuideSection : GuideSection
+{
+    internal override bool OnlyRollsIn => true;
+}

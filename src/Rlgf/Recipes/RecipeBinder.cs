@@ -1,5 +1,6 @@
 using System.Globalization;
 using Rlgf.Base;
+using Rlgf.Rewards;
 
 namespace Rlgf.Recipes;
 
@@ -9,10 +10,11 @@ namespace Rlgf.Recipes;
 /// </summary>
 /// <remarks>
 /// Binds records with init-only properties, positional records, lists (<see cref="IReadOnlyList{T}"/>), strings, truth values, whole and real numbers, enums (by snake_case
-/// name), nullables of these, and base records with <see cref="RecipeKindAttribute"/>, of which <c>kind:</c> chooses one.
+/// name), nullables of these, and base records of which <c>kind:</c> chooses one, among <see cref="PartKinds"/>.
 /// </remarks>
 /// <param name="find">Where a path leads, for <see cref="RecipePathAttribute"/>.</param>
-internal sealed class RecipeBinder(Func<string, string> find)
+/// <param name="kinds">The kinds that a section can be of.</param>
+internal sealed class RecipeBinder(Func<string, string> find, PartKinds kinds)
 {
     /// <summary>Binds a whole document.</summary>
     public object Bind(RecipeNode node, Type type) => BindValue(node, new Target(type, "", IsNullable: false, Limits: null, TextUse.Any))!;
@@ -58,13 +60,14 @@ internal sealed class RecipeBinder(Func<string, string> find)
 
     private object BindSection(RecipeSection section, Target target)
     {
-        var kinds = RecipeSchema.KindsOf(target.Type);
-        var type = kinds.Count > 0 ? ChooseKind(section, target, kinds) : target.Type;
+        var list = kinds.Of(target.Type);
+        var kind = list is null ? null : ChooseKind(section, target, list);
+        var type = kind?.Type ?? target.Type;
         var members = RecipeSchema.MembersOf(type);
         var names = members.Select(member => member.Key).ToList();
-        if (kinds.Count > 0)
+        if (list is not null && !names.Contains(list.Key))
         {
-            names.Insert(0, RecipeSchema.KindKey);
+            names.Insert(0, list.Key);
         }
 
         foreach (var entry in section.Entries)
@@ -84,17 +87,34 @@ internal sealed class RecipeBinder(Func<string, string> find)
             }
             else if (member.IsRequired)
             {
-                throw new InputException($"{section.Location}: missing key '{target.Child(member.Key)}'{(type == target.Type ? "" : $" of the kind '{kinds.First(kind => kind.Type == type).Name}'")}");
+                throw new InputException($"{section.Location}: missing key '{target.Child(member.Key)}'{(type == target.Type ? "" : $" of the kind '{kind!.Name}'")}");
             }
         }
 
-        var record = RecipeSchema.Create(type, values);
-        if (record is ICheckedSection check && check.Problems().FirstOrDefault() is { Problem: { } problem } first)
+        return Checked(section, target, type, values);
+    }
+
+    /// <summary>The record that a section stands for. It may be a program's own: what goes wrong in it is said in one line with the section's place.</summary>
+    private object Checked(RecipeSection section, Target target, Type type, Dictionary<string, object?> values)
+    {
+        (string Key, string Problem)? first = null;
+        object record;
+        try
         {
-            throw new InputException($"{LocationOf(section, first.Key)}: {target.Child(first.Key)}: {problem}");
+            record = OwnCode.Run(type.Name, "these settings", () =>
+            {
+                var made = RecipeSchema.Create(type, values);
+                if (made is IKnowsKinds knows) knows.Kinds = kinds;
+                if (made is ICheckedSection check) first = check.Problems().Select(problem => ((string, string)?)problem).FirstOrDefault();
+                return made;
+            }, CancellationToken.None);
+        }
+        catch (InputException failure)
+        {
+            throw new InputException($"{section.Location}: {target.Name}: {failure.Message}", failure);
         }
 
-        return record;
+        return first is { } wrong ? throw new InputException($"{LocationOf(section, wrong.Key)}: {target.Child(wrong.Key)}: {wrong.Problem}") : record;
     }
 
     /// <summary>Where a key is, which may be of a section further in (a.b); where it was left out, the section that it belongs to.</summary>
@@ -105,19 +125,20 @@ internal sealed class RecipeBinder(Func<string, string> find)
         return key != entry.Key && entry.Value is RecipeSection inner ? LocationOf(inner, key[(entry.Key.Length + 1)..]) : entry.Location;
     }
 
-    private static Type ChooseKind(RecipeSection section, Target target, IReadOnlyList<RecipeKindAttribute> kinds)
+    private static SectionKind ChooseKind(RecipeSection section, Target target, KindList list)
     {
         // A derived record was asked for by itself: only its own kind will do.
-        var allowed = target.Type.IsAbstract ? kinds : [.. kinds.Where(kind => kind.Type == target.Type)];
+        var allowed = target.Type == list.Section ? list.Kinds : [.. list.Kinds.Where(kind => kind.Type == target.Type)];
         var names = allowed.Select(kind => kind.Name).ToArray();
-        if (section[RecipeSchema.KindKey] is not { } node)
+        if (section[list.Key] is not { } node)
         {
-            throw new InputException($"{section.Location}: missing key '{target.Child(RecipeSchema.KindKey)}', one of: {string.Join(", ", names)}");
+            throw new InputException($"{section.Location}: missing key '{target.Child(list.Key)}', one of: {string.Join(", ", names)}");
         }
 
         var name = (node as RecipeScalar)?.Text;
-        return allowed.FirstOrDefault(kind => kind.Name == name)?.Type
-            ?? throw new InputException($"{node.Location}: {target.Child(RecipeSchema.KindKey)}: expected one of: {string.Join(", ", names)}; found {node.What}");
+        if (allowed.FirstOrDefault(kind => kind.Name == name) is { } chosen) return chosen;
+        var own = list.IsOpen && node is RecipeScalar { IsNull: false } ? "; a kind of somebody's own is known to the program that adds it: run that one" : "";
+        throw new InputException($"{node.Location}: {target.Child(list.Key)}: expected one of: {string.Join(", ", names)}; found {node.What}{own}");
     }
 
     private Array BindList(RecipeNode node, Target target, Type itemType)

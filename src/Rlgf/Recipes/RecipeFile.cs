@@ -13,26 +13,30 @@ public static class RecipeFile
     /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
     /// <param name="path">The file.</param>
     /// <param name="overrides">Changes of the form <c>update.epochs=2</c>: the path of a key (list items by their number from 0), then a value in YAML.</param>
+    /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
     /// <exception cref="InputException">The file can't be read or says something that the record hasn't; names file (or override), line and key.</exception>
-    public static T Load<T>(string path, IEnumerable<string>? overrides = null)
-        where T : class => LoadWith<T>(path, overrides, FromHereOr(Path.GetDirectoryName(path)));
+    public static T Load<T>(string path, IEnumerable<string>? overrides = null, PartKinds? kinds = null)
+        where T : class => LoadWith<T>(path, overrides, FromHereOr(Path.GetDirectoryName(path)), kinds);
 
     /// <summary>As <see cref="Load{T}"/>, with another rule for where paths lead.</summary>
-    internal static T LoadWith<T>(string path, IEnumerable<string>? overrides, Func<string, string> find)
-        where T : class => Parse<T>(RecipeText.Read(path), path, overrides, find);
+    internal static T LoadWith<T>(string path, IEnumerable<string>? overrides, Func<string, string> find, PartKinds? kinds)
+        where T : class => Parse<T>(RecipeText.Read(path), path, overrides, find, kinds);
 
     /// <summary>Reads a recipe from text.</summary>
     /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
     /// <param name="text">YAML.</param>
     /// <param name="name">The file's path: for messages, and to find what lies beside it.</param>
     /// <param name="overrides">Changes, as in <see cref="Load{T}"/>.</param>
+    /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
     /// <exception cref="InputException">As in <see cref="Load{T}"/>.</exception>
-    public static T Parse<T>(string text, string name, IEnumerable<string>? overrides = null)
-        where T : class => Parse<T>(text, name, overrides, FromHereOr(Path.GetDirectoryName(name)));
+    public static T Parse<T>(string text, string name, IEnumerable<string>? overrides = null, PartKinds? kinds = null)
+        where T : class => Parse<T>(text, name, overrides, FromHereOr(Path.GetDirectoryName(name)), kinds);
 
-    private static T Parse<T>(string text, string name, IEnumerable<string>? overrides, Func<string, string> find)
+    private static T Parse<T>(string text, string name, IEnumerable<string>? overrides, Func<string, string> find, PartKinds? kinds)
         where T : class
     {
+        kinds ??= PartKinds.BuiltIn;
+        kinds.ThrowIfWrong();
         var root = RecipeNode.Parse(text, line => $"{name}:{line}");
         foreach (var change in overrides ?? [])
         {
@@ -40,12 +44,14 @@ public static class RecipeFile
         }
 
         if (root is RecipeScalar { IsNull: true }) throw new InputException($"{name}: the recipe is empty");
-        var recipe = new RecipeBinder(find).Bind(root, typeof(T));
+        var recipe = new RecipeBinder(find, kinds).Bind(root, typeof(T));
         return (T)(recipe is RunRecipe run ? run with { Locations = new RecipeLocations(root) } : recipe);
     }
 
     /// <summary>A recipe as YAML that reads back to the same values, with every default spelt out.</summary>
-    public static string Write(object recipe) => RecipeWriter.Write(recipe);
+    /// <param name="recipe">The recipe, or a section.</param>
+    /// <param name="kinds">The kinds among which its sections were chosen; null for those by which it was read, or the built-in ones.</param>
+    public static string Write(object recipe, PartKinds? kinds = null) => RecipeWriter.Write(recipe, kinds ?? (recipe as RunRecipe)?.Kinds ?? PartKinds.BuiltIn);
 
     /// <summary>A relative path is looked for from the current folder, then from the recipe's.</summary>
     private static Func<string, string> FromHereOr(string? folder) => path =>

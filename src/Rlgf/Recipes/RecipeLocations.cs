@@ -46,11 +46,14 @@ internal sealed class RecipeLocations
         {
             return act();
         }
-        catch (InputException problem) when (_values.Count > 0)
+        catch (InputException problem) when (_values.Count > 0 && !IsLocated(problem.Message))
         {
             throw new InputException(Say(key, problem.Message), problem);
         }
     }
+
+    /// <summary>Whether a message begins with a place in the recipe already: a part that knows its key has said it.</summary>
+    private bool IsLocated(string message) => _values.Values.Any(value => message.StartsWith(value.Location + ": ", StringComparison.Ordinal));
 
     private static bool IsBelow(string key, string section) => key == section || key.StartsWith(section + ".", StringComparison.Ordinal);
 

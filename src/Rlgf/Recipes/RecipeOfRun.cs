@@ -11,18 +11,19 @@ internal static class RecipeOfRun
     private const string OutputKey = "output", Up = "..";
 
     /// <summary>The recipe as the run's folder keeps it.</summary>
-    public static string Write(RunRecipe recipe, string folder) => RecipeWriter.Write(recipe, path =>
+    public static string Write(RunRecipe recipe, string folder) => RecipeWriter.Write(recipe, recipe.Kinds, path =>
         Path.IsPathRooted(path) || !Path.Exists(path) ? path : Path.GetRelativePath(Path.GetFullPath(folder), Path.GetFullPath(path)).Replace('\\', '/'));
 
     /// <summary>Reads a run's recipe; its output is the folder that it lies in.</summary>
     /// <param name="file">The recipe in the run's folder.</param>
     /// <param name="overrides">Changes of the form <c>path=value</c>; an output among them counts.</param>
+    /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
     /// <exception cref="InputException">The file can't be read, or says something that the record hasn't; names file (or override), line and key.</exception>
-    public static RunRecipe Read(string file, IReadOnlyList<string> overrides)
+    public static RunRecipe Read(string file, IReadOnlyList<string> overrides, PartKinds? kinds = null)
     {
         var folder = Path.GetDirectoryName(file) is { Length: > 0 } named ? named : ".";
-        var began = RecipeFile.LoadWith<RunRecipe>(file, [], path => path).Output;
-        var recipe = RecipeFile.LoadWith<RunRecipe>(file, overrides, path => Find(path, folder, began));
+        var began = RecipeFile.LoadWith<RunRecipe>(file, [], path => path, kinds).Output;
+        var recipe = RecipeFile.LoadWith<RunRecipe>(file, overrides, path => Find(path, folder, began), kinds);
         return overrides.Any(change => change.Split('=', 2)[0].Trim() == OutputKey) ? recipe : recipe with { Output = folder };
     }
 
@@ -30,7 +31,7 @@ internal static class RecipeOfRun
     /// <exception cref="InputException">It differs; names the line.</exception>
     public static void RequireSame(string file, RunRecipe recipe, string command)
     {
-        var then = Compared(Read(file, []).Resolved());
+        var then = Compared(Read(file, [], recipe.Kinds).Resolved());
         var now = Compared(recipe);
         for (var line = 0; line < Math.Max(then.Length, now.Length); line++)
         {
@@ -46,12 +47,12 @@ internal static class RecipeOfRun
     /// <summary>What a run that goes on has otherwise than before, of what may change; one line each.</summary>
     public static IEnumerable<string> Changes(string file, RunRecipe recipe)
     {
-        var (then, now) = (Compared(Read(file, []).Resolved(), withAll: true), Compared(recipe, withAll: true));
+        var (then, now) = (Compared(Read(file, [], recipe.Kinds).Resolved(), withAll: true), Compared(recipe, withAll: true));
         return then.Zip(now).Where(lines => lines.First != lines.Second).Select(lines => $"the run goes on with '{lines.Second.Trim()}' in place of '{lines.First.Trim()}'");
     }
 
     private static string[] Compared(RunRecipe recipe, bool withAll = false) =>
-        RecipeWriter.Write(recipe with { Output = "" }, path => Path.Exists(path) ? Path.GetFullPath(path) : path, member => !withAll && member.MayChange).Split('\n');
+        RecipeWriter.Write(recipe with { Output = "" }, recipe.Kinds, path => Path.Exists(path) ? Path.GetFullPath(path) : path, member => !withAll && member.MayChange).Split('\n');
 
     /// <summary>Where a path of a run's recipe leads now.</summary>
     /// <param name="path">As the recipe has it.</param>

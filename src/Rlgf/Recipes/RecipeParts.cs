@@ -7,6 +7,7 @@ using Rlgf.Models.Lora;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
+using Rlgf.Runs;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
 
@@ -16,20 +17,39 @@ namespace Rlgf.Recipes;
 public sealed class RecipeParts : IDisposable
 {
     private readonly List<IDisposable> _loaded = [];
+    private readonly Dictionary<(Type Type, string Folder, string? Tokenizer, Precision Precision), object> _once = [];
+    private readonly TrainRecipe _recipe;
+    private TextModel? _policy;
+    private ChatPolicy? _chat;
 
-    private ILanguageModel? _policy;
+    /// <summary>Loads nothing yet.</summary>
+    /// <param name="recipe">The recipe, resolved.</param>
+    public RecipeParts(TrainRecipe recipe) => _recipe = recipe;
+
+    internal TrainRecipe Recipe => _recipe;
+
+    internal ILanguageModel? LoadedPolicyOrNone => _policy?.Model;
+
+    internal TextModel LoadedPolicy => _policy ?? throw new InvalidOperationException("The policy is loaded before parts that ask for it.");
+
+    internal IReadOnlyList<Prompt> TrainingPrompts => field ??= Prompts(heldOut: false);
 
     /// <summary>Loads the policy with its tokenizer. If it has an adapter, what is loaded afterwards on the same base shares it.</summary>
-    /// <param name="section">Where it is, and the adapter to train.</param>
-    /// <param name="seed">Decides the beginning of a new adapter.</param>
-    /// <exception cref="InputException">A file is missing or malformed, the tokenizer does not fit the model, or it has no such maps for an adapter.</exception>
-    public TextModel Policy(ModelSection section, ulong seed)
+    /// <exception cref="InputException">A file is missing or malformed, the tokenizer does not fit the model, or it has no such maps for an adapter; names file, line and key.</exception>
+    public TextModel Policy() => _policy ??= _recipe.Locations.Of("model", () =>
     {
+        var section = _recipe.Model;
         var policy = Own(TextModel.Load(section.Path, section.Tokenizer));
-        if (section.Lora is { } lora) LoraAdapters.Attach(policy.Model, lora, section.Path, seed);
-        _policy = policy.Model;
-        return policy;
-    }
+        if (section.Lora is { } lora) LoraAdapters.Attach(policy.Model, lora, section.Path, _recipe.Seed);
+        _chat = ChatPolicy.Of(section, _recipe.Data, policy);
+        return policy.EndingWith(_chat?.Encoder.EndOfTurn);
+    });
+
+    /// <summary>Reads prompts, in the file's order.</summary>
+    /// <param name="heldOut">Whether to read the held-out file rather than the one to train on.</param>
+    /// <param name="most">The most prompts, spread evenly over the file; null for all.</param>
+    /// <exception cref="InputException">The file can't be read, or no row of it gives a prompt; names file, line and key.</exception>
+    public IReadOnlyList<Prompt> Prompts(bool heldOut, int? most = null) => _recipe.Locations.Of("data", () => Prompts(_recipe.Data, Policy().Tokenizer, heldOut, most, _chat, _recipe.Kinds));
 
     /// <summary>Reads prompts, in the file's order.</summary>
     /// <param name="section">Where they come from and how they are cut.</param>
@@ -37,11 +57,12 @@ public sealed class RecipeParts : IDisposable
     /// <param name="heldOut">Whether to read the held-out file rather than the one to train on.</param>
     /// <param name="most">The most prompts, spread evenly over the file; null for all.</param>
     /// <param name="chat">How the policy is asked; null where it goes on from texts.</param>
+    /// <param name="kinds">The kinds among which the section's reader was chosen; null for the built-in ones.</param>
     /// <exception cref="InputException">The file can't be read, or no row of it gives a prompt.</exception>
-    public static IReadOnlyList<Prompt> Prompts(DataSection section, ITokenizer tokenizer, bool heldOut, int? most = null, ChatPolicy? chat = null)
+    public static IReadOnlyList<Prompt> Prompts(DataSection section, ITokenizer tokenizer, bool heldOut, int? most = null, ChatPolicy? chat = null, PartKinds? kinds = null)
     {
         var path = heldOut ? section.EvaluationPath! : section.Path;
-        var data = TextDataset.Open(path, section.ReadOptions(heldOut));
+        var data = TextDataset.Open(path, section.ReadOptions(heldOut) with { Reader = (kinds ?? PartKinds.BuiltIn).Reader(section.Reader, heldOut) });
         var prompts = new List<Prompt>();
         foreach (var row in data.Rows)
         {
@@ -53,56 +74,33 @@ public sealed class RecipeParts : IDisposable
             : throw new InputException($"{path}: none of {data.Count} rows gives a prompt: all are shorter than the recipe's data section asks; lower prompt_tokens or min_text_tokens");
     }
 
-    /// <summary>Makes a reward.</summary>
-    /// <param name="section">What it is.</param>
-    /// <param name="name">Name for logs and reports.</param>
-    /// <param name="precision">What classifiers compute with.</param>
-    /// <exception cref="InputException">A classifier can't be loaded or has no such label.</exception>
-    public IReward Reward(RewardSection section, string name, Precision precision = Precision.Float32)
-    {
-        switch (section)
-        {
-            case ClassifierRewardSection classifier:
-                var loaded = Own(TextClassifier.Load(classifier.Path, classifier.Tokenizer, precision: precision, sharing: _policy));
-                return new ClassifierReward(name, loaded.Model, loaded.Tokenizer, classifier.Label, classifier.IncludePrompt, classifier.Transform);
-            case RegexRewardSection regex:
-                return new RegexReward(name, regex.Pattern, regex.IncludePrompt);
-            case LengthRewardSection length:
-                return new LengthReward(name, length.TargetTokens);
-            case SumRewardSection sum:
-                return new WeightedReward([.. sum.Parts.Select(part => (Reward(part.Reward, part.Name, precision), part.Weight))]);
-            default:
-                throw new ArgumentException($"There is no reward of the kind {section.GetType().Name}.", nameof(section));
-        }
-    }
+    /// <summary>The reward.</summary>
+    /// <exception cref="InputException">It can't be made; names file, line and key.</exception>
+    public IReward Reward() => _recipe.Locations.Of("reward", () => Reward(_recipe.Reward, new PartServices(this, "reward", "reward", _recipe.Precision.Rewards)));
 
-    /// <summary>Makes a guide.</summary>
-    /// <param name="section">What it is.</param>
-    /// <param name="policy">The policy: its tokenizer decides whether tokens or text are exchanged.</param>
-    /// <param name="sampling">How the policy samples, for a guide that has no settings of its own.</param>
-    /// <param name="precision">What a model computes with.</param>
-    /// <exception cref="InputException">The guide's model can't be loaded.</exception>
-    public IGuide Guide(GuideSection section, TextModel policy, SamplingSettings sampling, Precision precision = Precision.Float32)
-    {
-        switch (section)
-        {
-            case ModelGuideSection guide:
-                var model = Own(TextModel.Load(guide.Path, guide.Tokenizer, precision: precision, sharing: _policy));
-                Func<Prompt, int[]>? ask = null;
-                if (guide.Chat is { } chat)
-                {
-                    var encoder = ChatPolicy.EncoderOf(guide.Tokenizer ?? guide.Path, model, chat);
-                    model = model.EndingWith(encoder.EndOfTurn);
-                    ask = prompt => encoder.Encode(chat.Messages(prompt), addGenerationPrompt: true).Ids;
-                }
+    /// <summary>The judge; null for none.</summary>
+    /// <exception cref="InputException">It can't be made; names file, line and key.</exception>
+    public IReward? Judge() => _recipe.Judge is not { } judge ? null : _recipe.Locations.Of("judge", () => Reward(judge, new PartServices(this, "judge", "judge", _recipe.Precision.Rewards)));
 
-                return new LocalModelGuide(NameOf(guide.Path), model.Model, model.Tokenizer, policy.Tokenizer, EndingAsModel(guide.Sampling ?? sampling, model), ask);
-            case ReferencesGuideSection:
-                return new ReferencesGuide();
-            default:
-                throw new ArgumentException($"There is no guide of the kind {section.GetType().Name}.", nameof(section));
-        }
-    }
+    /// <summary>The guide; null for none.</summary>
+    /// <exception cref="InputException">It can't be made; names file, line and key.</exception>
+    public IGuide? Guide() => _recipe.Guide is not { } section ? null : _recipe.Locations.Of("guide", () =>
+    {
+        var guide = Guide(section, new PartServices(this, "guide", "guide", _recipe.Precision.Guide));
+        return _recipe.Data.MessagesColumn is null || guide is not LocalModelGuide { IsAsked: false, UsesPolicyTokens: false } ? guide
+            : throw new InputException($"the guide '{guide.Name}' has another vocabulary than the policy and would go on from a conversation's last message alone; say chat: {{}} to give it the messages by its own template");
+    });
+
+    /// <summary>The logs, beside the run's folder.</summary>
+    /// <param name="services">Where the run is and how far.</param>
+    /// <exception cref="InputException">One can't be made; names file, line and key.</exception>
+    public IReadOnlyList<IRunLog> Logs(RunLogServices services) =>
+        [.. _recipe.Logs.Select((log, i) => _recipe.Locations.Of(FormattableString.Invariant($"logs.{i}"), () =>
+        {
+            var made = _recipe.Kinds.Logs.Make(log, services);
+            if (made is IDisposable disposable) Own(disposable);
+            return made;
+        }))];
 
     /// <summary>Settings with the model's own end tokens, where a recipe names none.</summary>
     public static SamplingSettings EndingAsModel(SamplingSettings settings, TextModel model) => settings.EndTokens.Count > 0 ? settings : settings with { EndTokens = model.EndTokens };
@@ -145,14 +143,19 @@ public sealed class RecipeParts : IDisposable
         return [.. texts.Where(text => text.Length > 0)];
     }
 
-    /// <summary>The last two folders of a path, such as <c>assets/guide</c>: enough to know a model by.</summary>
-    private static string NameOf(string path)
+    internal IReward Reward(RewardSection section, PartServices services) => _recipe.Kinds.Rewards.Make(section, services);
+
+    internal IGuide Guide(GuideSection section, PartServices services) => _recipe.Kinds.Guides.Make(section, services);
+
+    internal T Once<T>((Type, string, string?, Precision) what, Func<T> load)
+        where T : IDisposable
     {
-        var folder = new DirectoryInfo(Path.GetFullPath(path));
-        return folder.Parent is { Parent: not null } parent ? $"{parent.Name}/{folder.Name}" : folder.Name;
+        if (!_once.TryGetValue(what, out var loaded)) _once[what] = loaded = Own(load());
+        return (T)loaded;
     }
 
-    private T Own<T>(T loaded) where T : IDisposable
+    internal T Own<T>(T loaded)
+        where T : IDisposable
     {
         _loaded.Add(loaded);
         return loaded;

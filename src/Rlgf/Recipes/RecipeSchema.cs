@@ -22,13 +22,6 @@ internal static class RecipeSchema
     /// <summary>A property's or an enum member's name as a key: RollInLengths is roll_in_lengths.</summary>
     public static string KeyOf(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
 
-    /// <summary>The kinds of a base record, or those among which a derived record is one; empty for others.</summary>
-    public static IReadOnlyList<RecipeKindAttribute> KindsOf(Type type)
-    {
-        var own = type.GetCustomAttributes<RecipeKindAttribute>(inherit: false).ToArray();
-        return own.Length > 0 || type.BaseType is null ? own : [.. type.BaseType.GetCustomAttributes<RecipeKindAttribute>(inherit: false)];
-    }
-
     /// <summary>The type of a list's items, or null for what is no list.</summary>
     public static Type? ItemType(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
 
@@ -65,16 +58,39 @@ internal static class RecipeSchema
     {
         var constructor = ConstructorOf(type);
         var parameters = constructor.GetParameters();
-        var record = constructor.Invoke([.. parameters.Select(parameter => values.TryGetValue(KeyOf(parameter.Name!), out var value) ? value : parameter.DefaultValue)]);
+        var record = constructor.Invoke(BindingFlags.DoNotWrapExceptions, null, [.. parameters.Select(parameter => values.TryGetValue(KeyOf(parameter.Name!), out var value) ? value : parameter.DefaultValue)], null);
         foreach (var member in MembersOf(type).Where(member => values.ContainsKey(member.Key) && !parameters.Any(parameter => parameter.Name == member.Property.Name)))
         {
-            member.Property.SetValue(record, values[member.Key]);
+            member.Property.SetValue(record, values[member.Key], BindingFlags.DoNotWrapExceptions, null, null, null);
         }
 
         return record;
     }
 
-    private static ConstructorInfo ConstructorOf(Type type) =>
-        type.GetConstructors().OrderBy(constructor => constructor.GetParameters().Length).FirstOrDefault(constructor => constructor.GetParameters().All(parameter => parameter.ParameterType != type))
+    /// <summary>Why no recipe can hold a record; null if one can.</summary>
+    /// <param name="type">The record.</param>
+    /// <param name="seen">Records that were looked at already.</param>
+    public static string? ProblemOf(Type type, HashSet<Type> seen)
+    {
+        if (!seen.Add(type) || type.IsAbstract) return null;
+        if (FindConstructor(type) is null) return $"{type.Name} has no public constructor, so that no recipe can make one";
+        foreach (var member in MembersOf(type))
+        {
+            var value = member.Type;
+            while (ItemType(value) is { } item) value = item;
+            value = Nullable.GetUnderlyingType(value) ?? value;
+            if (value.IsEnum || Type.GetTypeCode(value) is TypeCode.String or TypeCode.Boolean or TypeCode.Double or TypeCode.Int32 or TypeCode.Int64 or TypeCode.UInt64) continue;
+            if (!value.IsClass || value.IsArray || value.IsAssignableTo(typeof(Delegate)) || value.Namespace?.StartsWith("System", StringComparison.Ordinal) == true)
+                return $"{type.Name}.{member.Property.Name} is of the type {value.Name}, which no recipe can hold: use string, bool, int, long, ulong, double, enums, records (classes) of these, or IReadOnlyList of these";
+            if (ProblemOf(value, seen) is { } inner) return inner;
+        }
+
+        return null;
+    }
+
+    private static ConstructorInfo? FindConstructor(Type type) =>
+        type.GetConstructors().OrderBy(constructor => constructor.GetParameters().Length).FirstOrDefault(constructor => constructor.GetParameters().All(parameter => parameter.ParameterType != type));
+
+    private static ConstructorInfo ConstructorOf(Type type) => FindConstructor(type)
         ?? throw new NotSupportedException($"{type.Name} can't be made from a recipe: it has no public constructor");
 }

@@ -10,39 +10,41 @@ internal static class RecipeWriter
 {
     /// <summary>Writes a record.</summary>
     /// <param name="record">The record.</param>
+    /// <param name="kinds">The kinds among which its sections were chosen.</param>
     /// <param name="path">How a path to a file or folder that is read is spelt; null for as it is.</param>
     /// <param name="isLeftOut">Of which keys null is written in place of the value; null for none.</param>
-    public static string Write(object record, Func<string, string>? path = null, Func<RecipeSchema.Member, bool>? isLeftOut = null)
+    public static string Write(object record, PartKinds kinds, Func<string, string>? path = null, Func<RecipeSchema.Member, bool>? isLeftOut = null)
     {
         using var text = new StringWriter(CultureInfo.InvariantCulture) { NewLine = "\n" };
         var emitter = new Emitter(text, EmitterSettings.Default.WithMaxSimpleKeyLength(1024).WithBestWidth(int.MaxValue));
         emitter.Emit(new StreamStart());
         emitter.Emit(new DocumentStart(null, null, isImplicit: true));
-        WriteSection(emitter, record, path, isLeftOut ?? (_ => false));
+        WriteSection(emitter, record, kinds, path, isLeftOut ?? (_ => false));
         emitter.Emit(new DocumentEnd(isImplicit: true));
         emitter.Emit(new StreamEnd());
         return text.ToString();
     }
 
-    private static void WriteSection(Emitter emitter, object record, Func<string, string>? path, Func<RecipeSchema.Member, bool> isLeftOut)
+    private static void WriteSection(Emitter emitter, object record, PartKinds kinds, Func<string, string>? path, Func<RecipeSchema.Member, bool> isLeftOut)
     {
         emitter.Emit(new MappingStart(AnchorName.Empty, TagName.Empty, isImplicit: true, MappingStyle.Block));
-        if (RecipeSchema.KindsOf(record.GetType()).FirstOrDefault(kind => kind.Type == record.GetType()) is { } kind)
+        var members = RecipeSchema.MembersOf(record.GetType());
+        if (kinds.Of(record.GetType()) is { } list && members.All(member => member.Key != list.Key))
         {
-            WritePlain(emitter, RecipeSchema.KindKey);
-            WritePlain(emitter, kind.Name);
+            WritePlain(emitter, list.Key);
+            WritePlain(emitter, list.NameOf(record));
         }
 
-        foreach (var member in RecipeSchema.MembersOf(record.GetType()))
+        foreach (var member in members)
         {
             WritePlain(emitter, member.Key);
-            WriteValue(emitter, isLeftOut(member) ? null : member.Property.GetValue(record), member.Use == TextUse.ReadPath, path, isLeftOut);
+            WriteValue(emitter, isLeftOut(member) ? null : member.Property.GetValue(record), member.Use == TextUse.ReadPath, kinds, path, isLeftOut);
         }
 
         emitter.Emit(new MappingEnd());
     }
 
-    private static void WriteValue(Emitter emitter, object? value, bool isPath, Func<string, string>? path, Func<RecipeSchema.Member, bool> isLeftOut)
+    private static void WriteValue(Emitter emitter, object? value, bool isPath, PartKinds kinds, Func<string, string>? path, Func<RecipeSchema.Member, bool> isLeftOut)
     {
         switch (value)
         {
@@ -62,7 +64,7 @@ internal static class RecipeWriter
                 emitter.Emit(new SequenceStart(AnchorName.Empty, TagName.Empty, isImplicit: true, SequenceStyle.Block));
                 foreach (var item in list)
                 {
-                    WriteValue(emitter, item, isPath, path, isLeftOut);
+                    WriteValue(emitter, item, isPath, kinds, path, isLeftOut);
                 }
 
                 emitter.Emit(new SequenceEnd());
@@ -71,7 +73,7 @@ internal static class RecipeWriter
                 WritePlain(emitter, number.ToString(null, CultureInfo.InvariantCulture));
                 break;
             default:
-                WriteSection(emitter, value, path, isLeftOut);
+                WriteSection(emitter, value, kinds, path, isLeftOut);
                 break;
         }
     }

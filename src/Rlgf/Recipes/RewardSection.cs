@@ -5,10 +5,6 @@ using Rlgf.Models.NumberTypes;
 namespace Rlgf.Recipes;
 
 /// <summary>What scores a finished response.</summary>
-[RecipeKind("classifier", typeof(ClassifierRewardSection))]
-[RecipeKind("regex", typeof(RegexRewardSection))]
-[RecipeKind("length", typeof(LengthRewardSection))]
-[RecipeKind("sum", typeof(SumRewardSection))]
 public abstract record RewardSection
 {
     /// <summary>

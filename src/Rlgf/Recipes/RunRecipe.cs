@@ -3,10 +3,7 @@ using Rlgf.Base;
 namespace Rlgf.Recipes;
 
 /// <summary>What a recipe file holds; <c>kind:</c> says what it is for.</summary>
-[RecipeKind("train", typeof(TrainRecipe))]
-[RecipeKind("sft", typeof(SftRecipe))]
-[RecipeKind("classifier", typeof(ClassifierRecipe))]
-public abstract record RunRecipe
+public abstract record RunRecipe : IKnowsKinds
 {
     /// <summary>Name of the recipe, for logs, reports and the run's folder: no path, and at most 200 bytes.</summary>
     [RecipeName]
@@ -21,6 +18,11 @@ public abstract record RunRecipe
 
     /// <summary>Where its keys were written.</summary>
     internal RecipeLocations Locations { get; init; } = RecipeLocations.None;
+
+    /// <summary>The kinds among which its sections were chosen, and which make parts of them.</summary>
+    internal PartKinds Kinds { get; set; } = PartKinds.BuiltIn;
+
+    PartKinds IKnowsKinds.Kinds { set => Kinds = value; }
 
     /// <summary>A refusal of what a key says, for the caller to throw: with the key's file and line, where the recipe was read from a file.</summary>
     /// <param name="key">The key's path, such as <c>data.evaluation_path</c>.</param>

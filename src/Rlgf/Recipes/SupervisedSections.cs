@@ -5,8 +5,6 @@ using Rlgf.Text.Data;
 namespace Rlgf.Recipes;
 
 /// <summary>What a supervised training starts from.</summary>
-[RecipeKind("folder", typeof(FolderStartSection))]
-[RecipeKind("gpt2", typeof(Gpt2StartSection))]
 public abstract record StartSection;
 
 /// <summary>A model that exists.</summary>
@@ -64,6 +62,9 @@ public sealed record TextsSection : ICheckedSection
     /// <summary>The held-out file; null: <see cref="HeldOutRows"/> rows of the training file.</summary>
     [RecipePath]
     public string? EvaluationPath { get; init; }
+
+    /// <summary>Who reads the rows, where they are in no file of a known format; null for files, by their names.</summary>
+    public DataReaderSection? Reader { get; init; }
 
     /// <summary>How many rows are held out: at most so many of the held-out file, or so many of the training file that are not learned. They are spread evenly over the file, which may be sorted.</summary>
     [Limits(AtLeast = 1)]

@@ -56,6 +56,9 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     /// <summary>What is kept for going on after a stop.</summary>
     public CheckpointsSection Checkpoints { get; init; } = new();
 
+    /// <summary>Who else is told what the run sees; its folder always is.</summary>
+    public IReadOnlyList<RunLogSection> Logs { get; init; } = [];
+
     /// <inheritdoc/>
     public override RunRecipe Resolved() => (TrainRecipe)base.Resolved() with
     {
@@ -65,7 +68,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         Algorithm = Algorithm.Resolved(),
         Kl = Kl.For(Algorithm.ToSettings().Advantage),
         Precision = Precision.Resolved(Kl.For(Algorithm.ToSettings().Advantage).Placement!.Value),
-        Guide = Guide is ModelGuideSection guide ? guide with { Sampling = guide.Sampling ?? Generation, Tokenizer = guide.Tokenizer ?? guide.Path } : Guide,
+        Guide = Guide?.Resolved(Generation),
         Evaluation = Evaluation with { Decoding = Evaluation.Decoding ?? Generation },
     };
 
@@ -90,7 +93,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("precision", "reference: bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
         if (Evaluation.Guide is not null && Guide is null)
             yield return ("evaluation.guide", "there is no guide to evaluate; leave it out, or set guide");
-        bool? canRollOut = Guide is null ? null : Guide is not ReferencesGuideSection;
+        bool? canRollOut = Guide is null ? null : !Guide.OnlyRollsIn;
         foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut)) yield return problem;
     }
 }

@@ -17,13 +17,16 @@ public sealed class FolderRunLog : IRunLog, IDisposable
         _events = new EventFile(folder.EventsFolder, firstIteration);
     }
 
-    /// <summary>Begins a new run: writes recipe.yaml, run.json and environment.json and opens the rest.</summary>
+    /// <summary>Begins a new run: writes run.json and environment.json and opens the rest.</summary>
     /// <param name="folder">The run's folder.</param>
     /// <param name="description">What the run is.</param>
     /// <param name="environment">Where it runs.</param>
-    /// <param name="recipe">The resolved recipe; null for a run without one.</param>
+    /// <remarks>The run has no recipe: what says all of a run is kept of runs that were made by it, so that nothing is evaluated by a recipe that it was not made by.</remarks>
     /// <exception cref="InputException">The folder holds a run already.</exception>
-    public static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment, string? recipe = null)
+    public static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment) => Begin(folder, description, environment, recipe: null);
+
+    /// <summary>As the other, with the resolved recipe that the run is made by; null for none.</summary>
+    internal static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment, string? recipe)
     {
         ArgumentNullException.ThrowIfNull(folder);
         if (folder.HoldsRun) throw new InputException($"{folder.Path}: holds a run already; go on with --resume, or choose another folder");

@@ -120,8 +120,9 @@ public sealed record RunFolder(string Path)
     /// <summary>Reads the recipe that a run keeps, with paths found from where the folder is now; its output is the folder.</summary>
     /// <param name="file">The recipe in the run's folder.</param>
     /// <param name="changes">Changes as <c>path=value</c>; an output among them counts.</param>
+    /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
     /// <exception cref="InputException">It can't be read; names file, line and key.</exception>
-    public static RunRecipe ReadRecipe(string file, IReadOnlyList<string> changes) => RecipeOfRun.Read(file, changes);
+    public static RunRecipe ReadRecipe(string file, IReadOnlyList<string> changes, PartKinds? kinds = null) => RecipeOfRun.Read(file, changes, kinds);
 
     /// <summary>Reads the resolved recipe as text.</summary>
     /// <exception cref="InputException">Not there.</exception>

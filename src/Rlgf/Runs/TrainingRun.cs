@@ -26,8 +26,7 @@ public sealed class TrainingRun : IDisposable
 
     private const string Command = "rlgf train";
 
-    private readonly RecipeParts _parts = new();
-    private readonly ChatPolicy? _chat;
+    private readonly RecipeParts _parts;
     private RunClaim? _claim;
 
     /// <summary>Loads models and data.</summary>
@@ -37,16 +36,15 @@ public sealed class TrainingRun : IDisposable
     {
         Recipe = (TrainRecipe)recipe.Resolved();
         Folder = new RunFolder(Recipe.Output!);
+        _parts = new RecipeParts(Recipe);
         try
         {
-            var policy = Recipe.Locations.Of("model", () => _parts.Policy(Recipe.Model, Recipe.Seed));
-            _chat = Recipe.Locations.Of("model", () => ChatPolicy.Of(Recipe.Model, Recipe.Data, policy));
-            Policy = policy.EndingWith(_chat?.Encoder.EndOfTurn);
+            Policy = _parts.Policy();
             RequireIds("generation", Recipe.Generation);
             RequireIds("evaluation.decoding", Recipe.Evaluation.Decoding!);
             var reference = PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Reference);
             Setup = NewSetup(reference);
-            Judge = Recipe.Judge is { } judge ? Recipe.Locations.Of("judge", () => _parts.Reward(judge, "judge", Recipe.Precision.Rewards)) : null;
+            Judge = _parts.Judge();
             Evaluator = NewEvaluator(reference);
         }
         catch
@@ -135,6 +133,7 @@ public sealed class TrainingRun : IDisposable
         folderLog.File = resume ? FolderRunLog.Resume(Folder, done ?? 0) : FolderRunLog.Begin(Folder, Description, RunEnvironment.Capture());
         claim.Keep();
         if (resume && !File.Exists(Folder.DescriptionPath)) RunJson.WriteFile(Folder.DescriptionPath, Description);
+        folderLog.Others = _parts.Logs(new RunLogServices(Folder, Description, done ?? 0));
         logs.Started(new RunStart(done ?? 0, done is not null, notes));
         if (Setup.Guide is { } guide && Evaluator is { } evaluator && (Recipe.Evaluation.Guide ?? !guide.IsRemote) && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) folderLog.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
         return training.Run(store, resume, cancellationToken);
@@ -157,10 +156,10 @@ public sealed class TrainingRun : IDisposable
             Policy = Policy.Model,
             Reference = reference,
             Tokenizer = Policy.Tokenizer,
-            Guide = Recipe.Guide is { } guide ? Recipe.Locations.Of("guide", () => GuideOf(guide)) : null,
-            Reward = Recipe.Locations.Of("reward", () => _parts.Reward(Recipe.Reward, "reward", Recipe.Precision.Rewards)),
+            Guide = _parts.Guide(),
+            Reward = _parts.Reward(),
             NormaliseReward = Recipe.Reward.Normalise,
-            Prompts = Recipe.Locations.Of("data", () => RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: false, chat: _chat)),
+            Prompts = _parts.TrainingPrompts,
             Sampling = sampling,
             Algorithm = Recipe.Algorithm.ToSettings(),
             CriticSharing = Recipe.Critic.Sharing,
@@ -174,16 +173,9 @@ public sealed class TrainingRun : IDisposable
         };
     }
 
-    private IGuide GuideOf(GuideSection section)
-    {
-        var guide = _parts.Guide(section, Policy, Recipe.Generation, Recipe.Precision.Guide);
-        return Recipe.Data.MessagesColumn is null || guide is not LocalModelGuide { IsAsked: false, UsesPolicyTokens: false } ? guide
-            : throw new InputException($"the guide '{guide.Name}' has another vocabulary than the policy and would go on from a conversation's last message alone; say chat: {{}} to give it the messages by its own template");
-    }
-
     private Evaluator? NewEvaluator(ILanguageModel reference) => Recipe.Data.EvaluationPath is null ? null : new Evaluator
     {
-        Prompts = Recipe.Locations.Of("data", () => RecipeParts.Prompts(Recipe.Data, Policy.Tokenizer, heldOut: true, Recipe.Evaluation.Prompts, _chat)),
+        Prompts = _parts.Prompts(heldOut: true, Recipe.Evaluation.Prompts),
         Sampling = RecipeParts.EndingAsModel(Recipe.Evaluation.Decoding!, Policy),
         Reward = Setup.Reward,
         Judge = Judge,
@@ -218,16 +210,37 @@ public sealed class TrainingRun : IDisposable
         })];
     }
 
-    /// <summary>The folder's log, which is opened after the checkpoints were looked at.</summary>
+    /// <summary>The folder's log, which is opened after the checkpoints were looked at, and those that the recipe names.</summary>
     private sealed class FolderLog : IRunLog, IDisposable
     {
         public FolderRunLog? File { get; set; }
 
-        public void Iteration(IterationRecord record) => File!.Iteration(record);
+        public IReadOnlyList<IRunLog> Others { get; set; } = [];
 
-        public void Evaluation(EvaluationRecord record) => File!.Evaluation(record);
+        public void Started(RunStart start) => Tell("the start", other => other.Started(start));
 
-        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => File!.Samples(iteration, samples);
+        public void Iteration(IterationRecord record)
+        {
+            File!.Iteration(record);
+            Tell(FormattableString.Invariant($"iteration {record.Iteration + 1}"), other => other.Iteration(record));
+        }
+
+        public void Evaluation(EvaluationRecord record)
+        {
+            File!.Evaluation(record);
+            Tell(FormattableString.Invariant($"the evaluation after {record.Iteration} iterations"), other => other.Evaluation(record));
+        }
+
+        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples)
+        {
+            File!.Samples(iteration, samples);
+            Tell(FormattableString.Invariant($"the samples of iteration {iteration}"), other => other.Samples(iteration, samples));
+        }
+
+        private void Tell(string what, Action<IRunLog> tell)
+        {
+            foreach (var other in Others) OwnCode.Run($"the log {other.GetType().Name}", what, () => { tell(other); return true; }, CancellationToken.None);
+        }
 
         public void Dispose() => File?.Dispose();
     }

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Checks;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Loading;
@@ -29,6 +30,37 @@ public static class SupervisedRun
         recipe = (SftRecipe)recipe.Resolved();
         using var claim = RunClaim.Take(recipe, resume, "rlgf sft");
         using var model = recipe.Locations.Of("model", () => Start(recipe));
+        var (learned, measured) = Rows(recipe, model);
+        var log = new SupervisedLog(recipe, claim, model.Tokenizer, progress);
+        return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, claim.IsResumed, log, cancellationToken);
+    }
+
+    /// <summary>Loads model and data as a training would, and looks for what goes wrong silently; see <see cref="SupervisedChecks"/>.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <exception cref="InputException">Something can't be loaded.</exception>
+    public static IReadOnlyList<Finding> Check(SftRecipe recipe)
+    {
+        recipe = (SftRecipe)recipe.Resolved();
+        using var model = recipe.Locations.Of("model", () => Start(recipe));
+        var (learned, measured) = Rows(recipe, model);
+        return SupervisedChecks.Of(learned, measured);
+    }
+
+    /// <summary>As the other, of a classifier.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <exception cref="InputException">Something can't be loaded.</exception>
+    public static IReadOnlyList<Finding> Check(ClassifierRecipe recipe)
+    {
+        recipe = (ClassifierRecipe)recipe.Resolved();
+        var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
+        classifier.Dispose();
+        var (learned, measured) = Texts(recipe, tokenizer);
+        return [.. OneLabel(learned, recipe) is { } one ? [new Finding(Severity.Error, one)] : (Finding[])[], .. SupervisedChecks.Of(learned, measured, recipe.Labels)];
+    }
+
+    /// <summary>The rows to learn from and those to measure on.</summary>
+    private static (IReadOnlyList<TokenRow> Learned, IReadOnlyList<TokenRow> Measured) Rows(SftRecipe recipe, TextModel model)
+    {
         var separator = model.TaughtEnd
             ?? throw recipe.Refusal("model", "neither the model nor its tokenizer has an end token, which separates texts and ends responses; name one as eos_token in tokenizer_config.json");
         var shape = model.Model.Shape;
@@ -36,16 +68,14 @@ public static class SupervisedRun
         if (block > shape.ContextLength) throw recipe.Refusal("block_tokens", $"{block} is more than {shape.Limits}");
         if (shape.ReadsPromptApart && recipe.Data.PromptColumn is null)
             throw recipe.Refusal("data.prompt_column", "it is missing: an encoder–decoder learns responses to prompts, not texts alone");
-        var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data));
-        IReadOnlyList<TokenRow> Rows(IReadOnlyList<DataRow> rows) => recipe.Data.PromptColumn is { } prompt
+        var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data, recipe.Kinds));
+        IReadOnlyList<TokenRow> Encoded(IReadOnlyList<DataRow> rows) => recipe.Data.PromptColumn is { } prompt
             ? [.. rows.Select(row => Pair(row, prompt, recipe.Data.Column, model.Tokenizer, separator, shape))]
             : SupervisedTraining.Pack(rows.Select(row => model.Tokenizer.Encode(row.GetString(recipe.Data.Column))), separator, block);
-        var (learned, measured) = recipe.Locations.Of("data", () => (Rows(training), Rows(heldOut)));
+        var (learned, measured) = recipe.Locations.Of("data", () => (Encoded(training), Encoded(heldOut)));
         if (learned.Count == 0 || measured.Count == 0)
             throw recipe.Refusal("block_tokens", $"{recipe.Data.Path}: the {(learned.Count == 0 ? "training" : "held-out")} texts are too short for one block of {block} tokens; lower block_tokens, or use more rows");
-
-        var log = new SupervisedLog(recipe, claim, model.Tokenizer, progress);
-        return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, claim.IsResumed, log, cancellationToken);
+        return (learned, measured);
     }
 
     /// <summary>Trains a classifier.</summary>
@@ -62,14 +92,20 @@ public static class SupervisedRun
         var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
         using (classifier)
         {
-            var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data));
-            LabelledText[] Texts(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, tokenizer), LabelOf(row, recipe)))];
             var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
-            var (learned, measured) = recipe.Locations.Of("data", () => (Texts(training), Texts(heldOut)));
+            var (learned, measured) = Texts(recipe, tokenizer);
             var told = progress;
             if (OneLabel(learned, recipe) is { } note) told = now => progress?.Invoke(now.IsStart ? now with { Notes = [.. now.Notes, note] } : now);
             return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, claim.IsResumed, new SupervisedLog(recipe, claim, tokenizer, told), cancellationToken);
         }
+    }
+
+    /// <summary>The texts to learn from and those to measure on.</summary>
+    private static (LabelledText[] Learned, LabelledText[] Measured) Texts(ClassifierRecipe recipe, ITokenizer tokenizer)
+    {
+        var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data, recipe.Kinds));
+        LabelledText[] Labelled(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, tokenizer), LabelOf(row, recipe)))];
+        return recipe.Locations.Of("data", () => (Labelled(training), Labelled(heldOut)));
     }
 
     private static (ISequenceClassifier Classifier, ITokenizer Tokenizer) StartClassifier(ClassifierRecipe recipe)
@@ -137,12 +173,12 @@ public static class SupervisedRun
         }
     }
 
-    private static (IReadOnlyList<DataRow> Training, IReadOnlyList<DataRow> HeldOut) Read(TextsSection data)
+    private static (IReadOnlyList<DataRow> Training, IReadOnlyList<DataRow> HeldOut) Read(TextsSection data, PartKinds kinds)
     {
         string[] columns = [data.Column, .. new[] { data.PromptColumn, data.LabelColumn }.OfType<string>()];
         var options = new TextDatasetOptions { Replacements = data.Replace.ToReplacements(), Filter = data.Filter, Columns = columns };
-        var rows = TextDataset.Open(data.Path, options with { Limit = data.Limit, Sample = data.Sample, SampleSeed = data.SampleSeed }).Rows;
-        if (data.EvaluationPath is { } path) return (rows, TextDataset.Spread(TextDataset.Open(path, options).Rows, data.HeldOutRows));
+        var rows = TextDataset.Open(data.Path, options with { Reader = kinds.Reader(data.Reader, heldOut: false), Limit = data.Limit, Sample = data.Sample, SampleSeed = data.SampleSeed }).Rows;
+        if (data.EvaluationPath is { } path) return (rows, TextDataset.Spread(TextDataset.Open(path, options with { Reader = kinds.Reader(data.Reader, heldOut: true) }).Rows, data.HeldOutRows));
         if (rows.Count <= data.HeldOutRows)
             throw new InputException($"{data.Path}: {rows.Count} rows, of which {data.HeldOutRows} would be held out: none is left to learn from; lower held_out_rows");
         var heldOut = TextDataset.SpreadIndices(rows.Count, data.HeldOutRows).ToHashSet();

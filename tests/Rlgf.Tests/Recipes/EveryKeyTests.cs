@@ -19,7 +19,7 @@ public sealed class EveryKeyTests
     [Fact]
     public void A_wrong_value_of_any_key_is_refused_with_file_line_and_key()
     {
-        foreach (var kind in RecipeSchema.KindsOf(typeof(RunRecipe))) Visit(kind.Type, kind.Name, "", section => section, []);
+        foreach (var kind in PartKinds.BuiltIn.Of(typeof(RunRecipe))!.Kinds) Visit(kind.Type, kind.Name, "", section => section, []);
         Assert.True(_seen.Count > 150, $"{_seen.Count} keys were found; there should be more");
     }
 
@@ -60,7 +60,7 @@ public sealed class EveryKeyTests
             var innerPath = itemType is null ? key : $"{key}.0";
             List<string> Section(List<string> lines) => With([$"{member.Key}:", .. itemType is null ? lines.Select(Indented) : [" -", .. lines.Select(line => "  " + Indented(line))]]);
             if (!inner.IsAbstract) Visit(inner, null, innerPath, Section, [.. within, type]);
-            else foreach (var one in RecipeSchema.KindsOf(inner)) Visit(one.Type, one.Name, innerPath, Section, [.. within, type]);
+            else foreach (var one in PartKinds.BuiltIn.Of(inner)!.Kinds) Visit(one.Type, one.Name, innerPath, Section, [.. within, type]);
         }
     }
 
@@ -82,7 +82,7 @@ public sealed class EveryKeyTests
         if (type.IsEnum) return RecipeSchema.KeyOf(Enum.GetNames(type)[0]);
         if (type.IsPrimitive) return Math.Max(1, double.IsFinite(member.Limits?.AtLeast ?? double.NaN) ? member.Limits!.AtLeast : 1).ToString(CultureInfo.InvariantCulture);
         if (RecipeSchema.ItemType(type) is { } item) return $"[{{{string.Join(", ", Least(item, null, ""))}}}]";
-        var kind = type.IsAbstract ? RecipeSchema.KindsOf(type).First(kind => kind.Name != "sum") : null;
+        var kind = type.IsAbstract ? PartKinds.BuiltIn.Of(type)!.Kinds.First(kind => kind.Name != "sum") : null;
         return $"{{{string.Join(", ", Least(kind?.Type ?? type, kind?.Name, ""))}}}";
     }
 

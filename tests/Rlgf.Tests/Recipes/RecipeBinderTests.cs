@@ -25,7 +25,7 @@ public sealed class RecipeBinderTests
     [Fact]
     public void Every_kind_of_value_is_bound_and_what_is_left_out_keeps_its_default()
     {
-        var demo = RecipeFile.Parse<Demo>(Complete, "demo.yaml");
+        var demo = Parse<Demo>(Complete, "demo.yaml");
         Assert.Equal("demo", demo.Name);
         Assert.Equal(ulong.MaxValue, demo.Seed);
         Assert.Equal(new Size(3, Unit.BigUnit, 7), demo.Size);
@@ -83,7 +83,7 @@ public sealed class RecipeBinderTests
     [Fact]
     public void An_override_replaces_or_adds_a_value_anywhere()
     {
-        var demo = RecipeFile.Parse<Demo>(
+        var demo = Parse<Demo>(
             Complete, "demo.yaml", ["size.width=9", "options.count=2", "shapes.1.radius=4", "shape={kind: square, side: 8}", "name=x=y", "limit=6", "words=[]", "words=[z]"]);
         Assert.Equal(9, demo.Size.Width);
         Assert.Equal(2, demo.Options.Count);
@@ -103,17 +103,17 @@ public sealed class RecipeBinderTests
     [InlineData("name", "--set name: expected PATH=VALUE, such as update.epochs=2")]
     [InlineData("=3", "--set =3: expected PATH=VALUE, such as update.epochs=2")]
     public void A_mistake_in_an_override_names_the_override(string change, string message) =>
-        Assert.Equal(message, Assert.Throws<InputException>(() => RecipeFile.Parse<Demo>(Complete, "demo.yaml", [change])).Message);
+        Assert.Equal(message, Assert.Throws<InputException>(() => Parse<Demo>(Complete, "demo.yaml", [change])).Message);
 
     [Fact]
     public void A_written_recipe_spells_out_every_default_and_reads_back_to_the_same_values()
     {
         string[] nasty = ["", " ", "null", "true", "1.5", "a: b", "# no comment", "it's", "\"quoted\"", "line\nbreak", "- item", "é 猫 😀", "~", "&a", "*a", "!t", "{x}", "100%", "a\\b"];
-        var demo = RecipeFile.Parse<Demo>(Complete, "demo.yaml") with { Words = nasty, Rate = 0.1 + 0.2 };
-        var written = RecipeFile.Write(demo);
+        var demo = Parse<Demo>(Complete, "demo.yaml") with { Words = nasty, Rate = 0.1 + 0.2 };
+        var written = RecipeFile.Write(demo, Kinds);
         Assert.Contains("options:\n  count: 5\n", written, StringComparison.Ordinal);
         Assert.Contains("\nlimit: null\n", written, StringComparison.Ordinal);
-        var read = RecipeFile.Parse<Demo>(written, "written.yaml");
+        var read = Parse<Demo>(written, "written.yaml");
         Assert.Equal(nasty, read.Words);
         Assert.Equal(demo.Shapes, read.Shapes);
         Assert.Equal(demo, read with { Words = demo.Words, Shapes = demo.Shapes });
@@ -142,14 +142,19 @@ public sealed class RecipeBinderTests
     [Fact]
     public void A_derived_record_asked_for_by_itself_takes_its_own_kind_only()
     {
-        Assert.Equal(2, RecipeFile.Parse<Circle>("kind: circle\nradius: 2", "c.yaml").Radius);
+        Assert.Equal(2, Parse<Circle>("kind: circle\nradius: 2", "c.yaml").Radius);
         Assert.Equal(
-            "c.yaml:1: kind: expected one of: circle; found 'square'", Assert.Throws<InputException>(() => RecipeFile.Parse<Circle>("kind: square\nside: 2", "c.yaml")).Message);
+            "c.yaml:1: kind: expected one of: circle; found 'square'", Assert.Throws<InputException>(() => Parse<Circle>("kind: square\nside: 2", "c.yaml")).Message);
     }
+
+    private static readonly PartKinds Kinds = new PartKinds().Closed(typeof(Shape), ("circle", typeof(Circle)), ("square", typeof(Square)));
+
+    private static T Parse<T>(string text, string name, IEnumerable<string>? changes = null)
+        where T : class => RecipeFile.Parse<T>(text, name, changes, Kinds);
 
     private static InputException Error(string text)
     {
-        var error = Assert.Throws<InputException>(() => RecipeFile.Parse<Demo>(text, "demo.yaml"));
+        var error = Assert.Throws<InputException>(() => Parse<Demo>(text, "demo.yaml"));
         Assert.DoesNotContain('\n', error.Message);
         return error;
     }
@@ -198,8 +203,6 @@ public sealed class RecipeBinderTests
         public int Count { get; init; } = 5;
     }
 
-    [RecipeKind("circle", typeof(Circle))]
-    [RecipeKind("square", typeof(Square))]
     public abstract record Shape;
 
     public sealed record Circle : Shape

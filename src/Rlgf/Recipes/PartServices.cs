@@ -1,0 +1,77 @@
+using Rlgf.Base;
+using Rlgf.Guides;
+using Rlgf.Models;
+using Rlgf.Models.Generation;
+using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
+using Rlgf.Prompts;
+using Rlgf.Rewards;
+using Rlgf.Tokenizers;
+
+namespace Rlgf.Recipes;
+
+/// <summary>What the code that makes a guide or a reward is given besides its settings.</summary>
+public sealed class PartServices
+{
+    private readonly RecipeParts _parts;
+    private readonly string _key;
+
+    internal PartServices(RecipeParts parts, string name, string key, Precision precision) => (_parts, Name, _key, Precision) = (parts, name, key, precision);
+
+    /// <summary>The part's name for logs and reports: <c>reward</c>, <c>judge</c>, <c>guide</c>, or that of a part of a sum.</summary>
+    public string Name { get; }
+
+    /// <summary>What its models are to compute with.</summary>
+    public Precision Precision { get; }
+
+    /// <summary>The policy as it is loaded, before training. It changes with training: its tokenizer and its shape are what a part may use.</summary>
+    public TextModel Policy => _parts.LoadedPolicy;
+
+    /// <summary>The policy's tokenizer.</summary>
+    public ITokenizer Tokenizer => Policy.Tokenizer;
+
+    /// <summary>How the policy samples.</summary>
+    public SamplingSettings Sampling => _parts.Recipe.Generation;
+
+    /// <summary>Seed of the run.</summary>
+    public ulong Seed => _parts.Recipe.Seed;
+
+    /// <summary>The prompts that the policy is trained on, read when first asked for.</summary>
+    public IReadOnlyList<Prompt> Prompts => _parts.TrainingPrompts;
+
+    /// <summary>Loads a language model with its tokenizer. Asked for again, by whatever part, it is the same; it lives as long as the run, and shares memory with a policy that is an adapter on the same base.</summary>
+    /// <param name="folder">Its folder.</param>
+    /// <param name="tokenizer">The tokenizer's folder; null for the model's.</param>
+    /// <exception cref="InputException">It can't be loaded.</exception>
+    public TextModel Model(string folder, string? tokenizer = null) =>
+        _parts.Once((typeof(TextModel), folder, tokenizer, Precision), () => TextModel.Load(folder, tokenizer, precision: Precision, sharing: _parts.LoadedPolicyOrNone));
+
+    /// <summary>Loads a classifier with its tokenizer; as <see cref="Model"/>.</summary>
+    /// <param name="folder">Its folder.</param>
+    /// <param name="tokenizer">The tokenizer's folder; null for the classifier's.</param>
+    /// <exception cref="InputException">It can't be loaded.</exception>
+    public TextClassifier Classifier(string folder, string? tokenizer = null) =>
+        _parts.Once((typeof(TextClassifier), folder, tokenizer, Precision), () => TextClassifier.Load(folder, tokenizer, precision: Precision, sharing: _parts.LoadedPolicyOrNone));
+
+    /// <summary>Makes a reward that this part is made of.</summary>
+    /// <param name="section">Its section within this part's.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="key">Its key within this part's section, such as <c>parts.0.reward</c>, for messages.</param>
+    /// <exception cref="InputException">It can't be made.</exception>
+    public IReward Reward(RewardSection section, string name, string key) => _parts.Reward(section, new PartServices(_parts, name, $"{_key}.{key}", Precision));
+
+    /// <summary>Makes a guide that this part is made of.</summary>
+    /// <param name="section">Its section within this part's.</param>
+    /// <param name="key">Its key within this part's section, for messages.</param>
+    /// <exception cref="InputException">It can't be made.</exception>
+    public IGuide Guide(GuideSection section, string key) => _parts.Guide(section, new PartServices(_parts, Name, $"{_key}.{key}", Precision));
+
+    /// <summary>Something that lives as long as the run and is disposed with it.</summary>
+    public T Own<T>(T part)
+        where T : IDisposable => _parts.Own(part);
+
+    /// <summary>A refusal of what a key of the part's section says, to throw: with its file and line.</summary>
+    /// <param name="key">The key, such as <c>url</c>.</param>
+    /// <param name="problem">What is wrong and what to do.</param>
+    public InputException Refusal(string key, string problem) => _parts.Recipe.Refusal($"{_key}.{key}", problem);
+}
