@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 
 namespace Rlgf.Tests.Shared;
 
@@ -8,8 +9,33 @@ internal static class OneThread
     [ModuleInitializer]
     public static void Set()
     {
-        // Asked what assembly this is, the runner must answer and be gone: with the native library in the process its end takes so long on a busy machine that a message about it gets into the answer.
-        if (Environment.GetCommandLineArgs().Contains("-assemblyInfo")) return;
+        // Asked what assembly this is, the runner must answer one line and be gone: on a busy machine its end can take so long, with the native library above all, that a message about it gets into the answer.
+        if (Environment.GetCommandLineArgs().Contains("-assemblyInfo"))
+        {
+            Console.SetOut(new FirstLine(Console.Out));
+            return;
+        }
+
         Rlgf.Models.TorchRuntime.Load(threads: 1);
+    }
+
+    /// <summary>Writes the first line that it is given, and nothing after it.</summary>
+    private sealed class FirstLine(TextWriter output) : TextWriter
+    {
+        private StringBuilder? _line = new();
+
+        public override Encoding Encoding => output.Encoding;
+
+        public override void Write(char value)
+        {
+            if (value != '\n')
+            {
+                _line?.Append(value);
+                return;
+            }
+
+            if (_line is not null) output.WriteLine(_line.ToString().TrimEnd('\r'));
+            _line = null;
+        }
     }
 }
