@@ -90,7 +90,7 @@ internal static class EvaluateCommand
         // What there is none of has no line: a judge's score without a judge, the KL of a guide.
         foreach (var (name, value) in record.Metrics.Where(metric => !double.IsNaN(metric.Value)))
         {
-            var half = Values(name, record.Rows) is { } values ? Interval.OfMean(values).HalfWidth : double.NaN;
+            var half = Evaluator.Values(name, record.Rows) is { } values ? Interval.OfMean(values).HalfWidth : double.NaN;
             table.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-24}{Rounded(value),12:0.0000}{(double.IsFinite(half) ? $" ± {Rounded(half):0.0000}" : "")}"));
         }
 
@@ -99,22 +99,4 @@ internal static class EvaluateCommand
 
     // What rounds to zero has no sign.
     private static double Rounded(double value) => Math.Round(value, 4) == 0 ? 0 : value;
-
-    /// <summary>The values of the rows that a metric is the mean of; null for one that is no mean over the prompts.</summary>
-    private static double[]? Values(string metric, IReadOnlyList<EvaluationRow> rows)
-    {
-        const string Part = "reward/part/";
-        Func<EvaluationRow, double>? value = metric switch
-        {
-            "reward/mean" => row => row.Reward,
-            "judge/mean" => row => row.Judge,
-            "kl/start" => row => row.Kl,
-            "kl/raw" => row => row.RawKl,
-            "response/length" => row => row.Tokens,
-            "response/ended" => row => row.Ended ? 1 : 0,
-            _ when metric.StartsWith(Part, StringComparison.Ordinal) => row => row.RewardParts[metric[Part.Length..]],
-            _ => null,
-        };
-        return value is null ? null : [.. rows.Select(value)];
-    }
 }

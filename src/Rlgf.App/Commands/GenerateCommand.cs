@@ -21,6 +21,10 @@ internal static class GenerateCommand
     /// <summary>Rows that are handed to the engine at once: some batches, so that it can put rows of like length together.</summary>
     private const int BatchesAtOnce = 4;
 
+    private const string What =
+        "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
+        "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the model's begin token. With --messages a response ends at the chat template's end of turn too. A stop text stays in the response. What the model's generation_config.json (or, without one, config.json) forces or forbids applies: forced_bos_token_id (of an encoder-decoder), forced_eos_token_id, bad_words_ids, suppress_tokens, begin_suppress_tokens, sequence_bias, min_length, and, where no option says otherwise, min_new_tokens, no_repeat_ngram_size and repetition_penalty. How tokens are drawn is for the options to say; what the file has about that, and whatever else isn't used, is named in one warning.";
+
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
     {
@@ -53,8 +57,7 @@ internal static class GenerateCommand
         var precision = CommonOptions.Precision();
         var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
         var command = new Command("generate", CommonOptions.Describe(
-            "Continues prompts with a language model. Rows come out in the order of the prompts. response_ids hold the end token where the model ended the text; " +
-            "log_probs are natural logarithms under the model itself, before temperature, top-k and top-p, so that 'rlgf score' gives the same. An empty prompt is the model's begin token. With --messages a response ends at the chat template's end of turn too. A stop text stays in the response. What the model's generation_config.json (or, without one, config.json) forces or forbids applies: forced_bos_token_id (of an encoder-decoder), forced_eos_token_id, bad_words_ids, suppress_tokens, begin_suppress_tokens, sequence_bias, min_length, and, where no option says otherwise, min_new_tokens, no_repeat_ngram_size and repetition_penalty. How tokens are drawn is for the options to say; what the file has about that, and whatever else isn't used, is named in one warning.",
+            What,
             "rlgf generate --model assets/policy --prompt \"I watched this film\" --max-new-tokens 32 --top-p 0.95 --seed 1"))
         {
             model, tokenizer, prompts, prompt, messages, markers, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
@@ -75,13 +78,10 @@ internal static class GenerateCommand
                 BatchRows = parsed.GetValue(batch),
             };
             CheckOptions(settings);
-            var given = parsed.CommandResult.Command.Options.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToHashSet(StringComparer.Ordinal);
-            // Beams too are an answer to whether tokens are drawn.
-            if (given.Contains("--beams")) given.Add("--greedy");
+            var given = GivenOptions(parsed);
             var rows = Source(parsed.GetValue(prompts), parsed.GetValue(prompt) ?? [], parsed.GetValue(messages), terminal);
             if (parsed.GetValue(markers) && parsed.GetValue(messages) is null) throw new UsageException("--markers-are-tokens is for --messages");
-            var target = parsed.GetValue(output)
-                ?? (given.Contains("--prompt") ? "-" : throw new UsageException($"option '--output' is required with {(given.Contains("--messages") ? "--messages" : "--prompts")}; see 'rlgf generate --help'"));
+            var target = parsed.GetValue(output) ?? DefaultOutput(given);
             RowOutput.Require(target, new[] { parsed.GetValue(prompts), parsed.GetValue(messages) }.OfType<string>());
             bool? chat = parsed.GetValue(messages) is null ? null : parsed.GetValue(markers);
             return Run(parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), CommonOptions.PrecisionOf(parsed, precision), rows, chat, target, settings, given,
@@ -89,6 +89,18 @@ internal static class GenerateCommand
         });
         return command;
     }
+
+    /// <summary>The names of the options that the user gave.</summary>
+    private static HashSet<string> GivenOptions(ParseResult parsed)
+    {
+        var given = parsed.CommandResult.Command.Options.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToHashSet(StringComparer.Ordinal);
+        // Beams too are an answer to whether tokens are drawn.
+        if (given.Contains("--beams")) given.Add("--greedy");
+        return given;
+    }
+
+    private static string DefaultOutput(HashSet<string> given) => given.Contains("--prompt") ? "-"
+        : throw new UsageException($"option '--output' is required with {(given.Contains("--messages") ? "--messages" : "--prompts")}; see 'rlgf generate --help'");
 
     private static void CheckOptions(SamplingSettings settings)
     {

@@ -52,18 +52,7 @@ internal sealed record RunGroup(string Label, IReadOnlyList<ReportRun> Runs)
     }
 
     /// <summary>The name of an algorithm as papers write it; another name is shown as it is.</summary>
-    public static string DisplayName(string algorithm) => algorithm switch
-    {
-        "ppo" => "PPO",
-        "ppo_plus_plus" => "PPO++",
-        "aggrevated" => "AggreVaTeD",
-        "lols" => "LOLS",
-        "d2lols" => "D²LOLS",
-        "adaptive" => "Adaptive",
-        "grpo" => "GRPO",
-        "rloo" => "RLOO",
-        _ => algorithm,
-    };
+    public static string DisplayName(string algorithm) => Presets.All.FirstOrDefault(preset => preset.Name == algorithm)?.Title ?? algorithm;
 
     private static int Order(string algorithm)
     {

@@ -5,8 +5,21 @@ namespace Rlgf.Algorithms;
 /// <summary>The named algorithms: the paper's five (arXiv 2306.11816, section 4), adaptive guidance, and two without a critic.</summary>
 public static class Presets
 {
+    /// <summary>All of them, in the order in which they are shown.</summary>
+    public static IReadOnlyList<Preset> All { get; } =
+    [
+        new("ppo", "PPO", "The policy writes everything.", _ => Ppo()),
+        new("ppo_plus_plus", "PPO++", "The guide rolls in, the policy rolls out.", _ => PpoPlusPlus()),
+        new("aggrevated", "AggreVaTeD", "The policy rolls in, the guide rolls out.", _ => AggreVaTeD()),
+        new("lols", "LOLS", "A coin an iteration between PPO++ and AggreVaTeD.", _ => Lols()),
+        new("d2lols", "D²LOLS", "AggreVaTeD first, then PPO++.", switchIteration => D2Lols(switchIteration)),
+        new("adaptive", "Adaptive", "PPO++ with credit to the guide, both scaled by the measured gap.", _ => Adaptive()),
+        new("grpo", "GRPO", "Groups of responses to a prompt, with their standard deviation.", _ => Grpo()),
+        new("rloo", "RLOO", "Groups of responses to a prompt, each against the others.", _ => Rloo()),
+    ];
+
     /// <summary>Names that <see cref="Named"/> knows.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive", "grpo", "rloo"];
+    public static IReadOnlyList<string> Names { get; } = [.. All.Select(preset => preset.Name)];
 
     /// <summary>PPO: the policy writes everything.</summary>
     public static AlgorithmSettings Ppo() => new() { Name = "ppo", First = PolicyAlone };
@@ -55,18 +68,7 @@ public static class Presets
     /// <summary>The preset of a name, with its defaults; null for a name that is none of <see cref="Names"/>.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="switchIteration">For <c>d2lols</c>, which has no sensible default of its own.</param>
-    public static AlgorithmSettings? Named(string name, int switchIteration) => name switch
-    {
-        "ppo" => Ppo(),
-        "ppo_plus_plus" => PpoPlusPlus(),
-        "aggrevated" => AggreVaTeD(),
-        "lols" => Lols(),
-        "d2lols" => D2Lols(switchIteration),
-        "adaptive" => Adaptive(),
-        "grpo" => Grpo(),
-        "rloo" => Rloo(),
-        _ => null,
-    };
+    public static AlgorithmSettings? Named(string name, int switchIteration) => All.FirstOrDefault(preset => preset.Name == name)?.Make(switchIteration);
 
     private static RolloutPhase PolicyAlone { get; } = new(Actor.Policy, Actor.Policy, 0, RollInLengths.Inside);
 
@@ -74,3 +76,10 @@ public static class Presets
 
     private static RolloutPhase GuideRollsOut(double beta) => new(Actor.Policy, Actor.Guide, beta, RollInLengths.Limit);
 }
+
+/// <summary>A named algorithm.</summary>
+/// <param name="Name">In recipes, logs and files.</param>
+/// <param name="Title">As papers write it.</param>
+/// <param name="Meaning">What it does, in a sentence.</param>
+/// <param name="Make">Its settings with their defaults, given the iteration of the switch, which one of them has.</param>
+public sealed record Preset(string Name, string Title, string Meaning, Func<int, AlgorithmSettings> Make);

@@ -113,19 +113,41 @@ public sealed class Evaluator
     public static IReadOnlyDictionary<string, double> Means(IReadOnlyList<EvaluationRow> rows)
     {
         var tokens = rows.Sum(row => row.Tokens);
+        double Mean(string metric) => Values(metric, rows)!.Average();
         var means = new Dictionary<string, double>
         {
-            ["reward/mean"] = rows.Average(row => row.Reward),
-            ["judge/mean"] = rows.Average(row => row.Judge),
-            ["kl/start"] = rows.Average(row => row.Kl),
-            ["kl/raw"] = rows.Average(row => row.RawKl),
+            ["reward/mean"] = Mean("reward/mean"),
+            ["judge/mean"] = Mean("judge/mean"),
+            ["kl/start"] = Mean("kl/start"),
+            ["kl/raw"] = Mean("kl/raw"),
             ["perplexity/start"] = tokens == 0 ? double.NaN : Math.Exp(-rows.Sum(row => row.StartLogProb) / tokens),
             ["distinct/2"] = NgramDiversity.Of(rows.Select(row => NgramDiversity.Words(row.Response)), 2).Distinct,
-            ["response/length"] = rows.Average(row => row.Tokens),
-            ["response/ended"] = rows.Average(row => row.Ended ? 1.0 : 0),
+            ["response/length"] = Mean("response/length"),
+            ["response/ended"] = Mean("response/ended"),
         };
-        foreach (var part in rows[0].RewardParts.Keys) means[$"reward/part/{part}"] = rows.Average(row => row.RewardParts[part]);
+        foreach (var part in rows[0].RewardParts.Keys) means[RewardPart + part] = Mean(RewardPart + part);
         return means;
+    }
+
+    private const string RewardPart = "reward/part/";
+
+    /// <summary>The rows' values that a metric is the mean of; null for one that is no mean over the prompts.</summary>
+    /// <param name="metric">One of the names of <see cref="Means"/>.</param>
+    /// <param name="rows">An evaluation's.</param>
+    public static double[]? Values(string metric, IReadOnlyList<EvaluationRow> rows)
+    {
+        Func<EvaluationRow, double>? value = metric switch
+        {
+            "reward/mean" => row => row.Reward,
+            "judge/mean" => row => row.Judge,
+            "kl/start" => row => row.Kl,
+            "kl/raw" => row => row.RawKl,
+            "response/length" => row => row.Tokens,
+            "response/ended" => row => row.Ended ? 1 : 0,
+            _ when metric.StartsWith(RewardPart, StringComparison.Ordinal) => row => row.RewardParts[metric[RewardPart.Length..]],
+            _ => null,
+        };
+        return value is null ? null : [.. rows.Select(value)];
     }
 
     /// <summary>Σ_t log π_0 of each response, of the raw model.</summary>

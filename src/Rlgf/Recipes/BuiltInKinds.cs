@@ -30,18 +30,7 @@ internal static class BuiltInKinds
 
     private static void AddAlgorithms(AlgorithmKinds algorithms)
     {
-        (string Name, string Meaning)[] presets =
-        [
-            ("ppo", "The policy writes everything."),
-            ("ppo_plus_plus", "The guide rolls in, the policy rolls out."),
-            ("aggrevated", "The policy rolls in, the guide rolls out."),
-            ("lols", "A coin an iteration between PPO++ and AggreVaTeD."),
-            ("d2lols", "AggreVaTeD first, then PPO++."),
-            ("adaptive", "PPO++ with credit to the guide, both scaled by the measured gap."),
-            ("grpo", "Groups of responses to a prompt, with their standard deviation."),
-            ("rloo", "Groups of responses to a prompt, each against the others."),
-        ];
-        foreach (var (name, meaning) in presets) algorithms.Add<AlgorithmSection>(name, meaning, section => Presets.Named(name, section.SwitchIteration ?? 0)!);
+        foreach (var preset in Presets.All) algorithms.Add<AlgorithmSection>(preset.Name, preset.Meaning, section => preset.Make(section.SwitchIteration ?? 0));
         algorithms.Add<AlgorithmSection>(AlgorithmSection.Custom, "Phases of your own: set `first`, and `second` and `schedule` where there are two.", section => new AlgorithmSettings
         {
             Name = AlgorithmSection.Custom, First = section.First!, Second = section.Second, Schedule = section.Schedule ?? PlanSchedule.Constant,

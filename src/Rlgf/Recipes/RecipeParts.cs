@@ -99,7 +99,7 @@ public sealed class RecipeParts : IDisposable
         {
             var made = _recipe.Kinds.Logs.Make(log, services);
             if (made is IDisposable disposable) Own(disposable);
-            return made;
+            return new OwnLog(made);
         }))];
 
     /// <summary>Settings with the model's own end tokens, where a recipe names none.</summary>

@@ -21,16 +21,12 @@ public sealed class FolderRunLog : IRunLog, IDisposable
     /// <param name="folder">The run's folder.</param>
     /// <param name="description">What the run is.</param>
     /// <param name="environment">Where it runs.</param>
-    /// <remarks>The run has no recipe: what says all of a run is kept of runs that were made by it, so that nothing is evaluated by a recipe that it was not made by.</remarks>
+    /// <remarks>It writes no recipe: only what trains by one keeps it, so that nothing is evaluated by a recipe that it was not made by.</remarks>
     /// <exception cref="InputException">The folder holds a run already.</exception>
-    public static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment) => Begin(folder, description, environment, recipe: null);
-
-    /// <summary>As the other, with the resolved recipe that the run is made by; null for none.</summary>
-    internal static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment, string? recipe)
+    public static FolderRunLog Begin(RunFolder folder, RunDescription description, RunEnvironment environment)
     {
         ArgumentNullException.ThrowIfNull(folder);
         if (folder.HoldsRun) throw new InputException($"{folder.Path}: holds a run already; go on with --resume, or choose another folder");
-        if (recipe is not null) AtomicFile.WriteText(folder.RecipePath, recipe);
         RunJson.WriteFile(folder.DescriptionPath, description);
         RunJson.WriteFile(folder.EnvironmentPath, environment);
         return new FolderRunLog(folder, firstIteration: 0);

@@ -1,8 +1,8 @@
 namespace Rlgf.Runs;
 
 /// <summary>Several logs as one, told in their order: a folder's, a progress line, somebody's own.</summary>
-/// <param name="logs">The logs.</param>
-public sealed class RunLogs(params IReadOnlyList<IRunLog> logs) : IRunLog
+/// <param name="logs">The logs; those that are added to the list later are told of what comes after.</param>
+public sealed class RunLogs(IReadOnlyList<IRunLog> logs) : IRunLog
 {
     /// <inheritdoc/>
     public void Started(RunStart start)

@@ -123,7 +123,8 @@ public sealed class TrainingRun : IDisposable
         TrainingChecks.ThrowIfImpossible(Setup);
         var schedule = new TrainingSchedule { EvaluateEvery = Recipe.Evaluation.Every, SamplesEvery = Recipe.Evaluation.Every, CheckpointEvery = Recipe.Checkpoints.Every };
         using var folderLog = new FolderLog();
-        var logs = log is null ? (IRunLog)folderLog : new RunLogs(folderLog, log);
+        List<IRunLog> told = [folderLog];
+        var logs = new RunLogs(told);
         using var training = new GuidedTraining(Setup, schedule, logs, Evaluator);
         var store = new CheckpointFolder(Folder.CheckpointsFolder, Setup, training.Critics, training.Learner, Recipe.Checkpoints.Keep);
         var done = resume ? store.NewestIteration : null;
@@ -133,7 +134,8 @@ public sealed class TrainingRun : IDisposable
         folderLog.File = resume ? FolderRunLog.Resume(Folder, done ?? 0) : FolderRunLog.Begin(Folder, Description, RunEnvironment.Capture());
         claim.Keep();
         if (resume && !File.Exists(Folder.DescriptionPath)) RunJson.WriteFile(Folder.DescriptionPath, Description);
-        folderLog.Others = _parts.Logs(new RunLogServices(Folder, Description, done ?? 0));
+        told.AddRange(_parts.Logs(new RunLogServices(Folder, Description, done ?? 0)));
+        if (log is not null) told.Add(log);
         logs.Started(new RunStart(done ?? 0, done is not null, notes));
         if (Setup.Guide is { } guide && Evaluator is { } evaluator && (Recipe.Evaluation.Guide ?? !guide.IsRemote) && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) folderLog.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
         return training.Run(store, resume, cancellationToken);
@@ -210,37 +212,16 @@ public sealed class TrainingRun : IDisposable
         })];
     }
 
-    /// <summary>The folder's log, which is opened after the checkpoints were looked at, and those that the recipe names.</summary>
+    /// <summary>The folder's log, which is opened after the checkpoints were looked at.</summary>
     private sealed class FolderLog : IRunLog, IDisposable
     {
         public FolderRunLog? File { get; set; }
 
-        public IReadOnlyList<IRunLog> Others { get; set; } = [];
+        public void Iteration(IterationRecord record) => File!.Iteration(record);
 
-        public void Started(RunStart start) => Tell("the start", other => other.Started(start));
+        public void Evaluation(EvaluationRecord record) => File!.Evaluation(record);
 
-        public void Iteration(IterationRecord record)
-        {
-            File!.Iteration(record);
-            Tell(FormattableString.Invariant($"iteration {record.Iteration + 1}"), other => other.Iteration(record));
-        }
-
-        public void Evaluation(EvaluationRecord record)
-        {
-            File!.Evaluation(record);
-            Tell(FormattableString.Invariant($"the evaluation after {record.Iteration} iterations"), other => other.Evaluation(record));
-        }
-
-        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples)
-        {
-            File!.Samples(iteration, samples);
-            Tell(FormattableString.Invariant($"the samples of iteration {iteration}"), other => other.Samples(iteration, samples));
-        }
-
-        private void Tell(string what, Action<IRunLog> tell)
-        {
-            foreach (var other in Others) OwnCode.Run($"the log {other.GetType().Name}", what, () => { tell(other); return true; }, CancellationToken.None);
-        }
+        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => File!.Samples(iteration, samples);
 
         public void Dispose() => File?.Dispose();
     }

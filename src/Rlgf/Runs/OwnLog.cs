@@ -1,0 +1,22 @@
+using Rlgf.Rewards;
+
+namespace Rlgf.Runs;
+
+/// <summary>A log that a recipe names, which may be somebody's own code: what goes wrong in it is said in one line with its name.</summary>
+/// <param name="log">The log.</param>
+internal sealed class OwnLog(IRunLog log) : IRunLog
+{
+    /// <inheritdoc/>
+    public void Started(RunStart start) => Tell("the start", () => log.Started(start));
+
+    /// <inheritdoc/>
+    public void Iteration(IterationRecord record) => Tell(FormattableString.Invariant($"iteration {record.Iteration + 1}"), () => log.Iteration(record));
+
+    /// <inheritdoc/>
+    public void Evaluation(EvaluationRecord record) => Tell(FormattableString.Invariant($"the evaluation after {record.Iteration} iterations"), () => log.Evaluation(record));
+
+    /// <inheritdoc/>
+    public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => Tell(FormattableString.Invariant($"the samples of iteration {iteration}"), () => log.Samples(iteration, samples));
+
+    private void Tell(string what, Action tell) => OwnCode.Run($"the log {log.GetType().Name}", what, () => { tell(); return true; }, CancellationToken.None);
+}
