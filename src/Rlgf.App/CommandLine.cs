@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Rlgf.App.Commands;
+using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Recipes;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Rlgf.App.Terminals;
 using Rlgf.Recipes;
 
 namespace Rlgf.App;

@@ -1,4 +1,5 @@
 using System.Reflection;
+using Rlgf.App.Terminals;
 using Rlgf.Guides;
 using Rlgf.Recipes;
 using Rlgf.Rewards;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Checks;
+using Rlgf.Composition;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
@@ -8,7 +9,6 @@ using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Recipes;
 using Rlgf.Runs;
-using Rlgf.Tokenizers;
 
 namespace Rlgf.Cli.Tests;
 

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Rlgf.Models;
 using Rlgf.Models.Loading;
 using Rlgf.Recipes;
 

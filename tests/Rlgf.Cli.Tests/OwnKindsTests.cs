@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
+using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Recipes;
 using Rlgf.Rewards;

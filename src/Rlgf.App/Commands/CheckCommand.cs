@@ -1,8 +1,8 @@
 using System.CommandLine;
+using Rlgf.App.Terminals;
 using Rlgf.Checks;
+using Rlgf.Composition;
 using Rlgf.Recipes;
-using Rlgf.Runs;
-using Rlgf.Supervised;
 
 namespace Rlgf.App.Commands;
 

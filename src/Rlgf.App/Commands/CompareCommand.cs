@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Rlgf.App.Report;
+using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Runs;
 

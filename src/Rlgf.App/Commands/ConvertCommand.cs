@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Models.Conversion;
 using Rlgf.Models.Loading;

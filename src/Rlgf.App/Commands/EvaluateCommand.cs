@@ -1,11 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
+using Rlgf.App.Terminals;
 using Rlgf.Base;
+using Rlgf.Composition;
 using Rlgf.Evaluation;
 using Rlgf.Models.Loading;
-using Rlgf.Models;
 using Rlgf.Recipes;
-using Rlgf.Runs;
+using Rlgf.Statistics;
 using Rlgf.Training;
 
 namespace Rlgf.App.Commands;

@@ -1,14 +1,14 @@
 using System.CommandLine;
 using System.Text.Json;
+using Rlgf.App.Terminals;
 using Rlgf.Base;
-using Rlgf.ChatTemplates;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
 using Rlgf.Models.NumberTypes;
-using Rlgf.Runs;
-using Rlgf.Text.Conversations;
+using Rlgf.Prompts;
 using Rlgf.Text;
+using Rlgf.Text.Conversations;
 using Rlgf.Text.Data;
 
 namespace Rlgf.App.Commands;

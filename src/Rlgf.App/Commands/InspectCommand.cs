@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Rlgf.App.Terminals;
 using Rlgf.Models.Inspection;
 using Rlgf.Models.Loading;
 

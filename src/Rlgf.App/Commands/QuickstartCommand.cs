@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Rlgf.App.Report;
+using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Recipes;
 using Rlgf.Runs;

@@ -46,7 +46,7 @@ internal static class RecipeOptions
         if (folder is { HoldsRun: true } && !File.Exists(folder.RecipePath))
             throw new InputException($"{path}: the run has no recipe: it was made by a program of somebody's own, and only that program knows its reward; name a recipe, or let the program add the reward as a kind and train by a recipe");
         var file = FileOf(path);
-        var recipe = RunFolder.IsRecipeOfRun(file) ? RunFolder.ReadRecipe(file, changes, kinds) : RecipeFile.Load<RunRecipe>(file, changes, kinds);
+        var recipe = RunFolder.IsRecipeOfRun(file) ? RecipeOfRun.Read(file, changes, kinds) : RecipeFile.Load<RunRecipe>(file, changes, kinds);
         return recipe as T ?? throw recipe.Refusal("kind", $"this recipe is for 'rlgf {RecipeKinds.CommandOf(recipe)}'");
     }
 }

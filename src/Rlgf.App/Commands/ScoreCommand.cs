@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Loading;

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using Rlgf.App.Terminals;
+using Rlgf.Composition;
 using Rlgf.Recipes;
 using Rlgf.Supervised;
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Rlgf.App.Terminals;
 using Rlgf.Tokenizers;
 
 namespace Rlgf.App.Commands;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Rlgf.App.Terminals;
 using Rlgf.Runs;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers.Training;

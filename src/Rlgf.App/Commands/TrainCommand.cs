@@ -1,8 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
 using Rlgf.App.Report;
+using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Checks;
+using Rlgf.Composition;
+using Rlgf.Evaluation;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
 using Rlgf.Runs;

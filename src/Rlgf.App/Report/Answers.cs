@@ -1,5 +1,6 @@
 using Rlgf.Base;
-using Rlgf.Runs;
+using Rlgf.Evaluation;
+using Rlgf.Prompts;
 
 namespace Rlgf.App.Report;
 

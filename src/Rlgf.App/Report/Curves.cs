@@ -1,5 +1,6 @@
 using Rlgf.Evaluation;
 using Rlgf.Runs;
+using Rlgf.Statistics;
 
 namespace Rlgf.App.Report;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Rlgf.Evaluation;
+using Rlgf.Statistics;
 
 namespace Rlgf.App.Report;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using Rlgf.Runs;
+using Rlgf.Prompts;
 
 namespace Rlgf.App.Report;
 

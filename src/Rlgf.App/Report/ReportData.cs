@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Evaluation;
 using Rlgf.Runs;
 
 namespace Rlgf.App.Report;

@@ -1,4 +1,4 @@
-using Rlgf.Evaluation;
+using Rlgf.Statistics;
 
 namespace Rlgf.App.Report;
 

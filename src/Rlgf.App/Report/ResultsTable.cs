@@ -1,6 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Evaluation;
-using Rlgf.Runs;
+using Rlgf.Statistics;
 
 namespace Rlgf.App.Report;
 

@@ -1,6 +1,6 @@
 using Rlgf.Base;
-using Rlgf.Evaluation;
 using Rlgf.Losses;
+using Rlgf.Statistics;
 using TorchSharp;
 using static TorchSharp.torch;
 

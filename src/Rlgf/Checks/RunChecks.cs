@@ -1,13 +1,11 @@
 using System.Globalization;
 using Rlgf.Algorithms;
 using Rlgf.Base;
-using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Losses;
-using Rlgf.Models;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Rollouts;
+using Rlgf.Statistics;
 using Rlgf.Text.Conversations;
 using Rlgf.Tokenizers;
 using Rlgf.Training;

@@ -5,7 +5,6 @@ using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
-using Rlgf.Runs;
 using Rlgf.Text.Metrics;
 using Rlgf.Tokenizers;
 using static TorchSharp.torch;

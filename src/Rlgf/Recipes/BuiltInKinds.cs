@@ -1,6 +1,5 @@
 using Rlgf.Algorithms;
 using Rlgf.Guides;
-using Rlgf.Models;
 using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Rewards;

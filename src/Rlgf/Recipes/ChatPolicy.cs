@@ -1,6 +1,5 @@
 using Rlgf.Base;
 using Rlgf.ChatTemplates;
-using Rlgf.Models;
 using Rlgf.Models.Loading;
 using Rlgf.Prompts;
 using Rlgf.Text;

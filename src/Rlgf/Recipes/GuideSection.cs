@@ -1,4 +1,3 @@
-using Rlgf.Base;
 using Rlgf.Models.Generation;
 
 namespace Rlgf.Recipes;

@@ -1,6 +1,5 @@
 using Rlgf.Base;
 using Rlgf.Guides;
-using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
 using Rlgf.Models.NumberTypes;

@@ -6,15 +6,15 @@ namespace Rlgf.Recipes;
 /// The recipe that a run keeps in its folder. A run is its folder: paths that were relative are kept relative to it, so that they lead to the same files from any current folder and after
 /// folder and files were moved together; <c>output</c> only says where it began.
 /// </summary>
-internal static class RecipeOfRun
+public static class RecipeOfRun
 {
     private const string OutputKey = "output", Up = "..";
 
     /// <summary>The recipe as the run's folder keeps it.</summary>
-    public static string Write(RunRecipe recipe, string folder) => RecipeWriter.Write(recipe, recipe.Kinds, path =>
+    internal static string Write(RunRecipe recipe, string folder) => RecipeWriter.Write(recipe, recipe.Kinds, path =>
         Path.IsPathRooted(path) || !Path.Exists(path) ? path : Path.GetRelativePath(Path.GetFullPath(folder), Path.GetFullPath(path)).Replace('\\', '/'));
 
-    /// <summary>Reads a run's recipe; its output is the folder that it lies in.</summary>
+    /// <summary>Reads a run's recipe, with paths found from where the folder is now; its output is the folder.</summary>
     /// <param name="file">The recipe in the run's folder.</param>
     /// <param name="overrides">Changes of the form <c>path=value</c>; an output among them counts.</param>
     /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
@@ -29,7 +29,7 @@ internal static class RecipeOfRun
 
     /// <summary>Makes sure that a run goes on by the recipe that it was begun with; where it lies, how its paths are spelt, and keys that <see cref="MayChangeOnResumeAttribute"/> marks may differ.</summary>
     /// <exception cref="InputException">It differs; names the line.</exception>
-    public static void RequireSame(string file, RunRecipe recipe, string command)
+    internal static void RequireSame(string file, RunRecipe recipe, string command)
     {
         var then = Compared(Read(file, [], recipe.Kinds).Resolved());
         var now = Compared(recipe);
@@ -45,7 +45,7 @@ internal static class RecipeOfRun
     }
 
     /// <summary>What a run that goes on has otherwise than before, of what may change; one line each.</summary>
-    public static IEnumerable<string> Changes(string file, RunRecipe recipe)
+    internal static IEnumerable<string> Changes(string file, RunRecipe recipe)
     {
         var (then, now) = (Compared(Read(file, [], recipe.Kinds).Resolved(), withAll: true), Compared(recipe, withAll: true));
         return then.Zip(now).Where(lines => lines.First != lines.Second).Select(lines => $"the run goes on with '{lines.Second.Trim()}' in place of '{lines.First.Trim()}'");

@@ -1,6 +1,5 @@
 using Rlgf.Base;
 using Rlgf.Models.Loading;
-using Rlgf.Models.NumberTypes;
 
 namespace Rlgf.Recipes;
 

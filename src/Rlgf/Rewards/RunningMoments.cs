@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using Rlgf.Evaluation;
+using Rlgf.Statistics;
 
 namespace Rlgf.Rewards;
 

@@ -17,19 +17,15 @@ internal sealed record Checkpoint<TState>(string Path, int Number, TState State,
 /// every other file (<c>files</c>) and its own (<c>checksum</c>). Only what the run has recorded there is ever deleted.
 /// </summary>
 /// <param name="folder">Where they lie.</param>
-/// <param name="prefix">Before the number in a name.</param>
-/// <param name="digits">Digits of the number, at least.</param>
+/// <param name="naming">What they are called.</param>
 /// <param name="keep">How many are kept, the newest.</param>
 /// <param name="numberOf">The number that a state belongs to.</param>
-internal sealed class CheckpointStore<TState>(string folder, string prefix, int digits, int keep, Func<TState, int> numberOf) where TState : class
+internal sealed class CheckpointStore<TState>(string folder, CheckpointNaming naming, int keep, Func<TState, int> numberOf) where TState : class
 {
-    private const string StateFile = "state.json", RecordedKey = "checkpoints", FilesKey = "files", ChecksumKey = "checksum";
+    private const string StateFile = CheckpointNaming.StateFile, RecordedKey = "checkpoints", FilesKey = "files", ChecksumKey = "checksum";
 
     private readonly SortedSet<int> _recorded = [];
     private Checkpoint<TState>? _newest;
-
-    /// <summary>Whether there is any checkpoint, whole or not.</summary>
-    public bool Any => Numbers().Any(HasState);
 
     /// <summary>The newest checkpoint, with every file compared with its checksum; null where there is none.</summary>
     /// <exception cref="InputException">The newest is damaged; names it, and the one before that is whole.</exception>
@@ -73,7 +69,7 @@ internal sealed class CheckpointStore<TState>(string folder, string prefix, int 
     private Checkpoint<TState>? FindNewest()
     {
         List<string> notes = [];
-        var numbers = Numbers().OrderDescending().ToArray();
+        var numbers = naming.NumbersIn(folder).OrderDescending().ToArray();
         for (var i = 0; i < numbers.Length; i++)
         {
             if (!HasState(numbers[i]))
@@ -96,7 +92,7 @@ internal sealed class CheckpointStore<TState>(string folder, string prefix, int 
         var whole = older.Where(HasState).FirstOrDefault(other => Read(other, out _, out _) is null, -1);
         return new InputException($"{PathOf(number)}: the checkpoint is damaged: {fault}; " + (whole < 0
             ? "there is no whole one before it: remove it to begin anew"
-            : $"the newest whole one is {NameOf(whole)}: remove what is newer to go on from there"));
+            : $"the newest whole one is {naming.NameOf(whole)}: remove what is newer to go on from there"));
     }
 
     /// <summary>Reads a checkpoint's state and compares its files with their checksums.</summary>
@@ -129,7 +125,7 @@ internal sealed class CheckpointStore<TState>(string folder, string prefix, int 
             }
 
             state = json.Deserialize<TState>(RunJson.Indented) ?? throw new JsonException("it is empty");
-            return numberOf(state) == number ? null : $"{StateFile} is that of {NameOf(numberOf(state))}";
+            return numberOf(state) == number ? null : $"{StateFile} is that of {naming.NameOf(numberOf(state))}";
         }
         catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or FormatException or ArgumentException)
         {
@@ -168,18 +164,11 @@ internal sealed class CheckpointStore<TState>(string folder, string prefix, int 
     private void RemoveLeftovers()
     {
         foreach (var ending in (string[])[AtomicFolder.UnfinishedEnding, AtomicFolder.DeletedEnding])
-            foreach (var path in Directory.Exists(folder) ? Directory.GetDirectories(folder, prefix + "*" + ending) : [])
-                if (NumberOf(Path.GetFileName(path)[..^ending.Length]) is not null) Directory.Delete(path, recursive: true);
+            foreach (var path in Directory.Exists(folder) ? Directory.GetDirectories(folder, naming.Prefix + "*" + ending) : [])
+                if (naming.NumberOf(Path.GetFileName(path)[..^ending.Length]) is not null) Directory.Delete(path, recursive: true);
     }
 
-    private IEnumerable<int> Numbers() => Directory.Exists(folder) ? Directory.GetDirectories(folder).Select(path => NumberOf(Path.GetFileName(path))).OfType<int>() : [];
+    private bool HasState(int number) => CheckpointNaming.HasState(PathOf(number));
 
-    private int? NumberOf(string name) =>
-        name.StartsWith(prefix, StringComparison.Ordinal) && int.TryParse(name.AsSpan(prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && NameOf(number) == name ? number : null;
-
-    private bool HasState(int number) => File.Exists(Path.Combine(PathOf(number), StateFile));
-
-    private string NameOf(int number) => prefix + number.ToString($"D{digits}", CultureInfo.InvariantCulture);
-
-    private string PathOf(int number) => Path.Combine(folder, NameOf(number));
+    private string PathOf(int number) => Path.Combine(folder, naming.NameOf(number));
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Rlgf.Evaluation;
 
 namespace Rlgf.Runs;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Rlgf.Base;
+using Rlgf.Evaluation;
 using Rlgf.Rollouts;
 
 namespace Rlgf.Runs;

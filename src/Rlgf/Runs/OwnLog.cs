@@ -1,3 +1,4 @@
+using Rlgf.Evaluation;
 using Rlgf.Rewards;
 
 namespace Rlgf.Runs;

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Rlgf.Base;
-using Rlgf.Recipes;
+using Rlgf.Evaluation;
+using Rlgf.Models.Loading;
+using Rlgf.Rollouts;
 
 namespace Rlgf.Runs;
 
@@ -35,7 +37,7 @@ public sealed record RunFolder(string Path)
     /// <summary>The machine and the versions; see <see cref="RunEnvironment"/>.</summary>
     public string EnvironmentPath => In("environment.json");
 
-    /// <summary>What the files were that the run reads; see <see cref="RunInputs"/>.</summary>
+    /// <summary>What the files were that the run reads.</summary>
     public string InputsPath => In("inputs.json");
 
     /// <summary>How a supervised training ended; not there before.</summary>
@@ -86,17 +88,17 @@ public sealed record RunFolder(string Path)
         && (File.Exists(folder.In(RunOwnership.LockName)) || folder.IsTaken || (File.Exists(folder.EnvironmentPath) && (File.Exists(folder.RecipePath) || File.Exists(folder.DescriptionPath))));
 
     /// <summary>Whether a run has written here.</summary>
-    public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath) || Training.CheckpointFolder.Holds(CheckpointsFolder);
+    public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath) || CheckpointNaming.Iterations.AnyIn(CheckpointsFolder);
 
     /// <summary>Whether a run or a supervised training has written here.</summary>
     internal bool IsTaken => HoldsRun || HoldsTraining;
 
     /// <summary>Whether a supervised training has ended here. Of one from before trainings wrote how they ended: its model is there and nothing to go on from.</summary>
-    internal bool HasEnded => File.Exists(ResultPath) || (HoldsTraining && !File.Exists(InputsPath) && !HoldsTrainingCheckpoint && Models.Loading.ModelFiles.HoldsModel(Path));
+    internal bool HasEnded => File.Exists(ResultPath) || (HoldsTraining && !File.Exists(InputsPath) && !HoldsTrainingCheckpoint && ModelFiles.HoldsModel(Path));
 
     private bool HoldsTraining => File.Exists(TrainingLogPath) || File.Exists(ResultPath) || HoldsTrainingCheckpoint;
 
-    private bool HoldsTrainingCheckpoint => Supervised.SupervisedCheckpoints.Holds(ResumeFolder);
+    private bool HoldsTrainingCheckpoint => CheckpointNaming.Steps.AnyIn(ResumeFolder);
 
     /// <summary>Rows of the evaluation after so many iterations.</summary>
     public string EvaluationRowsPath(int iteration) => System.IO.Path.Combine(EvaluationsFolder, FileName(iteration));
@@ -117,13 +119,6 @@ public sealed record RunFolder(string Path)
         new RunFolder(System.IO.Path.GetDirectoryName(file) is { Length: > 0 } folder ? folder : ".") is var run
         && System.IO.Path.GetFileName(file) == System.IO.Path.GetFileName(run.RecipePath) && File.Exists(run.EnvironmentPath);
 
-    /// <summary>Reads the recipe that a run keeps, with paths found from where the folder is now; its output is the folder.</summary>
-    /// <param name="file">The recipe in the run's folder.</param>
-    /// <param name="changes">Changes as <c>path=value</c>; an output among them counts.</param>
-    /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
-    /// <exception cref="InputException">It can't be read; names file, line and key.</exception>
-    public static RunRecipe ReadRecipe(string file, IReadOnlyList<string> changes, PartKinds? kinds = null) => RecipeOfRun.Read(file, changes, kinds);
-
     /// <summary>Reads the resolved recipe as text.</summary>
     /// <exception cref="InputException">Not there.</exception>
     public string ReadRecipe()
@@ -139,13 +134,13 @@ public sealed record RunFolder(string Path)
     /// <summary>Reads the policy's evaluations with their rows, oldest first.</summary>
     /// <exception cref="InputException">A malformed line, or an evaluation without its rows.</exception>
     public IReadOnlyList<EvaluationRecord> ReadEvaluations() =>
-        [.. ReadEvaluationMeans().Where(e => e.Writer == Rollouts.Actor.Policy).OrderBy(e => e.Iteration)
+        [.. ReadEvaluationMeans().Where(e => e.Writer == Actor.Policy).OrderBy(e => e.Iteration)
             .Select(e => new EvaluationRecord(e.Iteration, e.Metrics, RowFile.Read(EvaluationRowsPath(e.Iteration), RunJson.Parse<EvaluationRow>)))];
 
     /// <summary>Reads the guide's evaluation; null where none was made.</summary>
     /// <exception cref="InputException">A malformed line, or an evaluation without its rows.</exception>
     public EvaluationRecord? ReadGuideEvaluation() =>
-        ReadEvaluationMeans().LastOrDefault(e => e.Writer == Rollouts.Actor.Guide) is { } guide
+        ReadEvaluationMeans().LastOrDefault(e => e.Writer == Actor.Guide) is { } guide
             ? new EvaluationRecord(guide.Iteration, guide.Metrics, RowFile.Read(GuideEvaluationRowsPath, RunJson.Parse<EvaluationRow>))
             : null;
 
@@ -181,7 +176,7 @@ public sealed record RunFolder(string Path)
         var twice = metrics.GroupBy(iteration => iteration).Where(rows => rows.Count() > 1).Select(rows => rows.Key).ToArray();
         if (twice.Length > 0) yield return $"{MetricsPath} has more than one row of {Spans("iteration", twice)}";
         // That at the checkpoint itself is made again.
-        var evaluations = ReadEvaluationMeans().Where(means => means.Writer == Rollouts.Actor.Policy && File.Exists(EvaluationRowsPath(means.Iteration))).Select(means => means.Iteration);
+        var evaluations = ReadEvaluationMeans().Where(means => means.Writer == Actor.Policy && File.Exists(EvaluationRowsPath(means.Iteration))).Select(means => means.Iteration);
         var unseen = Enumerable.Range(0, done).Where(isEvaluated).Except(evaluations).ToArray();
         if (unseen.Length > 0) yield return $"{EvaluationPath} or {EvaluationsFolder} lacks the evaluation after {Spans("iteration", unseen)}: reports and comparisons will be without it";
     }

@@ -1,3 +1,5 @@
+using Rlgf.Evaluation;
+
 namespace Rlgf.Runs;
 
 /// <summary>Several logs as one, told in their order: a folder's, a progress line, somebody's own.</summary>

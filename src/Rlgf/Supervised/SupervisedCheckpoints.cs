@@ -15,17 +15,11 @@ internal sealed record SupervisedState(int Step, int BestStep, IReadOnlyDictiona
 /// </summary>
 internal sealed class SupervisedCheckpoints(string folder, ISupervisedTask task, FusedAdamW optimizer, RunIdentity identity)
 {
-    private const string Prefix = "step-";
-    private const int Digits = 7;
-
     private readonly string _folder = Path.Combine(folder, "resume");
-    private readonly CheckpointStore<Saved> _store = new(Path.Combine(folder, "resume"), Prefix, Digits, keep: 2, saved => saved.State.Step);
+    private readonly CheckpointStore<Saved> _store = new(Path.Combine(folder, "resume"), CheckpointNaming.Steps, keep: 2, saved => saved.State.Step);
 
     /// <summary>What a user should know about the checkpoint that the training goes on from, one line each.</summary>
     public IReadOnlyList<string> Notes { get; private set; } = [];
-
-    /// <summary>Whether there is any checkpoint in a folder, whole or not.</summary>
-    public static bool Holds(string folder) => new CheckpointStore<Saved>(folder, Prefix, Digits, 1, saved => saved.State.Step).Any;
 
     /// <summary>Starts afresh, or from the newest checkpoint where there is one.</summary>
     /// <exception cref="InputException">There is a checkpoint and nobody asked to resume, or it is damaged, or belongs to other settings.</exception>
@@ -33,7 +27,7 @@ internal sealed class SupervisedCheckpoints(string folder, ISupervisedTask task,
     {
         if (!resume)
         {
-            return !_store.Any ? Beginning : throw new InputException($"{_folder}: a training was stopped here. Resume it, or remove {_folder} to start afresh.");
+            return !CheckpointNaming.Steps.AnyIn(_folder) ? Beginning : throw new InputException($"{_folder}: a training was stopped here. Resume it, or remove {_folder} to start afresh.");
         }
 
         if (_store.Newest is not { } newest) return Beginning;

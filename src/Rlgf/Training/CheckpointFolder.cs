@@ -1,7 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Guides;
-using Rlgf.Losses;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Loading;
 using Rlgf.Rewards;
@@ -21,9 +20,9 @@ namespace Rlgf.Training;
 /// <param name="keep">How many to keep, the newest; at least 1.</param>
 public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics critics, Learner learner, int keep = 2) : ICheckpointStore
 {
-    private readonly CheckpointStore<SavedState> _store = new(folder, Prefix, 5, keep, state => state.Iteration);
+    private readonly CheckpointStore<SavedState> _store = new(folder, CheckpointNaming.Iterations, keep, state => state.Iteration);
 
-    private const string Prefix = "iteration-", GuideFile = "guide_state.bin";
+    private const string GuideFile = "guide_state.bin";
 
     /// <summary>Iterations done at the newest checkpoint, or null where there is none. Compares all its files with their checksums, once.</summary>
     /// <exception cref="InputException">The newest checkpoint is damaged; names it, and the one before that is whole.</exception>
@@ -75,10 +74,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
     /// <param name="folder">Where a run's checkpoints are.</param>
     /// <exception cref="InputException">The newest checkpoint is damaged.</exception>
     public static (string Path, int Iteration)? NewestPolicy(string folder) =>
-        new CheckpointStore<SavedState>(folder, Prefix, 5, 1, state => state.Iteration).Newest is { } newest ? (System.IO.Path.Combine(newest.Path, "policy"), newest.Number) : null;
-
-    /// <summary>Whether a folder holds a checkpoint, whole or not.</summary>
-    internal static bool Holds(string folder) => new CheckpointStore<SavedState>(folder, Prefix, 5, 1, state => state.Iteration).Any;
+        new CheckpointStore<SavedState>(folder, CheckpointNaming.Iterations, 1, state => state.Iteration).Newest is { } newest ? (System.IO.Path.Combine(newest.Path, "policy"), newest.Number) : null;
 
     private void Write(string inside, TrainingState state)
     {

@@ -1,9 +1,9 @@
 using Rlgf.Algorithms;
-using Rlgf.Evaluation;
-using Rlgf.Losses;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
+using Rlgf.Statistics;
 using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,7 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Losses;
-using Rlgf.Recipes;
 
 namespace Rlgf.Training;
 

@@ -1,5 +1,5 @@
 using Rlgf.App.Report;
-using Rlgf.Evaluation;
+using Rlgf.Statistics;
 
 namespace Rlgf.Cli.Tests.Report;
 

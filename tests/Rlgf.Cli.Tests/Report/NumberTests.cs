@@ -62,7 +62,7 @@ public sealed class NumberTests
         {
             new LineChart("t", "tokens", [new ChartSeries("s", 0, points)], [new ChartLevel("guide", 0.0004)]).ToSvg(),
             new LineChart("t", "iteration", [new ChartSeries("s", 0, points)], []) { CountsX = true }.ToSvg(),
-            new IntervalChart("t", [new IntervalLine("a", new Rlgf.Evaluation.Interval(8000, 7900, 8100, 3), 0), new IntervalLine("b", new Rlgf.Evaluation.Interval(0, -100, 100, 3), 0)]).ToSvg(),
+            new IntervalChart("t", [new IntervalLine("a", new Rlgf.Statistics.Interval(8000, 7900, 8100, 3), 0), new IntervalLine("b", new Rlgf.Statistics.Interval(0, -100, 100, 3), 0)]).ToSvg(),
         })
         {
             var root = System.Xml.Linq.XElement.Parse(svg);

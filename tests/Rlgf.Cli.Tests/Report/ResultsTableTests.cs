@@ -1,5 +1,6 @@
 using Rlgf.App.Report;
 using Rlgf.Base;
+using Rlgf.Evaluation;
 using Rlgf.Runs;
 
 namespace Rlgf.Cli.Tests.Report;

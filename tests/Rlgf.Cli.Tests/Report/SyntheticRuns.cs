@@ -1,6 +1,6 @@
-using Rlgf.Algorithms;
 using Rlgf.App.Report;
 using Rlgf.Base;
+using Rlgf.Evaluation;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
 

@@ -2,7 +2,6 @@ using Rlgf.Evaluation;
 using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Runs;
 using Rlgf.Tests.Toys;
 
 namespace Rlgf.Tests.Evaluation;

@@ -4,7 +4,6 @@ using Rlgf.Guides;
 using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
-using Rlgf.Training;
 
 namespace Rlgf.Tests.Guides;
 

@@ -1,4 +1,3 @@
-using Rlgf.Algorithms;
 using Rlgf.ChatTemplates;
 using Rlgf.Guides;
 using Rlgf.Models;

@@ -6,7 +6,6 @@ using Rlgf.Rewards;
 using Rlgf.Tests.Runs;
 using Rlgf.Tests.Toys;
 using Rlgf.Text.Data;
-using Rlgf.Training;
 
 namespace Rlgf.Tests.Rewards;
 

@@ -4,7 +4,6 @@ using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Text.Data;
 using Rlgf.Training;

@@ -16,7 +16,7 @@ public sealed class CheckpointStoreTests : IDisposable
         var newest = NewStore().Newest!;
         Assert.Equal((4, new State(4, 0.1, null)), (newest.Number, newest.State));
         Assert.Empty(newest.Notes);
-        Assert.Null(new CheckpointStore<State>(_temporary.File("nothing"), "iteration-", 5, 2, state => state.Iteration).Newest);
+        Assert.Null(new CheckpointStore<State>(_temporary.File("nothing"), CheckpointNaming.Iterations, 2, state => state.Iteration).Newest);
     }
 
     [Theory]
@@ -95,7 +95,7 @@ public sealed class CheckpointStoreTests : IDisposable
     [Fact]
     public void A_whole_checkpoint_that_another_run_made_is_not_deleted()
     {
-        var other = new CheckpointStore<State>(_temporary.File("other"), "iteration-", 5, 2, state => state.Iteration);
+        var other = new CheckpointStore<State>(_temporary.File("other"), CheckpointNaming.Iterations, 2, state => state.Iteration);
         Save(other, 1);
         var store = NewStore(keep: 1);
         Save(store, 2);
@@ -143,7 +143,7 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Contains("filet", Assert.Throws<InputException>(() => NewStore().Newest).Message, StringComparison.Ordinal);
     }
 
-    private CheckpointStore<State> NewStore(int keep = 2) => new(_temporary.Path, "iteration-", 5, keep, state => state.Iteration);
+    private CheckpointStore<State> NewStore(int keep = 2) => new(_temporary.Path, CheckpointNaming.Iterations, keep, state => state.Iteration);
 
     private string Folder(int number) => Path.Combine(_temporary.Path, FormattableString.Invariant($"iteration-{number:00000}"));
 

@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using Rlgf.Algorithms;
 using Rlgf.Evaluation;
 using Rlgf.Guides;
-using Rlgf.Runs;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
 

@@ -1,11 +1,10 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
+using Rlgf.Evaluation;
 using Rlgf.Guides;
-using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Rollouts;
 using Rlgf.Runs;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;

@@ -1,6 +1,5 @@
 using Rlgf.Algorithms;
 using Rlgf.Models.Generation;
-using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;

@@ -1,7 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Guides;
 using Rlgf.Losses;
-using Rlgf.Models.Generation;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;

@@ -2,9 +2,7 @@ using Rlgf.Algorithms;
 using Rlgf.Guides;
 using Rlgf.Models.Generation;
 using Rlgf.Prompts;
-using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
-using Rlgf.Training;
 
 namespace Rlgf.Tests.Training;
 

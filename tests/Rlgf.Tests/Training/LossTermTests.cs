@@ -1,7 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Losses;
 using Rlgf.Models.Generation;
-using Rlgf.Prompts;
 using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;

@@ -7,7 +7,6 @@ using Rlgf.Models.Generation;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Rollouts;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
 

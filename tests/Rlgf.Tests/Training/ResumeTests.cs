@@ -7,8 +7,6 @@ using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Rollouts;
-using Rlgf.Runs;
 using Rlgf.Tests.Runs;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;

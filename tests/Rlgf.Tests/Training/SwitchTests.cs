@@ -1,8 +1,6 @@
 using Rlgf.Algorithms;
-using Rlgf.Losses;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Runs;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
 

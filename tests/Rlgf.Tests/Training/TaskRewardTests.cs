@@ -3,7 +3,6 @@ using Rlgf.Evaluation;
 using Rlgf.Losses;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Runs;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
 

@@ -3,7 +3,6 @@ using Rlgf.Base;
 using Rlgf.Evaluation;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
-using Rlgf.Rewards;
 using Rlgf.Runs;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;

@@ -1,4 +1,4 @@
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>Tells what is unusual about a model's files and was dealt with.</summary>
 internal static class LoadingNotes

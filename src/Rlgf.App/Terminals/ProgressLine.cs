@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>
 /// How far long work is, on standard error: done of total, rate, time left, and the last figures. On a terminal it is one line that is written over; elsewhere

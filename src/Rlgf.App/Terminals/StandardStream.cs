@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>
 /// Standard output or error as this process got it. The terminal may go away, a reader may close its pipe, and what is asked for may have been closed from the start; none of it may end a

@@ -1,6 +1,6 @@
 using MathNet.Numerics.Distributions;
 
-namespace Rlgf.Evaluation;
+namespace Rlgf.Statistics;
 
 /// <summary>A mean with its confidence interval.</summary>
 /// <param name="Mean">The mean; NaN of no values.</param>

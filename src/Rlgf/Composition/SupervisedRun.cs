@@ -4,13 +4,12 @@ using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
-using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
-using Rlgf.Runs;
+using Rlgf.Supervised;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
 
-namespace Rlgf.Supervised;
+namespace Rlgf.Composition;
 
 /// <summary>
 /// Supervised training as a recipe says it: loads model and data, trains, and leaves the best model with its tokenizer in the output folder, beside the resolved recipe,

@@ -1,4 +1,4 @@
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>Where a command reads and writes: the process's own streams, or a test's. Data goes to <see cref="Out"/>, everything about the work to <see cref="Error"/>.</summary>
 internal sealed class Terminal(TextReader input, TextWriter output, TextWriter error)

@@ -1,4 +1,4 @@
-namespace Rlgf.Evaluation;
+namespace Rlgf.Statistics;
 
 /// <summary>How far values lie apart.</summary>
 public static class Spread

@@ -2,7 +2,7 @@ using Rlgf.Base;
 using Rlgf.Models.Loading;
 using Rlgf.Text.Data;
 
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>From a prompt's text to what a model is given.</summary>
 internal static class PromptTokens

@@ -1,8 +1,9 @@
 using Rlgf.Base;
 using Rlgf.Models.Loading;
 using Rlgf.Recipes;
+using Rlgf.Runs;
 
-namespace Rlgf.Runs;
+namespace Rlgf.Composition;
 
 /// <summary>A file that a run reads, as it was when the run began.</summary>
 /// <param name="Key">The recipe's key that names it, or the folder that it lies in.</param>

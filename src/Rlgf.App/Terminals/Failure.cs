@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Rlgf.Base;
 
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>What the process returns; scripts rely on it.</summary>
 internal static class ExitCode

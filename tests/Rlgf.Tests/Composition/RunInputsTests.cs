@@ -1,8 +1,9 @@
 using Rlgf.Base;
+using Rlgf.Composition;
 using Rlgf.Recipes;
-using Rlgf.Runs;
+using Rlgf.Tests.Runs;
 
-namespace Rlgf.Tests.Runs;
+namespace Rlgf.Tests.Composition;
 
 public sealed class RunInputsTests : IDisposable
 {

@@ -1,4 +1,4 @@
-namespace Rlgf.Evaluation;
+namespace Rlgf.Statistics;
 
 /// <summary>Quantiles of a sample, linear between neighbours.</summary>
 public static class Quantile

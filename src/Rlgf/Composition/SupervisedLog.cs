@@ -2,10 +2,11 @@ using System.Text.Json;
 using Rlgf.Base;
 using Rlgf.Recipes;
 using Rlgf.Runs;
+using Rlgf.Supervised;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
 
-namespace Rlgf.Supervised;
+namespace Rlgf.Composition;
 
 /// <summary>
 /// What a training by a recipe writes into its folder beside the model: recipe, environment and tokenizer when it begins, and <c>training.jsonl</c>, a row for each evaluation and for

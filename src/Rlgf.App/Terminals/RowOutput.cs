@@ -4,7 +4,7 @@ using Rlgf.Base;
 using Rlgf.Runs;
 using Rlgf.Text.Data;
 
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>
 /// Rows of JSON lines into a file or to standard output. A file is written under another name beside it and gets its own when all rows are there: what an earlier command

@@ -1,7 +1,8 @@
 using Rlgf.Base;
 using Rlgf.Recipes;
+using Rlgf.Runs;
 
-namespace Rlgf.Runs;
+namespace Rlgf.Composition;
 
 /// <summary>
 /// A run's folder, taken for this process before anything is loaded: the output is one that a run can have, nobody else has it, it holds no run that would be lost, and a run that goes on has

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>
 /// Ctrl-C, SIGTERM and the loss of the terminal (SIGHUP): the first asks the work to stop where nothing is lost. A second Ctrl-C or SIGTERM ends the process at once; a second SIGHUP does not,

@@ -1,7 +1,7 @@
 using MathNet.Numerics.Distributions;
 using Rlgf.Base;
 
-namespace Rlgf.Evaluation;
+namespace Rlgf.Statistics;
 
 /// <summary>Two models compared on the same prompts: what one prompt has over another falls out, which makes the interval narrower than that of two separate means.</summary>
 /// <param name="Difference">Mean of a − b with its interval.</param>

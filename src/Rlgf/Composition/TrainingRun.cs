@@ -1,7 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Checks;
 using Rlgf.Evaluation;
-using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
@@ -10,10 +9,11 @@ using Rlgf.Prompts;
 using Rlgf.Recipes;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
+using Rlgf.Runs;
 using Rlgf.Training;
 using static TorchSharp.torch;
 
-namespace Rlgf.Runs;
+namespace Rlgf.Composition;
 
 /// <summary>A training run as its recipe says it: everything loaded, checked, trained, and written into the run's folder.</summary>
 public sealed class TrainingRun : IDisposable

@@ -1,8 +1,8 @@
 using Rlgf.Base;
-using Rlgf.Evaluation;
+using Rlgf.Statistics;
 using static TorchSharp.torch;
 
-namespace Rlgf.Tests.Evaluation;
+namespace Rlgf.Tests.Statistics;
 
 public class IntervalTests
 {

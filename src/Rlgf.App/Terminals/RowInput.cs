@@ -1,7 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Text.Data;
 
-namespace Rlgf.App;
+namespace Rlgf.App.Terminals;
 
 /// <summary>Rows from a file (jsonl, csv, tsv or parquet, by its name) or, for "-", JSON lines from standard input.</summary>
 internal static class RowInput

@@ -1,6 +1,6 @@
 using Rlgf.Base;
 
-namespace Rlgf.Evaluation;
+namespace Rlgf.Statistics;
 
 /// <summary>A paired comparison by resampling the prompts: no assumption about how the differences are distributed.</summary>
 /// <remarks>
