@@ -17,11 +17,7 @@ public sealed record NgramDiversity(double Distinct, int VocabularySize, int Uni
     public static NgramDiversity Of(IEnumerable<IReadOnlyList<string>> texts, int n)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
-        var counts = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var text in texts)
-        {
-            foreach (var ngram in Ngrams(text, n)) counts[ngram] = counts.GetValueOrDefault(ngram) + 1;
-        }
+        var counts = Counts(texts, n);
         double total = counts.Values.Sum(count => (long)count);
         return total == 0
             ? new(0, 0, 0, 0)
@@ -36,15 +32,58 @@ public sealed record NgramDiversity(double Distinct, int VocabularySize, int Uni
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
         var all = text.Count - n + 1;
-        return all > 0 ? 1 - Ngrams(text, n).Distinct(StringComparer.Ordinal).Count() / (double)all : null;
+        return all > 0 ? 1 - NgramCounts.Of(text, n).Count / (double)all : null;
     }
 
-    /// <summary>The tokens that diversity is counted over: lower case, split at white space.</summary>
-    public static IReadOnlyList<string> Words(string text) => text.ToLowerInvariant().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-
-    // U+0000 can't be part of a token of text, so that no two n-grams are joined to the same key.
-    private static IEnumerable<string> Ngrams(IReadOnlyList<string> text, int n)
+    /// <summary>
+    /// Entropy of an n-gram's last token given those before it, bits: −Σ p(g) log₂(p(g) / p(g without its last)). Slightly below 0 where all n-grams go on in one way, as the beginnings' frequencies
+    /// count those at the ends of texts, which don't go on.
+    /// </summary>
+    /// <param name="texts">The tokens of each text.</param>
+    /// <param name="n">Tokens per n-gram, 2 or more.</param>
+    public static double ConditionalEntropy(IReadOnlyCollection<IReadOnlyList<string>> texts, int n)
     {
-        for (var start = 0; start + n <= text.Count; start++) yield return string.Join('\0', text.Skip(start).Take(n));
+        ArgumentOutOfRangeException.ThrowIfLessThan(n, 2);
+        var (counts, beginnings) = (Counts(texts, n), Counts(texts, n - 1));
+        double total = counts.Values.Sum(count => (long)count), totalOfBeginnings = beginnings.Values.Sum(count => (long)count);
+        return counts.Sum(ngram => ngram.Value / total * Math.Log2(beginnings[ngram.Key[..ngram.Key.LastIndexOf(' ')]] / totalOfBeginnings / (ngram.Value / total)));
+    }
+
+    /// <summary>MSTTR: mean share of different tokens in stretches of all texts joined, the rest after the last full one left out; null without a full one. Unlike distinct-1 it doesn't depend on how much text there is.</summary>
+    /// <remarks>Johnson 1944, "Studies in language behavior".</remarks>
+    /// <param name="texts">The tokens of each text.</param>
+    /// <param name="window">Tokens per stretch.</param>
+    public static double? MeanSegmentalTypeTokenRatio(IEnumerable<IReadOnlyList<string>> texts, int window)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(window);
+        var shares = texts.SelectMany(text => text).Chunk(window).Where(tokens => tokens.Length == window).Select(tokens => tokens.Distinct(StringComparer.Ordinal).Count() / (double)window).ToArray();
+        return shares.Length == 0 ? null : shares.Average();
+    }
+
+    /// <summary>Share of a text's n-grams, each as often as it occurs, that are not among known ones, such as those of the training texts; null for a text without an n-gram.</summary>
+    /// <param name="text">The text's tokens.</param>
+    /// <param name="known">The known texts' n-grams, see <see cref="AllNgrams"/>.</param>
+    /// <param name="n">Tokens per n-gram.</param>
+    public static double? Novelty(IReadOnlyList<string> text, IReadOnlySet<string> known, int n)
+    {
+        var counts = NgramCounts.Of(text, n);
+        return counts.Count == 0 ? null : counts.Where(ngram => !known.Contains(ngram.Key)).Sum(ngram => ngram.Value) / (double)(text.Count - n + 1);
+    }
+
+    /// <summary>The different n-grams of texts, for <see cref="Novelty"/>.</summary>
+    public static IReadOnlySet<string> AllNgrams(IEnumerable<IReadOnlyList<string>> texts, int n) => Counts(texts, n).Keys.ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>The tokens that diversity is counted over: lower case, split at white space.</summary>
+    public static IReadOnlyList<string> Words(string text) => PythonText.Split(PythonText.Lower(text));
+
+    private static Dictionary<string, int> Counts(IEnumerable<IReadOnlyList<string>> texts, int n)
+    {
+        var counts = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var text in texts)
+        {
+            foreach (var (ngram, count) in NgramCounts.Of(text, n)) counts[ngram] = counts.GetValueOrDefault(ngram) + count;
+        }
+
+        return counts;
     }
 }
