@@ -209,10 +209,10 @@ public sealed class TrainTests
         string[] everyRow = [recipe, "--set", "algorithm.name=adaptive", "--set", "algorithm.roll_in_probability=1"];
         var wrong = Cli.Run(["check", .. everyRow]);
         Assert.Equal(ExitCode.Failed, wrong.Code);
-        Assert.Contains("--set algorithm.roll_in_probability=1: algorithm.roll_in_probability: 'adaptive' is scaled by the gap", wrong.Output, StringComparison.Ordinal);
+        Assert.Contains("--set algorithm.roll_in_probability=1: algorithm.roll_in_probability: 'adaptive' compares guide and policy", wrong.Output, StringComparison.Ordinal);
         Assert.False(Directory.Exists(scratch["run"]));
         // The same stops a run.
-        Assert.Contains("the gap is never measured", Cli.Run(["train", .. everyRow]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains("the policy is never seen alone", Cli.Run(["train", .. everyRow]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         var judged = Cli.Run("check", recipe, "--set", "judge={kind: regex, pattern: e}");
         Assert.Equal(ExitCode.Failed, judged.Code);
         Assert.Contains("judge: the judge", judged.Output, StringComparison.Ordinal);

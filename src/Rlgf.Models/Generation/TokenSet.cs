@@ -29,14 +29,18 @@ public sealed class TokenSet
     /// <param name="vocabulary">V.</param>
     public static TokenSet Of(int[] ids, int vocabulary)
     {
-        if (ids.Length <= vocabulary / 2) return new(ids, areOutside: false);
+        if (ids.Length <= vocabulary / 2) return Among(ids);
         var isIn = new bool[vocabulary];
         foreach (var id in ids) isIn[id] = true;
         return Without([.. Enumerable.Range(0, vocabulary).Where(id => !isIn[id])]);
     }
 
     /// <summary>The set of one token.</summary>
-    public static TokenSet Single(int id) => new([id], areOutside: false);
+    public static TokenSet Single(int id) => Among([id]);
+
+    /// <summary>The set of some tokens that are less than half of a vocabulary.</summary>
+    /// <param name="ids">Each once, at least one.</param>
+    public static TokenSet Among(int[] ids) => new(ids, areOutside: false);
 
     /// <summary>The vocabulary without some tokens.</summary>
     /// <param name="ids">What is left out; some perhaps twice.</param>

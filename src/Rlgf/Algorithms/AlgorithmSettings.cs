@@ -1,3 +1,4 @@
+using Rlgf.Lessons;
 using Rlgf.Losses;
 using Rlgf.Rollouts;
 
@@ -74,6 +75,15 @@ public sealed record AlgorithmSettings
     /// <summary>What that loss weighs tokens by.</summary>
     public GuideCreditWeight GuideCreditWeight { get; init; }
 
-    /// <summary>Whether β and c are scaled by the measured gap between guide and policy (adaptive guidance).</summary>
+    /// <summary>Whether β and c are scaled by the measured gap between guide and policy (adaptive guidance, version one).</summary>
     public bool ScaleByGap { get; init; }
+
+    /// <summary>How responses that were better than expected are remembered and learned from (adaptive guidance); null for none.</summary>
+    public LessonSettings? Lessons { get; init; }
+
+    /// <summary>Whether the guide's whole responses are scored, of which rows keep the beginning.</summary>
+    public bool ComparesAnswers => ScaleByGap || Lessons is not null;
+
+    /// <summary>Whether the guide is asked for less than the phases say, by what it is worth.</summary>
+    public bool ScalesGuide => ScaleByGap || Lessons is { ScalesGuide: true };
 }

@@ -2,14 +2,14 @@ using Rlgf.Rollouts;
 
 namespace Rlgf.Algorithms;
 
-/// <summary>From settings to the plan of one iteration: a pure function of the iteration's number, a coin and the measured gap.</summary>
+/// <summary>From settings to the plan of one iteration: a pure function of the iteration's number, a coin and what the guide is worth.</summary>
 public static class Plans
 {
     /// <summary>The plan of an iteration.</summary>
     /// <param name="algorithm">The algorithm.</param>
     /// <param name="iteration">From 0.</param>
     /// <param name="coin">Uniform in [0, 1), drawn for this iteration.</param>
-    /// <param name="guidance">g in [0, 1] that scales β and c where the algorithm is scaled by the gap; 1 leaves them as they are.</param>
+    /// <param name="guidance">g in [0, 1] that scales β and c where the algorithm is scaled by what the guide is worth; 1 leaves them as they are.</param>
     public static RolloutPlan Of(AlgorithmSettings algorithm, int iteration, double coin, double guidance = 1)
     {
         var isFirst = algorithm.Schedule switch
@@ -19,7 +19,7 @@ public static class Plans
             _ => true,
         };
         var phase = isFirst ? algorithm.First : algorithm.Second ?? algorithm.First;
-        var scale = algorithm.ScaleByGap ? guidance : 1;
+        var scale = algorithm.ScalesGuide ? guidance : 1;
         return new RolloutPlan(phase.RollIn, phase.RollOut, phase.RollInProbability * scale, phase.Lengths, algorithm.GuideCredit * scale);
     }
 }

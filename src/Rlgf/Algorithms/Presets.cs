@@ -13,7 +13,8 @@ public static class Presets
         new("aggrevated", "AggreVaTeD", "The policy rolls in, the guide rolls out.", _ => AggreVaTeD()),
         new("lols", "LOLS", "A coin an iteration between PPO++ and AggreVaTeD.", _ => Lols()),
         new("d2lols", "D²LOLS", "AggreVaTeD first, then PPO++.", switchIteration => D2Lols(switchIteration)),
-        new("adaptive", "Adaptive", "PPO++ with credit to the guide, both scaled by the measured gap.", _ => Adaptive()),
+        new("adaptive", "Adaptive", "PPO++ that remembers what was better than expected until it is learned, and asks the guide as often as that teaches more than the policy's own.", _ => Adaptive()),
+        new("adaptive_v1", "Adaptive v1", "PPO++ with credit to the guide, both scaled by the measured gap.", _ => AdaptiveV1()),
         new("grpo", "GRPO", "Groups of responses to a prompt, with their standard deviation.", _ => Grpo()),
         new("rloo", "RLOO", "Groups of responses to a prompt, each against the others.", _ => Rloo()),
     ];
@@ -50,10 +51,18 @@ public static class Presets
         SwitchIteration = switchIteration,
     };
 
-    /// <summary>Adaptive guidance: PPO++ with credit to the guide, both scaled by the measured gap.</summary>
-    public static AlgorithmSettings Adaptive(double beta = 0.5, double credit = 2) => new()
+    /// <summary>Adaptive guidance: PPO++ with a memory of lessons, asking the guide as often as it teaches.</summary>
+    public static AlgorithmSettings Adaptive(double beta = 0.9) => new()
     {
         Name = "adaptive",
+        First = GuideRollsIn(beta) with { Lengths = RollInLengths.Limit },
+        Lessons = new(),
+    };
+
+    /// <summary>Adaptive guidance, version one: PPO++ with credit to the guide, both scaled by the measured gap.</summary>
+    public static AlgorithmSettings AdaptiveV1(double beta = 0.5, double credit = 2) => new()
+    {
+        Name = "adaptive_v1",
         First = GuideRollsIn(beta) with { Lengths = RollInLengths.Limit },
         GuideCredit = credit,
         ScaleByGap = true,

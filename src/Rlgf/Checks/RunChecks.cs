@@ -139,8 +139,8 @@ public static class RunChecks
         : null;
 
     /// <summary>A gap between guide and policy that needs responses which the policy writes alone, where there are none.</summary>
-    public static Finding? GapThatIsNeverMeasured(AlgorithmSettings algorithm) => algorithm.ScaleByGap && algorithm.Phases.All(phase => phase.RollInProbability >= 1)
-        ? Error($"'{algorithm.Name}' is scaled by the gap between guide and policy, but every response has a roll-in, so the gap is never measured; use a roll-in probability below 1")
+    public static Finding? GapThatIsNeverMeasured(AlgorithmSettings algorithm) => algorithm.ComparesAnswers && algorithm.Phases.All(phase => phase.RollInProbability >= 1)
+        ? Error($"'{algorithm.Name}' compares guide and policy, but every response has a roll-in, so that the policy is never seen alone; use a roll-in probability below 1")
         : null;
 
     /// <summary>A guide that may write fewer tokens than the policy, so that its responses end where the policy's would go on.</summary>

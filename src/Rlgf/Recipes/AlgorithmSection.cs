@@ -1,14 +1,15 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
+using Rlgf.Lessons;
 using Rlgf.Losses;
 using Rlgf.Rollouts;
 
 namespace Rlgf.Recipes;
 
-/// <summary>Whether the guide's share is scaled by how much better it is.</summary>
+/// <summary>Whether the guide's share is scaled by how much it is worth.</summary>
 public enum GapScale
 {
-    /// <summary>By the measured gap between guide and policy.</summary>
+    /// <summary>By what was measured: the gap between guide and policy, or how much each teaches.</summary>
     Measured,
 
     /// <summary>Never: g = 1.</summary>
@@ -57,6 +58,9 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     /// <summary>The loss on the guide's tokens.</summary>
     public GuideCreditSection GuideCredit { get; init; } = new();
 
+    /// <summary>What is remembered because it was better than expected.</summary>
+    public LessonsSection Lessons { get; init; } = new();
+
     /// <summary>For <c>custom</c>: how the phase of an iteration is chosen.</summary>
     public PlanSchedule? Schedule { get; init; }
 
@@ -88,6 +92,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             GuideCredit = GuideCredit.Coefficient ?? preset.GuideCredit,
             GuideCreditWeight = GuideCredit.Weight ?? preset.GuideCreditWeight,
             ScaleByGap = GuideCredit.Gap is { } gap ? gap == GapScale.Measured : preset.ScaleByGap,
+            Lessons = Lessons.Of(preset.Lessons),
         };
     }
 
@@ -107,6 +112,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             Gamma = settings.Gamma,
             Lambda = settings.Lambda,
             GuideCredit = new GuideCreditSection { Coefficient = settings.GuideCredit, Weight = settings.GuideCreditWeight, Gap = settings.ScaleByGap ? GapScale.Measured : GapScale.One },
+            Lessons = LessonsSection.Of(settings),
             Schedule = Name == Custom ? settings.Schedule : null,
         };
     }
@@ -131,6 +137,12 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         // The value that it has anyway is no claim; runs from before this was refused keep it in their recipes.
         if ((Advantage ?? preset.Advantage) != AdvantageEstimator.Gae && Gamma is not (null or 1)) yield return ("gamma", $"the advantages of '{name}' are relative to a group, not discounted by token; leave it out");
         if ((Advantage ?? preset.Advantage) != AdvantageEstimator.Gae && Lambda is not (null or 0.95)) yield return ("lambda", $"the advantages of '{name}' are relative to a group, without a critic to mix in; leave it out");
+        if (preset.Lessons is null && Lessons is { Coefficient: null } && Lessons != new LessonsSection())
+            yield return ("lessons", $"'{name}' remembers no lessons; set lessons.coefficient too, use adaptive, or leave it out");
+        if (preset.Lessons is not null && GuideCredit.Gap == GapScale.Measured)
+            yield return ("guide_credit", $"gap: measured and lessons both say how often '{name}' asks its guide; leave one of them out, or use adaptive_v1, which was called adaptive before there were lessons");
+        if (Lessons.Baseline == LessonBaseline.Critic && (Advantage ?? preset.Advantage) != AdvantageEstimator.Gae)
+            yield return ("lessons", $"baseline: critic needs a critic, and '{name}' has none; use running_mean or prompt");
         if (Advantage is AdvantageEstimator.Grpo or AdvantageEstimator.Rloo && (GroupSize ?? preset.GroupSize) < 2)
             yield return ("group_size", "grpo and rloo compare the responses to one prompt: at least 2");
     }
@@ -157,4 +169,52 @@ public sealed record GuideCreditSection
 
     /// <summary>Whether β and c are scaled by the measured gap.</summary>
     public GapScale? Gap { get; init; }
+}
+
+/// <summary>What is remembered because it was better than expected (adaptive guidance). A key left out, or null, is the algorithm's own.</summary>
+public sealed record LessonsSection
+{
+    /// <summary>c: weight of the loss on remembered rows. An algorithm without lessons gets them by it.</summary>
+    [Limits(Above = 0, AtMost = 1e6)]
+    public double? Coefficient { get; init; }
+
+    /// <summary>K: remembered rows in each optimiser step, drawn in proportion to their lessons.</summary>
+    [Limits(AtLeast = 1, AtMost = 1 << 20)]
+    public int? RowsPerStep { get; init; }
+
+    /// <summary>The most rows that are remembered; beyond that the oldest go.</summary>
+    [Limits(AtLeast = 1, AtMost = 1 << 20)]
+    public int? Capacity { get; init; }
+
+    /// <summary>What the policy is expected to get on a prompt.</summary>
+    public LessonBaseline? Baseline { get; init; }
+
+    /// <summary>How many of the last rows tell how much guide and policy teach.</summary>
+    [Limits(AtLeast = 1, AtMost = 1 << 20)]
+    public int? Window { get; init; }
+
+    /// <summary>Whether the guide is asked by how much it teaches.</summary>
+    public GapScale? Asking { get; init; }
+
+    /// <summary>What an algorithm remembers; null for nothing.</summary>
+    internal LessonSettings? Of(LessonSettings? own) => own is null && Coefficient is null ? null : (own ?? new()) is var settings ? settings with
+    {
+        Coefficient = Coefficient ?? settings.Coefficient,
+        RowsPerStep = RowsPerStep ?? settings.RowsPerStep,
+        Capacity = Capacity ?? settings.Capacity,
+        Baseline = Baseline ?? settings.Baseline,
+        Window = Window ?? settings.Window,
+        ScalesGuide = Asking is { } asking ? asking == GapScale.Measured : settings.ScalesGuide,
+    } : null;
+
+    /// <summary>The section that says what an algorithm does.</summary>
+    internal static LessonsSection Of(AlgorithmSettings algorithm) => algorithm.Lessons is not { } settings ? new() : new()
+    {
+        Coefficient = settings.Coefficient,
+        RowsPerStep = settings.RowsPerStep,
+        Capacity = settings.Capacity,
+        Baseline = settings.Baseline,
+        Window = settings.Window,
+        Asking = settings.ScalesGuide ? GapScale.Measured : GapScale.One,
+    };
 }

@@ -30,10 +30,10 @@ public interface IWritingStage
 
     /// <summary>The rows to write. A function of what is given: it is asked again when a run goes on, and may be asked before the iteration begins.</summary>
     /// <param name="iteration">From 0.</param>
-    /// <param name="guidance">g in [0, 1], by which the measured gap scales how much the guide does; 1 where the algorithm isn't scaled.</param>
+    /// <param name="guidance">By how much less than planned the guide is asked; <see cref="Guidance.Full"/> where the algorithm isn't scaled.</param>
     /// <param name="rows">The iteration's rows so far; empty for the first stage.</param>
     /// <returns>Any number of rows; none where there is nothing to write.</returns>
-    IReadOnlyList<PlannedRow> Draw(int iteration, double guidance, IReadOnlyList<ScoredRow> rows);
+    IReadOnlyList<PlannedRow> Draw(int iteration, Guidance guidance, IReadOnlyList<ScoredRow> rows);
 
     /// <summary>The iteration's rows after this stage: all, unless the stage replaces some.</summary>
     /// <param name="rows">The rows before it.</param>

@@ -100,10 +100,33 @@ public static class TokenLogProbs
     public static Tensor OfRows(ILanguageModel model, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
     {
         using var scope = NewDisposeScope();
-        TokenRow[] rows = [.. samples.Select(sample => sample.Row)];
-        var (tokens, mask) = TokensAndMask(rows);
-        return Of(model, model.ResponseStates(rows), tokens, mask, samples, sampling).MoveToOuterDisposeScope();
+        return OfRows(model, model.ResponseStates([.. samples.Select(sample => sample.Row)]), samples, sampling).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The same from states that were computed before.</summary>
+    /// <param name="model">π.</param>
+    /// <param name="states">[B, A, D] float32: the rows' states; may be differentiable.</param>
+    /// <param name="samples">B rows; A is the longest response, at least 1.</param>
+    /// <param name="sampling">How they were drawn.</param>
+    /// <returns>[B, A] float32, differentiable if the states are.</returns>
+    internal static Tensor OfRows(ILanguageModel model, Tensor states, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
+    {
+        using var scope = NewDisposeScope();
+        var (tokens, mask) = TokensAndMask([.. samples.Select(sample => sample.Row)]);
+        return Of(model, states, tokens, mask, samples, sampling).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>log π(y|x) of whole responses, the sums over their tokens, nats; constants.</summary>
+    /// <param name="model">π.</param>
+    /// <param name="samples">Any number of rows.</param>
+    /// <param name="sampling">How they were drawn.</param>
+    /// <param name="rowsAtOnce">How many rows to compute together.</param>
+    internal static double[] OfResponses(ILanguageModel model, IReadOnlyList<SampledRow> samples, SamplingSettings sampling, int rowsAtOnce) => [.. samples.Chunk(rowsAtOnce).SelectMany(part =>
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        return OfRows(model, part, sampling).sum(1).cpu().to(ScalarType.Float64).data<double>().ToArray();
+    })];
 
     private static (Tensor Tokens, Tensor Mask) TokensAndMask(IReadOnlyList<TokenRow> rows)
     {

@@ -1,6 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Guides;
+using Rlgf.Lessons;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Loading;
 using Rlgf.Rewards;
@@ -22,7 +23,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
 {
     private readonly CheckpointStore<SavedState> _store = new(folder, CheckpointNaming.Iterations, keep, state => state.Iteration);
 
-    private const string GuideFile = "guide_state.bin";
+    private const string GuideFile = "guide_state.bin", LessonsFile = "lessons.bin";
 
     /// <summary>Iterations done at the newest checkpoint, or null where there is none. Compares all its files with their checksums, once.</summary>
     /// <exception cref="InputException">The newest checkpoint is damaged; names it, and the one before that is whole.</exception>
@@ -56,6 +57,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         {
             Rewards = saved.Rewards ?? new(),
             Guide = guide,
+            Lessons = setup.Algorithm.Lessons is null ? null : LessonFile.Read(Needed(newest.Path, LessonsFile, "another algorithm, which remembers no lessons")),
         };
     }
 
@@ -63,12 +65,14 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
     private byte[]? RestoreGuide(string checkpoint)
     {
         if (setup.Guide is not IStatefulGuide guide) return null;
-        var path = Path.Combine(checkpoint, GuideFile);
-        if (!File.Exists(path)) throw new InputException($"{path} is missing: the checkpoint is of another guide than '{guide.Name}', which has a state; resume with the recipe it was made with.");
-        var state = File.ReadAllBytes(path);
+        var state = File.ReadAllBytes(Needed(checkpoint, GuideFile, $"another guide than '{guide.Name}', which has a state"));
         guide.RestoreState(state);
         return state;
     }
+
+    private static string Needed(string checkpoint, string file, string isOf) => Path.Combine(checkpoint, file) is var path && File.Exists(path)
+        ? path
+        : throw new InputException($"{path} is missing: the checkpoint is of {isOf}; resume with the recipe it was made with.");
 
     /// <summary>The policy of the newest checkpoint in a folder, compared with its checksums, and how many iterations made it; null where there is none.</summary>
     /// <param name="folder">Where a run's checkpoints are.</param>
@@ -84,6 +88,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         SafetensorsWriter.Write(Path.Combine(inside, "critics.safetensors"), critics.NamedParameters().Select(named => KeyValuePair.Create<string, Tensor>(named.Name, named.Parameter)));
         learner.PolicyOptimizer.Save(Path.Combine(inside, "policy_optimizer.safetensors"));
         learner.CriticOptimizer.Save(Path.Combine(inside, "critic_optimizer.safetensors"));
+        if (state.Lessons is { } lessons) AtomicFile.Write(Path.Combine(inside, LessonsFile), stream => LessonFile.Write(stream, lessons));
         if (state.Guide is { } guide) AtomicFile.Write(Path.Combine(inside, GuideFile), stream => stream.Write(guide));
     }
 

@@ -98,6 +98,18 @@ public sealed class Critics : IDisposable
         Tensor Index(int[] of) => tensor(Array.ConvertAll(of, row => (long)row), device: _critics[byActor[0].Actor].Head.weight.device);
     }
 
+    /// <summary>V of the prompts of an iteration's rows, by their values: those of rows whose responses the policy finished, which is the critic of π.</summary>
+    /// <param name="rows">B rows.</param>
+    /// <param name="values">[B, A …] float32: their values.</param>
+    internal static Func<Rollout, double> OfPrompts(IReadOnlyList<ScoredRow> rows, Tensor values)
+    {
+        using var first = values.select(1, 0).cpu();
+        var ofRows = first.to(ScalarType.Float64).data<double>().ToArray();
+        var byPrompt = rows.Select((row, i) => (row.Rollout, Value: ofRows[i])).Where(row => row.Rollout.RollOut == Actor.Policy)
+            .GroupBy(row => row.Rollout.Prompt.Id, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.First().Value, StringComparer.Ordinal);
+        return rollout => byPrompt.GetValueOrDefault(rollout.Prompt.Id);
+    }
+
     private Tensor Values(Actor rollOut, IReadOnlyList<TokenRow> rows, Tensor? policyStates)
     {
         var (head, trunk) = _critics[rollOut];

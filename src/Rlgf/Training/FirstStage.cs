@@ -17,12 +17,12 @@ internal sealed class FirstStage(TrainingSetup setup) : IWritingStage
     public IReadOnlyList<RolloutPhase> Phases => setup.Algorithm.Phases;
 
     /// <inheritdoc/>
-    public IReadOnlyList<PlannedRow> Draw(int iteration, double guidance, IReadOnlyList<ScoredRow> rows)
+    public IReadOnlyList<PlannedRow> Draw(int iteration, Guidance guidance, IReadOnlyList<ScoredRow> rows)
     {
         var coin = RandomStream.Uniform(setup.Seed, RandomStream.Combine(PlanCoin, (ulong)iteration), 0);
-        var plan = Plans.Of(setup.Algorithm, iteration, coin, guidance);
         var (size, groups) = (setup.Algorithm.GroupSize, setup.RowsPerIteration / setup.Algorithm.GroupSize);
-        return [.. Enumerable.Range(0, groups * size)
-            .Select(row => new PlannedRow(setup.Prompts[_order.RowAt((long)iteration * groups + row / size)], plan, Group: row / size) { Number = row })];
+        return [.. from row in Enumerable.Range(0, groups * size)
+            let prompt = setup.Prompts[_order.RowAt((long)iteration * groups + row / size)]
+            select new PlannedRow(prompt, Plans.Of(setup.Algorithm, iteration, coin, guidance.Of(prompt)), Group: row / size) { Number = row }];
     }
 }

@@ -1,6 +1,7 @@
 using Rlgf.Advantages;
 using Rlgf.Algorithms;
 using Rlgf.Guides;
+using Rlgf.Lessons;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using TorchSharp;
@@ -34,34 +35,34 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         using var scope = NewDisposeScope();
         var clock = new PhaseClock();
         var (algorithm, iteration) = (setup.Algorithm, state.Iteration);
-        var (plan, gap, drawn) = (default(RolloutPlan), state.Gap, 0);
+        var (gap, drawn) = (state.Gap, 0);
+        IReadOnlyList<PlannedRow> firstRows = [];
+        IReadOnlyList<GuideAnswer> answers = [];
 
         // Once for the algorithm, and again for each later stage that has something to write.
         IReadOnlyList<ScoredRow> rows = [];
         foreach (var stage in _stages)
         {
             // 1. and 2. Plan: who rolls in, who rolls out, how often. Prompts: the next of the seeded order, each as often as its group is large.
-            PlannedRow[] planned = [.. stage.Draw(iteration, state.Gap.Factor, rows).Select((row, i) => row with { Number = drawn + i })];
+            PlannedRow[] planned = [.. stage.Draw(iteration, state.Guidance, rows).Select((row, i) => row with { Number = drawn + i })];
             if (planned.Length == 0) continue;
             drawn += planned.Length;
             var isFirst = stage == _stages[0];
+            if (isFirst) firstRows = planned;
 
             // 3. and 4. Roll in, roll out. No gradient: text is data here.
             var rollIns = clock.Time("roll_in", () => _writer.RollIn(planned, iteration, isFirst ? _asked : null, cancellationToken));
             var rollouts = clock.Time("roll_out", () => _writer.RollOut(planned, rollIns, iteration, cancellationToken));
 
             // 5. Score whole responses; where the algorithm asks, also those that the guide wrote whole, to see how far it is ahead.
-            var answers = clock.Time("reward", () => CheckedScores.Of(setup.Reward, [.. rollouts.Select(rollout => rollout.Response)], cancellationToken));
-            ScoredRow[] written = [.. rollouts.Zip(answers, (rollout, score) => new ScoredRow(rollout, score))];
-            if (isFirst) (plan, gap) = (planned[0].Plan, clock.Time("gap", () => MeasuredGapAfter(gap, written, cancellationToken)));
+            var scored = clock.Time("reward", () => CheckedScores.Of(setup.Reward, [.. rollouts.Select(rollout => rollout.Response)], cancellationToken));
+            ScoredRow[] written = [.. rollouts.Zip(scored, (rollout, score) => new ScoredRow(rollout, score))];
+            if (isFirst && algorithm.ComparesAnswers) answers = clock.Time("gap", () => GuideAnswers.Of(written, setup.Reward, WholeText, cancellationToken));
+            if (isFirst && algorithm.ScaleByGap) gap = gap.Update([.. answers.Select(answer => answer.Reward)], GuideAnswers.OwnRewards(written));
             rows = stage.Join(rows, written);
         }
         var batch = RolloutBatch.From([.. rows.Select(row => row.Rollout)]);
         RewardScore[] scores = [.. rows.Select(row => row.Score)];
-
-        // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
-        state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
-        AskAhead(iteration + 1, gap, cancellationToken);
 
         // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
         var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch));
@@ -75,28 +76,45 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var values = algorithm.Advantage == AdvantageEstimator.Gae ? clock.Time("values", () => critics.Values(batch, setup.Policy, setup.BootstrapCutRows)) : null;
         var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
+        // What was better than expected is remembered, and decides how much the guide is asked next.
+        state = state with { Gap = gap, Lessons = state.Lessons is { } before ? clock.Time("lessons", () => LessonsAfter(before, rows, answers, values)) : null };
+
+        // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
+        state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
+        AskAhead(iteration + 1, state.Guidance, cancellationToken);
+
         // 8. Update by the sum of the loss's terms: policy loss on what the policy wrote, value loss on the roll-out, credit to the guide where a plan gives any.
+        var replay = state.Lessons is { } lessons ? new LessonReplay(setup, critics, lessons, state.Kl.Coefficient, iteration) : null;
         IsUpdating = true;
         var update = clock.Time("update", () => learner.Update(
-            new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs, state.Kl.Coefficient, estimated.Penalties), iteration));
+            new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs, state.Kl.Coefficient, estimated.Penalties)
+            {
+                Auxiliary = [.. replay is null ? [] : (IAuxiliaryLoss[])[replay], .. setup.AuxiliaryLosses],
+            }, iteration));
 
         // 9. Record.
         IsUpdating = false;
-        return IterationResult.From(state, plan, setup, batch, scores, policyLogProbs - referenceLogProbs, values, estimated, update, gap, clock.Seconds);
+        if (replay is not null) state = state with { Lessons = state.Lessons! with { Memory = replay.Memory } };
+        return IterationResult.From(state, firstRows, setup, batch, scores, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds);
     }
 
     /// <summary>Stops what the guide was asked ahead.</summary>
     public void Dispose() => _asked?.Dispose();
 
-    private void AskAhead(int iteration, GuidanceGap gap, CancellationToken cancellationToken)
+    private void AskAhead(int iteration, Guidance guidance, CancellationToken cancellationToken)
     {
         _asked?.Dispose();
-        _asked = setup.Guide is { IsRemote: true } && iteration < setup.Iterations ? _writer.AskAhead(_stages[0].Draw(iteration, gap.Factor, []), iteration, cancellationToken) : null;
+        _asked = setup.Guide is { IsRemote: true } && iteration < setup.Iterations ? _writer.AskAhead(_stages[0].Draw(iteration, guidance, []), iteration, cancellationToken) : null;
     }
 
-    private GuidanceGap MeasuredGapAfter(GuidanceGap gap, ScoredRow[] rows, CancellationToken cancellationToken) => setup.Algorithm.ScaleByGap
-        ? MeasuredGap.After(gap, rows, setup.Reward, whole => _writer.TextOf(whole.Tokens, whole.Ended), cancellationToken)
-        : gap;
+    private string WholeText(Written whole) => _writer.TextOf(whole.Tokens, whole.Ended);
+
+    private LessonState LessonsAfter(LessonState before, IReadOnlyList<ScoredRow> rows, IReadOnlyList<GuideAnswer> answers, Tensor? values)
+    {
+        var settings = setup.Algorithm.Lessons!;
+        var ofPrompts = settings.Baseline == LessonBaseline.Critic ? Critics.OfPrompts(rows, values!) : null;
+        return before.After(settings, rows, answers, ofPrompts, samples => TokenLogProbs.OfResponses(setup.Reference, samples, setup.Sampling, setup.RowsPerIteration));
+    }
 
     /// <summary>
     /// [B, A] float32 each: log π_θ and log π_0 of the policy's tokens under the distribution that was sampled, 0 elsewhere; both computed in one type. A copy in another type rounds while it writes,

@@ -1,4 +1,3 @@
-using Rlgf.Algorithms;
 using Rlgf.Evaluation;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
@@ -64,7 +63,7 @@ public sealed class GuidedTraining : IDisposable
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public TrainingState Run(ICheckpointStore? store, bool resume, CancellationToken cancellationToken)
     {
-        var state = (resume ? store?.LoadNewest() : null) ?? new TrainingState(0, _setup.Kl.NewController(), GuidanceGap.Unmeasured);
+        var state = (resume ? store?.LoadNewest() : null) ?? TrainingState.Beginning(_setup);
         using var iteration = new GuidedIteration(_setup, Critics, Learner);
         var (saved, logged) = (state.Iteration, state.Iteration);
         try

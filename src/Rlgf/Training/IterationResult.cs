@@ -20,10 +20,13 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
 
     /// <summary>Puts an iteration's numbers together.</summary>
     internal static IterationResult From(
-        TrainingState state, RolloutPlan plan, TrainingSetup setup, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
-        Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
+        TrainingState state, IReadOnlyList<PlannedRow> firstRows, TrainingSetup setup, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
+        Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, LessonReplay? replay, IReadOnlyDictionary<string, double> seconds)
     {
         var rollouts = batch.Rollouts;
+        // The plan's β is that of every row but where some prompts are asked for less.
+        var plan = firstRows[0].Plan;
+        var beta = firstRows.All(row => row.Plan == plan) ? plan.RollInProbability : firstRows.Average(row => row.Plan.RollInProbability);
         var (log, toStart, advantage) = (Rows(batch.LogProbs), Rows(klToStart), Rows(estimated.Advantages));
         var value = values is null ? null : Rows(values);
         var kl = rollouts.Select((rollout, row) => Indices(rollout, Actor.Policy).Sum(t => (double)toStart[row][t])).ToArray();
@@ -39,7 +42,6 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         {
             Iteration = state.Iteration + 1,
             Kl = state.Kl.Update(rowsOfPolicy == 0 ? null : kl.Sum() / rowsOfPolicy, rollouts.Count),
-            Gap = gap,
             PolicyTokens = state.PolicyTokens + batch.PolicyTokens,
             GuideTokens = state.GuideTokens + guideTokens,
         };
@@ -54,7 +56,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["response/ended"] = rollouts.Average(rollout => rollout.Ended ? 1.0 : 0),
             ["roll_in/share"] = rollouts.Average(rollout => rollout.RollInLength > 0 ? 1.0 : 0),
             ["roll_in/length"] = rollouts.Average(rollout => rollout.RollInLength),
-            ["roll_in/probability"] = plan.RollInProbability,
+            ["roll_in/probability"] = beta,
             ["tokens/policy"] = next.PolicyTokens,
             ["tokens/guide"] = next.GuideTokens,
             ["advantage/mean"] = policyAdvantages.DefaultIfEmpty(0).Average(),
@@ -75,7 +77,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             metrics["reward/running_deviation"] = next.Rewards.Scale;
         }
         if (setup.Guide is { MayDecline: true }) metrics["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined);
-        AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, gap, seconds);
+        AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, state, replay, seconds);
 
         var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], toStart[row], advantage[row], value?[row]));
         return new(next, new(state.Iteration, plan, metrics), [.. samples]);
@@ -83,7 +85,8 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
 
     /// <summary>Parts of the reward, phases, and what belongs to the guide's credit and to the gap.</summary>
     private static void AddWhatSomeRunsHave(
-        Dictionary<string, double> metrics, RolloutPlan plan, AlgorithmSettings algorithm, IReadOnlyList<RewardScore> scores, GuidanceGap gap, IReadOnlyDictionary<string, double> seconds)
+        Dictionary<string, double> metrics, RolloutPlan plan, AlgorithmSettings algorithm, IReadOnlyList<RewardScore> scores, TrainingState state, LessonReplay? replay,
+        IReadOnlyDictionary<string, double> seconds)
     {
         foreach (var part in scores[0].Parts.Keys) metrics[$"reward/part/{part}"] = scores.Average(score => score.Parts[part]);
         if (algorithm.GuideCredit > 0)
@@ -92,8 +95,15 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         }
         if (algorithm.ScaleByGap)
         {
-            metrics["gap/smoothed"] = gap.Smoothed ?? double.NaN;
-            metrics["gap/factor"] = gap.Factor;
+            metrics["gap/smoothed"] = state.Gap.Smoothed ?? double.NaN;
+            metrics["gap/factor"] = state.Gap.Factor;
+        }
+        if (state.Lessons is { } lessons)
+        {
+            metrics["lessons/guide"] = lessons.Asking.Guide.DefaultIfEmpty(double.NaN).Average();
+            metrics["lessons/policy"] = lessons.Asking.Policy.DefaultIfEmpty(double.NaN).Average();
+            metrics["lessons/factor"] = lessons.Guidance.Factor;
+            foreach (var (name, value) in replay!.Metrics) metrics[name] = value;
         }
         foreach (var (phase, time) in seconds) metrics[$"seconds/{phase}"] = time;
         metrics["seconds/total"] = seconds.Values.Sum();

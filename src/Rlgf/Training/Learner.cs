@@ -62,7 +62,7 @@ public sealed class Learner : IDisposable
         {
             var order = Enumerable.Range(0, data.Batch.Rollouts.Count).ToArray();
             new RandomStream(_setup.Seed, RandomStream.Combine(MinibatchOrder, (ulong)iteration, (ulong)epoch)).Shuffle<int>(order);
-            foreach (var rows in EvenShares.Of(order, _settings.RowsPerMinibatch)) steps.Add(Step(data.Batch, terms, reads, rows));
+            foreach (var rows in EvenShares.Of(order, _settings.RowsPerMinibatch)) steps.Add(Step(data, terms, reads, rows, steps.Count));
         }
         double Mean(Func<StepStatistics, double> value) => steps.Count == 0 ? 0 : steps.Average(value);
         var metrics = new Dictionary<string, double>();
@@ -71,6 +71,7 @@ public sealed class Learner : IDisposable
             metrics[$"loss/{terms[i].Name}"] = Mean(step => step.Losses[i]);
             foreach (var (name, value) in TermStatistics.Merge([.. steps.Select(step => step.Statistics[i])]).Means) metrics[name] = value;
         }
+        for (var i = 0; i < data.Auxiliary.Count; i++) metrics[$"loss/{data.Auxiliary[i].Name}"] = Mean(step => step.Auxiliary[i]);
         return new(metrics, Mean(step => step.PolicyNorm), Mean(step => step.CriticNorm), _settings.LearningRate * factor);
     }
 
@@ -90,13 +91,14 @@ public sealed class Learner : IDisposable
     /// <summary>[B, A] bool each: the tokens whose log-probabilities, and whose values, some term reads; null for none.</summary>
     private readonly record struct Reads(Tensor? LogProbs, Tensor? Values);
 
-    private readonly record struct StepStatistics(double[] Losses, TermStatistics[] Statistics, double PolicyNorm, double CriticNorm);
+    private readonly record struct StepStatistics(double[] Losses, double[] Auxiliary, TermStatistics[] Statistics, double PolicyNorm, double CriticNorm);
 
     private static Tensor? Union(IEnumerable<Term> terms) => terms.Select(term => term.Of.Mask).Aggregate((Tensor?)null, (union, mask) => union is null ? mask : union.logical_or(mask));
 
     /// <summary>One optimiser step on the given rows. Terms are divided by the whole minibatch's tokens, so that a split into parts changes nothing.</summary>
-    private StepStatistics Step(RolloutBatch batch, Term[] terms, Reads reads, int[] rows)
+    private StepStatistics Step(LearningBatch data, Term[] terms, Reads reads, int[] rows, int step)
     {
+        var batch = data.Batch;
         using var scope = NewDisposeScope();
         var index = Index(rows, batch);
         var denominators = Array.ConvertAll(terms, term => MaskedReduction.Denominator(term.Of.Mask.index_select(0, index), term.Of.Normaliser));
@@ -123,11 +125,12 @@ public sealed class Learner : IDisposable
             // Nothing to learn from (all masks empty): exactly no gradient.
             if (sum is { requires_grad: true }) sum.backward();
         }
+        double[] auxiliary = [.. data.Auxiliary.Select(loss => loss.Accumulate(step))];
 
         var (policyNorm, criticNorm) = (PolicyOptimizer.Step(), CriticOptimizer.Step());
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
             throw new InputException($"training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate; a checkpoint from before is whole.");
-        return new(losses, [.. statistics.Select(parts => parts.Count == 0 ? Nothing : TermStatistics.Merge(parts))], policyNorm, criticNorm);
+        return new(losses, auxiliary, [.. statistics.Select(parts => parts.Count == 0 ? Nothing : TermStatistics.Merge(parts))], policyNorm, criticNorm);
     }
 
     /// <summary>

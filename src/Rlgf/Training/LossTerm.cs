@@ -13,7 +13,11 @@ namespace Rlgf.Training;
 /// <param name="KlCoefficient">The KL penalty's coefficient, for a term that adds it to the loss.</param>
 /// <param name="Penalties">[B, A] float32: subtracted from the advantages once these are whitened; null for nothing.</param>
 public sealed record LearningBatch(
-    RolloutBatch Batch, Tensor Advantages, Tensor? Returns, Tensor? Values, Tensor ReferenceLogProbs, double KlCoefficient = 0, Tensor? Penalties = null);
+    RolloutBatch Batch, Tensor Advantages, Tensor? Returns, Tensor? Values, Tensor ReferenceLogProbs, double KlCoefficient = 0, Tensor? Penalties = null)
+{
+    /// <summary>Losses on rows of their own.</summary>
+    public IReadOnlyList<IAuxiliaryLoss> Auxiliary { get; init; } = [];
+}
 
 /// <summary>A term of the loss. The learner adds the terms of its list up and knows none of them: the clipped policy loss, the value loss, the guide's credit and the KL are four.</summary>
 public interface ILossTerm

@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Guides;
+using Rlgf.Lessons;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
@@ -56,6 +57,9 @@ public sealed record TrainingSetup
     /// <summary>Terms of the loss beside the clipped policy loss, the value loss, the guide's credit and the KL. Empty for every algorithm there is a name for.</summary>
     public IReadOnlyList<ILossTerm> FurtherLossTerms { get; init; } = [];
 
+    /// <summary>Losses on rows of their own that every optimiser step adds. Empty for every algorithm there is a name for; lessons have theirs anyway.</summary>
+    public IReadOnlyList<IAuxiliaryLoss> AuxiliaryLosses { get; init; } = [];
+
     /// <summary>The phases that a row may have, of the algorithm and of later stages.</summary>
     internal IReadOnlyList<RolloutPhase> Phases => [.. Algorithm.Phases, .. LaterStages.SelectMany(stage => stage.Phases)];
 
@@ -99,4 +103,14 @@ public sealed record TrainingState(int Iteration, KlController Kl, GuidanceGap G
 
     /// <summary>Mean and deviation of the rewards so far, where rewards are normalised.</summary>
     public RunningMoments Rewards { get; init; } = new();
+
+    /// <summary>What is remembered, for algorithms with lessons; null for others.</summary>
+    public LessonState? Lessons { get; init; }
+
+    /// <summary>How much the guide is asked in the next iteration.</summary>
+    internal Guidance Guidance => Lessons?.Guidance ?? new(Gap.Factor);
+
+    /// <summary>Where a run begins.</summary>
+    internal static TrainingState Beginning(TrainingSetup setup) =>
+        new(0, setup.Kl.NewController(), GuidanceGap.Unmeasured) { Lessons = setup.Algorithm.Lessons is null ? null : LessonState.New };
 }

@@ -26,6 +26,7 @@ public sealed class RunChecksTests
     [InlineData("lols")]
     [InlineData("d2lols")]
     [InlineData("adaptive")]
+    [InlineData("adaptive_v1")]
     [InlineData("grpo")]
     [InlineData("rloo")]
     public void A_sound_run_of_every_algorithm_has_no_findings(string algorithm) => Assert.Empty(RunChecks.Before(Sound(Presets.Named(algorithm, switchIteration: 5)!), Judge));
@@ -99,7 +100,7 @@ public sealed class RunChecksTests
     public void Credit_that_falls_on_nothing_is_a_warning() => Finds(Severity.Warning, "falls on nothing", Sound(Presets.Ppo() with { GuideCredit = 2 }));
 
     [Fact]
-    public void A_gap_that_can_not_be_measured_is_an_error() => Finds(Severity.Error, "never measured", Sound(Presets.Adaptive(beta: 1)));
+    public void A_gap_that_can_not_be_measured_is_an_error() => Finds(Severity.Error, "never seen alone", Sound(Presets.AdaptiveV1(beta: 1)));
 
     [Fact]
     public void A_guide_that_may_write_less_than_the_policy_is_found()

@@ -20,7 +20,7 @@ public sealed class DecliningGuideTests
     {
         var nobody = new FunctionGuide("nobody", _ => null, mayDecline: true);
         var alone = Run(Presets.Ppo(), null);
-        foreach (var algorithm in new[] { Presets.PpoPlusPlus(beta: 1), Presets.Adaptive(beta: 0.7, credit: 2), Presets.AggreVaTeD(Never), Presets.Lols(0.5, Never) })
+        foreach (var algorithm in new[] { Presets.PpoPlusPlus(beta: 1), Presets.AdaptiveV1(beta: 0.7, credit: 2), Presets.Adaptive(beta: 0.7) with { Lessons = new() { Capacity = 0 } }, Presets.AggreVaTeD(Never), Presets.Lols(0.5, Never) })
         {
             var guided = Run(algorithm, nobody);
             Assert.Equal(alone.Weights, guided.Weights);

@@ -30,6 +30,7 @@ public sealed class TrainRecipeTests
     [InlineData("lols")]
     [InlineData("d2lols")]
     [InlineData("adaptive")]
+    [InlineData("adaptive_v1")]
     [InlineData("grpo")]
     [InlineData("rloo")]
     public void A_name_alone_is_the_preset_also_when_resolved_and_written(string name)

@@ -50,7 +50,7 @@ public sealed class EncoderDecoderPolicyTests
     {
         using var guide = TinyGpt2.Create(seed: 2);
         Assert.Equal(Weights(Presets.Ppo(), null), Weights(Presets.PpoPlusPlus(beta: 0), Guide(guide)));
-        Assert.Equal(Weights(Presets.Ppo(), null), Weights(Presets.Adaptive(beta: 0), Guide(guide)));
+        Assert.Equal(Weights(Presets.Ppo(), null), Weights(Presets.AdaptiveV1(beta: 0), Guide(guide)));
         Assert.NotEqual(Weights(Presets.Ppo(), null), Weights(Presets.PpoPlusPlus(beta: 0.8), Guide(guide)));
     }
 
@@ -61,7 +61,7 @@ public sealed class EncoderDecoderPolicyTests
     {
         // Other rows beside them: other padding in the encoder and in the decoder, and other rows that share a prompt.
         using var guide = TinyGpt2.Create(seed: 2);
-        foreach (var algorithm in new[] { Presets.AggreVaTeD(0.8), Presets.Adaptive(0.5) })
+        foreach (var algorithm in new[] { Presets.AggreVaTeD(0.8), Presets.AdaptiveV1(0.5) })
         {
             var whole = Weights(algorithm, Guide(guide), setup => With(setup, 0));
             var split = Weights(algorithm, Guide(guide), setup => With(setup, 3));

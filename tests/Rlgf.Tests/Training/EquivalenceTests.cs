@@ -22,7 +22,7 @@ public sealed class EquivalenceTests
     [Fact]
     public void Adaptive_guidance_without_credit_and_gap_is_PPO_plus_plus()
     {
-        var adaptive = Presets.Adaptive(beta: 0.5, credit: 0) with { ScaleByGap = false };
+        var adaptive = Presets.AdaptiveV1(beta: 0.5, credit: 0) with { ScaleByGap = false };
         var plusPlus = Presets.PpoPlusPlus(beta: 0.5);
         plusPlus = plusPlus with { First = plusPlus.First with { Lengths = RollInLengths.Limit } };
         Assert.Equal(Weights(plusPlus, Guide), Weights(adaptive, Guide));
@@ -30,7 +30,7 @@ public sealed class EquivalenceTests
 
     [Fact]
     public void Adaptive_guidance_without_roll_ins_is_PPO() =>
-        Assert.Equal(Weights(Presets.Ppo(), null), Weights(Presets.Adaptive(beta: 0), Guide));
+        Assert.Equal(Weights(Presets.Ppo(), null), Weights(Presets.AdaptiveV1(beta: 0), Guide));
 
     [Theory]
     [InlineData(1.0)]
@@ -50,7 +50,7 @@ public sealed class EquivalenceTests
 
     [Fact]
     public void Credit_to_the_guide_changes_something() =>
-        Assert.NotEqual(Weights(Presets.Adaptive(0.5, 0), Guide), Weights(Presets.Adaptive(0.5, 2), Guide));
+        Assert.NotEqual(Weights(Presets.AdaptiveV1(0.5, 0), Guide), Weights(Presets.AdaptiveV1(0.5, 2), Guide));
 
     [Theory]
     [InlineData(CriticSharing.SharedTrunk, LossReduction.TokenMean)]
@@ -58,7 +58,7 @@ public sealed class EquivalenceTests
     [InlineData(CriticSharing.Separate, LossReduction.RowSum)]
     public void Splitting_a_minibatch_changes_nothing_beyond_rounding(CriticSharing sharing, LossReduction reduction)
     {
-        foreach (var algorithm in new[] { Presets.AggreVaTeD(0.8), Presets.Adaptive(0.5) })
+        foreach (var algorithm in new[] { Presets.AggreVaTeD(0.8), Presets.AdaptiveV1(0.5) })
         {
             var whole = Weights(algorithm, Guide, setup => With(setup, 0));
             var split = Weights(algorithm, Guide, setup => With(setup, 5));

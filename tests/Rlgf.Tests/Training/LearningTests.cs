@@ -67,7 +67,7 @@ public sealed class LearningTests
             Prompt = new Prompt("", []), ResponseSoFar = "", ResponseTokens = [], MaxTokens = 3, Stream = (ulong)i,
         })];
         var before = guide.Continue(requests, CancellationToken.None).Select(continuation => continuation.Text).ToArray();
-        ToyRun.Run(ToyRun.Setup(policy, Presets.Adaptive(), guide, Ones, iterations: 20));
+        ToyRun.Run(ToyRun.Setup(policy, Presets.AdaptiveV1(), guide, Ones, iterations: 20));
         Assert.True(ToyRun.ExpectedReward(policy, Ones) > 0.6);
         Assert.Equal(before, guide.Continue(requests, CancellationToken.None).Select(continuation => continuation.Text));
     }
@@ -85,7 +85,7 @@ public sealed class LearningTests
     public void Adaptive_guidance_asks_a_guide_that_is_no_better_less_and_less()
     {
         using var policy = new TabularModel(3, 3, null);
-        var records = ToyRun.Run(ToyRun.Setup(policy, Presets.Adaptive(), ToyRun.Guide(3, null, _ => [0.8, 0.1, 0.1]), Ones, iterations: 20));
+        var records = ToyRun.Run(ToyRun.Setup(policy, Presets.AdaptiveV1(), ToyRun.Guide(3, null, _ => [0.8, 0.1, 0.1]), Ones, iterations: 20));
         Assert.Equal(0.05, records[^1].Metrics["gap/factor"], 1e-9);
         Assert.Equal(0.5 * 0.05, records[^1].Plan.RollInProbability, 1e-9);
     }

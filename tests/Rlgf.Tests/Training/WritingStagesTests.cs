@@ -148,7 +148,7 @@ public sealed class WritingStagesTests
     {
         public IReadOnlyList<RolloutPhase> Phases => [phase];
 
-        public IReadOnlyList<PlannedRow> Draw(int iteration, double guidance, IReadOnlyList<ScoredRow> rows)
+        public IReadOnlyList<PlannedRow> Draw(int iteration, Guidance guidance, IReadOnlyList<ScoredRow> rows)
         {
             var plan = new RolloutPlan(phase.RollIn, phase.RollOut, phase.RollInProbability, phase.Lengths);
             return [.. Failed(rows).SelectMany(group => Enumerable.Repeat(new PlannedRow(group.First().Rollout.Prompt, plan, group.Key), copies))];

@@ -1,0 +1,25 @@
+using Rlgf.Lessons;
+using Rlgf.Prompts;
+using Rlgf.Rewards;
+using Rlgf.Rollouts;
+
+namespace Rlgf.Training;
+
+/// <summary>What the guide's whole responses are worth, which rows hold in part only; they were generated anyway.</summary>
+internal static class GuideAnswers
+{
+    /// <summary>The guide's whole responses, scored.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="reward">Scores them.</param>
+    /// <param name="textOf">The text of response tokens.</param>
+    /// <param name="cancellationToken">Passed on to the reward.</param>
+    public static IReadOnlyList<GuideAnswer> Of(IReadOnlyList<ScoredRow> rows, IReward reward, Func<Written, string> textOf, CancellationToken cancellationToken)
+    {
+        Rollout[] asked = [.. from row in rows where row.Rollout.WholeGuideResponse is not null select row.Rollout];
+        Response[] responses = Array.ConvertAll(asked, row => row.Response with { Text = textOf(row.WholeGuideResponse!), Tokens = row.WholeGuideResponse!.Tokens, Ended = row.WholeGuideResponse.Ended });
+        return [.. CheckedScores.Of(reward, responses, cancellationToken).Zip(asked, (score, row) => new GuideAnswer(row, score.Return))];
+    }
+
+    /// <summary>The rewards of the responses that the policy wrote whole, with which those are compared.</summary>
+    public static double[] OwnRewards(IReadOnlyList<ScoredRow> rows) => [.. from row in rows where row.Rollout is { RollInLength: 0, WholeGuideResponse: null } select row.Score.Return];
+}

@@ -1,0 +1,13 @@
+namespace Rlgf.Training;
+
+/// <summary>A loss on rows of its own that every optimiser step of an iteration adds to that of the iteration's rows: remembered rows, texts of a data set.</summary>
+public interface IAuxiliaryLoss
+{
+    /// <summary>Its name: what it measures is logged as <c>loss/NAME</c>, the mean over the steps.</summary>
+    string Name { get; }
+
+    /// <summary>Adds its gradient to the policy's parameters, for one step. Where there is nothing to learn no gradient is left.</summary>
+    /// <param name="step">The optimiser step of the iteration, from 0.</param>
+    /// <returns>The loss, before its weight.</returns>
+    double Accumulate(int step);
+}
