@@ -19,7 +19,7 @@ public sealed class AskedAheadTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     /// <summary>Guides that are asked for roll-ins, and where the schedule decides whether they are.</summary>
-    public static TheoryData<string> Algorithms => ["ppo_plus_plus", "lols", "d2lols", "adaptive"];
+    public static TheoryData<string> Algorithms => ["ppo_plus_plus", "lols", "d2lols", "adaptive_v1", "adaptive"];
 
     [Theory]
     [MemberData(nameof(Algorithms))]
@@ -28,7 +28,7 @@ public sealed class AskedAheadTests : IDisposable
 
     [Theory]
     [InlineData("ppo_plus_plus")]
-    [InlineData("adaptive")]
+    [InlineData("adaptive_v1")]
     public void The_next_roll_ins_are_asked_for_before_the_iteration_is_over_and_answered_after(string algorithm)
     {
         using var guide = new Counting(remote: true) { IsGated = true };
