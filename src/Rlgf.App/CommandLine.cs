@@ -88,6 +88,7 @@ internal static class CommandLine
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),
+        MetricsCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         FetchCommand.Create(terminal),
         InspectCommand.Create(terminal),

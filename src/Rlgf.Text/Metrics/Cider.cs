@@ -20,6 +20,10 @@ public sealed class DocumentFrequencies
         }
     }
 
+    /// <summary>Counts them in texts as they are.</summary>
+    /// <param name="items">The references of each item.</param>
+    public static DocumentFrequencies OfTexts(IEnumerable<IReadOnlyList<string>> items) => new(items.Select(references => references.Select(CaptionTokens.Of).ToArray()));
+
     /// <summary>Number of items.</summary>
     public int Documents { get; }
 

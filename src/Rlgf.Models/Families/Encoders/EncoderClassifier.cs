@@ -51,8 +51,11 @@ internal sealed class EncoderClassifier : ISequenceClassifier
         return _module.Logits(States(rows, segments)).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
-    /// <summary>[B, T, D]: states of all tokens; meaningless beyond a row's own length.</summary>
-    internal Tensor States(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null)
+    /// <summary>Number of layers.</summary>
+    internal int Layers => _settings.Layers;
+
+    /// <summary>[B, T, D]: states of all tokens after some of the layers, or all (null); meaningless beyond a row's own length.</summary>
+    internal Tensor States(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null, int? layers = null)
     {
         if (rows.Count == 0) throw new ArgumentException("There are no rows.", nameof(rows));
         for (var b = 0; b < rows.Count; b++) Check(rows[b], segments?[b]);
@@ -70,7 +73,7 @@ internal sealed class EncoderClassifier : ISequenceClassifier
 
         var tensors = tensor(input, [3, rows.Count, columns]).to(_device);
         var attention = new BidirectionalAttention([.. rows.Select(row => row.Length)], columns, _device);
-        return _module.States(tensors[0], tensors[1], tensors[2], attention).MoveToOuterDisposeScope();
+        return _module.States(tensors[0], tensors[1], tensors[2], attention, layers).MoveToOuterDisposeScope();
     }
 
     public void Initialise(ulong seed)

@@ -69,15 +69,16 @@ internal sealed class EncoderClassifierModule : nn.Module
     /// <param name="positions">[B, T] int64: rows of the position table.</param>
     /// <param name="segments">[B, T] int64: which of its row's texts a token belongs to.</param>
     /// <param name="attention">Who sees whom.</param>
+    /// <param name="layers">How many layers are run, from 0; null for all.</param>
     /// <returns>[B, T, D] float32.</returns>
-    public Tensor States(Tensor ids, Tensor positions, Tensor segments, IAttention attention)
+    public Tensor States(Tensor ids, Tensor positions, Tensor segments, IAttention attention, int? layers = null)
     {
         using var scope = NewDisposeScope();
         long rows = ids.size(0);
         var embedded = _tokenEmbedding.Forward(ids.view(-1)) + _positionEmbedding.Forward(positions.view(-1));
         if (_segmentEmbedding is not null) embedded += _segmentEmbedding.Forward(segments.view(-1));
         var x = _embeddingNorm.Forward(embedded);
-        foreach (var layer in _layers)
+        foreach (var layer in _layers.AsSpan(0, layers ?? _layers.Length))
         {
             LayerInput?.Invoke(x);
             var next = layer.Forward(x, rows, attention);
