@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Rlgf.Base;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -133,8 +134,8 @@ internal static class FastFloat32Products
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
         using var random = new Generator(1);
-        var left = rand(256, 256, generator: random) * 2 - 1;
-        var right = rand(256, 256, generator: random) * 2 - 1;
+        var left = rand(256, 256, generator: random).Multiply(2).Subtract(1);
+        var right = rand(256, 256, generator: random).Multiply(2).Subtract(1);
         var exact = left.to(float64).matmul(right.to(float64));
         return (left.matmul(right).to(float64) - exact).abs().max().item<double>();
     }

@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -66,10 +67,10 @@ internal static class ScaledDotProduct
     /// <summary>[T, T] float32: −∞ above the diagonal and beyond the window below it, 0 elsewhere. Belongs to the caller's scope.</summary>
     public static Tensor FutureMask(int columns, int? window, Device device)
     {
-        using var full = torch.full([columns, columns], float.NegativeInfinity, dtype: float32, device: device);
+        using var full = TensorNumbers.Filled([columns, columns], float.NegativeInfinity, device);
         if (window is not { } seen || seen >= columns) return full.triu(1);
         using var past = full.tril(-seen);
-        return full.triu(1).add_(past);
+        return full.triu(1).AddInPlace(past);
     }
 
     /// <summary>Attends.</summary>
@@ -84,15 +85,15 @@ internal static class ScaledDotProduct
         using var scope = NewDisposeScope();
         if (columns > LongestShort)
         {
-            if (bias is not null) mask = (mask ?? FutureMask((int)columns, null, query.device)) + bias;
+            if (bias is not null) mask = (mask ?? FutureMask((int)columns, null, query.device)).Add(bias);
             return nn.functional.scaled_dot_product_attention(query, Repeat(key, group), Repeat(value, group), mask?.to_type(query.dtype), is_casual: mask is null).MoveToOuterDisposeScope();
         }
 
         // Heads that share keys ask as more rows of one product.
         if (group > 1) query = query.reshape(rows, keyHeads, group * columns, size);
-        var scores = (query * (float)(1 / Math.Sqrt(size))).matmul(key.transpose(2, 3));
-        if (mask is not null) scores.add_(group == 1 ? mask : mask.dim() == 2 ? mask.repeat(group, 1) : mask.repeat(1, 1, group, 1));
-        if (bias is not null) scores.add_(bias);
+        var scores = query.Multiply((float)(1 / Math.Sqrt(size))).matmul(key.transpose(2, 3));
+        if (mask is not null) scores.AddInPlace(group == 1 ? mask : mask.dim() == 2 ? mask.repeat(group, 1) : mask.repeat(1, 1, group, 1));
+        if (bias is not null) scores.AddInPlace(bias);
         var attended = nn.functional.softmax(scores, -1).matmul(value);
         return (group == 1 ? attended : attended.view(rows, heads, columns, size)).MoveToOuterDisposeScope();
     }

@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -40,13 +41,13 @@ internal sealed class Conv1D : nn.Module, IProjection
         NamedModules.Register(this, _adapter.Named());
     }
 
-    public Tensor MergedWeight() => _adapter is null ? _weight.alias() : _weight + _adapter.Product().t();
+    public Tensor MergedWeight() => _adapter is null ? _weight.alias() : _weight.Add(_adapter.Product().t());
 
     /// <summary>Weight from N(0, deviation²), bias zero.</summary>
     public void Initialise(double deviation, Generator random)
     {
         using var gradients = no_grad();
         _weight.normal_(0, deviation, random);
-        _bias.fill_(0);
+        _bias.Fill(0);
     }
 }

@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -36,7 +37,7 @@ internal sealed class Embedding : nn.Module, IAdaptable
         foreach (var (name, parameter) in _adapter.Named()) register_parameter(name, parameter);
     }
 
-    public Tensor MergedWeight() => _adapter is null ? Weight.alias() : Weight + _adapter.Product();
+    public Tensor MergedWeight() => _adapter is null ? Weight.alias() : Weight.Add(_adapter.Product());
 
     /// <summary>Values from N(0, deviation²).</summary>
     public void Initialise(double deviation, Generator random)

@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -30,18 +31,18 @@ internal sealed class EmbeddingAdapter : IAdapter
     public Tensor AddTo(Tensor y, Tensor ids)
     {
         using var scope = NewDisposeScope();
-        var narrow = _down.index_select(1, ids).t() * (float)_scaling;
-        return y.add_(nn.functional.linear(narrow, _up));
+        var narrow = _down.index_select(1, ids).t().Multiply((float)_scaling);
+        return y.AddInPlace(nn.functional.linear(narrow, _up));
     }
 
     /// <summary>s · (B A)ᵀ: [V, D] float32.</summary>
-    public Tensor Product() => _up.matmul(_down).mul_(_scaling).t();
+    public Tensor Product() => _up.matmul(_down).MultiplyInPlace(_scaling).t();
 
     /// <summary>A zero, B from N(0, 1), as PEFT begins: before it learns, an adapter adds nothing.</summary>
     public void Initialise(Generator random)
     {
         using var gradients = no_grad();
-        _down.fill_(0);
+        _down.Fill(0);
         _up.normal_(0, 1, random);
     }
 }

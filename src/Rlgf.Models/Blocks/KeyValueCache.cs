@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -63,7 +64,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         if (_reading > 1) return ScaledDotProduct.Attend(query, key, value, _prefillMask, bias);
 
         using var scope = NewDisposeScope();
-        var mask = bias is null ? _stepMask : _stepMask is null ? Seen(bias, 3).to_type(ScalarType.Float32) : Seen(bias, 3) + _stepMask;
+        var mask = bias is null ? _stepMask : _stepMask is null ? Seen(bias, 3).to_type(ScalarType.Float32) : Seen(bias, 3).Add(_stepMask);
         return ScaledDotProduct.AttendFromOne(query, Seen(_keys[layer], 2), Seen(_values[layer], 2), mask).MoveToOuterDisposeScope();
     }
 
@@ -124,7 +125,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         using var scope = NewDisposeScope();
         var device = _keys[0].device;
         if (_columnMask is null) return ScaledDotProduct.CausalMask(columns, _window, device) is { } causal ? Own(causal) : null;
-        var mask = _columnMask.narrow(3, 0, columns) + ScaledDotProduct.FutureMask(columns, _window, device);
+        var mask = _columnMask.narrow(3, 0, columns).Add(ScaledDotProduct.FutureMask(columns, _window, device));
         using var diagonal = mask.diagonal(0, 2, 3);
         diagonal.zero_();
         return Own(mask);

@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -29,7 +30,7 @@ internal sealed class LayerNorm : nn.Module, INorm
     public void Initialise()
     {
         using var gradients = no_grad();
-        _weight.fill_(1);
-        _bias.fill_(0);
+        _weight.Fill(1);
+        _bias.Fill(0);
     }
 }

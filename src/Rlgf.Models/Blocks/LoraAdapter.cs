@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -32,12 +33,12 @@ internal sealed class LoraAdapter : nn.Module, IAdapter
         using var scope = NewDisposeScope();
         // The product is as wide as y, what is between only r: that is the cheaper place for the factor.
         var input = _down.training && Configuration.Dropout > 0 ? nn.functional.dropout(x, Configuration.Dropout) : x;
-        var narrow = nn.functional.linear(input, _down.Weight) * (float)_scaling;
-        return y.add_(nn.functional.linear(narrow, _up.Weight));
+        var narrow = nn.functional.linear(input, _down.Weight).Multiply((float)_scaling);
+        return y.AddInPlace(nn.functional.linear(narrow, _up.Weight));
     }
 
     /// <summary>s · B A: [out, in] float32.</summary>
-    public Tensor Product() => _up.Weight.matmul(_down.Weight).mul_(_scaling);
+    public Tensor Product() => _up.Weight.matmul(_down.Weight).MultiplyInPlace(_scaling);
 
     /// <summary>A as linear maps begin elsewhere, B zero: before it learns, an adapter adds nothing.</summary>
     public void Initialise(Generator random)
@@ -45,7 +46,7 @@ internal sealed class LoraAdapter : nn.Module, IAdapter
         using var gradients = no_grad();
         var bound = 1 / Math.Sqrt(_down.Weight.size(1));
         _down.Weight.uniform_(-bound, bound, random);
-        _up.Weight.fill_(0);
+        _up.Weight.Fill(0);
     }
 
     private sealed class Factor : nn.Module

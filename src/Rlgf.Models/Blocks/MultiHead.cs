@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -81,7 +82,7 @@ internal sealed class MultiHead : nn.Module
     private Tensor Queries(Tensor x, long rows)
     {
         var queries = Split(_query.Forward(x), rows);
-        return _scaled ? queries : queries * (float)Math.Sqrt(_headSize);
+        return _scaled ? queries : queries.Multiply((float)Math.Sqrt(_headSize));
     }
 
     private Tensor Split(Tensor x, long rows) => x.view(rows, -1, _heads, _headSize).transpose(1, 2);

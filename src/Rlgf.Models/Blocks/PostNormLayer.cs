@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -64,9 +65,9 @@ internal sealed class PostNormLayer : nn.Module
     public Tensor Forward(Tensor x, long rows, IAttention attention, CrossAttention? prompts = null)
     {
         using var scope = NewDisposeScope();
-        x = _attentionNorm.Forward(x + _attention.Self(x, rows, _layer, attention));
-        if (prompts is not null) x = _promptNorm!.Forward(x + _promptAttention!.Cross(x, rows, _layer, prompts));
-        return _networkNorm.Forward(x + _outer.Forward(_sizes.Activation(_inner.Forward(x)))).MoveToOuterDisposeScope();
+        x = _attentionNorm.Forward(x.Add(_attention.Self(x, rows, _layer, attention)));
+        if (prompts is not null) x = _promptNorm!.Forward(x.Add(_promptAttention!.Cross(x, rows, _layer, prompts)));
+        return _networkNorm.Forward(x.Add(_outer.Forward(_sizes.Activation(_inner.Forward(x))))).MoveToOuterDisposeScope();
     }
 
     /// <summary>In a decoder, what this layer sees of the encoder's states, as <see cref="MultiHead.KeysAndValues"/>.</summary>

@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -30,13 +31,13 @@ internal sealed class RmsNorm : nn.Module, INorm
         // Not by the length of x, which needs no squares in memory but is slower. libtorch's own rms_norm can be reached through TorchScript only.
         // In float32 also where states are bfloat16, whose squares would lose too much.
         var states = x.to_type(ScalarType.Float32);
-        var scale = states.square().mean([-1], keepdim: true).add_(_epsilon).rsqrt();
-        return (states * scale * (_fromOne ? _weight + 1 : _weight)).to_type(x.dtype).MoveToOuterDisposeScope();
+        var scale = states.Square().mean([-1], keepdim: true).AddInPlace(_epsilon).rsqrt();
+        return (states * scale * (_fromOne ? _weight.Add(1) : _weight)).to_type(x.dtype).MoveToOuterDisposeScope();
     }
 
     public void Initialise()
     {
         using var gradients = no_grad();
-        _weight.fill_(_fromOne ? 0 : 1);
+        _weight.Fill(_fromOne ? 0 : 1);
     }
 }

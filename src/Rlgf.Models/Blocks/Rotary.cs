@@ -1,4 +1,5 @@
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -134,6 +135,6 @@ internal readonly record struct Rotation(Tensor Cosines, Tensor Sines, bool Inte
         var half = x.size(3) / 2;
         var partners = Interleaved ? x.unflatten(3, half, 2).flip(-1).flatten(3) : x.roll(half, 3);
         // The tables are float32, and so is what they are multiplied with; the result is as x was.
-        return (x * Cosines).addcmul_(partners, Sines, 1).to_type(x.dtype);
+        return (x * Cosines).AddProductInPlace(partners, Sines).to_type(x.dtype);
     }
 }

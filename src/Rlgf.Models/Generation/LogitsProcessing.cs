@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -106,13 +107,13 @@ public static class LogitsProcessing
         if (Array.TrueForAll(allowed, set => set.IsAll)) return logits;
         var result = logits.clone();
         if (Array.Exists(allowed, set => set.AreOutside && !set.IsAll))
-            result.view(-1).index_fill_(0, EntriesOf(result, allowed.Select(set => set.AreOutside ? set.Ids : [])), Impossible);
+            result.view(-1).IndexFillInPlace(0, EntriesOf(result, allowed.Select(set => set.AreOutside ? set.Ids : [])), Impossible);
         for (var row = 0; row < allowed.Length; row++)
         {
             if (allowed[row].AreOutside) continue;
             var scores = result[row];
-            scores.fill_(Impossible);
-            scores.narrow(0, allowed[row].Ids[0], 1).fill_(0);
+            scores.Fill(Impossible);
+            scores.narrow(0, allowed[row].Ids[0], 1).Fill(0);
         }
 
         return result;
@@ -128,7 +129,7 @@ public static class LogitsProcessing
     /// <param name="settings">Valid settings.</param>
     public static Candidates Restrict(Tensor logits, SamplingSettings settings)
     {
-        var scaled = settings.Temperature == 1 ? logits : logits / settings.Temperature;
+        var scaled = settings.Temperature == 1 ? logits : logits.Divide(settings.Temperature);
         var candidates = settings.TopK > 0 && settings.TopK < scaled.size(1) ? TopK(scaled, settings.TopK) : new Candidates(scaled, null);
         if (settings.TopP < 1) candidates = TopP(candidates, settings.TopP);
         if (settings.MinP > 0) candidates = MinP(candidates, settings.MinP);
@@ -141,7 +142,7 @@ public static class LogitsProcessing
         var result = logits.clone();
         var flat = result.view(-1);
         var scores = flat.index_select(0, entries);
-        flat.index_copy_(0, entries, where(scores < 0, scores * penalty, scores / penalty));
+        flat.index_copy_(0, entries, where(scores.IsBelow(0), scores.Multiply(penalty), scores.Divide(penalty)));
         return result;
     }
 
@@ -197,7 +198,7 @@ public static class LogitsProcessing
             var worse = values < values.narrow(1, k - 1, 1);
             if (count == vocabulary || worse.narrow(1, count - 1, 1).all().item<bool>())
             {
-                return new Candidates(values.masked_fill(worse, Impossible), ids);
+                return new Candidates(values.MaskedFill(worse, Impossible), ids);
             }
         }
     }
@@ -216,8 +217,8 @@ public static class LogitsProcessing
         var groups = vocabulary / groupSize;
         var dealt = groups * groupSize;
         var (_, best) = logits.narrow(1, 0, dealt).unflatten(1, groupSize, groups).amax([1]).topk((int)count);
-        var inGroups = (best.unsqueeze(1) + arange(0, dealt, groups, device: logits.device).view(1, -1, 1)).flatten(1);
-        var ids = cat([inGroups, arange(dealt, vocabulary, device: logits.device).expand(logits.size(0), -1)], 1);
+        var inGroups = best.unsqueeze(1).Add(TensorNumbers.Range(0, dealt, groups, logits.device).view(1, -1, 1)).flatten(1);
+        var ids = cat([inGroups, TensorNumbers.Range(dealt, vocabulary, 1, logits.device).expand(logits.size(0), -1)], 1);
         var (values, places) = logits.gather(1, ids).topk((int)count);
         return (values, ids.gather(1, places));
     }
@@ -244,7 +245,7 @@ public static class LogitsProcessing
     }
 
     private static Candidates MinP(Candidates candidates, double p) =>
-        candidates with { Logits = candidates.Logits.masked_fill(candidates.Logits < candidates.Logits.amax([1], keepdim: true) + Math.Log(p), Impossible) };
+        candidates with { Logits = candidates.Logits.MaskedFill(candidates.Logits < candidates.Logits.amax([1], keepdim: true).Add(Math.Log(p)), Impossible) };
 
     /// <summary>Tokens in the order of how far their surprise is from its expectation, up to the one with which their sum reaches p.</summary>
     private static Candidates TypicalP(Candidates candidates, double p)
@@ -252,10 +253,10 @@ public static class LogitsProcessing
         var logProbs = candidates.Logits.log_softmax(1);
         var probabilities = logProbs.exp();
         var entropy = -(probabilities * logProbs).nan_to_num(0).sum(1, keepdim: true);
-        var distance = (logProbs + entropy).abs();
+        var distance = logProbs.Add(entropy).abs();
         var (sorted, order) = distance.sort(1);
-        var last = (probabilities.gather(1, order).cumsum(1) < p).sum(1, keepdim: true).clamp_max(distance.size(1) - 1);
-        return candidates with { Logits = candidates.Logits.masked_fill(distance > sorted.gather(1, last), Impossible) };
+        var last = probabilities.gather(1, order).cumsum(1).IsBelow(p).sum(1, keepdim: true).ClampMax(distance.size(1) - 1);
+        return candidates with { Logits = candidates.Logits.MaskedFill(distance > sorted.gather(1, last), Impossible) };
     }
 
     /// <param name="sorted">[B, C] logits, the most likely first.</param>
@@ -265,8 +266,8 @@ public static class LogitsProcessing
     private static Tensor KeepNucleus(Tensor sorted, Tensor probabilities, double p, out bool reached)
     {
         var sum = probabilities.cumsum(1);
-        reached = (sum.narrow(1, sum.size(1) - 1, 1) >= p).all().item<bool>();
+        reached = sum.narrow(1, sum.size(1) - 1, 1).IsAtLeast(p).all().item<bool>();
         // A token goes if those before it are enough, so the first always stays.
-        return sorted.masked_fill(sum - probabilities >= p, Impossible);
+        return sorted.MaskedFill((sum - probabilities).IsAtLeast(p), Impossible);
     }
 }

@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -38,7 +39,7 @@ public sealed record ModelTokenRules
             foreach (var (sequence, bias) in Biases.Where(bias => LogitsProcessing.StandsAtEnd(rows[row].Tokens, bias.Sequence))) added[(row * vocabulary) + sequence[^1]] += bias;
         }
 
-        return logits + tensor(added, [rows.Count, vocabulary], device: logits.device);
+        return logits.Add(tensor(added, [rows.Count, vocabulary], device: logits.device));
     }
 }
 

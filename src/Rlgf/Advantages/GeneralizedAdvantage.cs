@@ -1,4 +1,5 @@
 using Rlgf.Losses;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -39,7 +40,7 @@ public static class GeneralizedAdvantage
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         long rows = values.size(0), steps = values.size(1);
-        var position = arange(steps, ScalarType.Int64, values.device).unsqueeze(0);
+        var position = TensorNumbers.Range(steps, values.device).unsqueeze(0);
         var length = lengths.to(ScalarType.Int64, values.device).unsqueeze(1);
         var isInside = position < length;
         var value = values.KeepWhere(isInside);
@@ -52,18 +53,18 @@ public static class GeneralizedAdvantage
             Shape.RequireRows(valueAfterLast, values, nameof(valueAfterLast));
             Shape.RequireRows(ended, values, nameof(ended));
             var beyond = valueAfterLast.to(value.dtype, value.device).KeepWhere(ended.to(ScalarType.Bool, value.device).logical_not());
-            next = where(position == length - 1, beyond.unsqueeze(1), next);
+            next = where(position == length.Subtract(1), beyond.unsqueeze(1), next);
         }
 
-        var delta = (rewards + gamma * next - value).KeepWhere(isInside);
+        var delta = (rewards.Add(next.Multiply(gamma)) - value).KeepWhere(isInside);
         var advantages = zeros_like(delta);
         var later = zeros([rows], delta.dtype, delta.device);
         for (var t = steps - 1; t >= 0; t--)
         {
             // Beyond the length δ is 0, so that nothing has piled up when the recursion reaches a row's last token.
-            later = delta.select(1, t) + gamma * lambda * later;
+            later = delta.select(1, t).Add(later.Multiply(gamma * lambda));
             advantages.select(1, t).copy_(later);
         }
-        return new(advantages.MoveToOuterDisposeScope(), (advantages + value).MoveToOuterDisposeScope());
+        return new(advantages.MoveToOuterDisposeScope(), advantages.Add(value).MoveToOuterDisposeScope());
     }
 }

@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Losses;
+using Rlgf.Models.Tensors;
 using Rlgf.Statistics;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -86,7 +87,7 @@ public static class GroupAdvantages
     {
         Shape.RequireRows(lengths, advantages, nameof(lengths));
         using var scope = NewDisposeScope();
-        var isInside = arange(steps, ScalarType.Int64, advantages.device).unsqueeze(0) < lengths.to(ScalarType.Int64, advantages.device).unsqueeze(1);
+        var isInside = TensorNumbers.Range(steps, advantages.device).unsqueeze(0) < lengths.to(ScalarType.Int64, advantages.device).unsqueeze(1);
         return (advantages.detach().unsqueeze(1) * isInside.to(advantages.dtype)).MoveToOuterDisposeScope();
     }
 

@@ -1,4 +1,5 @@
 using Rlgf.Losses;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -29,8 +30,8 @@ public static class RewardShaping
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         var isPenalised = IsInside(logProbs, lengths).logical_and(authorIsPolicy.to(ScalarType.Bool));
-        return (coefficient * KlDivergence.Estimate(logProbs, referenceLogProbs, estimator).KeepWhere(isPenalised)).MoveToOuterDisposeScope();
+        return KlDivergence.Estimate(logProbs, referenceLogProbs, estimator).KeepWhere(isPenalised).Multiply(coefficient).MoveToOuterDisposeScope();
     }
 
-    private static Tensor IsInside(Tensor like, Tensor lengths) => arange(like.size(1), ScalarType.Int64, like.device).unsqueeze(0) < lengths.to(ScalarType.Int64, like.device).unsqueeze(1);
+    private static Tensor IsInside(Tensor like, Tensor lengths) => TensorNumbers.Range(like.size(1), like.device).unsqueeze(0) < lengths.to(ScalarType.Int64, like.device).unsqueeze(1);
 }

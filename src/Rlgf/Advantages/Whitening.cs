@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Losses;
+using Rlgf.Models.Tensors;
 using Rlgf.Statistics;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -33,10 +34,10 @@ public static class Whitening
         // Of equal numbers only the rounding of their mean would be left to scale.
         if (Spread.IsNone(x.masked_select(included).to(ScalarType.Float64).cpu().data<double>().ToArray()))
             return (shiftMean ? zeros_like(x) : x.KeepWhere(included)).MoveToOuterDisposeScope();
-        var mean = x.KeepWhere(included).sum() / count;
+        var mean = x.KeepWhere(included).sum().Divide(count);
         var centred = (x - mean).KeepWhere(included);
-        var variance = centred.square().sum() / (unbiased ? count - 1 : count);
-        var white = centred / (variance + Epsilon).sqrt();
-        return (shiftMean ? white : (white + mean).KeepWhere(included)).MoveToOuterDisposeScope();
+        var variance = centred.Square().sum().Divide(unbiased ? count - 1 : count);
+        var white = centred / variance.Add(Epsilon).sqrt();
+        return (shiftMean ? white : white.Add(mean).KeepWhere(included)).MoveToOuterDisposeScope();
     }
 }

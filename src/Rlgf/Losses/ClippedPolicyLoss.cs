@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -53,7 +54,7 @@ public static class ClippedPolicyLoss
         var logRatio = (logProbs - oldLogProbs.detach()).KeepWhere(included);
         var ratio = logRatio.exp();
         var plain = -advantage * ratio;
-        var clipped = -advantage * ratio.clamp(1 - clipRange, 1 + clipRange);
+        var clipped = -advantage * ratio.Clamp(1 - clipRange, 1 + clipRange);
 
         var loss = MaskedReduction.Apply(maximum(plain, clipped), included, reduction, denominator);
         return new(loss.MoveToOuterDisposeScope(), Statistics(included, logRatio, ratio, clipped > plain));
@@ -68,8 +69,8 @@ public static class ClippedPolicyLoss
             isClipped.sum().to(ScalarType.Float64),
             ratio.KeepWhere(included).sum().to(ScalarType.Float64),
             (-logRatio).sum().to(ScalarType.Float64),
-            (0.5 * logRatio * logRatio).sum().to(ScalarType.Float64),
-            (ratio - 1 - logRatio).sum().to(ScalarType.Float64),
+            (logRatio.Multiply(0.5) * logRatio).sum().to(ScalarType.Float64),
+            (ratio.Subtract(1) - logRatio).sum().to(ScalarType.Float64),
         ]).cpu().data<double>().ToArray();
         var tokens = Math.Max(sums[0], 1);
         return new((long)sums[0], sums[1] / tokens, sums[2] / tokens, sums[3] / tokens, sums[4] / tokens, sums[5] / tokens);

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -43,18 +44,18 @@ public static class ClippedValueLoss
         var included = mask.to(ScalarType.Bool);
         var value = values.KeepWhere(included);
         var target = returns.detach().KeepWhere(included);
-        var error = (value - target).square();
+        var error = (value - target).Square();
         var tokens = included.sum().item<long>();
         var clipFraction = 0.0;
         if (clipRange is { } c)
         {
             var old = oldValues.detach().KeepWhere(included);
-            var clipped = (value.clamp(old - c, old + c) - target).square();
+            var clipped = (value.clamp(old.Subtract(c), old.Add(c)) - target).Square();
             clipFraction = (clipped > error).sum().item<long>() / (double)Math.Max(tokens, 1);
             error = maximum(error, clipped);
         }
 
-        var loss = 0.5 * MaskedReduction.Apply(error, included, reduction, denominator);
+        var loss = MaskedReduction.Apply(error, included, reduction, denominator).Multiply(0.5);
         return new(loss.MoveToOuterDisposeScope(), tokens, clipFraction);
     }
 }

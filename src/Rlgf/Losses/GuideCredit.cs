@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -49,9 +50,9 @@ public static class GuideCredit
             throw new InputException($"the guide credit's weight {weighting} is unknown: use {string.Join(", ", Enum.GetNames<GuideCreditWeight>())}.");
 
         var advantage = advantages.KeepWhere(included);
-        var rms = (advantage.square().sum() / included.sum().clamp_min(1).to(advantage.dtype)).sqrt();
+        var rms = (advantage.Square().sum() / included.sum().ClampMin(1).to(advantage.dtype)).sqrt();
         // All advantages 0: the weights are 0, not 0/0. All of them rounding errors: nearly 0.
-        return (advantage / rms.clamp_min(SmallestRms)).clamp(0, LargestWeight).MoveToOuterDisposeScope();
+        return (advantage / rms.ClampMin(SmallestRms)).Clamp(0, LargestWeight).MoveToOuterDisposeScope();
     }
 
     /// <summary>The loss of rows whose weights are known.</summary>
@@ -68,7 +69,7 @@ public static class GuideCredit
         Shape.RequireSame(weights, logProbs, nameof(weights));
         if (!(coefficient >= 0 && double.IsFinite(coefficient))) throw new InputException($"the coefficient of the guide's credit is {coefficient}: it must be 0 or above.");
         using var scope = NewDisposeScope();
-        var loss = coefficient * MaskedReduction.Apply(-logProbs * weights.detach(), guideMask, LossReduction.TokenMean, denominator);
+        var loss = MaskedReduction.Apply(-logProbs * weights.detach(), guideMask, LossReduction.TokenMean, denominator).Multiply(coefficient);
         return loss.MoveToOuterDisposeScope();
     }
 }

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -37,9 +38,9 @@ public static class KlDivergence
         var k = estimator switch
         {
             KlEstimator.K1 => d,
-            KlEstimator.K2 => 0.5 * d * d,
+            KlEstimator.K2 => d.Multiply(0.5) * d,
             // expm1, since exp(−d) − 1 loses all digits where d is small: where training starts.
-            KlEstimator.K3 => (-d).expm1() + d,
+            KlEstimator.K3 => (-d).expm1().Add(d),
             _ => throw new InputException($"KL estimator {estimator} is unknown: use {string.Join(", ", Enum.GetNames<KlEstimator>())}."),
         };
         return k.MoveToOuterDisposeScope();

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -40,10 +41,10 @@ public static class MaskedReduction
         var included = mask.to(ScalarType.Bool);
         var kept = x.KeepWhere(included);
         var sum = reduction == LossReduction.RowMean
-            ? (kept.sum(1) / included.sum(1).clamp_min(1).to(x.dtype)).sum()
+            ? (kept.sum(1) / included.sum(1).ClampMin(1).to(x.dtype)).sum()
             : kept.sum();
         // Nothing included: the sum is 0 already, and 0/0 must not happen.
-        return (sum / Math.Max(denominator ?? Denominator(mask, reduction), 1)).MoveToOuterDisposeScope();
+        return sum.Divide(Math.Max(denominator ?? Denominator(mask, reduction), 1)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -66,5 +67,5 @@ public static class MaskedReduction
     }
 
     /// <summary>x where included, 0 elsewhere, with a gradient of exactly 0 there, whatever x holds (NaN and infinity too).</summary>
-    internal static Tensor KeepWhere(this Tensor x, Tensor included) => x.masked_fill(included.logical_not(), 0);
+    internal static Tensor KeepWhere(this Tensor x, Tensor included) => x.MaskedFill(included.logical_not(), 0);
 }

@@ -1,5 +1,6 @@
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -48,7 +49,7 @@ public static class TokenLogProbs
         var (ofFew, ofMost) = (tensor(few).reshape(mask.shape).to(mask.device), mask);
         if (Array.IndexOf(few, true) < 0) return Of(states, tokens, mask, Most).MoveToOuterDisposeScope();
         ofMost = mask.logical_and(ofFew.logical_not());
-        return (Of(states, tokens, ofFew, Few) + Of(states, tokens, ofMost, Most)).MoveToOuterDisposeScope();
+        return Of(states, tokens, ofFew, Few).Add(Of(states, tokens, ofMost, Most)).MoveToOuterDisposeScope();
 
         Tensor Few(long[] positions, Tensor hidden, Tensor chosen) => AmongFew(Scores(positions, hidden), [.. positions.Select(position => SetAt((int)position))], chosen);
         Tensor Most(long[] positions, Tensor hidden, Tensor chosen) => WholeVocabulary(Without(Scores(positions, hidden), positions), chosen);
@@ -57,14 +58,14 @@ public static class TokenLogProbs
         {
             var logits = model.Logits(hidden);
             if (LogitsProcessing.ChangesScores(sampling)) logits = LogitsProcessing.Rescore(logits, [.. positions.Select(position => samples[(int)position / width].HistoryAt((int)position % width, model.Shape))], sampling);
-            return sampling.Temperature == 1 ? logits : logits / sampling.Temperature;
+            return sampling.Temperature == 1 ? logits : logits.Divide(sampling.Temperature);
         }
 
         Tensor Without(Tensor scores, long[] positions)
         {
             var vocabulary = scores.size(1);
             var struck = positions.SelectMany((position, row) => SetAt((int)position).Ids.Select(id => (row * vocabulary) + id)).ToArray();
-            return struck.Length == 0 ? scores : scores.reshape(-1).index_fill(0, tensor(struck, device: scores.device), float.NegativeInfinity).reshape(scores.shape);
+            return struck.Length == 0 ? scores : scores.reshape(-1).IndexFill(0, tensor(struck, device: scores.device), float.NegativeInfinity).reshape(scores.shape);
         }
     }
 
@@ -153,7 +154,7 @@ public static class TokenLogProbs
         var padding = (RowMultiple - count % RowMultiple) % RowMultiple;
         var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);
         var values = logProbs(padded.cpu().data<long>().ToArray(), states.reshape(-1, states.size(2)).index_select(0, padded), tokens.reshape(-1).index_select(0, padded)).narrow(0, 0, count);
-        var flat = zeros([tokens.numel()], values.dtype, values.device).index_add(0, positions, values, 1);
+        var flat = zeros([tokens.numel()], values.dtype, values.device).IndexAdd(0, positions, values);
         return flat.reshape(tokens.shape).MoveToOuterDisposeScope();
     }
 
@@ -177,7 +178,7 @@ public static class TokenLogProbs
 
         var (rows, columns) = ((long)sets.Length, (long)widest);
         var among = scores.gather(1, tensor(ids, [rows, columns], device: scores.device))
-            .masked_fill(tensor(isBeyond, [rows, columns], device: scores.device), float.NegativeInfinity);
+            .MaskedFill(tensor(isBeyond, [rows, columns], device: scores.device), float.NegativeInfinity);
         return scores.gather(1, chosen.unsqueeze(1)).squeeze(1) - among.logsumexp(1);
     }
 }

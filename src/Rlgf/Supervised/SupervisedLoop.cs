@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Rlgf.Base;
 using Rlgf.Models.Optimizers;
+using Rlgf.Models.Tensors;
 using static TorchSharp.torch;
 
 namespace Rlgf.Supervised;
@@ -87,7 +88,7 @@ internal static class SupervisedLoop
         for (var first = 0; first < batch.Length; first += size)
         {
             using var partScope = NewDisposeScope();
-            var loss = task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch) / terms;
+            var loss = task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch).Divide(terms);
             loss.backward();
             total += loss.item<float>();
         }

@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Models;
+using Rlgf.Models.Tensors;
 using Rlgf.Rollouts;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -63,8 +64,8 @@ public sealed class Critics : IDisposable
         // Any token will do after the last: the state before it is what is valued.
         var goesOn = rows.Select(row => row.Response.Length < policy.Shape.Room(row.Prompt.Length)).ToArray();
         var values = Of([.. rows.Select((row, i) => goesOn[i] ? row with { Response = [.. row.Response, 0] } : row)], batch.Tokens.size(1) + 1);
-        var isAfterLast = arange(values.size(1), ScalarType.Int64, values.device).unsqueeze(0) == batch.Lengths.unsqueeze(1);
-        return values.masked_fill(isAfterLast.logical_and(tensor(goesOn, device: values.device).logical_not().unsqueeze(1)), 0).MoveToOuterDisposeScope();
+        var isAfterLast = TensorNumbers.Range(values.size(1), values.device).unsqueeze(0) == batch.Lengths.unsqueeze(1);
+        return values.MaskedFill(isAfterLast.logical_and(tensor(goesOn, device: values.device).logical_not().unsqueeze(1)), 0).MoveToOuterDisposeScope();
 
         Tensor Of(IReadOnlyList<TokenRow> read, long width)
         {

@@ -2,6 +2,7 @@ using Rlgf.Base;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Optimizers;
+using Rlgf.Models.Tensors;
 using Rlgf.Rollouts;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -117,8 +118,8 @@ public sealed class Learner : IDisposable
                 // Heads on states that nothing asked for have nothing to read.
                 if (terms[i].Of.ReadsValues && !hasValues) continue;
                 var (loss, measured) = terms[i].Of.Compute(part, denominators[i]);
-                var weighted = terms[i].Of.Weight == 1 ? loss : terms[i].Of.Weight * loss;
-                sum = sum is null ? weighted : sum + weighted;
+                var weighted = terms[i].Of.Weight == 1 ? loss : loss.Multiply(terms[i].Of.Weight);
+                sum = sum is null ? weighted : sum.Add(weighted);
                 losses[i] += loss.item<float>();
                 if (measured is not null) statistics[i].Add(measured);
             }

@@ -1,4 +1,5 @@
 using Rlgf.Models.Blocks;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -37,9 +38,9 @@ internal sealed class DecoderBlock
     {
         using var scope = NewDisposeScope();
         var normed = _attentionNorm.Forward(x);
-        var attended = x + _attention.Forward(normed, pass);
+        var attended = x.Add(_attention.Forward(normed, pass));
         var read = _networkNorm is null ? normed : _networkNorm.Forward(_settings.ParallelResidual ? x : attended);
-        return (attended + _network.Forward(read)).MoveToOuterDisposeScope();
+        return attended.Add(_network.Forward(read)).MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)

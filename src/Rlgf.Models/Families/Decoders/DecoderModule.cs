@@ -1,4 +1,5 @@
 using Rlgf.Models.Blocks;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 using Embedding = Rlgf.Models.Blocks.Embedding;
@@ -98,10 +99,10 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     private Tensor Embed(Tensor ids, TokenPositions? positions)
     {
         var x = _tokens.Forward(ids.view(-1));
-        if (_settings.EmbeddingScale != 1) x.mul_(_settings.EmbeddingScale);
+        if (_settings.EmbeddingScale != 1) x.MultiplyInPlace(_settings.EmbeddingScale);
         if (_positions is null) return x;
-        if (positions is { } given) return x.add_(_positions.Forward(_settings.FirstPosition == 0 ? given.Values : given.Values + _settings.FirstPosition));
+        if (positions is { } given) return x.AddInPlace(_positions.Forward(_settings.FirstPosition == 0 ? given.Values : given.Values.Add(_settings.FirstPosition)));
         long columns = ids.size(1);
-        return (x.view(-1, columns, _settings.Width) + _positions.Weight.narrow(0, _settings.FirstPosition, columns)).view(-1, _settings.Width);
+        return x.view(-1, columns, _settings.Width).Add(_positions.Weight.narrow(0, _settings.FirstPosition, columns)).view(-1, _settings.Width);
     }
 }

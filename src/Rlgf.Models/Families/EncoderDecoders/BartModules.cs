@@ -1,4 +1,5 @@
 using Rlgf.Models.Blocks;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -46,7 +47,7 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
         // Stored with the weights, but never trained.
         _logitsBias = Weights.Parameter([1, settings.Vocabulary], device);
         _logitsBias.requires_grad = false;
-        _logitsBias.fill_(0);
+        _logitsBias.Fill(0);
         register_parameter("final_logits_bias", _logitsBias);
     }
 
@@ -84,7 +85,7 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
     {
         using var scope = NewDisposeScope();
         var embedded = _embedding.Forward(ids.view(-1));
-        if (_settings.ScaleEmbedding) embedded *= (float)Math.Sqrt(_settings.Width);
+        if (_settings.ScaleEmbedding) embedded = embedded.Multiply((float)Math.Sqrt(_settings.Width));
         return stack.Forward(embedded, positions, ids.size(0), ids.size(1), attention, prompts).MoveToOuterDisposeScope();
     }
 }
@@ -123,8 +124,8 @@ internal sealed class BartStack : nn.Module
     {
         using var scope = NewDisposeScope();
         var sum = positions is null
-            ? (embedded.view(rows, columns, -1) + _positionEmbedding.Weight.narrow(0, FirstPosition, columns)).view(rows * columns, -1)
-            : embedded + _positionEmbedding.Forward(positions + FirstPosition);
+            ? embedded.view(rows, columns, -1).Add(_positionEmbedding.Weight.narrow(0, FirstPosition, columns)).view(rows * columns, -1)
+            : embedded.Add(_positionEmbedding.Forward(positions.Add(FirstPosition)));
         var x = _embeddingNorm.Forward(sum);
         foreach (var layer in _layers)
         {

@@ -1,4 +1,5 @@
 using Rlgf.Models.Blocks;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 using Embedding = Rlgf.Models.Blocks.Embedding;
@@ -52,7 +53,7 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
         using var scope = NewDisposeScope();
         var logits = _labels is not null ? _labels.Forward(states)
             : _head is not null ? nn.functional.linear(states, _head.Weight)
-            : nn.functional.linear(states * (float)(1 / Math.Sqrt(_settings.Width)), _embedding.Weight);
+            : nn.functional.linear(states.Multiply((float)(1 / Math.Sqrt(_settings.Width))), _embedding.Weight);
         return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
@@ -163,12 +164,12 @@ internal sealed class T5Block : nn.Module
     public Tensor Forward(Tensor x, long rows, IAttention attention, Tensor bias, CrossAttention? prompts)
     {
         using var scope = NewDisposeScope();
-        x = x + _attention.Self(_attentionNorm.Forward(x), rows, _layer, attention, bias);
-        if (prompts is not null) x = x + _promptAttention!.Cross(_promptNorm!.Forward(x), rows, _layer, prompts);
+        x = x.Add(_attention.Self(_attentionNorm.Forward(x), rows, _layer, attention, bias));
+        if (prompts is not null) x = x.Add(_promptAttention!.Cross(_promptNorm!.Forward(x), rows, _layer, prompts));
         var normalised = _networkNorm.Forward(x);
         var inner = _settings.Activation(_inner.Forward(normalised));
         if (_gate is not null) inner = inner * _gate.Forward(normalised);
-        return (x + _outer.Forward(inner)).MoveToOuterDisposeScope();
+        return x.Add(_outer.Forward(inner)).MoveToOuterDisposeScope();
     }
 
     public (Tensor Keys, Tensor Values) KeysAndValues(Tensor encoded) => _promptAttention!.KeysAndValues(encoded);

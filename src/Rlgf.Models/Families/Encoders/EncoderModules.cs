@@ -1,4 +1,5 @@
 using Rlgf.Models.Blocks;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 using Embedding = Rlgf.Models.Blocks.Embedding;
@@ -75,8 +76,8 @@ internal sealed class EncoderClassifierModule : nn.Module
     {
         using var scope = NewDisposeScope();
         long rows = ids.size(0);
-        var embedded = _tokenEmbedding.Forward(ids.view(-1)) + _positionEmbedding.Forward(positions.view(-1));
-        if (_segmentEmbedding is not null) embedded += _segmentEmbedding.Forward(segments.view(-1));
+        var embedded = _tokenEmbedding.Forward(ids.view(-1)).Add(_positionEmbedding.Forward(positions.view(-1)));
+        if (_segmentEmbedding is not null) embedded = embedded.Add(_segmentEmbedding.Forward(segments.view(-1)));
         var x = _embeddingNorm.Forward(embedded);
         foreach (var layer in _layers.AsSpan(0, layers ?? _layers.Length))
         {
