@@ -16,6 +16,9 @@ internal static class OneThread
             return;
         }
 
+        // As the command line, whose numbers are tested; a test starts this program again as one that only hosts the library.
+        if (Environment.GetEnvironmentVariable("RLGF_TESTS_HOST_ONLY") is not null) return;
+        Rlgf.Models.TorchRuntime.TuneProcess();
         Rlgf.Models.TorchRuntime.Load(threads: 1);
     }
 

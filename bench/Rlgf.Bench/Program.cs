@@ -39,6 +39,7 @@ try
         return 0;
     }
 
+    TorchRuntime.TuneProcess();
     Clock.CountsProcessorTime = options.ProcessorTime;
     if (options.Tokenizers is { } tokenizers)
     {

@@ -2,6 +2,7 @@
 // dotnet run -c Release --project examples/BareLoop -- assets/policy 20 tuned
 using Rlgf.Algorithms;
 using Rlgf.Guides;
+using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
 using Rlgf.Prompts;
@@ -9,6 +10,8 @@ using Rlgf.Rewards;
 using Rlgf.Runs;
 using Rlgf.Training;
 
+// The process does nothing else: memory, waiting threads and matrix products may be set up for it.
+TorchRuntime.TuneProcess();
 using var policy = TextModel.Load(args[0]);
 using var reference = policy.Model.Clone();
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Rlgf.App.Terminals;
+using Rlgf.Models;
 using Rlgf.Recipes;
 
 namespace Rlgf.App;
@@ -21,6 +22,8 @@ public sealed class RlgfApp
     /// <returns>The exit code: 0 done, 1 failed, 2 wrong use, 130 stopped.</returns>
     public async Task<int> RunAsync()
     {
+        // The process is this program's own.
+        TorchRuntime.TuneProcess();
         var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
         using var input = new StreamReader(StandardStream.Input(), utf8);
         await using var output = new StreamWriter(StandardStream.Output(), new UTF8Encoding(false));

@@ -13,8 +13,25 @@ public static class TorchRuntime
 {
     private static readonly Lock Gate = new();
     private static RuntimeFacts? _facts;
+    private static bool _tuned;
 
-    /// <summary>Loads the native library once and sets it up; later calls only set the number of threads, where one is given.</summary>
+    /// <summary>
+    /// Sets the process up for training: memory that the native heap has freed stays with the process, threads that wait for one another spin briefly, and float32 products go the faster way where that is
+    /// as exact. For a program that does nothing else, as the command line is one, before it loads a model; the library never does it by itself, since all three are settings of the whole process.
+    /// </summary>
+    public static void TuneProcess()
+    {
+        lock (Gate)
+        {
+            if (_tuned) return;
+            _tuned = true;
+            NativeHeap.TryKeepMemory();
+            OpenMpThreads.TrySpinBriefly();
+            if (_facts is not null) _facts = _facts with { FastFloat32Products = FastFloat32Products.TryEnable() };
+        }
+    }
+
+    /// <summary>Loads the native library once; later calls only set the number of threads, where one is given. Nothing else of the process is changed.</summary>
     /// <param name="threads">Threads of one operation; null leaves what the library chose (one per physical core).</param>
     /// <exception cref="InputException">The native library doesn't load; the message says what to do.</exception>
     public static RuntimeFacts Load(int? threads = null)
@@ -24,10 +41,8 @@ public static class TorchRuntime
         {
             if (_facts is null)
             {
-                NativeHeap.TryKeepMemory();
-                OpenMpThreads.TrySpinBriefly();
                 LoadNative();
-                _facts = new RuntimeFacts(torch.__version__, get_num_threads(), FastFloat32Products.TryEnable());
+                _facts = new RuntimeFacts(torch.__version__, get_num_threads(), _tuned && FastFloat32Products.TryEnable());
             }
 
             if (threads is { } count && count != _facts.Threads)

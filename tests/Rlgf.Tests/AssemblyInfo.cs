@@ -1,2 +1,2 @@
-// TorchSharp does not keep a number's native Scalar alive over a call; a collection set off by another thread can free it meanwhile.
+// Tests use operators of TorchSharp that do not keep a number alive over the native call; a collection set off by another test could free it meanwhile.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]

@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Lessons;
 using Rlgf.Models;
+using Rlgf.Models.Tensors;
 using Rlgf.Rollouts;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -71,7 +72,7 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         }
         if (weights.All(weight => weight == 0)) return 0;
         var loss = (-logProbs * tensor(weights, device: logProbs.device)).sum();
-        using var weighted = _settings.Coefficient * loss;
+        using var weighted = loss.Multiply(_settings.Coefficient);
         weighted.backward();
         return loss.item<float>();
     }

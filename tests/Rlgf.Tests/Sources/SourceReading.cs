@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Operations;
 
 namespace Rlgf.Tests.Sources;
@@ -21,7 +23,10 @@ internal sealed class SourceReading
     private static readonly Lazy<PortableExecutableReference[]> References = new(() =>
         [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path))]);
 
+    private static readonly ConcurrentDictionary<string, SourceReading> Projects = new(StringComparer.Ordinal);
+
     private readonly CSharpCompilation _compilation;
+    private List<IOperation>? _operations;
 
     private SourceReading(string assembly, IEnumerable<(string Path, string Text)> files)
     {
@@ -34,7 +39,9 @@ internal sealed class SourceReading
     }
 
     /// <summary>A project of this repository.</summary>
-    public static SourceReading OfProject(string name)
+    public static SourceReading OfProject(string name) => Projects.GetOrAdd(name, ReadProject);
+
+    private static SourceReading ReadProject(string name)
     {
         var folder = Path.Combine(Root(), "src", name);
         var files = Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
@@ -58,26 +65,32 @@ internal sealed class SourceReading
         """)]);
 
     /// <summary>Everything that is done in methods, properties and initial values.</summary>
-    public IEnumerable<IOperation> Operations()
+    public IReadOnlyList<IOperation> Operations() => _operations ??= [.. _compilation.SyntaxTrees.SelectMany(tree => Of(_compilation.GetSemanticModel(tree), tree.GetRoot()))];
+
+    private static IEnumerable<IOperation> Of(SemanticModel model, SyntaxNode root)
     {
-        foreach (var tree in _compilation.SyntaxTrees)
+        var nodes = new Stack<SyntaxNode>([root]);
+        while (nodes.TryPop(out var node))
         {
-            var model = _compilation.GetSemanticModel(tree);
-            // Outermost operations with all within them: an inner node's operation is its outer one's descendant.
-            foreach (var node in tree.GetRoot().DescendantNodes())
+            // An outermost operation has all within its node as descendants.
+            if (CanBeOutermost(node) && model.GetOperation(node) is { Parent: null } outermost)
             {
-                if (model.GetOperation(node) is { Parent: null } outermost)
+                foreach (var operation in outermost.DescendantsAndSelf())
                 {
-                    foreach (var operation in outermost.DescendantsAndSelf())
-                    {
-                        // A call that isn't understood would be passed over.
-                        Assert.False(operation is IInvalidOperation, $"not understood: {Place(operation)}");
-                        yield return operation;
-                    }
+                    // A call that isn't understood would be passed over.
+                    Assert.False(operation is IInvalidOperation, $"not understood: {Place(operation)}");
+                    yield return operation;
                 }
+
+                continue;
             }
+
+            foreach (var child in node.ChildNodes()) nodes.Push(child);
         }
     }
+
+    private static bool CanBeOutermost(SyntaxNode node) =>
+        node is BaseMethodDeclarationSyntax or AccessorDeclarationSyntax or BlockSyntax or ArrowExpressionClauseSyntax or EqualsValueClauseSyntax or PrimaryConstructorBaseTypeSyntax or ConstructorInitializerSyntax or ExpressionSyntax { Parent: not TypeSyntax };
 
     /// <summary>Where something is done, and its text.</summary>
     public static string Place(IOperation operation)
