@@ -20,9 +20,16 @@ public sealed class ReferencesGuide : ILocalGuide
     {
         if (request.ResponseTokens.Length > 0)
             throw new InputException("the guide 'references' was asked to go on from a response that it did not begin: references can roll in only. Use ppo_plus_plus or adaptive, or a guide that writes.");
+        return new GuideContinuation(Drawn(request, Name), Ended: true);
+    })];
+
+    /// <summary>The reference that a request draws.</summary>
+    /// <exception cref="InputException">The prompt has none.</exception>
+    internal static string Drawn(GuideRequest request, string guide)
+    {
         var references = request.Prompt.References;
         return references.Count > 0
-            ? new GuideContinuation(references[(int)(RandomStream.Uniform(request.Stream, 0, 0) * references.Count)], Ended: true)
-            : throw new InputException($"{OwnCode.Place(request.Prompt)}: there is no reference response, which the guide 'references' needs.");
-    })];
+            ? references[(int)(RandomStream.Uniform(request.Stream, 0, 0) * references.Count)]
+            : throw new InputException($"{OwnCode.Place(request.Prompt)}: there is no reference response, which the guide '{guide}' needs.");
+    }
 }

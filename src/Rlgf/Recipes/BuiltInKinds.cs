@@ -16,6 +16,7 @@ internal static class BuiltInKinds
     {
         kinds.Guides.Add<ModelGuideSection>("model", ModelGuide);
         kinds.Guides.Add<ReferencesGuideSection>("references", (_, _) => new ReferencesGuide());
+        kinds.Guides.Add<ImperfectReferencesGuideSection>("imperfect_references", (section, _) => new ImperfectReferencesGuide(section.Right, section.Alphabet));
         kinds.Rewards.Add<ClassifierRewardSection>("classifier", Classifier);
         kinds.Rewards.Add<RegexRewardSection>("regex", (section, services) => new RegexReward(services.Name, section.Pattern, section.IncludePrompt));
         kinds.Rewards.Add<LengthRewardSection>("length", (section, services) => new LengthReward(services.Name, section.TargetTokens));

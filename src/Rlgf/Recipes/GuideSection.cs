@@ -1,3 +1,4 @@
+using Rlgf.Base;
 using Rlgf.Models.Generation;
 
 namespace Rlgf.Recipes;
@@ -42,4 +43,18 @@ public sealed record ModelGuideSection : GuideSection
 public sealed record ReferencesGuideSection : GuideSection
 {
     internal override bool OnlyRollsIn => true;
+}
+
+/// <summary>
+/// The data's own references, as somebody would give them who is right in a stated share of whole answers: for finding out how good a guide must be. It goes on from whatever stands there, at the place that was
+/// reached, and counts characters.
+/// </summary>
+public sealed record ImperfectReferencesGuideSection : GuideSection
+{
+    /// <summary>The share of whole answers that are right, each character being so with the same probability.</summary>
+    [Limits(Above = 0, AtMost = 1)]
+    public required double Right { get; init; }
+
+    /// <summary>The characters that a wrong one is drawn from; null: those of the reference and of its prompt.</summary>
+    public string? Alphabet { get; init; }
 }

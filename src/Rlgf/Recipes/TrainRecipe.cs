@@ -79,7 +79,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("model", "chat.instruction is for texts, and data.messages_column holds whole conversations; leave one of them out");
         if (Data.MessagesColumn is not null && Guide is ModelGuideSection { Chat.Instruction: not null })
             yield return ("guide", "chat.instruction is for texts, and data.messages_column holds whole conversations, which the guide is given by its own template; leave the instruction out");
-        if (Guide is ReferencesGuideSection && Data is { PromptTokens: null, ReferenceColumn: null, MessagesColumn: null })
+        if (Guide is ReferencesGuideSection or ImperfectReferencesGuideSection && Data is { PromptTokens: null, ReferenceColumn: null, MessagesColumn: null })
             yield return ("guide", "references need a text to follow the prompt: set data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
         var algorithm = Algorithm.ToSettings();
         if (Kl.Placement is null && Kl.For(algorithm.Advantage).Problems().FirstOrDefault(problem => problem.Key == "estimator") is { Problem: { } estimator })

@@ -1,0 +1,53 @@
+using System.CommandLine;
+using Rlgf.App.Terminals;
+using Rlgf.Base;
+using Rlgf.Text.Tasks;
+
+namespace Rlgf.App.Commands;
+
+/// <summary><c>rlgf task chain</c>: compositional problems as data.</summary>
+internal static class TaskChainCommand
+{
+    private static readonly Dictionary<string, ChainSkill> Skills = new(StringComparer.Ordinal) { ["sums"] = ChainSkill.Sums, ["parities"] = ChainSkill.Parities, ["carries"] = ChainSkill.Carries };
+
+    /// <summary>The command.</summary>
+    public static Command Create(Terminal terminal)
+    {
+        var skill = new Option<string>("--skill")
+        {
+            HelpName = "NAME", DefaultValueFactory = _ => "sums",
+            Description = "What a link adds: sums (modulo 10, of digits), parities (of bits), carries (of two numbers added up, last digit first).",
+        };
+        skill.AcceptOnlyFromAmong([.. Skills.Keys]);
+        var length = CommonOptions.Number("--length", 6, "Links of a problem: digits, or bits.");
+        var rows = CommonOptions.Number("--rows", 8000, "How many problems, each another one.");
+        var seed = CommonOptions.Number<ulong>("--seed", 0, "Which problems.");
+        var output = CommonOptions.Output("{\"prompt\", \"answer\"}");
+        var command = new Command("chain", CommonOptions.Describe(
+            "Makes problems whose answer is right only if every link of it is, such as the running sums of digits: 291417= is answered by 212674. Recipes split them by filters: part(prompt, 4) == 0.",
+            "rlgf task chain --length 6 --rows 8000 --output chain.jsonl"))
+        {
+            skill, length, rows, seed, output,
+        };
+        command.SetAction(parsed => Run(
+            Skills[parsed.GetRequiredValue(skill)], parsed.GetValue(length), parsed.GetValue(rows), parsed.GetValue(seed), parsed.GetRequiredValue(output), terminal));
+        return command;
+    }
+
+    private static int Run(ChainSkill skill, int length, int rows, ulong seed, string output, Terminal terminal)
+    {
+        if (length is < 1 or > 1000) throw new InputException($"--length is {length}: a problem has 1 to 1000 links.");
+        if (rows < 1) throw new InputException($"--rows is {rows}: ask for at least 1.");
+        RowOutput.Require(output);
+        var problems = ChainTask.Problems(skill, length, rows, seed);
+        using var writer = new RowOutput(output, terminal);
+        foreach (var problem in problems)
+        {
+            if (terminal.Stop.IsCancellationRequested) throw writer.Stopped(rows);
+            writer.Write(problem);
+        }
+
+        writer.Complete();
+        return ExitCode.Ok;
+    }
+}
