@@ -86,6 +86,7 @@ internal static class CommandLine
         SupervisedCommands.CreateSft(terminal, kinds),
         new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal, kinds) },
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
+        new Command("guide", "Asks guides.") { GuideSampleCommand.Create(terminal, kinds) },
         new Command("task", "Makes problems to learn from.") { TaskChainCommand.Create(terminal) },
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),
