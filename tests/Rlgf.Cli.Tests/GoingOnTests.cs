@@ -119,15 +119,63 @@ public sealed class GoingOnTests
 
         File.Delete(Path.Combine(model, "config.json"));
         foreach (var command in commands) Assert.Contains("holds a run already; go on with --resume, or choose another folder", Cli.Run(command).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
-        foreach (var command in commands[1..]) Assert.Contains("the training in it has ended", Cli.Run([.. command, "--resume"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
-        // As older versions leave it.
-        foreach (var folder in (string[])["model", "classifier"])
+        foreach (var command in commands[1..])
         {
-            File.Delete(scratch[folder + "/result.json"]);
-            File.Delete(scratch[folder + "/inputs.json"]);
+            var folder = scratch[command[0] == "sft" ? "model" : "classifier"];
+            string Refused() => Cli.Run([.. command, "--resume"]).OneErrorLine(ExitCode.Failed);
+            Directory.Move(Path.Combine(folder, "checkpoints"), Path.Combine(folder, "away"));
+            Assert.Contains("the training in it has ended, and there is no checkpoint", Refused(), StringComparison.Ordinal);
+            Directory.Move(Path.Combine(folder, "away"), Path.Combine(folder, "checkpoints"));
+            // As older versions leave it.
+            File.WriteAllText(Path.Combine(folder, "training.jsonl"), "");
+            Assert.Contains("an older version trained in it", Refused(), StringComparison.Ordinal);
+            Assert.Contains("holds a run already", Cli.Run(command).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         }
+    }
 
-        foreach (var command in commands[1..]) Assert.Contains("the training in it has ended", Cli.Run([.. command, "--resume"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    [Theory]
+    [InlineData("sft", "training.max_steps=40", "training.max_steps=20", "max_steps")]
+    [InlineData("classifier train", "training.epochs=10", "training.epochs=5", "epochs")]
+    public void A_supervised_training_that_has_ended_is_made_longer_and_equals_one_that_was_so_long_from_the_start(string command, string all, string first, string key)
+    {
+        using var scratch = new Scratch();
+        var recipe = command == "sft" ? SupervisedTests.Sft(scratch) : Classifier(scratch);
+        CliResult Train(params string[] more) => Cli.Run([.. command.Split(' '), .. more]);
+        string[] constant = ["--set", "training.decay=constant", "--set", "training.evaluate_every=10", "--set", "training.checkpoint_every=7"];
+        Assert.Equal(ExitCode.Ok, Train([recipe, .. constant, "--set", all, "--set", $"output={scratch["long"]}"]).Code);
+        Assert.Equal(ExitCode.Ok, Train([recipe, .. constant, "--set", first, "--set", $"output={scratch["run"]}"]).Code);
+        var longer = RunFolderTests.RunAnd("after 30 steps", stop: true, null,
+            [.. command.Split(' '), scratch["run"], "--resume", "--set", all, "--set", "training.checkpoint_every=9", "--set", "training.keep_checkpoints=1"]);
+        Assert.True(longer.Code == ExitCode.Stopped, longer.Error);
+        Assert.Contains(longer.ErrorLines, line => line == $"tiny: resumed at step 20 of 40 in {scratch["run"]}");
+        Assert.Contains($"the run goes on with '{key}: {all.Split('=')[1]}' in place of '{key}: {first.Split('=')[1]}'", longer.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("learning rate", longer.Error, StringComparison.Ordinal);
+        // While it goes on it has not ended.
+        Assert.False(File.Exists(scratch["run/result.json"]));
+        Assert.Equal(ExitCode.Ok, Train(scratch["run"], "--resume").Code);
+        Assert.Equal(SupervisedTests.Log(scratch["long"]), SupervisedTests.Log(scratch["run"]));
+        Assert.Equal(File.ReadAllBytes(scratch["long/model.safetensors"]), File.ReadAllBytes(scratch["run/model.safetensors"]));
+        Assert.Equal(File.ReadAllBytes(scratch["long/checkpoints/step-0000040/model/model.safetensors"]), File.ReadAllBytes(scratch["run/checkpoints/step-0000040/model/model.safetensors"]));
+        Assert.Equal(File.ReadAllText(scratch["long/result.json"]), File.ReadAllText(scratch["run/result.json"]));
+        Assert.Equal([scratch["run/checkpoints/step-0000040"]], Directory.GetDirectories(scratch["run/checkpoints"]));
+
+        Assert.Contains("resumed at step 40 of 40", Train(scratch["run"], "--resume").Error, StringComparison.Ordinal);
+        Assert.Matches($@"^error: --set {first}: training\.{key}: 20 steps are fewer than the 40 that the training has done", Train(scratch["run"], "--resume", "--set", first).OneErrorLine(ExitCode.Failed));
+        foreach (var change in (string[])["seed=9", "training.rows_per_step=3", "training.learning_rate=0.5", "training.decay=linear", "data.held_out_rows=9"])
+            Assert.Contains($"would go on with '{change.Split('=')[0].Split('.')[^1]}: {change.Split('=')[1]}'", Train(scratch["run"], "--resume", "--set", change).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains("supervised training, which answers no prompts", Cli.Run("compare", scratch["run"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains("holds no run", Cli.Run("compare", Path.GetDirectoryName(scratch["run"])!).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_learning_rate_that_has_fallen_and_rises_again_in_a_longer_training_is_told_of()
+    {
+        using var scratch = new Scratch();
+        Assert.Equal(ExitCode.Ok, Cli.Run("sft", SupervisedTests.Sft(scratch), "--set", "training.max_steps=11", "--set", "training.decay=linear", "--set", "training.warm_up_steps=1").Code);
+        var longer = Cli.Run("sft", scratch["model"], "--resume", "--set", "training.max_steps=21");
+        Assert.True(longer.Code == ExitCode.Ok, longer.Error);
+        // From 0.01 to a tenth of it over 10 steps: after 9 of them 0.0019; over 20 steps, after 10 of them, 0.0055.
+        Assert.Contains(longer.ErrorLines, line => line.StartsWith("warning: the learning rate falls over 21 steps in place of 11: it was 1.9e-3 in the last step and is 5.5e-3 in the next", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -136,12 +184,22 @@ public sealed class GoingOnTests
         using var scratch = new Scratch();
         Assert.Equal(ExitCode.Ok, Cli.Run("sft", SupervisedTests.Sft(scratch)).Code);
         var weights = File.ReadAllBytes(scratch["model/model.safetensors"]);
+        var log = SupervisedTests.Log(scratch["model"]);
         File.Delete(scratch["model/result.json"]);
+        Directory.Delete(scratch["model/checkpoints"], recursive: true);
         Assert.Contains("holds a run already", Cli.Run("sft", scratch["model"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         var again = Cli.Run("sft", scratch["model"], "--resume");
         Assert.True(again.Code == ExitCode.Ok, again.Error);
         Assert.Contains("begins anew", again.Error, StringComparison.Ordinal);
+        Assert.Equal(log, SupervisedTests.Log(scratch["model"]));
         Assert.Equal(weights, File.ReadAllBytes(scratch["model/model.safetensors"]));
+    }
+
+    private static string Classifier(Scratch scratch)
+    {
+        scratch.Write("labelled.jsonl", [.. Enumerable.Range(0, 40).Select(i => $$"""{"text": "{{(i % 2 == 0 ? "bad worse" : "good better")}} {{i}}", "label": {{i % 2}}}""")]);
+        return scratch.Write("classifier.yaml", "kind: classifier", "name: tiny", $"output: {scratch["run"]}", $"model: {{kind: folder, path: {Fixtures.Model("gpt2")}}}",
+            $"data: {{path: {scratch["labelled.jsonl"]}, label_column: label, held_out_rows: 10}}", "labels: [A, B]", "training: {rows_per_step: 8, warm_up_steps: 2}");
     }
 
     /// <summary>A run of which every part is a file of the test's own.</summary>

@@ -68,7 +68,7 @@ public sealed class OwnKindsTests
         ];
         var trained = Cli.RunWith(kinds, "", default, ["train", recipe, .. own]);
         Assert.True(trained.Code == ExitCode.Ok, trained.Error);
-        Assert.Equal(["seen 0 done", "seen evaluation 0", "seen samples 1", "seen iteration 0", "seen samples 2", "seen iteration 1", "seen evaluation 2", "seen samples 3", "seen iteration 2", "seen evaluation 3"], told);
+        Assert.Equal(["seen 0 done", "seen evaluation 0", "seen samples 1", "seen iteration 0", "seen samples 2", "seen iteration 1", "seen evaluation 2", "seen samples 3", "seen iteration 2", "seen evaluation 3", "seen end"], told);
         var run = scratch["run"];
         Assert.Equal("gentle", new RunFolder(run).ReadDescription().Algorithm);
         // β of the own algorithm is 1 − softness, unless the recipe says otherwise.
@@ -90,17 +90,25 @@ public sealed class OwnKindsTests
         told.Clear();
         var resumed = Cli.RunWith(kinds, "", default, "train", run, "--resume");
         Assert.True(resumed.Code is ExitCode.Ok, resumed.Error);
-        Assert.Equal(["seen 2 done", "seen evaluation 2", "seen samples 3", "seen iteration 2", "seen evaluation 3"], told);
+        Assert.Equal(["seen 2 done", "seen evaluation 2", "seen samples 3", "seen iteration 2", "seen evaluation 3", "seen end"], told);
         Assert.Equal(rows.Select(row => row.ToJsonString()), Fixtures.Rows(Path.Combine(run, "evaluations", "iteration-00003.jsonl")).Select(row => row.ToJsonString()));
     }
 
     [Fact]
-    public void Supervised_training_reads_by_a_reader_of_ones_own()
+    public void Supervised_training_reads_by_a_reader_and_tells_a_log_of_ones_own()
     {
         using var scratch = new Scratch();
-        string[] own = ["--set", "data.reader={kind: counting, count: 60}", "--set", "training.epochs=1"];
-        var trained = Cli.RunWith(Kinds(), "", default, ["sft", SupervisedTests.Sft(scratch), .. own]);
+        var told = new List<string>();
+        string[] own = ["--set", "data.reader={kind: counting, count: 60}", "--set", "training.max_steps=3", "--set", "training.evaluate_every=2", "--set", "logs=[{kind: list, prefix: seen}]"];
+        var trained = Cli.RunWith(Kinds(told), "", default, ["sft", SupervisedTests.Sft(scratch), .. own]);
         Assert.True(trained.Code == ExitCode.Ok, trained.Error);
+        Assert.Equal(["seen 0 done", "seen held-out 0", "seen step 1", "seen step 2", "seen held-out 2", "seen step 3", "seen held-out 3", "seen end"], told);
+        told.Clear();
+        var longer = Cli.RunWith(Kinds(told), "", default, ["sft", scratch["model"], "--resume", "--set", "training.max_steps=4"]);
+        Assert.True(longer.Code == ExitCode.Ok, longer.Error);
+        Assert.Equal(["seen 3 done", "seen step 4", "seen held-out 4", "seen end"], told);
+        var failed = Cli.RunWith(Kinds(told), "", default, ["sft", SupervisedTests.Sft(scratch), .. own, "--set", $"output={scratch["failed"]}", "--set", "logs=[{kind: list, prefix: ''}]"]);
+        Assert.Equal("error: the log ListLog failed on the held-out examples after 0 steps: InvalidOperationException: full", failed.ErrorLines[^1]);
         Assert.Contains("kind: counting", File.ReadAllText(Path.Combine(scratch["model"], "recipe.yaml")), StringComparison.Ordinal);
         Assert.Equal(ExitCode.Ok, Cli.RunWith(Kinds(), "", default, ["check", SupervisedTests.Sft(scratch), .. own]).Code);
     }
@@ -227,7 +235,7 @@ public sealed class OwnKindsTests
         public double Softness { get; init; } = 0.5;
     }
 
-    private sealed class ListLog : IRunLog
+    private sealed class ListLog : IRunLog, IDisposable
     {
         private readonly string _prefix;
         private readonly List<string> _told;
@@ -247,6 +255,16 @@ public sealed class OwnKindsTests
         }
 
         public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => Say($"samples {iteration}");
+
+        public void Step(StepRecord record) => Say($"step {record.Step}");
+
+        public void HeldOut(StepRecord record)
+        {
+            if (_prefix.Length == 0) throw new InvalidOperationException("full");
+            Say($"held-out {record.Step}");
+        }
+
+        public void Dispose() => Say("end");
 
         private void Say(string what) => _told.Add($"{_prefix} {what}");
     }

@@ -61,7 +61,7 @@ public sealed class ReliabilityTests(ITestOutputHelper output)
             for (var kill = 0; kill < killsOfRound && !HasEnded(); kill++)
             {
                 // Where there is no checkpoint yet, one begins anew.
-                if (!Directory.Exists(Path.Combine(scratch[name], "resume"))) anew++;
+                if (!Directory.Exists(Path.Combine(scratch[name], "checkpoints"))) anew++;
                 using var run = RunningProcess.Rlgf([.. Sft(name), "--resume"]);
                 Thread.Sleep(time * random.NextDouble());
                 if (!run.HasExited) kills++;
@@ -75,8 +75,7 @@ public sealed class ReliabilityTests(ITestOutputHelper output)
             }
 
             Assert.Equal(File.ReadAllBytes(scratch["whole/model.safetensors"]), File.ReadAllBytes(Path.Combine(scratch[name], "model.safetensors")));
-            string[] Log(string folder) => [.. Fixtures.Rows(Path.Combine(folder, "training.jsonl")).Select(row => $"{row["step"]} {row["loss"]} {row["held_out"]}")];
-            Assert.Equal(Log(scratch["whole"]), Log(scratch[name]));
+            Assert.Equal(SupervisedTests.Log(scratch["whole"]), SupervisedTests.Log(scratch[name]));
         }
 
         output.WriteLine($"supervised, killed: {kills} times in {rounds} trainings ({anew} starts had no checkpoint yet); model and log equal those of the one that was never killed");

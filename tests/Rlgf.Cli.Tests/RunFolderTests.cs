@@ -113,6 +113,19 @@ public sealed class RunFolderTests
         Assert.Contains(resumed.ErrorLines, line => line.StartsWith("warning: ", StringComparison.Ordinal) && line.Contains(said, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("metrics.jsonl", "metrics.jsonl has no row of steps 1 to 3")]
+    [InlineData("evaluation.jsonl", "evaluation.jsonl lacks what was measured after steps 0 and 10 and 20 and 30")]
+    public void A_log_of_a_supervised_training_that_is_gone_is_named(string file, string said)
+    {
+        using var scratch = new Scratch();
+        Assert.Equal(ExitCode.Stopped, RunAnd("after 30 steps", stop: true, null, ["sft", SupervisedTests.Sft(scratch), "--set", "training.evaluate_every=10"]).Code);
+        File.Delete(Path.Combine(scratch["model"], file));
+        var resumed = Cli.Run("sft", scratch["model"], "--resume");
+        Assert.True(resumed.Code == ExitCode.Ok, resumed.Error);
+        Assert.Contains(resumed.ErrorLines, line => line.StartsWith("warning: ", StringComparison.Ordinal) && line.Contains(said, StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_run_without_any_log_is_still_no_empty_folder()
     {
@@ -132,20 +145,19 @@ public sealed class RunFolderTests
         var whole = Cli.Run(["sft", SupervisedTests.Sft(scratch), .. settings]);
         Assert.True(whole.Code == ExitCode.Ok, whole.Error);
         Assert.Contains($"tiny: begins anew in {scratch["model"]}", whole.ErrorLines);
-        // Steps of the log and what was measured, without times.
-        string[] Log(string folder) => [.. Fixtures.Rows(Path.Combine(folder, "training.jsonl")).Select(row => $"{row["step"]} {row["loss"]} {row["held_out"]}")];
-
         var stopped = RunAnd("after 30 steps", stop: true, null, ["sft", SupervisedTests.Sft(scratch), .. settings, "--set", $"output={scratch["stopped"]}"]);
         Assert.True(stopped.Code == ExitCode.Stopped, stopped.Error);
+        Assert.Matches(@"^stopped after 3\d of \d+ steps, which are saved; go on with: rlgf sft \S+ --resume$", stopped.ErrorLines[^1]);
         // As a killed process leaves it: a row from beyond the checkpoint, and a cut one.
-        File.AppendAllText(scratch["stopped/training.jsonl"], """{"step": 70, "loss": 1, "learning_rate": 0, "gradient_norm": 0, "tokens_per_second": 0, "held_out": null}""" + "\n{\"step\":");
+        foreach (var file in (string[])["metrics.jsonl", "evaluation.jsonl"])
+            File.AppendAllText(scratch["stopped/" + file], """{"step": 70, "loss": 1}""" + "\n{\"step\":");
         Directory.Move(scratch["stopped"], scratch["moved"]);
         // Refused without --resume, and nothing is lost by it.
         Cli.Run("sft", scratch["moved"]).OneErrorLine(ExitCode.Failed);
         var resumed = Cli.Run("sft", scratch["moved"], "--resume");
         Assert.True(resumed.Code == ExitCode.Ok, resumed.Error);
         Assert.Contains(resumed.ErrorLines, line => line.StartsWith("tiny: resumed at step 3", StringComparison.Ordinal));
-        Assert.Equal(Log(scratch["model"]), Log(scratch["moved"]));
+        Assert.Equal(SupervisedTests.Log(scratch["model"]), SupervisedTests.Log(scratch["moved"]));
         Assert.Equal(File.ReadAllBytes(scratch["model/model.safetensors"]), File.ReadAllBytes(scratch["moved/model.safetensors"]));
         Assert.False(Directory.Exists(scratch["stopped"]));
     }

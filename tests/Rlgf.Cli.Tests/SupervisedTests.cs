@@ -9,13 +9,12 @@ public sealed class SupervisedTests
         var recipe = Sft(scratch);
         var result = Cli.Run("sft", recipe);
         Assert.True(result.Code == ExitCode.Ok, result.Error);
-        foreach (var file in (string[])["config.json", "model.safetensors", "tokenizer.json", "recipe.yaml", "environment.json", "training.jsonl"])
+        foreach (var file in (string[])["config.json", "model.safetensors", "tokenizer.json", "recipe.yaml", "run.json", "environment.json", "inputs.json", "metrics.jsonl", "evaluation.jsonl", "events", "checkpoints", "result.json"])
         {
-            Assert.True(File.Exists(Path.Combine(scratch["model"], file)), file);
+            Assert.True(Path.Exists(Path.Combine(scratch["model"], file)), file);
         }
 
-        var log = Fixtures.Rows(Path.Combine(scratch["model"], "training.jsonl"));
-        var (first, last) = (log[0]["held_out"]!["loss"]!.GetValue<double>(), log[^1]["held_out"]!["loss"]!.GetValue<double>());
+        var (first, last) = FirstAndLast(scratch["model"]);
         Assert.True(last < first - 0.5, $"the held-out loss went from {first} to {last}");
         var generated = Cli.RunWith("""{"prompt": "the film"}""", default, "generate", "--model", scratch["model"], "--prompts", "-", "--output", "-", "--max-new-tokens", "4");
         Assert.True(generated.Code == ExitCode.Ok, generated.Error);
@@ -136,8 +135,7 @@ public sealed class SupervisedTests
             "  learning_rate: 0.02");
         var result = Cli.Run("sft", recipe);
         Assert.True(result.Code == ExitCode.Ok, result.Error);
-        var log = Fixtures.Rows(Path.Combine(scratch["model"], "training.jsonl"));
-        var (first, last) = (log[0]["held_out"]!["loss"]!.GetValue<double>(), log[^1]["held_out"]!["loss"]!.GetValue<double>());
+        var (first, last) = FirstAndLast(scratch["model"]);
         Assert.True(last < first - 2, $"the held-out loss went from {first} to {last}");
 
         // The end token was learned too.
@@ -182,6 +180,20 @@ public sealed class SupervisedTests
         Assert.Contains("data.column", Cli.Run("check", recipe, "--set", "data.column=txt").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         Assert.False(Path.Exists(scratch["classifier"]) || Path.Exists(scratch["model"]));
     }
+
+    /// <summary>Held-out loss of the start and of the end.</summary>
+    private static (double First, double Last) FirstAndLast(string folder)
+    {
+        var rows = Fixtures.Rows(Path.Combine(folder, "evaluation.jsonl"));
+        return (rows[0]["loss"]!.GetValue<double>(), rows[^1]["loss"]!.GetValue<double>());
+    }
+
+    /// <summary>What a training's folder says was measured, row by row, without times.</summary>
+    internal static string[] Log(string folder) =>
+    [
+        .. Fixtures.Rows(Path.Combine(folder, "metrics.jsonl")).Select(row => $"{row["step"]} {row["loss"]} {row["learning_rate"]} {row["gradient_norm"]}"),
+        .. Fixtures.Rows(Path.Combine(folder, "evaluation.jsonl")).Select(row => row.ToJsonString()),
+    ];
 
     internal static string Sft(Scratch scratch)
     {

@@ -52,7 +52,7 @@ internal static class CompareCommand
         if (!Directory.Exists(path)) throw MissingFolder.Fault(path, "give folders that `rlgf train` wrote");
         var folder = new RunFolder(path);
         if (folder.HoldsRun) return [folder];
-        var below = Directory.EnumerateDirectories(path, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Select(p => new RunFolder(p)).Where(f => f.HoldsRun).ToList();
+        var below = Directory.EnumerateDirectories(path, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Select(p => new RunFolder(p)).Where(f => f.HoldsRun && !f.IsSupervised).ToList();
         return below.Count > 0 ? below : throw new InputException($"{path}: holds no run; give folders that `rlgf train` wrote");
     }
 }

@@ -1,11 +1,9 @@
 using System.CommandLine;
-using System.Globalization;
 using Rlgf.App.Report;
 using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Checks;
 using Rlgf.Composition;
-using Rlgf.Evaluation;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
 using Rlgf.Runs;
@@ -52,21 +50,17 @@ internal static class TrainCommand
         terminal.Tell(run.Recipe.Model.Path, run.Policy.Model.LoadingNotes);
         RequireSound(run, terminal);
 
-        using var progress = new TrainingProgress(run, terminal);
+        using var progress = new RunProgress(terminal, run.Recipe, "iteration");
         TrainingState state;
         try
         {
             state = run.Train(resume, progress, terminal.Stop);
             progress.Ended();
         }
-        catch (OperationCanceledException) when (progress.Done == 0)
-        {
-            throw new StoppedException($"stopped before the first iteration; begin again with: {terminal.Program} train {run.Folder.Path} --resume");
-        }
         catch (OperationCanceledException)
         {
-            WriteReport(run);
-            throw new StoppedException($"stopped after {progress.Done} of {run.Setup.Iterations} iterations, which are saved; go on with: {terminal.Program} train {run.Folder.Path} --resume");
+            if (progress.HasBegun) WriteReport(run);
+            throw progress.Stopped();
         }
 
         WriteReport(run);
@@ -84,46 +78,5 @@ internal static class TrainCommand
         var findings = run.Check(terminal.Stop);
         foreach (var warning in findings.Where(finding => finding.Severity == Severity.Warning)) terminal.Error.WriteLine(CheckCommand.Line(warning));
         if (findings.FirstOrDefault(finding => finding.Severity == Severity.Error) is { } error) throw new InputException(error.Message);
-    }
-
-    /// <summary>The terminal's log of a run.</summary>
-    private sealed class TrainingProgress(TrainingRun run, Terminal terminal) : IRunLog, IDisposable
-    {
-        private ProgressLine? _line;
-
-        /// <summary>Iterations done.</summary>
-        public int Done { get; private set; }
-
-        public void Started(RunStart start)
-        {
-            foreach (var note in start.Notes) terminal.Error.WriteLine($"warning: {note}");
-            terminal.Error.WriteLine(start.IsResumed
-                ? $"{run.Recipe.Name}: resumed at iteration {start.Done} of {run.Setup.Iterations} in {run.Folder.Path}"
-                : $"{run.Recipe.Name}: begins anew in {run.Folder.Path}");
-            Done = start.Done;
-            _line = new ProgressLine(terminal, run.Recipe.Name, "iterations", run.Setup.Iterations, start.Done);
-        }
-
-        public void Iteration(IterationRecord record)
-        {
-            Done = record.Iteration + 1;
-            _line?.Report(Done, Figures(record.Metrics));
-        }
-
-        public void Evaluation(EvaluationRecord record) => _line?.Note($"{run.Recipe.Name}: after {record.Iteration} iterations {Figures(record.Metrics)}");
-
-        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) { }
-
-        public void Ended() => _line?.Done();
-
-        public void Dispose() => _line?.Dispose();
-
-        /// <summary>The figures that tell most, on one line.</summary>
-        private static string Figures(IReadOnlyDictionary<string, double> metrics)
-        {
-            (string Metric, string Name)[] shown = [("reward/mean", "reward"), ("judge/mean", "judge"), ("kl/start", "KL"), ("response/length", "tokens")];
-            return string.Join(" · ", shown.Where(one => metrics.TryGetValue(one.Metric, out var value) && double.IsFinite(value))
-                .Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Name} {Number.Fixed(metrics[one.Metric], 3)}")));
-        }
     }
 }

@@ -51,6 +51,7 @@ internal sealed record ReportRun
     public static ReportRun Read(RunFolder folder)
     {
         if (!Directory.Exists(folder.Path)) throw MissingFolder.Fault(folder.Path, "give folders that `rlgf train` wrote");
+        if (folder.IsSupervised) throw new InputException($"{folder.Path}: is a run of supervised training, which answers no prompts that could be compared; what was measured is in {folder.EvaluationPath}");
         var recipe = File.Exists(folder.RecipePath) ? folder.ReadRecipe() : "";
         return new ReportRun
         {

@@ -34,9 +34,9 @@ internal sealed class RunClaim : IDisposable
         var ownership = recipe.Locations.Of("output", () => RunOwnership.Take(folder.Path));
         try
         {
-            if (!resume && folder.IsTaken) throw recipe.Refusal("output", $"{folder.Path}: holds a run already; go on with --resume, or choose another folder");
-            var isResumed = folder.IsTaken;
-            if (isResumed && folder.HasEnded) throw recipe.Refusal("output", $"{folder.Path}: the training in it has ended and its model is there; begin another from it (model.path), or choose another folder");
+            if (!resume && folder.HoldsRun) throw recipe.Refusal("output", $"{folder.Path}: holds a run already; go on with --resume, or choose another folder");
+            var isResumed = folder.HoldsRun;
+            if (isResumed && folder.Obstacle is { } obstacle) throw recipe.Refusal("output", $"{folder.Path}: {obstacle}; begin another training from its model (model.path), or choose another folder");
             IEnumerable<string> changes = [];
             if (isResumed && File.Exists(folder.RecipePath))
             {
@@ -57,10 +57,32 @@ internal sealed class RunClaim : IDisposable
         }
     }
 
-    /// <summary>Writes the recipe that the run now has and, where there is none yet, what its files are: once it is sure that it begins or goes on.</summary>
-    public void Keep()
+    /// <summary>Opens the run's logs, once it is sure that it begins or goes on, and writes the recipe that it now has and, where there is none yet, what it is and what its files are.</summary>
+    /// <param name="description">What the run is.</param>
+    /// <param name="done">Iterations or steps that are done.</param>
+    /// <param name="goOn">Opens the folder's log where the run goes on.</param>
+    /// <param name="log">Told last; null for nobody.</param>
+    /// <exception cref="InputException">A file can't be read or written, or a log of the recipe can't be made.</exception>
+    public OpenLogs Open(RunDescription description, int done, Func<RunFolder, int, FolderRunLog> goOn, IRunLog? log)
     {
         var folder = new RunFolder(_recipe.Output!);
+        var folderLog = IsResumed ? goOn(folder, done) : FolderRunLog.Begin(folder, description, RunEnvironment.Capture());
+        try
+        {
+            Keep(folder);
+            if (!File.Exists(folder.DescriptionPath)) RunJson.WriteFile(folder.DescriptionPath, description);
+        }
+        catch
+        {
+            folderLog.Dispose();
+            throw;
+        }
+
+        return new OpenLogs(folderLog, _recipe, new RunLogServices(folder, description, done), log);
+    }
+
+    private void Keep(RunFolder folder)
+    {
         AtomicFile.WriteText(folder.RecipePath, RecipeOfRun.Write(_recipe, folder.Path));
         if (!IsResumed || !File.Exists(folder.InputsPath)) _inputs.Write(folder);
     }

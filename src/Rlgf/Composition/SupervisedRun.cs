@@ -5,6 +5,7 @@ using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Recipes;
+using Rlgf.Runs;
 using Rlgf.Supervised;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
@@ -12,26 +13,25 @@ using Rlgf.Tokenizers;
 namespace Rlgf.Composition;
 
 /// <summary>
-/// Supervised training as a recipe says it: loads model and data, trains, and leaves the best model with its tokenizer in the output folder, beside the resolved recipe,
-/// the environment and the log.
+/// Supervised training as a recipe says it: loads model and data, trains, and leaves the best model with its tokenizer in the output folder, beside all that a run keeps (<see cref="RunFolder"/>).
 /// </summary>
 public static class SupervisedRun
 {
     /// <summary>Trains a language model.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="resume">Go on from the output folder's checkpoint; where it holds none, and no training that has ended, one begins anew.</param>
-    /// <param name="progress">Told after each step.</param>
+    /// <param name="log">Told after the folder's log; null for nobody.</param>
     /// <param name="cancellationToken">Stops after the step at hand and a checkpoint.</param>
     /// <exception cref="InputException">Something can't be loaded or written, or training diverged.</exception>
     /// <exception cref="OperationCanceledException">It was stopped; a checkpoint was written.</exception>
-    public static SupervisedResult Train(SftRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
+    public static SupervisedResult Train(SftRecipe recipe, bool resume, IRunLog? log, CancellationToken cancellationToken)
     {
         recipe = (SftRecipe)recipe.Resolved();
         using var claim = RunClaim.Take(recipe, resume, "rlgf sft");
         using var model = recipe.Locations.Of("model", () => Start(recipe));
         var (learned, measured) = Rows(recipe, model);
-        var log = new SupervisedLog(recipe, claim, model.Tokenizer, progress);
-        return SupervisedTraining.Run(model.Model, learned, measured, recipe.Training, recipe.Output!, claim.IsResumed, log, cancellationToken);
+        using var loop = SupervisedTraining.Prepare(model.Model, learned, measured, recipe.Training, recipe.Output!);
+        return Run(recipe, recipe.Training, claim, loop, model.Tokenizer, [], log, cancellationToken);
     }
 
     /// <summary>Loads model and data as a training would, and looks for what goes wrong silently; see <see cref="SupervisedChecks"/>.</summary>
@@ -80,11 +80,11 @@ public static class SupervisedRun
     /// <summary>Trains a classifier.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="resume">Go on from the output folder's checkpoint; where it holds none, and no training that has ended, one begins anew.</param>
-    /// <param name="progress">Told after each step.</param>
+    /// <param name="log">Told after the folder's log; null for nobody.</param>
     /// <param name="cancellationToken">Stops after the step at hand and a checkpoint.</param>
     /// <exception cref="InputException">Something can't be loaded or written, or training diverged.</exception>
     /// <exception cref="OperationCanceledException">It was stopped; a checkpoint was written.</exception>
-    public static SupervisedResult Train(ClassifierRecipe recipe, bool resume, Action<SupervisedProgress>? progress, CancellationToken cancellationToken)
+    public static SupervisedResult Train(ClassifierRecipe recipe, bool resume, IRunLog? log, CancellationToken cancellationToken)
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
         using var claim = RunClaim.Take(recipe, resume, "rlgf classifier train");
@@ -93,10 +93,30 @@ public static class SupervisedRun
         {
             var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
             var (learned, measured) = Texts(recipe, tokenizer);
-            var told = progress;
-            if (OneLabel(learned, recipe) is { } note) told = now => progress?.Invoke(now.IsStart ? now with { Notes = [.. now.Notes, note] } : now);
-            return ClassifierTraining.Run(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer, claim.IsResumed, new SupervisedLog(recipe, claim, tokenizer, told), cancellationToken);
+            using var loop = ClassifierTraining.Prepare(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer);
+            return Run(recipe, recipe.Training, claim, loop, tokenizer, OneLabel(learned, recipe) is { } note ? [note] : [], log, cancellationToken);
         }
+    }
+
+    /// <summary>Trains in the folder that was claimed: the same for every kind.</summary>
+    private static SupervisedResult Run(
+        RunRecipe recipe, SupervisedSettings settings, RunClaim claim, SupervisedLoop loop, ITokenizer tokenizer, string[] notes, IRunLog? log, CancellationToken cancellationToken)
+    {
+        var folder = new RunFolder(recipe.Output!);
+        var done = claim.IsResumed ? loop.StepsDone : null;
+        if (done is not null && loop.Shortened is { } problem) throw recipe.Refusal(settings.MaxSteps == loop.Steps ? "training.max_steps" : "training.epochs", problem);
+        // Before the log is cut to the checkpoint.
+        if (done is { } steps) notes = [.. claim.Notes, .. loop.Notes, .. folder.MissingSteps(steps, loop.IsMeasured), .. notes];
+        else notes = [.. claim.Notes, .. notes];
+        using var logs = claim.Open(new RunDescription(recipe.Name, recipe.Kinds.Of(recipe.GetType())!.NameOf(recipe), recipe.Seed, IsSupervised: true), done ?? 0, FolderRunLog.ResumeSteps, log);
+        // What it says is true again when the training has ended.
+        if (done != loop.Steps) File.Delete(folder.ResultPath);
+        if (done is null) tokenizer.Save(folder.Path);
+        var all = new RunLogs(logs.All);
+        all.Started(new RunStart(done ?? 0, loop.Steps, done is not null, notes));
+        var result = loop.Run(claim.IsResumed, all, cancellationToken);
+        RunJson.WriteFile(folder.ResultPath, result);
+        return result;
     }
 
     /// <summary>The texts to learn from and those to measure on.</summary>

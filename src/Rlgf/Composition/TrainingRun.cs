@@ -122,22 +122,17 @@ public sealed class TrainingRun : IDisposable
         // Checked before the critics are made: what is impossible has a clearer message here.
         TrainingChecks.ThrowIfImpossible(Setup);
         var schedule = new TrainingSchedule { EvaluateEvery = Recipe.Evaluation.Every, SamplesEvery = Recipe.Evaluation.Every, CheckpointEvery = Recipe.Checkpoints.Every };
-        using var folderLog = new FolderLog();
-        List<IRunLog> told = [folderLog];
-        var logs = new RunLogs(told);
-        using var training = new GuidedTraining(Setup, schedule, logs, Evaluator);
+        List<IRunLog> told = [];
+        using var training = new GuidedTraining(Setup, schedule, new RunLogs(told), Evaluator);
         var store = new CheckpointFolder(Folder.CheckpointsFolder, Setup, training.Critics, training.Learner, Recipe.Checkpoints.Keep);
         var done = resume ? store.NewestIteration : null;
         if (done > Recipe.Iterations) throw Recipe.Refusal("iterations", $"{Recipe.Iterations} are fewer than the {done} that the run has done; a run can be made longer, not shorter");
         // Before the log is cut to the checkpoint.
         string[] notes = resume ? [.. claim.Notes, .. store.Notes, .. Folder.Missing(done ?? 0, count => Evaluator is not null && schedule.IsEvaluated(count, Recipe.Iterations))] : [];
-        folderLog.File = resume ? FolderRunLog.Resume(Folder, done ?? 0) : FolderRunLog.Begin(Folder, Description, RunEnvironment.Capture());
-        claim.Keep();
-        if (resume && !File.Exists(Folder.DescriptionPath)) RunJson.WriteFile(Folder.DescriptionPath, Description);
-        told.AddRange(_parts.Logs(new RunLogServices(Folder, Description, done ?? 0)));
-        if (log is not null) told.Add(log);
-        logs.Started(new RunStart(done ?? 0, done is not null, notes));
-        if (Setup.Guide is { } guide && Evaluator is { } evaluator && (Recipe.Evaluation.Guide ?? !guide.IsRemote) && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) folderLog.File.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
+        using var logs = claim.Open(Description, done ?? 0, FolderRunLog.Resume, log);
+        told.AddRange(logs.All);
+        new RunLogs(told).Started(new RunStart(done ?? 0, Recipe.Iterations, done is not null, notes));
+        if (Setup.Guide is { } guide && Evaluator is { } evaluator && (Recipe.Evaluation.Guide ?? !guide.IsRemote) && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) logs.Folder.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
         return training.Run(store, resume, cancellationToken);
     }
 
@@ -210,19 +205,5 @@ public sealed class TrainingRun : IDisposable
                 StandsAlone = Setup.Policy.Shape.ReadsPromptApart,
             };
         })];
-    }
-
-    /// <summary>The folder's log, which is opened after the checkpoints were looked at.</summary>
-    private sealed class FolderLog : IRunLog, IDisposable
-    {
-        public FolderRunLog? File { get; set; }
-
-        public void Iteration(IterationRecord record) => File!.Iteration(record);
-
-        public void Evaluation(EvaluationRecord record) => File!.Evaluation(record);
-
-        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => File!.Samples(iteration, samples);
-
-        public void Dispose() => File?.Dispose();
     }
 }

@@ -7,7 +7,6 @@ using Rlgf.Models.Lora;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
-using Rlgf.Runs;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
 
@@ -90,17 +89,6 @@ public sealed class RecipeParts : IDisposable
         return _recipe.Data.MessagesColumn is null || guide is not LocalModelGuide { IsAsked: false, UsesPolicyTokens: false } ? guide
             : throw new InputException($"the guide '{guide.Name}' has another vocabulary than the policy and would go on from a conversation's last message alone; say chat: {{}} to give it the messages by its own template");
     });
-
-    /// <summary>The logs, beside the run's folder.</summary>
-    /// <param name="services">Where the run is and how far.</param>
-    /// <exception cref="InputException">One can't be made; names file, line and key.</exception>
-    public IReadOnlyList<IRunLog> Logs(RunLogServices services) =>
-        [.. _recipe.Logs.Select((log, i) => _recipe.Locations.Of(FormattableString.Invariant($"logs.{i}"), () =>
-        {
-            var made = _recipe.Kinds.Logs.Make(log, services);
-            if (made is IDisposable disposable) Own(disposable);
-            return new OwnLog(made);
-        }))];
 
     /// <summary>Settings with the model's own end tokens, where a recipe names none.</summary>
     public static SamplingSettings EndingAsModel(SamplingSettings settings, TextModel model) => settings.EndTokens.Count > 0 ? settings : settings with { EndTokens = model.EndTokens };

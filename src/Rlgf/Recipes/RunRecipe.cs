@@ -16,6 +16,9 @@ public abstract record RunRecipe : IKnowsKinds
     [RecipeOutput]
     public string? Output { get; init; }
 
+    /// <summary>Who else is told what the run sees; its folder always is.</summary>
+    public IReadOnlyList<RunLogSection> Logs { get; init; } = [];
+
     /// <summary>Where its keys were written.</summary>
     internal RecipeLocations Locations { get; init; } = RecipeLocations.None;
 

@@ -56,9 +56,6 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     /// <summary>What is kept for going on after a stop.</summary>
     public CheckpointsSection Checkpoints { get; init; } = new();
 
-    /// <summary>Who else is told what the run sees; its folder always is.</summary>
-    public IReadOnlyList<RunLogSection> Logs { get; init; } = [];
-
     /// <inheritdoc/>
     public override RunRecipe Resolved() => (TrainRecipe)base.Resolved() with
     {

@@ -51,6 +51,18 @@ public sealed class FolderRunLog : IRunLog, IDisposable
         return new FolderRunLog(folder, iteration);
     }
 
+    /// <summary>Goes on with a supervised training after so many steps; as <see cref="Resume"/>, but what was measured after that step stays, as the checkpoint has it too.</summary>
+    /// <param name="folder">The training's folder.</param>
+    /// <param name="steps">Steps done, from the checkpoint.</param>
+    /// <exception cref="InputException">A file is malformed.</exception>
+    public static FolderRunLog ResumeSteps(RunFolder folder, int steps)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        Keep(folder.MetricsPath, folder.ReadSteps(), record => record.Step <= steps, MetricRow.Format);
+        Keep(folder.EvaluationPath, folder.ReadHeldOut(), record => record.Step <= steps, MetricRow.Format);
+        return new FolderRunLog(folder, steps + 1);
+    }
+
     /// <inheritdoc/>
     public void Iteration(IterationRecord record)
     {
@@ -71,7 +83,25 @@ public sealed class FolderRunLog : IRunLog, IDisposable
     {
         ArgumentNullException.ThrowIfNull(record);
         Evaluation(record, Actor.Policy);
-        _events.Scalars(record.Iteration, record.Metrics.Select(m => KeyValuePair.Create("evaluation/" + m.Key, m.Value)));
+        _events.Scalars(record.Iteration, Evaluated(record.Metrics));
+    }
+
+    /// <inheritdoc/>
+    public void Step(StepRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        RowFile.Append(_folder.MetricsPath, MetricRow.Format(record));
+        _events.Scalars(record.Step, record.Metrics);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>What was measured after the same step before is replaced.</remarks>
+    public void HeldOut(StepRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        Keep(_folder.EvaluationPath, _folder.ReadHeldOut(), old => old.Step != record.Step, MetricRow.Format);
+        RowFile.Append(_folder.EvaluationPath, MetricRow.Format(record));
+        _events.Scalars(record.Step, Evaluated(record.Metrics));
     }
 
     /// <summary>The guide's own responses to the held-out prompts, in the same order as the policy's: what the policy is compared with.</summary>
@@ -86,6 +116,9 @@ public sealed class FolderRunLog : IRunLog, IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _events.Dispose();
+
+    /// <summary>Metrics of an evaluation by names that those of iterations and steps don't have.</summary>
+    private static IEnumerable<KeyValuePair<string, double>> Evaluated(IReadOnlyDictionary<string, double> metrics) => metrics.Select(metric => KeyValuePair.Create("evaluation/" + metric.Key, metric.Value));
 
     private static string RowsPath(RunFolder folder, Actor writer, int iteration) => writer == Actor.Guide ? folder.GuideEvaluationRowsPath : folder.EvaluationRowsPath(iteration);
 

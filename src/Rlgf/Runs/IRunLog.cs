@@ -19,7 +19,18 @@ public interface IRunLog
 
     /// <summary>Some of an iteration's rows, token by token.</summary>
     void Samples(int iteration, IReadOnlyList<SampleRecord> samples);
+
+    /// <summary>One step of a supervised training.</summary>
+    void Step(StepRecord record) { }
+
+    /// <summary>What was measured on the held-out examples of a supervised training, after so many steps.</summary>
+    void HeldOut(StepRecord record) { }
 }
+
+/// <summary>What was measured in a step of a supervised training, or after it.</summary>
+/// <param name="Step">Steps done; 0 is the starting model.</param>
+/// <param name="Metrics">Values by name, in the order to show them.</param>
+public sealed record StepRecord(int Step, IReadOnlyDictionary<string, double> Metrics);
 
 /// <summary>What an iteration did and measured.</summary>
 /// <param name="Iteration">From 0.</param>

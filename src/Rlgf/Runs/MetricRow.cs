@@ -16,6 +16,8 @@ internal static class MetricRow
 
     private static readonly string[] EvaluationFields = ["iteration", "writer"];
 
+    private static readonly string[] StepFields = ["step"];
+
     /// <summary>One line of metrics.jsonl.</summary>
     public static string Format(IterationRecord record) => Format(record.Metrics, IterationFields, json =>
     {
@@ -33,6 +35,12 @@ internal static class MetricRow
         json.WriteNumber("iteration", means.Iteration);
         json.WriteString("writer", Word(means.Writer));
     });
+
+    /// <summary>One line of metrics.jsonl or evaluation.jsonl of a supervised training.</summary>
+    public static string Format(StepRecord record) => Format(record.Metrics, StepFields, json => json.WriteNumber("step", record.Step));
+
+    /// <summary>Reads one line of metrics.jsonl or evaluation.jsonl of a supervised training.</summary>
+    public static StepRecord ParseStep(string line) => Parse(line, StepFields, (row, metrics) => new StepRecord(Field(row, "step").GetInt32(), metrics));
 
     /// <summary>Reads one line of metrics.jsonl.</summary>
     public static IterationRecord ParseIteration(string line) => Parse(line, IterationFields, (row, metrics) => new IterationRecord(

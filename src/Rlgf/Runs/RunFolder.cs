@@ -1,7 +1,6 @@
 using System.Globalization;
 using Rlgf.Base;
 using Rlgf.Evaluation;
-using Rlgf.Models.Loading;
 using Rlgf.Rollouts;
 
 namespace Rlgf.Runs;
@@ -15,8 +14,8 @@ namespace Rlgf.Runs;
 /// recipe.yaml                         the resolved recipe: all that is needed to run it again
 /// environment.json                    the machine and the versions
 /// inputs.json                         what the files were that the run reads
-/// metrics.jsonl                       one flat row an iteration
-/// evaluation.jsonl                    one flat row an evaluation: means over its prompts
+/// metrics.jsonl                       one flat row an iteration, or a step of a supervised training
+/// evaluation.jsonl                    one flat row an evaluation: means over its prompts or its held-out examples
 /// evaluations/iteration-00010.jsonl   one row a held-out prompt; guide.jsonl for the guide's own
 /// samples/iteration-00010.jsonl       training rows, token by token
 /// events/                             TensorBoard
@@ -43,13 +42,7 @@ public sealed record RunFolder(string Path)
     /// <summary>How a supervised training ended; not there before.</summary>
     public string ResultPath => In("result.json");
 
-    /// <summary>Log of a supervised training.</summary>
-    public string TrainingLogPath => In("training.jsonl");
-
-    /// <summary>Folder of a supervised training's checkpoints, until it has ended.</summary>
-    public string ResumeFolder => In("resume");
-
-    /// <summary>One flat row an iteration.</summary>
+    /// <summary>One flat row an iteration, or a step of a supervised training.</summary>
     public string MetricsPath => In("metrics.jsonl");
 
     /// <summary>One flat row an evaluation.</summary>
@@ -76,29 +69,34 @@ public sealed record RunFolder(string Path)
     /// <summary>Name to show: the folder's own, without what leads to it.</summary>
     public string Name => new DirectoryInfo(Path).Name;
 
+    /// <summary>What supervised trainings of older versions kept in place of metrics.jsonl and checkpoints.</summary>
+    private const string OldLog = "training.jsonl", OldCheckpoints = "resume";
+
     /// <summary>Names of all that a run, or a supervised training, keeps in its folder.</summary>
     internal static readonly IReadOnlyList<string> OwnNames =
     [
-        "run.json", "recipe.yaml", "environment.json", "inputs.json", "result.json", "metrics.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html", "training.jsonl", "resume",
-        RunOwnership.LockName, RunOwnership.OwnerName,
+        "run.json", "recipe.yaml", "environment.json", "inputs.json", "result.json", "metrics.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html",
+        OldLog, OldCheckpoints, RunOwnership.LockName, RunOwnership.OwnerName,
     ];
 
     /// <summary>Whether a folder is that of a run or of a supervised training, begun or ended.</summary>
     internal static bool IsRun(string path) => new RunFolder(path) is var folder
-        && (File.Exists(folder.In(RunOwnership.LockName)) || folder.IsTaken || (File.Exists(folder.EnvironmentPath) && (File.Exists(folder.RecipePath) || File.Exists(folder.DescriptionPath))));
+        && (File.Exists(folder.In(RunOwnership.LockName)) || folder.HoldsRun || (File.Exists(folder.EnvironmentPath) && (File.Exists(folder.RecipePath) || File.Exists(folder.DescriptionPath))));
 
-    /// <summary>Whether a run has written here.</summary>
-    public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath) || CheckpointNaming.Iterations.AnyIn(CheckpointsFolder);
+    /// <summary>Whether a run, or a supervised training, has written here.</summary>
+    public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath) || File.Exists(ResultPath)
+        || CheckpointNaming.Iterations.AnyIn(CheckpointsFolder) || CheckpointNaming.Steps.AnyIn(CheckpointsFolder) || HoldsOldTraining;
 
-    /// <summary>Whether a run or a supervised training has written here.</summary>
-    internal bool IsTaken => HoldsRun || HoldsTraining;
+    /// <summary>Whether the run is supervised training, which answers no prompts.</summary>
+    /// <exception cref="InputException">run.json is malformed.</exception>
+    public bool IsSupervised => HoldsOldTraining || File.Exists(ResultPath) || (File.Exists(DescriptionPath) && ReadDescription().IsSupervised);
 
-    /// <summary>Whether a supervised training has ended here. Of one from before trainings wrote how they ended: its model is there and nothing to go on from.</summary>
-    internal bool HasEnded => File.Exists(ResultPath) || (HoldsTraining && !File.Exists(InputsPath) && !HoldsTrainingCheckpoint && ModelFiles.HoldsModel(Path));
+    /// <summary>Why what the folder holds can't go on, as a clause; null where it can.</summary>
+    internal string? Obstacle => HoldsOldTraining ? $"an older version trained in it, which kept {OldLog} and {OldCheckpoints} for it, and this one goes on with none of those"
+        : File.Exists(ResultPath) && !CheckpointNaming.Steps.AnyIn(CheckpointsFolder) ? $"the training in it has ended, and there is no checkpoint in {CheckpointsFolder} to go on from"
+        : null;
 
-    private bool HoldsTraining => File.Exists(TrainingLogPath) || File.Exists(ResultPath) || HoldsTrainingCheckpoint;
-
-    private bool HoldsTrainingCheckpoint => CheckpointNaming.Steps.AnyIn(ResumeFolder);
+    private bool HoldsOldTraining => File.Exists(In(OldLog)) || CheckpointNaming.Steps.AnyIn(In(OldCheckpoints));
 
     /// <summary>Rows of the evaluation after so many iterations.</summary>
     public string EvaluationRowsPath(int iteration) => System.IO.Path.Combine(EvaluationsFolder, FileName(iteration));
@@ -130,6 +128,14 @@ public sealed record RunFolder(string Path)
     /// <summary>Reads metrics.jsonl, oldest first; empty if no iteration has ended yet.</summary>
     /// <exception cref="InputException">A malformed line, with its number.</exception>
     public IReadOnlyList<IterationRecord> ReadMetrics() => RowFile.ReadIfExists(MetricsPath, MetricRow.ParseIteration);
+
+    /// <summary>Reads metrics.jsonl of a supervised training, oldest first; empty if no step has ended yet.</summary>
+    /// <exception cref="InputException">A malformed line, with its number.</exception>
+    public IReadOnlyList<StepRecord> ReadSteps() => RowFile.ReadIfExists(MetricsPath, MetricRow.ParseStep);
+
+    /// <summary>Reads evaluation.jsonl of a supervised training, oldest first.</summary>
+    /// <exception cref="InputException">A malformed line, with its number.</exception>
+    public IReadOnlyList<StepRecord> ReadHeldOut() => RowFile.ReadIfExists(EvaluationPath, MetricRow.ParseStep);
 
     /// <summary>Reads the policy's evaluations with their rows, oldest first.</summary>
     /// <exception cref="InputException">A malformed line, or an evaluation without its rows.</exception>
@@ -170,15 +176,29 @@ public sealed record RunFolder(string Path)
     /// <param name="isEvaluated">Whether an evaluation was due after so many iterations.</param>
     internal IEnumerable<string> Missing(int done, Func<int, bool> isEvaluated)
     {
-        var metrics = ReadMetrics().Select(record => record.Iteration).ToArray();
-        var lost = Enumerable.Range(0, done).Except(metrics).ToArray();
-        if (lost.Length > 0) yield return $"{MetricsPath} has no row of {Spans("iteration", lost)}: what was measured then is lost, the training is not";
-        var twice = metrics.GroupBy(iteration => iteration).Where(rows => rows.Count() > 1).Select(rows => rows.Key).ToArray();
-        if (twice.Length > 0) yield return $"{MetricsPath} has more than one row of {Spans("iteration", twice)}";
+        foreach (var note in MissingRows("iteration", Enumerable.Range(0, done), [.. ReadMetrics().Select(record => record.Iteration)])) yield return note;
         // That at the checkpoint itself is made again.
         var evaluations = ReadEvaluationMeans().Where(means => means.Writer == Actor.Policy && File.Exists(EvaluationRowsPath(means.Iteration))).Select(means => means.Iteration);
         var unseen = Enumerable.Range(0, done).Where(isEvaluated).Except(evaluations).ToArray();
         if (unseen.Length > 0) yield return $"{EvaluationPath} or {EvaluationsFolder} lacks the evaluation after {Spans("iteration", unseen)}: reports and comparisons will be without it";
+    }
+
+    /// <summary>As <see cref="Missing"/>, of a supervised training.</summary>
+    /// <param name="done">Steps before the checkpoint.</param>
+    /// <param name="isMeasured">Whether the held-out examples were due after so many steps.</param>
+    internal IEnumerable<string> MissingSteps(int done, Func<int, bool> isMeasured)
+    {
+        foreach (var note in MissingRows("step", Enumerable.Range(1, done), [.. ReadSteps().Select(record => record.Step)])) yield return note;
+        var unseen = Enumerable.Range(0, done + 1).Where(isMeasured).Except(ReadHeldOut().Select(record => record.Step)).ToArray();
+        if (unseen.Length > 0) yield return $"{EvaluationPath} lacks what was measured after {Spans("step", unseen)}";
+    }
+
+    private IEnumerable<string> MissingRows(string what, IEnumerable<int> due, int[] rows)
+    {
+        var lost = due.Except(rows).ToArray();
+        if (lost.Length > 0) yield return $"{MetricsPath} has no row of {Spans(what, lost)}: what was measured then is lost, the training is not";
+        var twice = rows.GroupBy(number => number).Where(same => same.Count() > 1).Select(same => same.Key).ToArray();
+        if (twice.Length > 0) yield return $"{MetricsPath} has more than one row of {Spans(what, twice)}";
     }
 
     internal IReadOnlyList<EvaluationMeans> ReadEvaluationMeans() => RowFile.ReadIfExists(EvaluationPath, MetricRow.ParseEvaluation);

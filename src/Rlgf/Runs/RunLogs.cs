@@ -6,6 +6,9 @@ namespace Rlgf.Runs;
 /// <param name="logs">The logs; those that are added to the list later are told of what comes after.</param>
 public sealed class RunLogs(IReadOnlyList<IRunLog> logs) : IRunLog
 {
+    /// <summary>Nobody.</summary>
+    public static RunLogs None { get; } = new([]);
+
     /// <inheritdoc/>
     public void Started(RunStart start)
     {
@@ -28,5 +31,17 @@ public sealed class RunLogs(IReadOnlyList<IRunLog> logs) : IRunLog
     public void Samples(int iteration, IReadOnlyList<SampleRecord> samples)
     {
         foreach (var log in logs) log.Samples(iteration, samples);
+    }
+
+    /// <inheritdoc/>
+    public void Step(StepRecord record)
+    {
+        foreach (var log in logs) log.Step(record);
+    }
+
+    /// <inheritdoc/>
+    public void HeldOut(StepRecord record)
+    {
+        foreach (var log in logs) log.HeldOut(record);
     }
 }

@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Loading;
+using Rlgf.Runs;
 using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -36,7 +37,7 @@ public static class ClassifierTraining
     /// <param name="folder">Where the best classifier and the checkpoints go.</param>
     /// <param name="tokenizer">Puts its special tokens around the part that is read, beyond the window's limits, as around every text; null for none.</param>
     /// <param name="resume">Go on from the folder's newest checkpoint.</param>
-    /// <param name="progress">Told after each step.</param>
+    /// <param name="log">Told of steps and of what is measured; <see cref="RunLogs"/> are several; null for nobody.</param>
     /// <param name="cancellation">Stops after the step at hand and a checkpoint.</param>
     /// <exception cref="InputException">Impossible settings or data, a checkpoint that doesn't fit, or training diverged.</exception>
     /// <exception cref="OperationCanceledException">It was stopped; a checkpoint was written.</exception>
@@ -49,8 +50,16 @@ public static class ClassifierTraining
         string folder,
         ITokenizer? tokenizer = null,
         bool resume = false,
-        IProgress<SupervisedProgress>? progress = null,
+        IRunLog? log = null,
         CancellationToken cancellation = default)
+    {
+        using var loop = Prepare(classifier, training, heldOut, window, settings, folder, tokenizer);
+        return loop.Run(resume, log ?? RunLogs.None, cancellation);
+    }
+
+    /// <summary>A training that has not begun; as <see cref="Run"/>.</summary>
+    internal static SupervisedLoop Prepare(
+        ISequenceClassifier classifier, IReadOnlyList<LabelledText> training, IReadOnlyList<LabelledText> heldOut, TextWindow? window, SupervisedSettings settings, string folder, ITokenizer? tokenizer)
     {
         if (heldOut.Count == 0) throw new InputException("there is no held-out example: the best classifier is chosen by the held-out loss.");
         var parts = new Parts(window, tokenizer, classifier.ContextLength);
@@ -58,7 +67,7 @@ public static class ClassifierTraining
             throw new InputException($"the window of {part.MinTokens} to {part.MaxTokens} tokens is impossible: it needs 1 to {parts.Room}, the classifier's context without special tokens.");
         Check(training, classifier);
         Check(heldOut, classifier);
-        return SupervisedLoop.Run(new Task(classifier, training, heldOut, parts, settings), settings, folder, resume, progress, cancellation);
+        return new(new Task(classifier, training, heldOut, parts, settings), settings, folder);
     }
 
     /// <summary>

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using Rlgf.Base;
 using Rlgf.Models.Optimizers;
 using Rlgf.Models.Tensors;
+using Rlgf.Runs;
+using Rlgf.Training;
 using static TorchSharp.torch;
 
 namespace Rlgf.Supervised;
@@ -10,91 +12,150 @@ namespace Rlgf.Supervised;
 /// The training loop of language models and classifiers: steps in a seeded order, evaluations, the best model by held-out loss in the folder, checkpoints to resume from.
 /// What a step does is a pure function of the settings, the step's number and the weights, so a resumed training equals one that was never stopped.
 /// </summary>
-internal static class SupervisedLoop
+internal sealed class SupervisedLoop : IDisposable
 {
-    public static SupervisedResult Run(
-        ISupervisedTask task, SupervisedSettings settings, string folder, bool resume, IProgress<SupervisedProgress>? progress, CancellationToken cancellation)
+    private readonly ISupervisedTask _task;
+    private readonly SupervisedSettings _settings;
+    private readonly string _folder;
+    private readonly BatchOrder _order;
+    private readonly IReadOnlyList<ParameterGroup> _groups;
+    private readonly FusedAdamW _optimizer;
+    private readonly SupervisedCheckpoints _checkpoints;
+    private bool _isUpdating;
+
+    /// <summary>Prepares a training.</summary>
+    /// <param name="task">What is learned.</param>
+    /// <param name="settings">How.</param>
+    /// <param name="folder">Where the best model goes, and the checkpoints below it.</param>
+    /// <exception cref="InputException">Impossible settings, or no example.</exception>
+    public SupervisedLoop(ISupervisedTask task, SupervisedSettings settings, string folder)
     {
         Check(settings, task);
-        var order = new BatchOrder(task.Examples, task.Length, settings.RowsPerStep, settings.Seed);
-        var steps = (int)Math.Min(settings.MaxSteps ?? int.MaxValue, Math.Ceiling(settings.Epochs * order.BatchesPerEpoch));
-        var groups = ParameterGroup.Of(task.Module, settings.LearningRate, settings.WeightDecay);
-        using var optimizer = new FusedAdamW(groups, new AdamWSettings { Beta2 = settings.Beta2, MaxGradientNorm = settings.MaxGradientNorm });
-        var checkpoints = new SupervisedCheckpoints(folder, task, optimizer, new RunIdentity(steps, settings.RowsPerStep, settings.Seed, task.Examples));
-        var state = checkpoints.Begin(resume);
-        progress?.Report(new SupervisedProgress(state.Step, steps, double.NaN, 0, 0, 0, TimeSpan.Zero, null) { IsStart = true, Notes = checkpoints.Notes });
-        var clock = new Clock(state.Step, steps);
+        (_task, _settings, _folder) = (task, settings, folder);
+        _order = new BatchOrder(task.Examples, task.Length, settings.RowsPerStep, settings.Seed);
+        Steps = (int)Math.Min(settings.MaxSteps ?? int.MaxValue, Math.Ceiling(settings.Epochs * _order.BatchesPerEpoch));
+        _groups = ParameterGroup.Of(task.Module, settings.LearningRate, settings.WeightDecay);
+        _optimizer = new FusedAdamW(_groups, new AdamWSettings { Beta2 = settings.Beta2, MaxGradientNorm = settings.MaxGradientNorm });
+        _checkpoints = new(new RunFolder(folder).CheckpointsFolder, task, _optimizer, new RunIdentity(settings.RowsPerStep, settings.Seed, task.Examples), settings.KeepCheckpoints);
+    }
 
-        if (state.Step == 0) state = Evaluate(state);
-        while (state.Step < steps)
+    /// <summary>Steps of the whole training.</summary>
+    public int Steps { get; }
+
+    /// <summary>Steps done at the newest checkpoint; null where there is none.</summary>
+    /// <exception cref="InputException">The newest checkpoint is damaged.</exception>
+    public int? StepsDone => _checkpoints.Newest?.Step;
+
+    /// <summary>What is wrong with going on from the newest checkpoint to these steps; null where nothing is.</summary>
+    public string? Shortened => StepsDone is { } done && done > Steps ? FormattableString.Invariant($"{Steps} steps are fewer than the {done} that the training has done; it can be made longer, not shorter") : null;
+
+    /// <summary>What a user should know about going on from the newest checkpoint, one line each.</summary>
+    public IEnumerable<string> Notes
+    {
+        get
         {
-            if (cancellation.IsCancellationRequested)
-            {
-                checkpoints.Save(state);
-                cancellation.ThrowIfCancellationRequested();
-            }
-
-            var rate = settings.LearningRateAt(state.Step, steps);
-            foreach (var group in groups) group.LearningRate = rate;
-            var (epoch, batch) = order.Batch(state.Step);
-            clock.BeginStep();
-            var (loss, norm) = Step(task, settings, optimizer, batch, epoch, state.Step);
-            if (!double.IsFinite(loss) || !double.IsFinite(norm))
-                throw new InputException($"training diverged at step {state.Step + 1}: loss {loss}, norm of the gradient {norm}. Lower the learning rate; the best model so far is in {folder}.");
-            clock.EndStep(batch.Sum(task.Length));
-            state = state with { Step = state.Step + 1 };
-
-            var last = state.Step == steps;
-            var measured = last || state.Step % settings.EvaluateEvery == 0;
-            if (measured) state = Evaluate(state);
-            if (settings.CheckpointEvery > 0 && state.Step % settings.CheckpointEvery == 0 && !last) checkpoints.Save(state);
-            progress?.Report(new SupervisedProgress(state.Step, steps, loss, rate, norm, clock.TokensPerSecond, clock.Remaining(state.Step), measured ? state.LastHeldOut : null)
-            {
-                Result = last ? ResultOf(state) : null,
-            });
-        }
-
-        checkpoints.Finish();
-        return ResultOf(state);
-
-        SupervisedResult ResultOf(SupervisedState ended) => new(steps, ended.BestStep, ended.BestHeldOut, ended.LastHeldOut);
-
-        SupervisedState Evaluate(SupervisedState before)
-        {
-            var metrics = task.Evaluate();
-            var after = before with { LastHeldOut = metrics };
-            if (before.Step == 0)
-            {
-                progress?.Report(new SupervisedProgress(0, steps, double.NaN, 0, 0, 0, TimeSpan.Zero, metrics));
-                return after;
-            }
-
-            if (before.BestHeldOut.TryGetValue("loss", out var best) && metrics["loss"] >= best) return after;
-            task.Save(folder);
-            return after with { BestStep = before.Step, BestHeldOut = metrics };
+            foreach (var note in _checkpoints.Notes) yield return note;
+            if (_checkpoints.Newest is not { } state || state.Steps == Steps || state.Step == Steps || _settings.Decay == LearningRateDecay.Constant || state.Step < _settings.WarmUpSteps) yield break;
+            var (was, goesOn) = (_settings.LearningRateAt(Math.Max(0, state.Step - 1), state.Steps), _settings.LearningRateAt(state.Step, Steps));
+            yield return FormattableString.Invariant($"the learning rate falls over {Steps} steps in place of {state.Steps}: it was {was:0.###e+0} in the last step and is {goesOn:0.###e+0} in the next; with decay: constant it stays");
         }
     }
 
+    /// <summary>Whether the held-out examples are due after so many steps.</summary>
+    public bool IsMeasured(int step) => step == 0 || step == Steps || step % _settings.EvaluateEvery == 0;
+
+    /// <summary>Trains, from the newest checkpoint if asked to resume.</summary>
+    /// <param name="resume">Whether to go on from the newest checkpoint, where there is one.</param>
+    /// <param name="log">Told of steps and of what is measured.</param>
+    /// <param name="cancellation">Stops after the step at hand and a checkpoint.</param>
+    /// <exception cref="InputException">There is a checkpoint and nobody asked to resume, it is damaged or belongs to other settings, or training diverged.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; whole steps are saved.</exception>
+    public SupervisedResult Run(bool resume, IRunLog log, CancellationToken cancellation)
+    {
+        if (!resume && _checkpoints.Any) throw new InputException($"{_folder}: a training has been here. Resume it, or remove {new RunFolder(_folder).CheckpointsFolder} to start afresh.");
+        if (resume && Shortened is { } problem) throw new InputException(problem);
+        var state = (resume ? _checkpoints.LoadNewest() : null) ?? new SupervisedState(0, Steps, 0, new Dictionary<string, double>(), new Dictionary<string, double>());
+        state = state with { Steps = Steps };
+        var (saved, logged) = (state.Step, state.Step);
+        var clock = new Clock();
+        try
+        {
+            if (state.Step == 0) log.HeldOut(new(0, _task.Evaluate()));
+            while (state.Step < Steps)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                var step = Step(state.Step, clock);
+                state = state with { Step = state.Step + 1 };
+                if (IsMeasured(state.Step)) state = Measured(state);
+                // The log first: a checkpoint says that what led to it has been written down.
+                log.Step(new(state.Step, step));
+                if (IsMeasured(state.Step)) log.HeldOut(new(state.Step, state.LastHeldOut));
+                logged = state.Step;
+                if (state.Step < Steps && (_settings.CheckpointEvery == 0 || state.Step % _settings.CheckpointEvery != 0)) continue;
+                _checkpoints.Save(state);
+                saved = state.Step;
+            }
+
+            return new SupervisedResult(Steps, state.BestStep, state.BestHeldOut, state.LastHeldOut);
+        }
+        catch (Exception) when (!_isUpdating)
+        {
+            // Stopped or failed where the weights are those of a whole number of steps: keep them. A step that could not be logged is done again by the training that goes on.
+            if (saved < state.Step && logged == state.Step) _checkpoints.Save(state);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _optimizer.Dispose();
+
+    /// <summary>The state with what the held-out examples say; the best model so far goes into the folder.</summary>
+    private SupervisedState Measured(SupervisedState before)
+    {
+        var metrics = _task.Evaluate();
+        var after = before with { LastHeldOut = metrics };
+        if (before.BestHeldOut.TryGetValue("loss", out var best) && metrics["loss"] >= best) return after;
+        _task.Save(_folder);
+        return after with { BestStep = before.Step, BestHeldOut = metrics };
+    }
+
+    /// <summary>One step: what it measured, by name.</summary>
+    private Dictionary<string, double> Step(int step, Clock clock)
+    {
+        // Until the step is known to be sound, its weights are none to save.
+        _isUpdating = true;
+        var rate = _settings.LearningRateAt(step, Steps);
+        foreach (var group in _groups) group.LearningRate = rate;
+        var (epoch, batch) = _order.Batch(step);
+        clock.BeginStep();
+        var (loss, norm) = Learn(batch, epoch, step);
+        if (!double.IsFinite(loss) || !double.IsFinite(norm))
+            throw new InputException($"training diverged at step {step + 1}: loss {loss}, norm of the gradient {norm}. Lower the learning rate; the best model so far is in {_folder}.");
+        clock.EndStep(batch.Sum(_task.Length));
+        _isUpdating = false;
+        return new() { ["loss"] = loss, ["learning_rate"] = rate, ["gradient_norm"] = norm, ["tokens_per_second"] = clock.TokensPerSecond };
+    }
+
     /// <summary>Learns one batch: its loss, a mean over its terms, and the gradient's norm.</summary>
-    private static (double Loss, double Norm) Step(ISupervisedTask task, SupervisedSettings settings, FusedAdamW optimizer, int[] batch, int epoch, int step)
+    private (double Loss, double Norm) Learn(int[] batch, int epoch, int step)
     {
         using var scope = NewDisposeScope();
-        optimizer.ClearGradients();
+        _optimizer.ClearGradients();
         // Only an adapter's dropout looks at either: its draws depend on the seed and on the step alone.
-        task.Module.train();
-        manual_seed((long)(RandomStream.Combine(settings.Seed, (ulong)step) >> 1));
-        double total = 0, terms = Math.Max(1, batch.Sum(task.Terms));
-        var size = settings.RowsPerMicroBatch > 0 ? settings.RowsPerMicroBatch : batch.Length;
+        _task.Module.train();
+        manual_seed((long)(RandomStream.Combine(_settings.Seed, (ulong)step) >> 1));
+        double total = 0, terms = Math.Max(1, batch.Sum(_task.Terms));
+        var size = _settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : batch.Length;
         for (var first = 0; first < batch.Length; first += size)
         {
             using var partScope = NewDisposeScope();
-            var loss = task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch).Divide(terms);
+            var loss = _task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch).Divide(terms);
             loss.backward();
             total += loss.item<float>();
         }
 
-        task.Module.eval();
-        return (total, optimizer.Step());
+        _task.Module.eval();
+        return (total, _optimizer.Step());
     }
 
     private static void Check(SupervisedSettings settings, ISupervisedTask task)
@@ -106,10 +167,9 @@ internal static class SupervisedLoop
         if (settings.MaxSteps is < 1) throw new InputException($"max_steps is {settings.MaxSteps}: it must be at least 1.");
     }
 
-    /// <summary>Rate and time left. Time spent between steps (evaluations, checkpoints) counts for the time left only.</summary>
-    private sealed class Clock(int firstStep, int steps)
+    /// <summary>The rate of training. Time spent between steps (evaluations, checkpoints) doesn't count.</summary>
+    private sealed class Clock
     {
-        private readonly long _start = Stopwatch.GetTimestamp();
         private long _stepStart;
         private TimeSpan _training;
         private long _tokens;
@@ -123,7 +183,5 @@ internal static class SupervisedLoop
             _training += Stopwatch.GetElapsedTime(_stepStart);
             _tokens += tokens;
         }
-
-        public TimeSpan Remaining(int step) => Stopwatch.GetElapsedTime(_start) / Math.Max(1, step - firstStep) * (steps - step);
     }
 }

@@ -6,11 +6,13 @@ namespace Rlgf.Supervised;
 /// <summary>Supervised training, of language models and of classifiers.</summary>
 public sealed record SupervisedSettings : ICheckedSection
 {
-    /// <summary>How often each example is used; a part of an epoch is allowed.</summary>
+    /// <summary>How often each example is used; a part of an epoch is allowed. A training that has ended is made longer by more of it, with <see cref="Decay"/> other than constant by a learning rate that falls to the new end.</summary>
+    [MayChangeOnResume]
     [Limits(Above = 0)]
     public double Epochs { get; init; } = 1;
 
-    /// <summary>Ends earlier, after this many steps; null for no limit.</summary>
+    /// <summary>Ends earlier, after this many steps; null for no limit. A training that has ended is made longer by more of them, as by <see cref="Epochs"/>.</summary>
+    [MayChangeOnResume]
     [Limits(AtLeast = 1)]
     public int? MaxSteps { get; init; }
 
@@ -52,12 +54,18 @@ public sealed record SupervisedSettings : ICheckedSection
 
     /// <summary>Steps between two evaluations on the held-out examples; the last step is always followed by one.</summary>
     [Limits(AtLeast = 1)]
+    [MayChangeOnResume]
     public int EvaluateEvery { get; init; } = 500;
 
-    /// <summary>Steps between two checkpoints to resume from; 0 for none but at a stop.</summary>
+    /// <summary>Steps between two checkpoints to resume from; 0 for none but at a stop and at the end.</summary>
     [Limits(AtLeast = 0)]
     [MayChangeOnResume]
     public int CheckpointEvery { get; init; } = 500;
+
+    /// <summary>How many of the newest checkpoints are kept, after the end too: from the last one a training is made longer.</summary>
+    [Limits(AtLeast = 1)]
+    [MayChangeOnResume]
+    public int KeepCheckpoints { get; init; } = 2;
 
     /// <summary>Decides the order of the examples and all draws.</summary>
     public ulong Seed { get; init; }
@@ -73,28 +81,6 @@ public sealed record SupervisedSettings : ICheckedSection
     /// <param name="step">From 0.</param>
     /// <param name="steps">Of the whole training.</param>
     public double LearningRateAt(int step, int steps) => Training.LearningRate.At(LearningRate, step, steps, WarmUpSteps, Decay, FinalLearningRateShare);
-}
-
-/// <summary>How far a training is.</summary>
-/// <param name="Step">Steps done.</param>
-/// <param name="Steps">Steps of the whole training.</param>
-/// <param name="Loss">Loss of the last step, a mean over what it falls on; NaN before the first of this process.</param>
-/// <param name="LearningRate">Learning rate of the last step.</param>
-/// <param name="GradientNorm">Norm of the last gradient before it was scaled down.</param>
-/// <param name="TokensPerSecond">Tokens read for training in a second, evaluations and checkpoints left out.</param>
-/// <param name="Remaining">Time left, evaluations included.</param>
-/// <param name="HeldOut">Metrics on the held-out examples, if they were just measured; <c>loss</c> is among them.</param>
-public sealed record SupervisedProgress(
-    int Step, int Steps, double Loss, double LearningRate, double GradientNorm, double TokensPerSecond, TimeSpan Remaining, IReadOnlyDictionary<string, double>? HeldOut)
-{
-    /// <summary>Whether this is the first report: where the training begins, 0 for one that begins anew.</summary>
-    public bool IsStart { get; init; }
-
-    /// <summary>Of the last report: how the training ended. All that it leaves is written by then but this.</summary>
-    public SupervisedResult? Result { get; init; }
-
-    /// <summary>Of the first report: what is not as it should be and does not keep the training from going on, one line each.</summary>
-    public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
 /// <summary>How a training ended.</summary>

@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Loading;
+using Rlgf.Runs;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -40,7 +41,7 @@ public static class SupervisedTraining
     /// <param name="settings">How to train.</param>
     /// <param name="folder">Where the best model and the checkpoints go.</param>
     /// <param name="resume">Go on from the folder's newest checkpoint.</param>
-    /// <param name="progress">Told after each step.</param>
+    /// <param name="log">Told of steps and of what is measured; <see cref="RunLogs"/> are several; null for nobody.</param>
     /// <param name="cancellation">Stops after the step at hand and a checkpoint.</param>
     /// <exception cref="InputException">Impossible settings or data, a checkpoint that doesn't fit, or training diverged.</exception>
     /// <exception cref="OperationCanceledException">It was stopped; a checkpoint was written.</exception>
@@ -51,12 +52,17 @@ public static class SupervisedTraining
         SupervisedSettings settings,
         string folder,
         bool resume = false,
-        IProgress<SupervisedProgress>? progress = null,
+        IRunLog? log = null,
         CancellationToken cancellation = default)
     {
-        if (heldOut.Count == 0) throw new InputException("there is no held-out example: the best model is chosen by the held-out loss.");
-        return SupervisedLoop.Run(new Task(model, training, heldOut, settings), settings, folder, resume, progress, cancellation);
+        using var loop = Prepare(model, training, heldOut, settings, folder);
+        return loop.Run(resume, log ?? RunLogs.None, cancellation);
     }
+
+    /// <summary>A training that has not begun; as <see cref="Run"/>.</summary>
+    internal static SupervisedLoop Prepare(ILanguageModel model, IReadOnlyList<TokenRow> training, IReadOnlyList<TokenRow> heldOut, SupervisedSettings settings, string folder) => heldOut.Count > 0
+        ? new(new Task(model, training, heldOut, settings), settings, folder)
+        : throw new InputException("there is no held-out example: the best model is chosen by the held-out loss.");
 
     /// <summary>Mean negative log-likelihood of the response tokens of all rows, in nats a token.</summary>
     public static double MeanLoss(ILanguageModel model, IReadOnlyList<TokenRow> rows, int rowsPerBatch = 32, CancellationToken cancellation = default)

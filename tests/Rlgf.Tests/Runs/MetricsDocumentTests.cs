@@ -2,6 +2,10 @@ using System.Text.RegularExpressions;
 using Rlgf.Algorithms;
 using Rlgf.Evaluation;
 using Rlgf.Guides;
+using Rlgf.Models.Loading;
+using Rlgf.Runs;
+using Rlgf.Supervised;
+using Rlgf.Tests.Supervised;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
 
@@ -25,7 +29,7 @@ public sealed partial class MetricsDocumentTests
         };
         var record = Assert.Single(ToyRun.Run(setup));
         var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1, 1);
-        var written = record.Metrics.Keys.Concat(Evaluator.Means([row]).Keys).ToHashSet();
+        var written = record.Metrics.Keys.Concat(Evaluator.Means([row]).Keys).Concat(Supervised()).ToHashSet();
 
         var sections = File.ReadAllText(DocumentPath()).Split("\n## ").Where(section => section.StartsWith("Metrics of", StringComparison.Ordinal));
         var documented = sections.SelectMany(section => section.Split('\n')).Where(line => line.StartsWith("| `", StringComparison.Ordinal))
@@ -33,6 +37,21 @@ public sealed partial class MetricsDocumentTests
 
         Assert.Empty(written.Except(documented));
         Assert.Empty(documented.Except(written));
+    }
+
+    /// <summary>Metrics of a step of supervised training, and of the held-out examples of a language model and of a classifier.</summary>
+    private static string[] Supervised()
+    {
+        List<StepRecord> records = [];
+        var log = new Told(records.Add, records.Add);
+        var settings = new SupervisedSettings { MaxSteps = 1 };
+        using var model = TinyModels.LanguageModel();
+        var rows = SupervisedTraining.Pack(TinyModels.Texts(20, 1), TinyModels.Eos, 12);
+        using (var folder = new TemporaryFolder()) SupervisedTraining.Run(model, rows, rows, settings, folder.Path, log: log);
+        using var classifier = SequenceClassifierFolder.FromLanguageModel(model, ["odd", "even"], padId: null, seed: 1);
+        LabelledText[] texts = [new([1, 2], 0), new([3], 1)];
+        using (var folder = new TemporaryFolder()) ClassifierTraining.Run(classifier, texts, texts, null, settings, folder.Path, log: log);
+        return [.. records.SelectMany(record => record.Metrics.Keys)];
     }
 
     private static string DocumentPath()

@@ -39,9 +39,9 @@ public sealed class ClassifierTrainingTests
         using var other = Classifier(seed: 9);
         ClassifierTraining.Run(through, Texts(200, 1), Texts(50, 2), Window, Settings, throughFolder.Path);
         using var stop = new CancellationTokenSource();
-        var progress = new Told<SupervisedProgress>(report => { if (report.Step == 17) stop.Cancel(); });
+        var log = new Told(record => { if (record.Step == 17) stop.Cancel(); });
         Assert.Throws<OperationCanceledException>(() =>
-            ClassifierTraining.Run(stopped, Texts(200, 1), Texts(50, 2), Window, Settings, stoppedFolder.Path, progress: progress, cancellation: stop.Token));
+            ClassifierTraining.Run(stopped, Texts(200, 1), Texts(50, 2), Window, Settings, stoppedFolder.Path, log: log, cancellation: stop.Token));
         ClassifierTraining.Run(other, Texts(200, 1), Texts(50, 2), Window, Settings, stoppedFolder.Path, resume: true);
         Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(other.Module));
     }

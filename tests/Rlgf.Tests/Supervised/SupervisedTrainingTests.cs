@@ -2,6 +2,7 @@ using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
+using Rlgf.Runs;
 using Rlgf.Supervised;
 using Rlgf.Training;
 using TorchSharp;
@@ -38,19 +39,18 @@ public sealed class SupervisedTrainingTests
     {
         using var folder = new TemporaryFolder();
         using var model = TinyModels.LanguageModel();
-        var reports = new List<SupervisedProgress>();
-        var result = SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, progress: new Told<SupervisedProgress>(reports.Add));
+        List<StepRecord> steps = [], heldOut = [];
+        var result = SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, log: new Told(steps.Add, heldOut.Add));
 
         // A text's length (ln 6) and its first number (ln 10) can't be known: (1.79 + 2.30) / 6.5 tokens = 0.63 nats a token, a little more for blocks that begin inside a text.
         // Guessing costs ln 11 = 2.40.
         Assert.InRange(result.LastHeldOut["loss"], 0.6, 1);
         using var best = LanguageModelFolder.Load(folder.Path);
         Assert.Equal(result.BestHeldOut["loss"], SupervisedTraining.MeanLoss(best, _heldOut), 1e-6);
-        Assert.False(Directory.Exists(Path.Combine(folder.Path, "resume")));
-        Assert.Equal(result.Steps, reports[^1].Step);
-        Assert.True(reports[0].IsStart && reports[0].HeldOut is null);
-        Assert.Equal(result.Steps + 2, reports.Count);
-        Assert.All(reports.Skip(2), report => Assert.True(double.IsFinite(report.Loss)));
+        Assert.Equal(Enumerable.Range(1, result.Steps), steps.Select(record => record.Step));
+        Assert.All(steps, record => Assert.All(record.Metrics.Values, value => Assert.True(double.IsFinite(value))));
+        Assert.Equal([0, .. Enumerable.Range(1, result.Steps).Where(step => step % 10 == 0 || step == result.Steps)], heldOut.Select(record => record.Step));
+        Assert.Equal(result.BestHeldOut, heldOut.Skip(1).MinBy(record => record.Metrics["loss"])!.Metrics);
     }
 
     [Fact]
@@ -64,8 +64,8 @@ public sealed class SupervisedTrainingTests
         var uninterrupted = SupervisedTraining.Run(through, _training, _heldOut, Settings, throughFolder.Path);
 
         using var stop = new CancellationTokenSource();
-        var progress = new Told<SupervisedProgress>(report => { if (report.Step == 23) stop.Cancel(); });
-        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(stopped, _training, _heldOut, Settings, stoppedFolder.Path, progress: progress, cancellation: stop.Token));
+        var log = new Told(record => { if (record.Step == 23) stop.Cancel(); });
+        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(stopped, _training, _heldOut, Settings, stoppedFolder.Path, log: log, cancellation: stop.Token));
         // The checkpoint must bring everything: the model that goes on begins with other weights.
         var resumed = SupervisedTraining.Run(other, _training, _heldOut, Settings, stoppedFolder.Path, resume: true);
 
@@ -81,12 +81,67 @@ public sealed class SupervisedTrainingTests
         using var through = TinyModels.LanguageModel();
         using (var throughFolder = new TemporaryFolder()) SupervisedTraining.Run(through, _training, _heldOut, Settings, throughFolder.Path);
         using var killed = TinyModels.LanguageModel();
-        var progress = new Told<SupervisedProgress>(report => { if (report.Step == 37) throw new InvalidOperationException("killed"); });
-        Assert.Throws<InvalidOperationException>(() => SupervisedTraining.Run(killed, _training, _heldOut, Settings, folder.Path, progress: progress));
-        Assert.Equal(["step-0000015", "step-0000030"], Directory.GetDirectories(Path.Combine(folder.Path, "resume")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        var log = new Told(record => { if (record.Step == 37) throw new InvalidOperationException("killed"); });
+        Assert.Throws<InvalidOperationException>(() => SupervisedTraining.Run(killed, _training, _heldOut, Settings, folder.Path, log: log));
+        Assert.Equal(["step-0000015", "step-0000030"], Directory.GetDirectories(Path.Combine(folder.Path, "checkpoints")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         using var resumed = TinyModels.LanguageModel(seed: 99);
         SupervisedTraining.Run(resumed, _training, _heldOut, Settings, folder.Path, resume: true);
         Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(resumed.Module));
+    }
+
+    [Fact]
+    public void A_training_that_has_ended_is_made_longer_and_equals_one_that_was_so_long_from_the_start()
+    {
+        var settings = Settings with { Decay = LearningRateDecay.Constant, MaxSteps = 40, Epochs = 9 };
+        using var throughFolder = new TemporaryFolder();
+        using var folder = new TemporaryFolder();
+        using var through = TinyModels.LanguageModel();
+        List<StepRecord> whole = [], parts = [];
+        var uninterrupted = SupervisedTraining.Run(through, _training, _heldOut, settings, throughFolder.Path, log: new Told(whole.Add, whole.Add));
+        using (var first = TinyModels.LanguageModel()) SupervisedTraining.Run(first, _training, _heldOut, settings with { MaxSteps = 20 }, folder.Path, log: new Told(parts.Add, parts.Add));
+        using var longer = TinyModels.LanguageModel(seed: 99);
+        var result = SupervisedTraining.Run(longer, _training, _heldOut, settings, folder.Path, resume: true, log: new Told(parts.Add, parts.Add));
+        Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(longer.Module));
+        Assert.Equal(Figures(whole), Figures(parts));
+        Assert.Equal((uninterrupted.Steps, uninterrupted.BestStep), (result.Steps, result.BestStep));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(throughFolder.Path, "model.safetensors")), File.ReadAllBytes(Path.Combine(folder.Path, "model.safetensors")));
+        // Once it has as many steps as are asked for, nothing is left to do.
+        using var again = TinyModels.LanguageModel(seed: 99);
+        Assert.Equal(result.BestHeldOut["loss"], SupervisedTraining.Run(again, _training, _heldOut, settings, folder.Path, resume: true, log: new Told(_ => throw new InvalidOperationException(), _ => throw new InvalidOperationException())).BestHeldOut["loss"]);
+
+        static string[] Figures(List<StepRecord> records) =>
+            [.. records.Select(record => FormattableString.Invariant($"{record.Step} {string.Join(' ', record.Metrics.Where(metric => metric.Key != "tokens_per_second").Select(metric => FormattableString.Invariant($"{metric.Key} {metric.Value:R}")))}"))];
+    }
+
+    [Fact]
+    public void A_log_that_fails_costs_no_step_but_that_which_it_was_told_of()
+    {
+        using var folder = new TemporaryFolder();
+        using var through = TinyModels.LanguageModel();
+        using (var throughFolder = new TemporaryFolder()) SupervisedTraining.Run(through, _training, _heldOut, Settings, throughFolder.Path);
+        using var failed = TinyModels.LanguageModel();
+        // Step 20 is measured: its row is written, and what was measured could not be.
+        var log = new Told(heldOut: record => { if (record.Step == 20) throw new InvalidOperationException("full"); });
+        Assert.Throws<InvalidOperationException>(() => SupervisedTraining.Run(failed, _training, _heldOut, Settings, folder.Path, log: log));
+        List<int> steps = [];
+        using var resumed = TinyModels.LanguageModel(seed: 99);
+        SupervisedTraining.Run(resumed, _training, _heldOut, Settings, folder.Path, resume: true, log: new Told(record => steps.Add(record.Step)));
+        Assert.Equal(16, steps[0]);
+        Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(resumed.Module));
+    }
+
+    [Fact]
+    public void A_step_that_diverged_is_not_saved()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.LanguageModel();
+        var log = new Told(record =>
+        {
+            if (record.Step != 4) return;
+            using (torch.no_grad()) model.Module.parameters().First().fill_(float.NaN);
+        });
+        Assert.Contains("diverged at step 5", Assert.Throws<InputException>(() => SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, log: log)).Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(folder.Path, "checkpoints")));
     }
 
     [Fact]
@@ -105,8 +160,8 @@ public sealed class SupervisedTrainingTests
         Assert.InRange(result.LastHeldOut["loss"], 0, 2.35);
 
         using var stop = new CancellationTokenSource();
-        var progress = new Told<SupervisedProgress>(report => { if (report.Step == 13) stop.Cancel(); });
-        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(stopped, _training, _heldOut, settings, stoppedFolder.Path, progress: progress, cancellation: stop.Token));
+        var log = new Told(record => { if (record.Step == 13) stop.Cancel(); });
+        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(stopped, _training, _heldOut, settings, stoppedFolder.Path, log: log, cancellation: stop.Token));
         SupervisedTraining.Run(other, _training, _heldOut, settings, stoppedFolder.Path, resume: true);
         Assert.Equal(TinyModels.Weights(through.Module), TinyModels.Weights(other.Module));
         using var best = LanguageModelFolder.Load(throughFolder.Path);
@@ -131,7 +186,7 @@ public sealed class SupervisedTrainingTests
         {
             using var folder = new TemporaryFolder();
             using var model = TinyModels.LanguageModel();
-            SupervisedTraining.Run(model, rows, rows, settings with { RowsPerMicroBatch = size }, folder.Path, progress: new Told<SupervisedProgress>(report => { if (report.Step == 1) losses.Add((report.Loss, report.GradientNorm)); }));
+            SupervisedTraining.Run(model, rows, rows, settings with { RowsPerMicroBatch = size }, folder.Path, log: new Told(record => losses.Add((record.Metrics["loss"], record.Metrics["gradient_norm"]))));
         }
 
         Assert.All(losses, pair => Assert.Equal(losses[0].Loss, pair.Loss, 1e-5));
@@ -167,10 +222,11 @@ public sealed class SupervisedTrainingTests
         using var folder = new TemporaryFolder();
         using var model = TinyModels.LanguageModel();
         using var stop = new CancellationTokenSource();
-        stop.Cancel();
-        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, cancellation: stop.Token));
+        Assert.Throws<OperationCanceledException>(() => SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, log: new Told(_ => stop.Cancel()), cancellation: stop.Token));
         Assert.Contains("Resume it, or remove", Refused(Settings, resume: false), StringComparison.Ordinal);
         Assert.Contains("other settings", Refused(Settings with { RowsPerStep = 4 }, resume: true), StringComparison.Ordinal);
+        SupervisedTraining.Run(model, _training, _heldOut, Settings with { MaxSteps = 3 }, folder.Path, resume: true);
+        Assert.Contains("2 steps are fewer than the 3 that the training has done", Refused(Settings with { MaxSteps = 2 }, resume: true), StringComparison.Ordinal);
 
         string Refused(SupervisedSettings settings, bool resume) =>
             Assert.Throws<InputException>(() => SupervisedTraining.Run(model, _training, _heldOut, settings, folder.Path, resume)).Message;
@@ -192,7 +248,7 @@ public sealed class SupervisedTrainingTests
         using var folder = new TemporaryFolder();
         using var model = TinyModels.LanguageModel();
         var counts = new List<long>();
-        SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, progress: new Told<SupervisedProgress>(_ => counts.Add(torch.Tensor.TotalCount)));
-        Assert.Single(counts.Skip(2).Distinct());
+        SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, log: new Told(_ => counts.Add(torch.Tensor.TotalCount)));
+        Assert.Single(counts.Skip(1).Distinct());
     }
 }

@@ -1,7 +1,9 @@
 using Rlgf.Base;
+using Rlgf.Evaluation;
 using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Loading;
+using Rlgf.Runs;
 
 namespace Rlgf.Tests.Supervised;
 
@@ -34,8 +36,16 @@ internal sealed class TemporaryFolder : IDisposable
     public void Dispose() => Directory.Delete(Path, recursive: true);
 }
 
-/// <summary>Progress that is told at once, on the same thread.</summary>
-internal sealed class Told<T>(Action<T> action) : IProgress<T>
+/// <summary>A log of a supervised training that acts on what it is told.</summary>
+internal sealed class Told(Action<StepRecord>? step = null, Action<StepRecord>? heldOut = null) : IRunLog
 {
-    public void Report(T value) => action(value);
+    public void Step(StepRecord record) => step?.Invoke(record);
+
+    public void HeldOut(StepRecord record) => heldOut?.Invoke(record);
+
+    public void Iteration(IterationRecord record) => throw new InvalidOperationException("A supervised training has no iterations.");
+
+    public void Evaluation(EvaluationRecord record) => throw new InvalidOperationException("A supervised training answers no prompts.");
+
+    public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => throw new InvalidOperationException("A supervised training has no samples.");
 }
