@@ -39,9 +39,13 @@ public static class MeasuredFiles
     /// <exception cref="InputException">There is none.</exception>
     public static IReadOnlyList<string> ReferencesOf(DataRow row, string column = References)
     {
-        var texts = row[column] is string text && !row.IsText ? [text] : row.GetStrings(column);
+        var texts = Texts(row, column);
         return texts.Count > 0 ? texts : throw row.Invalid(column, "there is no reference; give one at least, or leave out the row and its prediction");
     }
+
+    /// <summary>The texts of a column that holds a text or a list of texts; in csv and tsv, a list with its separator.</summary>
+    /// <exception cref="InputException">It holds neither.</exception>
+    public static IReadOnlyList<string> Texts(DataRow row, string column) => row[column] is string text && !row.IsText ? [text] : row.GetStrings(column);
 
     private static IReadOnlyList<string> ConceptsOf(DataRow row, string column)
     {

@@ -44,6 +44,8 @@ public static class RunChecks
             At("algorithm.roll_in_probability", GapThatIsNeverMeasured(setup.Algorithm)),
             At("guide", GuideWritesLess(setup)),
             At("guide", ReferencesMissing(setup)),
+            At("reward", RowsThatCanNotBeScored(setup.Prompts, setup.Reward)),
+            At("judge", judge is null ? null : RowsThatCanNotBeScored(setup.Prompts, judge)),
             At("model", PaddingIsEnd(setup)),
             At("data", TemplateInPrompt(setup)),
             At("judge", JudgeIsReward(setup.Reward, judge)),
@@ -165,6 +167,34 @@ public static class RunChecks
         return without.Length > 0
             ? Error($"{without.Length} of {setup.Prompts.Count} prompts have no reference response, which the guide '{setup.Guide.Name}' needs{(without[0].Row is { } row ? $", {row.Location} first" : "")}; filter them out")
             : null;
+    }
+
+    /// <summary>Prompts whose row lacks what the reward compares responses with.</summary>
+    public static Finding? RowsThatCanNotBeScored(IReadOnlyList<Prompt> prompts, IReward reward)
+    {
+        foreach (var part in Parts(reward).Where(part => part is IReadsRows))
+        {
+            var reader = (IReadsRows)part;
+            var lacking = prompts.Select(prompt => (Prompt: prompt, Problem: Lacks(reader, prompt))).Where(row => row.Problem is not null).ToArray();
+            if (lacking.Length == 0) continue;
+            var said = $"{lacking.Length} of {prompts.Count} prompts can't be scored by '{part.Name}', {lacking[0].Prompt.Row?.Location ?? $"'{lacking[0].Prompt.Text}'"} first: {lacking[0].Problem}";
+            return reader.Failures.Score is { } score ? Warning(Invariant($"{said}; they get {score}")) : Error($"{said}; filter them out, or set failure_score");
+        }
+
+        return null;
+    }
+
+    private static string? Lacks(IReadsRows reader, Prompt prompt)
+    {
+        try
+        {
+            reader.Require(prompt);
+            return null;
+        }
+        catch (RowFailure failure)
+        {
+            return failure.Message;
+        }
     }
 
     /// <summary>
@@ -304,7 +334,12 @@ public static class RunChecks
         return one.eq(other).all().item<bool>();
     }
 
-    private static IEnumerable<IReward> Parts(IReward reward) => reward is WeightedReward sum ? sum.Parts.SelectMany(part => Parts(part.Reward)) : [reward];
+    private static IEnumerable<IReward> Parts(IReward reward) => reward switch
+    {
+        WeightedReward sum => sum.Parts.SelectMany(part => Parts(part.Reward)),
+        TransformedReward transformed => Parts(transformed.Reward),
+        _ => [reward],
+    };
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 

@@ -99,6 +99,8 @@ public sealed class TrainingRun : IDisposable
         // What can't be trained can't always be sampled either. What the recipe alone makes impossible was refused when it was read; what is left is the room for responses.
         if (RunChecks.Impossible(Setup) is { } impossible)
             return [.. findings.Select(finding => Placed(finding == impossible ? finding with { Key = "generation.max_new_tokens" } : finding))];
+        // Nor can what some rows lack be scored for a look.
+        if (new[] { Setup.Reward, Judge }.OfType<IReward>().Any(reward => RunChecks.RowsThatCanNotBeScored(Setup.Prompts, reward) is { Severity: Severity.Error })) return [.. findings.Select(Placed)];
         var responses = FirstResponses(cancellationToken);
         var rewards = CheckedScores.Of(Setup.Reward, responses, cancellationToken);
         var same = Judge is { } judge && RunChecks.JudgeIsReward(Setup.Reward, judge) is null ? RunChecks.JudgeSaysTheSame(rewards, CheckedScores.Of(judge, responses, cancellationToken)) : null;

@@ -1,10 +1,14 @@
 using Rlgf.Algorithms;
 using Rlgf.Guides;
+using Rlgf.Metrics;
 using Rlgf.Models.Loading;
+using Rlgf.Models.Metrics;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
+using Rlgf.Rewards.Remote;
 using Rlgf.Runs;
 using Rlgf.Text.Data;
+using Rlgf.Text.Metrics;
 
 namespace Rlgf.Recipes;
 
@@ -21,12 +25,61 @@ internal static class BuiltInKinds
         kinds.Rewards.Add<RegexRewardSection>("regex", (section, services) => new RegexReward(services.Name, section.Pattern, section.IncludePrompt));
         kinds.Rewards.Add<LengthRewardSection>("length", (section, services) => new LengthReward(services.Name, section.TargetTokens));
         kinds.Rewards.Add<SumRewardSection>("sum", (section, services) =>
-            new WeightedReward([.. section.Parts.Select((part, i) => (services.Reward(part.Reward, part.Name, FormattableString.Invariant($"parts.{i}.reward")), part.Weight))]));
+            new WeightedReward([.. section.Parts.Select((part, i) => (Part(part, services.Reward(part.Reward, part.Name, FormattableString.Invariant($"parts.{i}.reward"))), part.Weight))]));
+        AddDataRewards(kinds.Rewards);
         kinds.Readers.Add<FileReaderSection>("file", (section, source) =>
             TextDataset.ReadRows(source.Path, new TextDatasetOptions { Format = section.Format, ListSeparator = section.ListSeparator[0] }));
         kinds.Logs.Add<ConsoleLogSection>("console", (_, _) => new ConsoleLog(Console.Out));
         AddAlgorithms(kinds.Algorithms);
     }
+
+    private static void AddDataRewards(KindTable<RewardSection, PartServices, IReward> rewards)
+    {
+        rewards.Add<MatchRewardSection>("match", (section, services) => new MatchReward(
+            services.Name,
+            new MatchSettings { Column = section.Column, Pattern = section.Pattern, ColumnPattern = section.ColumnPattern, Compare = section.Compare, Tolerance = section.Tolerance },
+            section.Failures));
+        rewards.Add<CoverageRewardSection>("coverage", (section, services) => new MetricReward(services.Name, Coverage(section.AllOrNothing), section.Column, section.Failures));
+        rewards.Add<MetricRewardSection>("metric", (section, services) => new MetricReward(services.Name, MetricOf(section, services), section.Column, section.Failures));
+        rewards.Add<ProgramRewardSection>("program", (section, services) => services.Own(new ProgramReward(
+            services.Name, section.Program, section.Script is { } script ? [script, .. section.Arguments] : section.Arguments, TimeSpan.FromSeconds(section.TimeoutSeconds), section.MemoryMib, section.Parallel,
+            section.Failures)));
+        rewards.Add<HttpRewardSection>("http", (section, services) => services.Own(new HttpReward(services.Name, section.Endpoint(services), section.BatchRows, section.Failures)));
+        rewards.Add<ModelJudgeRewardSection>("model_judge", (section, services) => services.Own(new ModelJudgeReward(
+            services.Name,
+            section.Endpoint(services),
+            new ModelJudgeSettings
+            {
+                Model = section.Model, Template = section.Template, System = section.System, AtLeast = section.AtLeast, AtMost = section.AtMost, MaxTokens = section.MaxTokens,
+            },
+            section.Failures)));
+        rewards.Add<EndedRewardSection>("ended", (_, services) => new EndedReward(services.Name));
+        rewards.Add<LengthRangeRewardSection>("length_range", (section, services) => new LengthRangeReward(services.Name, section.Unit, section.AtLeast, section.AtMost));
+    }
+
+    private static IReward Part(RewardPart part, IReward reward) =>
+        part is { Transform: null, ClipAtLeast: null, ClipAtMost: null } ? reward : new TransformedReward(reward, part.Transform, part.ClipAtLeast, part.ClipAtMost);
+
+    private static TextMetric Coverage(bool allOrNothing) => TextMetric.Mean("coverage", MetricNeed.Concepts, row =>
+        ConceptCoverage.Share(row.Text, row.Concepts) is { } share ? allOrNothing && share < 1 ? 0 : share : null);
+
+    private static TextMetric MetricOf(MetricRewardSection section, PartServices services) => new MetricCatalog
+    {
+        Sources = new MetricSources
+        {
+            Stem = section.Stem,
+            Frequencies = () => DocumentFrequencies.OfTexts(section.Frequencies is { } path
+                ? TextDataset.ReadRows(path).Select(row => MeasuredFiles.ReferencesOf(row))
+                : services.Prompts.Select(prompt => prompt.References).Where(references => references.Count > 0)),
+            Synonyms = section.Synonyms is { } file ? SynonymFile.Read(file) : null,
+            KnownTexts = () => section.Known is { } path ? [.. TextDataset.ReadRows(path).Select(row => row.GetString("text"))] : [.. services.Prompts.SelectMany(prompt => prompt.References)],
+        },
+        BertScore = section.Encoder is { } encoder
+            ? () => new BertScore(services.Encoder(encoder), section.EncoderLayer, section.Idf ? [.. services.Prompts.SelectMany(prompt => prompt.References)] : null)
+            : null,
+        Model = section.Model is { } model ? () => services.Model(model) : null,
+        Spice = section.Spice is { } jar ? new SpiceTool(jar, section.Java ?? "java") : null,
+    }.Make(section.Metric, _ => "set its key");
 
     private static void AddAlgorithms(AlgorithmKinds algorithms)
     {

@@ -52,6 +52,11 @@ public sealed class PartServices
     public TextClassifier Classifier(string folder, string? tokenizer = null) =>
         _parts.Once((typeof(TextClassifier), folder, tokenizer, Precision), () => TextClassifier.Load(folder, tokenizer, precision: Precision, sharing: _parts.LoadedPolicyOrNone));
 
+    /// <summary>Loads an encoder with its tokenizer; as <see cref="Model"/>, in float32.</summary>
+    /// <param name="folder">Its folder.</param>
+    /// <exception cref="InputException">It can't be loaded.</exception>
+    public TextEncoder Encoder(string folder) => _parts.Once((typeof(TextEncoder), folder, null, Precision.Float32), () => TextEncoder.Load(folder));
+
     /// <summary>Makes a reward that this part is made of.</summary>
     /// <param name="section">Its section within this part's.</param>
     /// <param name="name">Its name.</param>

@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Models.Loading;
+using Rlgf.Rewards;
 
 namespace Rlgf.Recipes;
 
@@ -102,6 +103,7 @@ public sealed record SumRewardSection : RewardSection, ICheckedSection
     {
         if (Parts.Any(part => part.Reward.Normalise)) yield return ("parts", "normalise is for the whole reward; set it beside parts, and weigh the parts by weight");
         if (Parts.Count == 0) yield return ("parts", "a sum needs one part at least");
+        if (Parts.FirstOrDefault(part => part.ClipAtLeast > part.ClipAtMost) is { } never) yield return ("parts", $"clip_at_most of '{never.Name}' is below its clip_at_least");
         if (Parts.GroupBy(part => part.Name).FirstOrDefault(parts => parts.Count() > 1) is { } twice) yield return ("parts", $"two parts are named '{twice.Key}'");
     }
 }
@@ -112,6 +114,17 @@ public sealed record RewardPart
     /// <summary>Name for logs and reports.</summary>
     [RecipeName]
     public required string Name { get; init; }
+
+    /// <summary>What is made of its score; null for nothing. Logs and reports have what comes out.</summary>
+    public ScoreTransform? Transform { get; init; }
+
+    /// <summary>What lower scores become, after the transform; null for no limit.</summary>
+    [Limits(AtLeast = -1e6, AtMost = 1e6)]
+    public double? ClipAtLeast { get; init; }
+
+    /// <summary>What higher scores become, after the transform; null for no limit.</summary>
+    [Limits(AtLeast = -1e6, AtMost = 1e6)]
+    public double? ClipAtMost { get; init; }
 
     /// <summary>What its score is multiplied by.</summary>
     [Limits(AtLeast = -1e6, AtMost = 1e6)]

@@ -38,6 +38,9 @@ public sealed record RewardScore(double Total, IReadOnlyDictionary<string, doubl
     /// <summary>A score that is one thing.</summary>
     public RewardScore(double total) : this(total, EmptyParts) { }
 
+    /// <summary>What kept the response from being scored, where a recipe says that such rows get a score all the same; null for all others.</summary>
+    public string? Problem { get; init; }
+
     /// <summary>The undiscounted sum of all rewards of the response, of single tokens and of the whole: what training maximises, and what metrics, evaluations and the measured gap report.</summary>
     public double Return => PerToken is { } dense ? Total + dense.Sum(reward => (double)reward) : Total;
 

@@ -83,10 +83,19 @@ public sealed class WeightedReward(IReadOnlyList<(IReward Reward, double Weight)
     {
         var answers = await Task.WhenAll(Parts.Select(part => CheckedScores.OfAsync(part.Reward, responses, cancellationToken))).ConfigureAwait(false);
         var scores = Parts.Zip(answers, (part, scores) => (part.Reward.Name, part.Weight, Scores: scores)).ToArray();
-        return [.. responses.Select((response, row) => new RewardScore(
-            scores.Sum(part => part.Weight * part.Scores[row].Total),
-            scores.ToDictionary(part => part.Name, part => part.Scores[row].Return),
-            PerToken(response, row)))];
+        return [.. responses.Select((response, row) => new RewardScore(scores.Sum(part => part.Weight * part.Scores[row].Total), Named(row), PerToken(response, row))
+        {
+            Problem = scores.Select(part => part.Scores[row].Problem is { } problem ? $"{part.Name}: {problem}" : null).FirstOrDefault(problem => problem is not null),
+        })];
+
+        // A part's own parts are named after it.
+        Dictionary<string, double> Named(int row)
+        {
+            var named = scores.ToDictionary(part => part.Name, part => part.Scores[row].Return);
+            foreach (var part in scores)
+                foreach (var (name, value) in part.Scores[row].Parts) named[$"{part.Name}/{name}"] = value;
+            return named;
+        }
 
         float[]? PerToken(Response response, int row)
         {

@@ -12,6 +12,7 @@ public sealed class EveryKeyTests
     private static readonly Dictionary<string, string> Sound = new()
     {
         ["instruction"] = "'{prompt}'", ["label_column"] = "label", ["labels"] = "[a, b]", ["pattern"] = "a", ["name"] = "n",
+        ["metric"] = "bleu", ["url"] = "'http://localhost'", ["template"] = "'{response}'",
     };
 
     private readonly HashSet<string> _seen = [];

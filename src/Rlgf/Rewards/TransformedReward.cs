@@ -1,0 +1,60 @@
+using Rlgf.Base;
+using Rlgf.Prompts;
+
+namespace Rlgf.Rewards;
+
+/// <summary>What is made of a score.</summary>
+public enum ScoreTransform
+{
+    /// <summary>1 − x: of what is better when lower.</summary>
+    Complement,
+
+    /// <summary>1 / (1 + e^−x): any score within 0 to 1.</summary>
+    Sigmoid,
+
+    /// <summary>ln(1 + x) of scores from 0 on: large ones count less.</summary>
+    LogOnePlus,
+
+    /// <summary>√x of scores from 0 on.</summary>
+    SquareRoot,
+
+    /// <summary>x² with the sign of x.</summary>
+    Square,
+}
+
+/// <summary>A reward's scores transformed, then kept within limits: those of whole responses; what single tokens earn stays as it is.</summary>
+/// <param name="reward">The reward.</param>
+/// <param name="transform">What is made of its scores; null for nothing.</param>
+/// <param name="atLeast">What lower scores become; null for no limit.</param>
+/// <param name="atMost">What higher scores become; null for no limit.</param>
+public sealed class TransformedReward(IReward reward, ScoreTransform? transform, double? atLeast, double? atMost) : IReward
+{
+    /// <inheritdoc/>
+    public string Name => reward.Name;
+
+    /// <summary>The reward whose scores are transformed.</summary>
+    public IReward Reward => reward;
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<RewardScore>> ScoreAsync(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
+    {
+        var scores = await CheckedScores.OfAsync(reward, responses, cancellationToken).ConfigureAwait(false);
+        return [.. scores.Select((score, row) => score with
+        {
+            Total = Math.Min(atMost ?? double.PositiveInfinity, Math.Max(atLeast ?? double.NegativeInfinity, Transformed(score.Total, responses[row]))),
+        })];
+    }
+
+    private double Transformed(double score, Response response) => transform switch
+    {
+        ScoreTransform.Complement => 1 - score,
+        ScoreTransform.Sigmoid => 1 / (1 + Math.Exp(-score)),
+        ScoreTransform.LogOnePlus => Math.Log(1 + NotNegative(score, response)),
+        ScoreTransform.SquareRoot => Math.Sqrt(NotNegative(score, response)),
+        ScoreTransform.Square => score * Math.Abs(score),
+        _ => score,
+    };
+
+    private double NotNegative(double score, Response response) => score >= 0 ? score
+        : throw new InputException(FormattableString.Invariant($"the reward '{Name}' gave {score} for {OwnCode.Place(response.Prompt)}, and its transform is for scores from 0 on"));
+}
