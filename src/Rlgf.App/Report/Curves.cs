@@ -108,7 +108,10 @@ internal static class Curves
         new(title, xLabel, [.. groups.Select((group, colour) => new ChartSeries(group.Label, colour, [.. group.Runs
             .SelectMany(run => run.Evaluations.Select(e => (e.Iteration, X: x(run, e), Y: Metric(e.Metrics, metric))))
             .GroupBy(point => point.Iteration).OrderBy(point => point.Key)
-            .Select(seeds => Point(seeds.Average(s => s.X), [.. seeds.Select(s => s.Y)], range))]))], levels ?? []) { CountsX = xLabel == "iteration" };
+            .Select(seeds => Point(seeds.Average(s => s.X), [.. seeds.Select(s => s.Y)], range))]))], levels ?? [])
+        {
+            CountsX = xLabel == "iteration",
+        };
 
     private static LineChart Trained(string title, IReadOnlyList<RunGroup> groups, Func<IterationRecord, double> y, ValueRange? range = null) =>
         new(title, "iteration", [.. groups.Select((group, colour) =>
@@ -119,7 +122,10 @@ internal static class Curves
                 .SelectMany(run => run.Iterations.GroupBy(i => i.Iteration / stretch).Select(few => (few.Key, X: few.Average(i => i.Iteration), Y: MeanOfKnown(few.Select(y)))))
                 .GroupBy(point => point.Key).OrderBy(point => point.Key)
                 .Select(seeds => Point(seeds.Average(s => s.X), [.. seeds.Select(s => s.Y)], range))]);
-        })], []) { CountsX = true };
+        })], [])
+        {
+            CountsX = true,
+        };
 
     private static double MeanOfKnown(IEnumerable<double> values) => values.Where(double.IsFinite).DefaultIfEmpty(double.NaN).Average();
 

@@ -99,8 +99,8 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
         var runs = evaluated.SelectMany(group => group.Runs).ToArray();
         var start = Different(runs.Select(run => run.Start)) is { Count: > 0 } starts ? Row(StartName, starts) : null;
         var byGuide = runs.Where(run => run.Guide is not null).GroupBy(run => run.Description.Guide ?? "").ToArray();
-        var guides = byGuide.ToDictionary(group => group.Key, group => Row(
-            GuideName(group.Key, byGuide.Length), Different(group.Select(run => run.Guide))) with { Start = start });
+        var guides = byGuide.ToDictionary(group => group.Key, group =>
+            Row(GuideName(group.Key, byGuide.Length), Different(group.Select(run => run.Guide))) with { Start = start });
         var rows = evaluated.Select(group => (group, Row: Row(group.Label, [.. group.Runs.Select(run => run.Last!)]) with
         {
             Group = groups.TakeWhile(other => other.Label != group.Label).Count(),

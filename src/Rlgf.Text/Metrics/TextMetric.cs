@@ -57,10 +57,8 @@ public sealed class TextMetric
     /// <param name="ofText">A text's value.</param>
     /// <param name="ofSum">A corpus's value; null where it is computed like a text's.</param>
     public static TextMetric SummedOfBatch(
-        string name, MetricNeed need, Func<IReadOnlyList<MeasuredText>, CancellationToken, IReadOnlyList<double[]>> statistics, Func<double[], double?> ofText, Func<double[], double?>? ofSum = null) => new(name, need)
-    {
-        Statistics = statistics, OfText = ofText, OfSum = ofSum ?? ofText,
-    };
+        string name, MetricNeed need, Func<IReadOnlyList<MeasuredText>, CancellationToken, IReadOnlyList<double[]>> statistics, Func<double[], double?> ofText, Func<double[], double?>? ofSum = null) =>
+        new(name, need) { Statistics = statistics, OfText = ofText, OfSum = ofSum ?? ofText };
 
     /// <summary>A metric whose value for a corpus is the mean over the texts that have one.</summary>
     /// <param name="name">Its name.</param>

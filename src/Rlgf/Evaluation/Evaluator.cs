@@ -104,7 +104,10 @@ public sealed class Evaluator
         var start = StartLogProbs(written, cancellationToken);
         var rows = responses.Select((response, row) => new EvaluationRow(
             response.Prompt.Text, response.Text, response.Tokens.Length, response.Ended, rewards[row].Return, rewards[row].Parts,
-            judged?[row].Return ?? double.NaN, kl?[row] ?? double.NaN, start[row], rawKl?[row] ?? double.NaN) { Messages = MessageRecord.Of(response.Prompt) }).ToArray();
+            judged?[row].Return ?? double.NaN, kl?[row] ?? double.NaN, start[row], rawKl?[row] ?? double.NaN)
+        {
+            Messages = MessageRecord.Of(response.Prompt),
+        }).ToArray();
         return new(iteration, Means(rows), rows);
     }
 

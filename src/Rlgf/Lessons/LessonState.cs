@@ -1,5 +1,5 @@
-using Rlgf.Statistics;
 using Rlgf.Rollouts;
+using Rlgf.Statistics;
 
 namespace Rlgf.Lessons;
 

@@ -78,7 +78,10 @@ public class BleuTests
         Tokenizer = variant.Split('_')[0] switch { "none" => BleuTokenizer.None, "intl" => BleuTokenizer.International, "char" => BleuTokenizer.Characters, _ => BleuTokenizer.Mteval13a },
         Smoothing = variant switch
         {
-            "13a_smooth_none" => BleuSmoothing.None, "13a_smooth_floor" => BleuSmoothing.Floor, "13a_smooth_add_k" => BleuSmoothing.AddK, _ => BleuSmoothing.Exponential,
+            "13a_smooth_none" => BleuSmoothing.None,
+            "13a_smooth_floor" => BleuSmoothing.Floor,
+            "13a_smooth_add_k" => BleuSmoothing.AddK,
+            _ => BleuSmoothing.Exponential,
         },
     };
 }
