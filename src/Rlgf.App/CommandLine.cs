@@ -83,6 +83,7 @@ internal static class CommandLine
         CheckCommand.Create(terminal, kinds),
         EvaluateCommand.Create(terminal, kinds),
         CompareCommand.Create(terminal),
+        SweepCommand.Create(terminal, kinds),
         SupervisedCommands.CreateSft(terminal, kinds),
         new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal, kinds) },
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },

@@ -2,8 +2,8 @@ using System.Globalization;
 
 namespace Rlgf.App.Report;
 
-/// <summary>A linear axis.</summary>
-/// <param name="Low">The least value drawn.</param>
+/// <summary>An axis, linear or of powers of ten.</summary>
+/// <param name="Low">The least value drawn; of an axis of powers its logarithm to the base of ten, as of the two below.</param>
 /// <param name="High">The greatest.</param>
 /// <param name="Step">From one tick to the next.</param>
 /// <param name="From">Where <paramref name="Low"/> is drawn.</param>
@@ -15,6 +15,9 @@ internal sealed record Axis(double Low, double High, double Step, double From, d
 
     private static readonly int[] RoundFactors = [1, 2, 3, 4, 5, 6, 8, 10, 20, 25, 30, 40, 50];
 
+    /// <summary>Whether equal distances are equal factors.</summary>
+    public bool IsOfPowers { get; private init; }
+
     /// <summary>Round numbers from end to end. Where the last value is no multiple of the step, it takes the place of a tick that it would crowd.</summary>
     public IEnumerable<double> Ticks
     {
@@ -24,10 +27,10 @@ internal sealed record Axis(double Low, double High, double Step, double From, d
             var rest = (High - Low) / Step - whole;
             for (var i = 0; i <= whole; i++)
             {
-                if (i < whole || rest is < 1e-6 or > 0.5) yield return Low + i * Step;
+                if (i < whole || rest is < 1e-6 or > 0.5) yield return Value(Low + i * Step);
             }
 
-            if (rest > 1e-6) yield return High;
+            if (rest > 1e-6) yield return Value(High);
         }
     }
 
@@ -58,6 +61,21 @@ internal sealed record Axis(double Low, double High, double Step, double From, d
         return new Axis(low, high, step, from, to);
     }
 
+    /// <summary>An axis of powers of ten that covers the values, all above 0, drawn from one place to another.</summary>
+    public static Axis OverPowers(IEnumerable<double> values, double from, double to)
+    {
+        var (low, high) = Ends(values.Select(Math.Log10));
+        // A value that is a power of ten but for rounding is at the end.
+        const double unseen = 1e-9;
+        (low, high) = (Math.Floor(low + unseen), Math.Ceiling(high - unseen));
+        return new Axis(low, Math.Max(low + 1, high), Math.Max(1, Math.Ceiling((high - low) / (Steps + 1))), from, to) { IsOfPowers = true };
+    }
+
+    /// <summary>Whether values lie so far apart that only an axis of powers shows them all.</summary>
+    public static bool NeedsPowers(IReadOnlyCollection<double> values) => values.All(value => value > 0) && values.Max() / values.Min() >= FarApart;
+
+    private const double FarApart = 50;
+
     private static bool IsRounder(double factor) => factor is 1 or 2 or 5 or 10 or 20 or 50;
 
     private static (double Low, double High) Ends(IEnumerable<double> values)
@@ -68,11 +86,14 @@ internal sealed record Axis(double Low, double High, double Step, double From, d
     }
 
     /// <summary>Where a value is drawn.</summary>
-    public double Of(double value) => From + (value - Low) / (High - Low) * (To - From);
+    public double Of(double value) => From + ((IsOfPowers ? Math.Log10(value) : value) - Low) / (High - Low) * (To - From);
+
+    private double Value(double at) => IsOfPowers ? Math.Pow(10, at) : at;
 
     /// <summary>A tick's text, with as many decimals as the step needs.</summary>
     public string Label(double tick)
     {
+        if (IsOfPowers) return tick is >= 0.999e-3 and < 1e5 ? tick.ToString("0.###", CultureInfo.InvariantCulture) : tick.ToString("0e0", CultureInfo.InvariantCulture).Replace('-', '−');
         if (Math.Abs(tick) < Step / 2) return "0";
         var (scale, unit) = Math.Max(Math.Abs(Low), Math.Abs(High)) switch { >= 2e6 => (1e6, "M"), >= 2e4 => (1e3, "k"), _ => (1.0, "") };
         var decimals = Math.Max(0, (int)Math.Ceiling(-Math.Log10(Step / scale) - 1e-9));

@@ -11,7 +11,10 @@ namespace Rlgf.App.Report;
 /// <param name="Charts">The charts.</param>
 internal sealed record ChartSet(string Key, string Title, string Explanation, IReadOnlyList<LineChart> Charts);
 
-/// <summary>The curves of groups of runs. Over several seeds a curve is their mean, its band one standard deviation to either side.</summary>
+/// <summary>
+/// The curves of groups of runs. Over several seeds a curve is their mean. Where a value is a mean over the held-out prompts, its band is the 95 % interval over prompts and seeds (<see cref="CrossedMean"/>);
+/// elsewhere it is one standard deviation of the seeds to either side.
+/// </summary>
 internal static class Curves
 {
     /// <summary>A curve has at most so many points; longer runs are averaged in stretches, so that a report stays small.</summary>
@@ -19,6 +22,9 @@ internal static class Curves
 
     private static readonly ValueRange Share = new(0, 1);
     private static readonly ValueRange Positive = new(0, double.PositiveInfinity);
+
+    /// <summary>Key of the set on held-out prompts.</summary>
+    public const string HeldOut = "held-out";
 
     private const string RewardPart = "reward/part/";
 
@@ -33,7 +39,7 @@ internal static class Curves
         var (reward, judge) = (RangeOf(rows.Select(row => row.Reward)), RangeOf(rows.Select(row => row.Judge)));
         ChartSet[] sets =
         [
-            new("held-out", "On held-out prompts", "The same prompts and random numbers at each evaluation.",
+            new(HeldOut, "On held-out prompts", "The same prompts and random numbers at each evaluation.",
             [
                 Evaluated("Reward", "iteration", groups, Iteration, "reward/mean", rewards, reward),
                 Evaluated("Judge's score", "iteration", groups, Iteration, "judge/mean", judges, judge),
@@ -65,8 +71,10 @@ internal static class Curves
                 Trained("Seconds an iteration", groups, Metric("seconds/total"), Positive),
             ]),
         ];
-        return [.. sets.Select(set => set with { Charts = [.. set.Charts.Where(chart => chart.HasData)] }).Where(set => set.Charts.Count > 0)];
+        return WithData(sets);
     }
+
+    private static IReadOnlyList<ChartSet> WithData(IEnumerable<ChartSet> sets) => [.. sets.Select(set => set with { Charts = [.. set.Charts.Where(chart => chart.HasData)] }).Where(set => set.Charts.Count > 0)];
 
     /// <summary>The table's means with their intervals: reward, and the judge's score where there is one.</summary>
     public static IReadOnlyList<IntervalChart> Intervals(ResultsTable table)
@@ -106,9 +114,11 @@ internal static class Curves
     private static LineChart Evaluated(
         string title, string xLabel, IReadOnlyList<RunGroup> groups, Func<ReportRun, EvaluationRecord, double> x, string metric, IReadOnlyList<ChartLevel>? levels = null, ValueRange? range = null) =>
         new(title, xLabel, [.. groups.Select((group, colour) => new ChartSeries(group.Label, colour, [.. group.Runs
-            .SelectMany(run => run.Evaluations.Select(e => (e.Iteration, X: x(run, e), Y: Metric(e.Metrics, metric))))
+            .SelectMany(run => run.Evaluations.Select(e => (e.Iteration, X: x(run, e), Y: Metric(e.Metrics, metric), Rows: Evaluator.Values(metric, e.Rows))))
             .GroupBy(point => point.Iteration).OrderBy(point => point.Key)
-            .Select(seeds => Point(seeds.Average(s => s.X), [.. seeds.Select(s => s.Y)], range))]))], levels ?? [])
+            .Select(seeds => seeds.All(s => s.Rows is not null) && seeds.Select(s => s.Rows!.Length).Distinct().Count() == 1
+                ? Point(seeds.Average(s => s.X), seeds.Average(s => s.Y), CrossedMean.Of([.. seeds.Select(s => s.Rows!)]), range)
+                : Point(seeds.Average(s => s.X), [.. seeds.Select(s => s.Y)], range))]))], levels ?? [])
         {
             CountsX = xLabel == "iteration",
         };
@@ -137,6 +147,10 @@ internal static class Curves
         var (mean, deviation) = (seeds.Average(), Spread.Deviation(seeds));
         return new ChartPoint(x, mean, Math.Max(mean - deviation, range?.Low ?? double.NegativeInfinity), Math.Min(mean + deviation, range?.High ?? double.PositiveInfinity));
     }
+
+    /// <summary>A mean, with its interval as the band.</summary>
+    private static ChartPoint Point(double x, double mean, Interval interval, ValueRange? range) =>
+        new(x, mean, Math.Max(interval.Low, range?.Low ?? double.NegativeInfinity), Math.Min(interval.High, range?.High ?? double.PositiveInfinity));
 
     /// <summary>What a quantity can be.</summary>
     private sealed record ValueRange(double Low, double High);

@@ -39,6 +39,7 @@ internal sealed class HtmlReport
         Head();
         _html.Append("<main>\n");
         Results();
+        AgainstKeys();
         Charts();
         WrittenAnswers();
         Tokens();
@@ -115,11 +116,34 @@ internal sealed class HtmlReport
         foreach (var set in Curves.Of(_groups))
         {
             _html.Append("<h3>").Append(HtmlText.Escape(set.Title)).Append("</h3>\n<p class=\"hint\">").Append(HtmlText.Escape(set.Explanation));
-            if (_groups.Any(group => group.Runs.Count > 1)) _html.Append(" Lines are means over the seeds, bands one standard deviation to either side.");
+            _html.Append(HtmlText.Escape(Bands(set)));
             _html.Append("</p>\n<div class=\"grid-of-charts\">\n");
             foreach (var chart in set.Charts) Figure(chart.Title, chart.ToSvg());
             _html.Append("</div>\n");
         }
+    }
+
+    /// <summary>What lines and bands of a set are.</summary>
+    private string Bands(ChartSet set)
+    {
+        var lines = _groups.Any(group => group.Runs.Count > 1) ? " Lines are means over the seeds." : "";
+        if (set.Key == Curves.HeldOut) lines += " Bands are 95 % intervals of the mean over prompts and seeds, where it is one over prompts";
+        return lines + (_groups.All(group => group.Runs.Count == 1) ? lines.Length > 0 ? "." : "" : set.Key == Curves.HeldOut ? ", and else one standard deviation of the seeds." : " Bands are one standard deviation of the seeds.");
+    }
+
+    /// <summary>Results against the keys that were varied. Their lines are not those of the curves, so that each chart names its own and none is switched off.</summary>
+    private void AgainstKeys()
+    {
+        var charts = KeyCurves.Of(_groups, _data.VariedKeys);
+        if (charts.Count == 0) return;
+        _html.Append("<h2 id=\"keys\">Against what was varied</h2>\n<p class=\"hint\">").Append(HtmlText.Escape(KeyCurves.Explanation)).Append("</p>\n<div class=\"grid-of-charts apart\">\n");
+        foreach (var chart in charts)
+        {
+            _html.Append("<figure><figcaption>").Append(HtmlText.Escape(chart.Title));
+            if (chart.Series.Count > 1) _html.Append("<br><small>").AppendJoin(" ", chart.Series.Select(line => Dot(line.Colour) + HtmlText.Escape(line.Label))).Append("</small>");
+            _html.Append("</figcaption>").Append(chart.ToSvg()).Append("</figure>\n");
+        }
+        _html.Append("</div>\n");
     }
 
     private void WrittenAnswers()

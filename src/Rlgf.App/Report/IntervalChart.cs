@@ -10,7 +10,10 @@ internal sealed record IntervalLine(string Label, Interval Value, int Colour);
 /// <summary>Means with their intervals below each other: the table's most important column as a picture.</summary>
 internal sealed record IntervalChart(string Title, IReadOnlyList<IntervalLine> Lines)
 {
-    private const double Width = LineChart.Width, Left = 118, Right = 16, RowHeight = 26, Bottom = 24;
+    private const double Width = LineChart.Width, LeastLeft = 118, MostLeft = 190, Letter = 6, Gap = 10, Right = 16, RowHeight = 26, Bottom = 24;
+
+    /// <summary>As much room as the longest name takes, up to half of the picture.</summary>
+    private double Left => Math.Clamp(Gap + Letter * Lines.Max(line => line.Label.Length), LeastLeft, MostLeft);
 
     private double Height => Lines.Count * RowHeight + Bottom;
 
@@ -33,7 +36,7 @@ internal sealed record IntervalChart(string Title, IReadOnlyList<IntervalLine> L
         for (var i = 0; i < Lines.Count; i++)
         {
             var (line, y) = (Lines[i], i * RowHeight + RowHeight / 2);
-            svg.Append(Invariant($"<text class=\"name\" text-anchor=\"end\" x=\"{Left - 10}\" y=\"{y + 4}\">{HtmlText.Escape(line.Label, 18)}</text>"));
+            svg.Append(Invariant($"<text class=\"name\" text-anchor=\"end\" x=\"{Left - Gap}\" y=\"{y + 4}\">{HtmlText.Escape(ResultsText.Shortened(line.Label, (int)((Left - Gap) / Letter)))}</text>"));
             if (!double.IsFinite(line.Value.Mean)) continue;
             svg.Append(line.Colour < 0 ? "<g class=\"series neutral\">" : Invariant($"<g class=\"series s{line.Colour}\">"));
             if (double.IsFinite(line.Value.HalfWidth)) svg.Append(Invariant($"<path class=\"line\" d=\"M{axis.Of(line.Value.Low):0.#} {y}H{axis.Of(line.Value.High):0.#}\"/>"));

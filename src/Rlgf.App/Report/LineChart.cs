@@ -24,6 +24,9 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Char
     /// <summary>Whether x counts something, such as iterations.</summary>
     public bool CountsX { get; init; }
 
+    /// <summary>Whether x is drawn by powers of ten; all x are above 0 then.</summary>
+    public bool PowersX { get; init; }
+
     /// <summary>Width of every chart of a report, so that all have letters of one size.</summary>
     public const double Width = 360;
 
@@ -62,7 +65,7 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Char
         // As much room on the left as the longest number takes.
         var left = Math.Max(44, Gap + 4 + Letter * y.Ticks.Max(tick => y.Label(tick).Length));
         var xs = points.Select(p => p.X);
-        var x = CountsX ? Axis.OverCounts(xs, left, Width - Right) : Axis.Over(xs, left, Width - Right);
+        var x = PowersX ? Axis.OverPowers(xs, left, Width - Right) : CountsX ? Axis.OverCounts(xs, left, Width - Right) : Axis.Over(xs, left, Width - Right);
         foreach (var tick in y.Ticks)
         {
             var at = y.Of(tick);

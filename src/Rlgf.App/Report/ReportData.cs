@@ -8,7 +8,11 @@ namespace Rlgf.App.Report;
 /// <param name="Title">What was done.</param>
 /// <param name="Runs">At least one.</param>
 /// <param name="Note">Something that a reader must know before the numbers, such as that this was too short to learn much; null for nothing.</param>
-internal sealed record ReportData(string Title, IReadOnlyList<ReportRun> Runs, string? Note = null);
+internal sealed record ReportData(string Title, IReadOnlyList<ReportRun> Runs, string? Note = null)
+{
+    /// <summary>Keys of the recipe that were varied on purpose: results are also drawn against those of them that are numbers.</summary>
+    public IReadOnlyList<string> VariedKeys { get; init; } = [];
+}
 
 /// <summary>One run as its folder tells it.</summary>
 internal sealed record ReportRun

@@ -24,9 +24,11 @@ internal sealed record ResultsColumn(string Header, string Meaning, Func<Results
         new("distinct-2", "share of different word pairs among all word pairs of the responses", row => new(Number.Fixed(row.Distinct2, 3))),
         new("length", "mean length of a response, tokens", row => new(Number.Fixed(row.Length, 1))),
         new("to PPO", "reward minus PPO's on the same prompts, and its 95 % interval", row => Difference(row.Over(row.Ppo))),
+        new("to the first", "reward minus that of the first setting on the same prompts, and its 95 % interval", row => Difference(row.Over(row.First))),
         new("to the guide", "reward minus the guide's on the same prompts, and its 95 % interval", row => Difference(row.Over(row.Guide))),
         new("seconds", "time of training, without evaluation", row => new(Number.Fixed(row.Seconds, 0))),
         new("judge to PPO", "judge's score minus PPO's on the same prompts, and its 95 % interval", row => Difference(row.JudgeOver(row.Ppo)), IsNarrow: false),
+        new("judge to the first", "judge's score minus that of the first setting on the same prompts, and its 95 % interval", row => Difference(row.JudgeOver(row.First)), IsNarrow: false),
         new("judge to the guide", "judge's score minus the guide's on the same prompts, and its 95 % interval", row => Difference(row.JudgeOver(row.Guide)), IsNarrow: false),
         new(Iterations, "iterations of training", row => new(row.Iterations is { } n ? Number.Fixed(n, 0) : Number.None), IsNarrow: false),
     ];

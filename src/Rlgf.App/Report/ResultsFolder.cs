@@ -3,7 +3,7 @@ using Rlgf.Base;
 
 namespace Rlgf.App.Report;
 
-/// <summary>What a comparison leaves: the report, the table in Markdown and each chart as a picture, ready to be put among a project's documents.</summary>
+/// <summary>What a comparison leaves: the report, the table in Markdown, its numbers in JSON and each chart as a picture, ready to be put among a project's documents.</summary>
 internal static class ResultsFolder
 {
     /// <summary>The report's file.</summary>
@@ -15,12 +15,19 @@ internal static class ResultsFolder
     /// <summary>The pictures' folder.</summary>
     public const string PicturesName = "pictures";
 
+    /// <summary>The file of the table's numbers.</summary>
+    public const string NumbersName = "results.json";
+
     /// <summary>Writes all of it.</summary>
-    public static void Write(string folder, ReportData data)
+    /// <param name="folder">Where it goes.</param>
+    /// <param name="data">What it is made of.</param>
+    /// <param name="tableName">The table's file.</param>
+    public static void Write(string folder, ReportData data, string tableName = TableName)
     {
         var groups = RunGroup.Of(data.Runs);
         var table = ResultsTable.Of(groups);
         var pictures = Curves.Intervals(table).Select(chart => ("results", chart.Title, Svg: chart.ToPicture()))
+            .Concat(KeyCurves.Of(groups, data.VariedKeys).Select(chart => ("against", chart.Title, Svg: chart.ToPicture())))
             .Concat(Curves.Of(groups).SelectMany(set => set.Charts.Select(chart => (set.Key, chart.Title, Svg: chart.ToPicture())))).ToArray();
 
         var text = new StringBuilder($"# {data.Title}\n\n{ResultSentence.Of(table)}\n\n");
@@ -33,7 +40,8 @@ internal static class ResultsFolder
             AtomicFile.WriteText(Path.Combine(folder, PicturesName, file), svg);
             text.Append($"\n![{title}]({PicturesName}/{file})");
         }
-        AtomicFile.WriteText(Path.Combine(folder, TableName), text.Append('\n').ToString());
+        AtomicFile.WriteText(Path.Combine(folder, tableName), text.Append('\n').ToString());
+        AtomicFile.WriteText(Path.Combine(folder, NumbersName), ResultsNumbers.Of(data, groups, table).ToJson());
         HtmlReport.Write(Path.Combine(folder, ReportName), data);
     }
 

@@ -25,6 +25,12 @@ internal sealed record ResultsRow
     /// <summary>Judge's score of each prompt, mean over the seeds; NaN without a judge.</summary>
     public required IReadOnlyList<double> JudgeScores { get; init; }
 
+    /// <summary>For each seed its reward of each prompt.</summary>
+    public required IReadOnlyList<IReadOnlyList<double>> RewardsOfSeeds { get; init; }
+
+    /// <summary>For each seed its judge's score of each prompt.</summary>
+    public required IReadOnlyList<IReadOnlyList<double>> JudgeScoresOfSeeds { get; init; }
+
     /// <summary>What the reward is made of, by name: each part's score of each prompt before its weight, mean over the seeds; empty for a reward that is one thing.</summary>
     public IReadOnlyDictionary<string, IReadOnlyList<double>> RewardParts { get; init; } = new Dictionary<string, IReadOnlyList<double>>();
 
@@ -54,6 +60,9 @@ internal sealed record ResultsRow
 
     /// <summary>The model that this row started from; null where it was not evaluated or is the row itself, as with the two below.</summary>
     public ResultsRow? Start { get; init; }
+
+    /// <summary>The first setting, which this row is measured against where PPO is not among several algorithms; null where it is, and in the first setting's own row.</summary>
+    public ResultsRow? First { get; init; }
 
     /// <summary>This row's guide.</summary>
     public ResultsRow? Guide { get; init; }
@@ -111,11 +120,12 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
         })).ToArray();
 
         var ppos = rows.Where(row => row.group.Algorithm == "ppo").ToArray();
+        var first = rows.Length > 1 && (ppos.Length == 0 || ppos.Length == rows.Length) ? rows[0].Row : null;
         ResultsRow? PpoFor(string? guide) => ppos.Length == 0 ? null : (ppos.FirstOrDefault(ppo => ppo.group.Guide == guide) is { Row: not null } same ? same : ppos[0]).Row;
         return new ResultsTable(
             start is null ? null : start with { Guide = guides.Count == 1 ? guides.Values.Single() : null, Ppo = PpoFor(null) },
             [.. guides.Select(guide => guide.Value with { Ppo = PpoFor(guide.Key) })],
-            [.. rows.Select(row => row.group.Algorithm == "ppo" ? row.Row : row.Row with { Ppo = PpoFor(row.group.Guide) })]);
+            [.. rows.Select(row => row.Row with { Ppo = row.group.Algorithm == "ppo" ? null : PpoFor(row.group.Guide), First = ReferenceEquals(row.Row, first) ? null : first })]);
     }
 
     /// <summary>The starting model and a guide are the same in every run; where runs drew other responses from them, that is as good as seeds.</summary>
@@ -133,6 +143,7 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
     private static ResultsRow Row(string name, List<EvaluationRecord> seeds)
     {
         double Mean(string metric) => seeds.Average(e => e.Metrics.TryGetValue(metric, out var value) ? value : double.NaN);
+        double[][] OfSeeds(Func<EvaluationRow, double> value) => [.. seeds.Select(seed => seed.Rows.Select(value).ToArray())];
         double[] PerPrompt(Func<EvaluationRow, double> value) => [.. Enumerable.Range(0, seeds[0].Rows.Count).Select(i => seeds.Average(e => value(e.Rows[i])))];
         return new ResultsRow
         {
@@ -140,6 +151,8 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
             Seeds = seeds.Count,
             Rewards = PerPrompt(row => row.Reward),
             JudgeScores = PerPrompt(row => row.Judge),
+            RewardsOfSeeds = OfSeeds(row => row.Reward),
+            JudgeScoresOfSeeds = OfSeeds(row => row.Judge),
             RewardParts = seeds[0].Rows[0].RewardParts.Keys.Where(part => seeds.TrueForAll(e => e.Rows.All(row => row.RewardParts.ContainsKey(part))))
                 .ToDictionary(part => part, part => (IReadOnlyList<double>)PerPrompt(row => row.RewardParts[part])),
             RewardOverSeeds = Spread.Deviation([.. seeds.Select(e => e.Rows.Average(row => row.Reward))]),

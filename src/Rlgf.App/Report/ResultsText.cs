@@ -84,7 +84,18 @@ internal static class ResultsText
         return lines.ToString();
     }
 
-    private static string Shortened(string text, int most) => text.Length <= most ? text : text[..(most - 1)] + "…";
+    /// <summary>A name without its middle, where it is long: settings of one algorithm differ at the end.</summary>
+    /// <param name="text">The name.</param>
+    /// <param name="most">The most characters; at least 4.</param>
+    internal static string Shortened(string text, int most)
+    {
+        if (text.Length <= most) return text;
+        // Not between the halves of a surrogate pair.
+        var (head, tail) = (most / 3, text.Length - (most - 1 - most / 3));
+        if (char.IsHighSurrogate(text[head - 1])) head--;
+        if (char.IsLowSurrogate(text[tail])) tail++;
+        return $"{text[..head]}…{text[tail..]}";
+    }
 
     /// <summary>Prints prompts with what each model wrote, one line each: line breaks of a text show as ↵.</summary>
     public static void PrintAnswers(TextWriter output, IReadOnlyList<Answers> drawn)

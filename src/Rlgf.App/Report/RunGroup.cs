@@ -42,12 +42,13 @@ internal sealed record RunGroup(string Label, IReadOnlyList<ReportRun> Runs)
         })];
     }
 
-    /// <summary>The settings in which a run differs from others that are told apart by nothing else.</summary>
+    /// <summary>The settings in which a run differs from others that are told apart by nothing else; a key by its last part, where no other ends so.</summary>
     private static string Differences(ReportRun run, ReportRun[] others)
     {
         var keys = others.SelectMany(other => other.Settings.Keys).Distinct().Where(key => others.Select(other => other.Settings.GetValueOrDefault(key)).Distinct().Count() > 1).ToArray();
         if (keys.Length == 0) return "";
-        var named = keys.Take(MostSettings).Select(key => run.Settings.TryGetValue(key, out var value) ? $"{key} {value}" : $"no {key}");
+        string Short(string key) => keys.Count(other => other.Split('.')[^1] == key.Split('.')[^1]) == 1 ? key.Split('.')[^1] : key;
+        var named = keys.Take(MostSettings).Select(key => run.Settings.TryGetValue(key, out var value) ? $"{Short(key)} {value}" : $"no {Short(key)}");
         return $", {string.Join(", ", named)}{(keys.Length > MostSettings ? $" and {keys.Length - MostSettings} more" : "")}";
     }
 

@@ -72,6 +72,7 @@ internal static class Styles
         .grid-of-charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 325px), 1fr)); gap: 14px; }
         figure { margin: 0; background: var(--card); border-radius: 10px; padding: 12px 12px 6px; }
         figcaption { font-weight: 600; font-size: .95rem; margin: 0 0 4px 4px; }
+        .apart .series { display: inline !important; }
         figure svg { display: block; width: 100%; height: auto; }
         .legend { position: sticky; top: 0; z-index: 2; display: flex; flex-wrap: wrap; gap: .1em .4em; padding: .5em 0; margin: 0 0 .4em; background: var(--paper); border: 0; }
         .legend label { display: inline-flex; align-items: center; font-size: .92rem; padding: .15em .6em; border-radius: 999px; cursor: pointer; user-select: none; }

@@ -6,7 +6,7 @@ namespace Rlgf.App.Report;
 /// <summary>A chart as a file of its own, with title, legend and its own style sheet for light and dark surroundings.</summary>
 internal static class SvgPicture
 {
-    private const double Head = 34, LegendRow = 20, LegendColumn = 105, Margin = 16;
+    private const double Head = 34, LegendRow = 20, LeastLegendColumn = 105, Letter = 6.5, Sample = 30, Margin = 16;
 
     /// <summary>The whole file.</summary>
     /// <param name="title">Its heading.</param>
@@ -17,7 +17,8 @@ internal static class SvgPicture
     /// <param name="legend">Names by colour; empty where the chart itself has them.</param>
     public static string Of(string title, double width, double height, string body, int colours, IReadOnlyList<(string Name, int Colour)> legend)
     {
-        var columns = Math.Max(1, (int)((width - 2 * Margin) / LegendColumn));
+        var column = Math.Max(LeastLegendColumn, Sample + Letter * legend.Select(one => one.Name.Length).DefaultIfEmpty(0).Max());
+        var columns = Math.Max(1, (int)((width - 2 * Margin) / column));
         var whole = Head + height + (legend.Count + columns - 1) / columns * LegendRow + 8;
         var svg = new StringBuilder();
         svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {whole}\" width=\"{width * 2}\" height=\"{whole * 2}\" role=\"img\" aria-label=\"{HtmlText.Escape(title)}\">\n"));
@@ -26,7 +27,7 @@ internal static class SvgPicture
         svg.Append(Invariant($"<text class=\"head\" x=\"{Margin}\" y=\"23\">{HtmlText.Escape(title)}</text>\n<g transform=\"translate(0,{Head})\">{body}</g>\n"));
         for (var i = 0; i < legend.Count; i++)
         {
-            var (x, y) = (Margin + i % columns * LegendColumn, Head + height + i / columns * LegendRow + 10);
+            var (x, y) = (Margin + i % columns * column, Head + height + i / columns * LegendRow + 10);
             svg.Append(Invariant($"<g class=\"series s{legend[i].Colour}\"><path class=\"line\" d=\"M{x} {y}h18\"/><text x=\"{x + 24}\" y=\"{y + 4}\">{HtmlText.Escape(legend[i].Name)}</text></g>\n"));
         }
         return svg.Append("</svg>\n").ToString();

@@ -4,10 +4,17 @@ namespace Rlgf.App.Terminals;
 
 /// <summary>
 /// Ctrl-C, SIGTERM and the loss of the terminal (SIGHUP): the first asks the work to stop where nothing is lost. A second Ctrl-C or SIGTERM ends the process at once; a second SIGHUP does not,
-/// since the shell and the kernel both send one. Where SIGHUP is ignored, as under nohup, it stays so.
+/// since the shell and the kernel both send one. Where SIGHUP is ignored, as under nohup, it stays so. A process that another has started for its own work (<see cref="InputVariable"/>) also
+/// stops when that one wants it or is gone.
 /// </summary>
 internal sealed class Interrupt : IDisposable
 {
+    /// <summary>
+    /// Set to 1 for a process whose standard input is a pipe that another process holds and never writes to: it stops when the pipe is closed, on purpose or because that process is gone. Signals would
+    /// not do: a terminal sends its Ctrl-C to both, so that one passed on would be the second, and a process that is killed passes none on.
+    /// </summary>
+    public const string InputVariable = "RLGF_STOP_AT_END_OF_INPUT";
+
     private readonly CancellationTokenSource _source = new();
     private readonly PosixSignalRegistration[] _registrations;
     private bool _wasAsked;
@@ -27,22 +34,49 @@ internal sealed class Interrupt : IDisposable
 
             context.Cancel = true;
             _wasAsked |= !isLostTerminal;
-            if (_source.IsCancellationRequested)
-            {
-                return;
-            }
-
-            error.WriteLine();
-            error.WriteLine("stopping after this step; press Ctrl-C again to stop at once");
-            _source.Cancel();
+            Stop(error);
         }
 
         PosixSignal[] signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
         _registrations = [.. signals.Select(signal => PosixSignalRegistration.Create(signal, Handle))];
+        if (Environment.GetEnvironmentVariable(InputVariable) == "1") new Thread(() => StopAtEndOfInput(error)) { IsBackground = true, Name = "end of input" }.Start();
     }
 
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => _source.Token;
+
+    private void StopAtEndOfInput(TextWriter error)
+    {
+        try
+        {
+            using var input = StandardStream.Input();
+            var ignored = new byte[64];
+            while (input.Read(ignored) > 0)
+            {
+            }
+        }
+        catch (IOException)
+        {
+            // As good as its end.
+        }
+
+        Stop(error);
+    }
+
+    private void Stop(TextWriter error)
+    {
+        try
+        {
+            if (_source.IsCancellationRequested) return;
+            error.WriteLine();
+            error.WriteLine("stopping after this step; press Ctrl-C again to stop at once");
+            _source.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The command has ended.
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,3 +1,5 @@
+using System.Reflection;
+
 namespace Rlgf.App.Terminals;
 
 /// <summary>Where a command reads and writes: the process's own streams, or a test's. Data goes to <see cref="Out"/>, everything about the work to <see cref="Error"/>.</summary>
@@ -8,6 +10,9 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
 
     /// <summary>What the program is called, in help and in messages that say how to go on.</summary>
     public string Program { get; init; } = Rlgf;
+
+    /// <summary>How this program is started once more, as a process of its own: a file and the arguments that come before the command's.</summary>
+    public IReadOnlyList<string> OwnProgram { get; init; } = OfThisProcess();
 
     /// <summary>Standard input.</summary>
     public TextReader In { get; } = input;
@@ -35,4 +40,12 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
 
     /// <summary>The clock, for rates and times left.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>By <c>dotnet</c> with the program's assembly, where the process was started so; else the process's own file, as which a built program and a tool are started.</summary>
+    private static string[] OfThisProcess()
+    {
+        var file = Environment.ProcessPath ?? throw new PlatformNotSupportedException("the system does not say which file this process was started from");
+        var isHost = Path.GetFileNameWithoutExtension(file).Equals("dotnet", StringComparison.OrdinalIgnoreCase);
+        return isHost && Assembly.GetEntryAssembly() is { Location: { Length: > 0 } assembly } ? [file, assembly] : [file];
+    }
 }

@@ -28,8 +28,11 @@ public static class RecipeOfRun
     }
 
     /// <summary>Makes sure that a run goes on by the recipe that it was begun with; where it lies, how its paths are spelt, and keys that <see cref="MayChangeOnResumeAttribute"/> marks may differ.</summary>
+    /// <param name="file">The recipe in the run's folder.</param>
+    /// <param name="recipe">The recipe that it would go on with, resolved.</param>
+    /// <param name="command">The command that goes on with such a run, for the message.</param>
     /// <exception cref="InputException">It differs; names the line.</exception>
-    internal static void RequireSame(string file, RunRecipe recipe, string command)
+    public static void RequireSame(string file, RunRecipe recipe, string command)
     {
         var then = Compared(Read(file, [], recipe.Kinds).Resolved());
         var now = Compared(recipe);

@@ -11,6 +11,9 @@ public sealed class RunOwnership : IDisposable
 {
     internal const string LockName = ".lock", OwnerName = ".owner";
 
+    /// <summary>Those of a sweep's folder, which holds folders of runs and is none.</summary>
+    private const string SweepLockName = ".sweep.lock", SweepOwnerName = ".sweep.owner";
+
     /// <summary>How often somebody who was a moment later looks for the name of the owner, and how long between.</summary>
     private const int Looks = 20;
 
@@ -30,16 +33,46 @@ public sealed class RunOwnership : IDisposable
     public static RunOwnership Take(string folder)
     {
         Outputs.RequireRunFolder(folder);
+        return Take(folder, LockName, OwnerName, "a run");
+    }
+
+    /// <summary>Takes the folder of a sweep, which holds the folders of its runs. Nobody else may begin or end runs in it then, but each run is its own process's.</summary>
+    /// <param name="folder">The folder, which is made where there is none.</param>
+    /// <exception cref="InputException">As of <see cref="Take(string)"/>.</exception>
+    public static RunOwnership TakeSweep(string folder) => Take(folder, SweepLockName, SweepOwnerName, "a sweep");
+
+    /// <summary>Whether a process has a run's folder now.</summary>
+    /// <param name="folder">The folder, which need not exist.</param>
+    public static bool IsTaken(string folder)
+    {
+        try
+        {
+            if (!File.Exists(Path.Combine(folder, LockName))) return false;
+            new FileStream(Path.Combine(folder, LockName), FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 0).Dispose();
+            return false;
+        }
+        catch (IOException failure)
+        {
+            return HeldByAnother.Contains(failure.HResult);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return false; // Whoever takes it has more to say.
+        }
+    }
+
+    private static RunOwnership Take(string folder, string lockName, string ownerName, string what)
+    {
         FileStream held;
-        var ownerPath = Path.Combine(folder, OwnerName);
+        var ownerPath = Path.Combine(folder, ownerName);
         try
         {
             Directory.CreateDirectory(folder);
-            held = new FileStream(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
+            held = new FileStream(Path.Combine(folder, lockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
         }
         catch (IOException failure) when (HeldByAnother.Contains(failure.HResult))
         {
-            throw new InputException($"{folder}: {Name(ownerPath)} writes into this folder; wait until it ends, or stop it: a run has one owner", failure);
+            throw new InputException($"{folder}: {Name(ownerPath)} writes into this folder; wait until it ends, or stop it: {what} has one owner", failure);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

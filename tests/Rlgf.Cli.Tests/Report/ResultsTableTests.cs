@@ -84,7 +84,7 @@ public sealed class ResultsTableTests
         static ReportRun With(ulong seed, double[] rewards, string rate, string more = "") =>
             Run("ppo", seed, rewards) with { Recipe = $"kind: train\noutput: runs/{seed}{rate}\nseed: {seed}\ncheckpoints:\n  keep: {seed}\nupdate:\n  learning_rate: {rate}\n  epochs: 2\n{more}" };
         var table = Table(With(1, [0.1, 0.2, 0.3], "0.001"), With(1, [0.4, 0.5, 0.6], "0.002"), With(2, [0.3, 0.4, 0.5], "0.001"));
-        Assert.Equal(["PPO, update.learning_rate 0.001", "PPO, update.learning_rate 0.002"], table.Algorithms.Select(row => row.Name));
+        Assert.Equal(["PPO, learning_rate 0.001", "PPO, learning_rate 0.002"], table.Algorithms.Select(row => row.Name));
         Assert.Equal([2, 1], table.Algorithms.Select(row => row.Seeds));
         Assert.Equal([0.3, 0.5], table.Algorithms.Select(row => Math.Round(row.Reward.Mean, 9)));
         Assert.Equal([0, 1], table.Algorithms.Select(row => row.Group));
