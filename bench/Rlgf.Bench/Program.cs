@@ -28,6 +28,10 @@ const string usage = """
       --tokenizers DIR    a tokenizer's folder, or a folder of such
       --texts FILE        rows with a column "text", of which the first 2,000 are taken
 
+    Or how many rows a second the metrics of texts score on one thread:
+
+      --metrics FILE      rows {"text", "references"}
+
     """;
 
 try
@@ -44,6 +48,12 @@ try
     if (options.Tokenizers is { } tokenizers)
     {
         TokenizerBenchmark.Run(tokenizers, options.Texts ?? throw new InputException("--tokenizers needs --texts; see --help."), options.Repeats);
+        return 0;
+    }
+
+    if (options.Metrics is { } metrics)
+    {
+        MetricsBenchmark.Run(metrics, options.Repeats);
         return 0;
     }
 
@@ -103,6 +113,9 @@ namespace Rlgf.Bench
         /// <summary>Texts to measure them on.</summary>
         public string? Texts { get; init; }
 
+        /// <summary>Texts and references to measure metrics on in place of models.</summary>
+        public string? Metrics { get; init; }
+
         private static readonly string[] Defaults = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive", "rloo"];
 
         /// <summary>Reads the arguments; null where help is asked for.</summary>
@@ -128,6 +141,7 @@ namespace Rlgf.Bench
                     "--output" => options with { Output = value },
                     "--tokenizers" => options with { Tokenizers = value },
                     "--texts" => options with { Texts = value },
+                    "--metrics" => options with { Metrics = value },
                     _ => throw new InputException($"There is no option {arguments[i]}; see --help."),
                 };
             }
