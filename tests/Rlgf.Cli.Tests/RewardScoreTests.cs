@@ -88,6 +88,21 @@ public sealed class RewardScoreTests
     }
 
     [Fact]
+    public void What_is_rare_is_counted_in_the_texts_of_the_training_prompts()
+    {
+        using var scratch = new Scratch();
+        // Two prompts, of which one has each word: all n-grams of 1 and 2 words match, and there are none of 3 and 4.
+        scratch.Write("prompts.jsonl", """{"text": "The acting is good and", "gold": "a dog"}""", """{"text": "The acting is bad and", "gold": ["some cat"]}""");
+        string[] score = ["reward", "score", "--recipe", TrainTests.Recipe(scratch, "run"), "--rows", scratch.Write("rows.jsonl", """{"response": "a dog", "gold": "a dog", "references": ["a dog"]}"""), "--set"];
+        var byColumn = Cli.Run([.. score, "reward={kind: metric, metric: cider_d, column: gold}"]);
+        Assert.True(byColumn.Code == ExitCode.Ok, byColumn.Error);
+        Assert.Equal(5, JsonNode.Parse(byColumn.Output)!["reward"]!.GetValue<double>(), 1e-9);
+        // Cut prompts end with their texts: there is no reference to count in.
+        var none = Cli.Run([.. score, "reward={kind: metric, metric: cider_d}", "--set", "data.prompt_tokens=null", "--set", "guide=null", "--set", "algorithm={name: ppo}"]).OneErrorLine(ExitCode.Failed);
+        Assert.Contains("cider_d counts in the references of the training prompts, and none of them has one", none, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Rows_without_references_are_told_before_a_run()
     {
         using var scratch = new Scratch();

@@ -64,7 +64,8 @@ internal static class MetricsCommand
             RefuseUnused(names, [
                 ("--encoder", parsed.GetValue(encoder) is not null, ["bertscore"]), ("--encoder-layer", parsed.GetValue(layer) is not null, ["bertscore"]), ("--idf", parsed.GetValue(idf), ["bertscore"]),
                 ("--model", parsed.GetValue(model) is not null, ["perplexity"]), ("--spice", parsed.GetValue(spice) is not null, ["spice"]), ("--synonyms", parsed.GetValue(synonyms) is not null, ["meteor"]),
-                ("--frequencies", request.Frequencies is not null, ["cider", "cider_d"]), ("--known", request.Known is not null, [.. MetricCatalog.All.Select(metric => metric.Name).Where(name => name.StartsWith("novelty_", StringComparison.Ordinal))]),
+                ("--frequencies", request.Frequencies is not null, ["cider", "cider_d"]), 
+                ("--known", request.Known is not null, ["novelty_1", "novelty_2", "novelty_3", "novelty_4"]),
                 ("--stem", parsed.GetValue(stem), ["rouge1", "rouge2", "rougeL", "rougeLsum"])]);
             string?[] inputs = [request.Predictions, request.References, request.Frequencies, request.Known, parsed.GetValue(synonyms)];
             RowOutput.Require(request.Output, inputs.OfType<string>());
@@ -101,7 +102,8 @@ internal static class MetricsCommand
             progress.Done();
         }
 
-        var intervals = SumBootstrap.Of([.. metrics.Zip(statistics, (metric, of) => (of, metric.OfTexts is null ? metric.OfSum : _ => null))], request.Seed, request.Resamples, cancellationToken: terminal.Stop);
+        var intervals = SumBootstrap.Of(
+            [.. metrics.Zip(statistics, (metric, of) => (of, metric.OfTexts is null ? metric.OfSum : _ => null))], request.Seed, request.Resamples, cancellationToken: terminal.Stop);
         var corpus = new JsonObject();
         for (var m = 0; m < metrics.Length; m++)
         {

@@ -32,7 +32,9 @@ public static class MeasuredFiles
         if (references is null) return [.. rows.Select((row, i) => new MeasuredRow(ids is null ? null : row[Id], new MeasuredText(row.GetString(Text), [])))];
         DataRow[] others = [.. references];
         var partners = Match(rows, ids, predictionsName, others, Ids(others, referencesName), referencesName);
-        return [.. rows.Select((row, i) => new MeasuredRow(ids is null ? null : row[Id], new MeasuredText(row.GetString(Text), ReferencesOf(partners[i], References)) { Concepts = concepts is null ? [] : ConceptsOf(partners[i], concepts) }))];
+        return [.. rows.Select((row, i) => new MeasuredRow(
+            ids is null ? null : row[Id],
+            new MeasuredText(row.GetString(Text), ReferencesOf(partners[i], References)) { Concepts = concepts is null ? [] : ConceptsOf(partners[i], concepts) }))];
     }
 
     /// <summary>The references of a row: a list of texts, or a text.</summary>

@@ -82,7 +82,8 @@ public sealed class TextMetric
     /// <param name="values">Each text's value, given all of them; null where it has none.</param>
     /// <param name="ofTexts">The corpus's value.</param>
     /// <param name="isOfSingleTexts">Whether a text's value is the same whatever the others are.</param>
-    public static TextMetric Whole(string name, Func<IReadOnlyList<MeasuredText>, IReadOnlyList<double?>> values, Func<IReadOnlyList<MeasuredText>, double?> ofTexts, bool isOfSingleTexts) => new(name, MetricNeed.Nothing)
+    public static TextMetric Whole(
+        string name, Func<IReadOnlyList<MeasuredText>, IReadOnlyList<double?>> values, Func<IReadOnlyList<MeasuredText>, double?> ofTexts, bool isOfSingleTexts) => new(name, MetricNeed.Nothing)
     {
         Statistics = (texts, _) => [.. values(texts).Select(value => value is { } known ? (double[])[known, 1] : [0, 0])],
         OfText = MeanOf,

@@ -70,16 +70,23 @@ internal static class BuiltInKinds
             Stem = section.Stem,
             Frequencies = () => DocumentFrequencies.OfTexts(section.Frequencies is { } path
                 ? TextDataset.ReadRows(path).Select(row => MeasuredFiles.ReferencesOf(row))
-                : services.Prompts.Select(prompt => prompt.References).Where(references => references.Count > 0)),
+                : TrainingReferences(section, services)),
             Synonyms = section.Synonyms is { } file ? SynonymFile.Read(file) : null,
-            KnownTexts = () => section.Known is { } path ? [.. TextDataset.ReadRows(path).Select(row => row.GetString("text"))] : [.. services.Prompts.SelectMany(prompt => prompt.References)],
+            KnownTexts = () => section.Known is { } path ? [.. TextDataset.ReadRows(path).Select(row => row.GetString("text"))] : [.. TrainingReferences(section, services).SelectMany(texts => texts)],
         },
         BertScore = section.Encoder is { } encoder
-            ? () => new BertScore(services.Encoder(encoder), section.EncoderLayer, section.Idf ? [.. services.Prompts.SelectMany(prompt => prompt.References)] : null)
+            ? () => new BertScore(services.Encoder(encoder), section.EncoderLayer, section.Idf ? [.. TrainingReferences(section, services).SelectMany(texts => texts)] : null)
             : null,
         Model = section.Model is { } model ? () => services.Model(model) : null,
         Spice = section.Spice is { } jar ? new SpiceTool(jar, section.Java ?? "java") : null,
     }.Make(section.Metric, _ => "set its key");
+
+    /// <summary>What a metric counts in where no file is named: the texts of the training prompts that it compares responses with. In none at all, every n-gram would be worth nothing.</summary>
+    private static IReadOnlyList<string>[] TrainingReferences(MetricRewardSection section, PartServices services)
+    {
+        IReadOnlyList<string>[] references = [.. services.Prompts.Select(prompt => RowTexts.OrNone(prompt, section.Column, $"the reward '{services.Name}'")).Where(texts => texts.Count > 0)];
+        return references.Length > 0 ? references : throw services.Refusal("metric", $"{section.Metric} counts in the references of the training prompts, and none of them has one: name a file or a column that has");
+    }
 
     private static void AddAlgorithms(AlgorithmKinds algorithms)
     {

@@ -101,7 +101,11 @@ public sealed partial class MatchReward : ILocalReward, IReadsRows
     private static double? Number(string text) => Numbers().Matches(text) is { Count: > 0 } matches
         && double.TryParse(matches[^1].Value.Replace(",", "", StringComparison.Ordinal), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number : null;
 
-    private static string Words(string text) => string.Join(' ', PythonText.Split(Articles().Replace(string.Concat(PythonText.Lower(text).Where(character => !char.IsPunctuation(character) && !char.IsSymbol(character))), " ")));
+    private static string Words(string text)
+    {
+        var bare = string.Concat(PythonText.Lower(text).Where(character => !char.IsPunctuation(character) && !char.IsSymbol(character)));
+        return string.Join(' ', PythonText.Split(Articles().Replace(bare, " ")));
+    }
 
     // Commas are digits' own only in groups of three.
     [GeneratedRegex("[-+]?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:[.][0-9]+)?|[.][0-9]+)(?:[eE][-+]?[0-9]+)?")]

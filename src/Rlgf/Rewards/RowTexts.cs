@@ -25,4 +25,18 @@ internal static class RowTexts
         };
         return texts.Any(text => text.Length > 0) ? [.. texts.Where(text => text.Length > 0)] : throw new RowFailure($"column '{column}' is empty");
     }
+
+    /// <summary>The same, or nothing where the row has no text there.</summary>
+    /// <inheritdoc cref="Of"/>
+    public static IReadOnlyList<string> OrNone(Prompt prompt, string? column, string who)
+    {
+        try
+        {
+            return Of(prompt, column, who);
+        }
+        catch (RowFailure)
+        {
+            return [];
+        }
+    }
 }

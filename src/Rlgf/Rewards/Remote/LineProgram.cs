@@ -20,7 +20,11 @@ internal sealed class LineProgram : IDisposable
     private static readonly TimeSpan Watch = TimeSpan.FromMilliseconds(25);
 
     /// <summary>What a program gets of this one's environment: nothing else, since keys and tokens are in it.</summary>
-    private static readonly string[] Environment = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "USERPROFILE", "PATHEXT", "COMSPEC", "PYTHONPATH", "VIRTUAL_ENV", "JAVA_HOME", "DOTNET_ROOT"];
+    private static readonly string[] Environment =
+    [
+        "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "USERPROFILE", "PATHEXT", "COMSPEC",
+        "PYTHONPATH", "VIRTUAL_ENV", "JAVA_HOME", "DOTNET_ROOT",
+    ];
 
     private readonly LineProgramSettings _settings;
     private readonly Process _process;
