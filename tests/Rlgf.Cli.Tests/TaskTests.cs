@@ -12,6 +12,8 @@ public sealed class TaskTests
         foreach (var file in (string[])["a.jsonl", "b.jsonl"])
             Assert.Equal(ExitCode.Ok, Cli.Run("task", "chain", "--length", "4", "--rows", "50", "--seed", "3", "--output", scratch[file]).Code);
         Assert.Equal(File.ReadAllText(scratch["a.jsonl"]), File.ReadAllText(scratch["b.jsonl"]));
+        Assert.Equal(ExitCode.Ok, Cli.Run("task", "chain", "--length", "4", "--rows", "20", "--skip", "30", "--seed", "3", "--output", scratch["last.jsonl"]).Code);
+        Assert.Equal(File.ReadAllLines(scratch["a.jsonl"])[30..], File.ReadAllLines(scratch["last.jsonl"]));
         var rows = Fixtures.Rows(scratch["a.jsonl"]);
         Assert.Equal(50, rows.Select(row => (string)row["prompt"]!).Distinct().Count());
         Assert.All(rows, row =>
