@@ -47,15 +47,15 @@ public sealed record LessonState(LessonMemory Memory, GuideAsking Asking, IReadO
             Rewards = GuideAsking.Last(Rewards, rows.Select(row => row.Score.Return).Concat(answers.Select(answer => answer.Reward)), settings.Window),
         };
         var (spread, mean) = (seen.Spread, seen.PolicyMean);
-        var levels = settings.Baseline == LessonBaseline.Prompt
-            ? own.GroupBy(row => row.Rollout.Prompt.Id, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Average(row => row.Score.Return), StringComparer.Ordinal)
-            : [];
+        var ownOf = own.ToLookup(row => row.Rollout.Prompt.Id, StringComparer.Ordinal);
+        var levels = settings.Baseline == LessonBaseline.Prompt ? ownOf.ToDictionary(group => group.Key, group => group.Average(row => row.Score.Return), StringComparer.Ordinal) : [];
         var before = Memory.Rows.GroupBy(row => row.PromptId, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Last().Level, StringComparer.Ordinal);
 
         double Level(Rollout rollout) => settings.Baseline switch
         {
             LessonBaseline.Critic => valueOfPrompt!(rollout),
-            LessonBaseline.Prompt => levels.TryGetValue(rollout.Prompt.Id, out var level) ? level : before.GetValueOrDefault(rollout.Prompt.Id, mean),
+            // A response is compared with the others to its prompt: with itself among them, one that is the only one would never be a lesson.
+            LessonBaseline.Prompt => ownOf[rollout.Prompt.Id].Where(row => !ReferenceEquals(row.Rollout, rollout)).Select(row => (double?)row.Score.Return).Average() ?? before.GetValueOrDefault(rollout.Prompt.Id, mean),
             _ => mean,
         };
         double Lesson(Rollout rollout, double reward) => spread > 0 && reward - Level(rollout) is var size && size >= LessonSettings.SmallestLesson * spread ? size : 0;

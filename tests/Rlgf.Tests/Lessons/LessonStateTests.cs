@@ -65,12 +65,22 @@ public sealed class LessonStateTests
     public void The_prompts_own_mean_is_the_level_where_it_is_asked_for()
     {
         var settings = Settings with { Baseline = LessonBaseline.Prompt };
-        // a: 1 and 0, mean 0.5; b: 0.2 and 0.4, mean 0.3.
+        // Each against the others to its prompt: 1 against 0, and 0.4 against 0.2.
         var state = LessonState.New.After(settings, [Own("a", [1], 1), Own("a", [2], 0), Own("b", [3], 0.2), Own("b", [4], 0.4)], [], null, samples => [.. samples.Select(_ => 0.0)]);
-        Assert.Equal([0.5, 0.1], state.Memory.Rows.Select(row => Math.Round(row.Size(row.Level), 12)));
+        Assert.Equal([1, 0.2], state.Memory.Rows.Select(row => Math.Round(row.Size(row.Level), 12)));
         // Drawn again, a has 1 and 1: what is remembered of it is no better than that any more.
         state = state.After(settings, [Own("a", [1], 1), Own("a", [5], 1)], [], null, samples => [.. samples.Select(_ => 0.0)]);
         Assert.Equal(0, state.Memory.Rows.Single(row => row.PromptId == "a").Size(state.Memory.Rows.Single(row => row.PromptId == "a").Level));
+    }
+
+    [Fact]
+    public void The_only_response_to_a_prompt_is_not_compared_with_itself()
+    {
+        var settings = Settings with { Baseline = LessonBaseline.Prompt };
+        // V is the policy's mean on all prompts, 0.25, where there is no other response to the same one.
+        var state = LessonState.New.After(settings, [Own("a", [1], 1), Own("b", [2], 0), Own("c", [3], 0), Own("d", [4], 0)], [], null, samples => [.. samples.Select(_ => 0.0)]);
+        Assert.Equal([0.75, 0, 0, 0], state.Asking.Policy);
+        Assert.Equal("a", Assert.Single(state.Memory.Rows).PromptId);
     }
 
     [Fact]
