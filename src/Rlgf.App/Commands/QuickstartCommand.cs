@@ -24,7 +24,7 @@ internal static class QuickstartCommand
     private static readonly Side[] Sides =
     [
         new("sums", "Quickstart: running sums, a reward that the policy alone never finds",
-            "Running sums: 291417= is answered by 212674, and only a right answer is rewarded. The start has none right, the guide 3 of 100.", ["ppo", "ppo_plus_plus", "adaptive"]),
+            "Running sums: 291417= is answered by 212674, and only a right answer is rewarded. The start has none right, the guide 5 of 100.", ["ppo", "ppo_plus_plus", "adaptive"]),
         new("", "Quickstart: film reviews, continued positively",
             "Film reviews, continued positively: every batch holds something that the reward likes, so that there is little that only a guide could show.",
             ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive"]),
