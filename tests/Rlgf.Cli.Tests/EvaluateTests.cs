@@ -42,6 +42,108 @@ public sealed class EvaluateTests
         Assert.Contains("has no checkpoint yet, so there is no trained policy to evaluate; --start", Cli.Run("evaluate", scratch["run"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Of_several_answers_what_is_said_is_what_the_rows_hold_and_the_rows_are_data_split_by_difficulty()
+    {
+        using var scratch = new Scratch();
+        var recipe = TrainTests.Recipe(scratch, "run");
+        string[] all = ["--set", "evaluation.prompts=12", "--set", "reward.pattern='[ei]'"];
+        var split = scratch["split.jsonl"];
+        var said = Lines(["evaluate", recipe, "--samples", "5", "--success", "0.9", "--output", split, .. all]);
+        var rows = Fixtures.Rows(split);
+        Assert.Equal("12", said["prompts"]);
+        Assert.Equal("5", said["samples"]);
+        Assert.Equal("reward ≥ 0.9", said["success"]);
+        double[][] rewards = [.. rows.Select(row => Fixtures.Numbers(row["rewards"]))];
+        Assert.All(rewards, answers => Assert.Equal(5, answers.Length));
+        Assert.Contains(rewards, answers => answers.Distinct().Count() > 1);
+        Assert.Equal(rewards.Average(answers => answers.Average()), Number(said["reward/mean"]), 1e-4);
+        // By enumeration of all subsets.
+        foreach (var k in new[] { 1, 2, 4, 5 })
+        {
+            int[][] subsets = [.. Enumerable.Range(0, 32).Where(bits => int.PopCount(bits) == k).Select(bits => Enumerable.Range(0, 5).Where(i => (bits >> i & 1) == 1).ToArray())];
+            Assert.Equal(rewards.Average(answers => subsets.Average(subset => subset.Max(i => answers[i]))), Number(said[$"reward/best@{k}"]), 1e-4);
+            Assert.Equal(rewards.Average(answers => subsets.Average(subset => subset.Any(i => answers[i] >= 0.9) ? 1 : 0)), Number(said[$"pass@{k}"]), 1e-4);
+        }
+
+        Assert.DoesNotContain("pass@3", said.Keys);
+        Assert.Equal(rewards.Average(answers => answers.Max() < 0.9 ? 1 : 0), Number(said["never_solved"]), 1e-4);
+        var texts = Fixtures.Rows(scratch["prompts.jsonl"]).Select(row => (string?)row["text"]).ToArray();
+        Assert.Equal(texts, rows.Select(row => (string?)row["text"]));
+        Assert.All(rows, row =>
+        {
+            var solved = Fixtures.Numbers(row["rewards"]).Count(reward => reward >= 0.9);
+            Assert.Equal((solved, 5), ((int)row["solved"]!, (int)row["samples"]!));
+            Assert.Equal(solved switch { 0 => "never", <= 2 => "medium", _ => "easy" }, (string?)row["difficulty"]);
+        });
+        var counts = rows.GroupBy(row => (string)row["difficulty"]!).ToDictionary(group => group.Key, group => group.Count());
+        foreach (var name in (string[])["never", "hard", "medium", "easy"]) Assert.Equal(counts.GetValueOrDefault(name).ToString(CultureInfo.InvariantCulture), said[$"difficulty/{name}"]);
+
+        // The first answers are those that are drawn without --samples.
+        Lines(["evaluate", recipe, "--output", scratch["once.jsonl"], .. all]);
+        Assert.Equal(Fixtures.Rows(scratch["once.jsonl"]).Select(row => (double)row["reward"]!), rewards.Select(answers => answers[0]));
+
+        // A recipe takes its rows by their difficulty, and an earlier split makes room.
+        var kind = counts.Keys.First();
+        string[] filtered = [.. all, "--set", $"data.evaluation_path={split}", "--set", $"data.filter=difficulty == '{kind}'", "--set", $"data.path={split}"];
+        Assert.Equal(counts[kind].ToString(CultureInfo.InvariantCulture), Lines(["evaluate", recipe, .. filtered])["prompts"]);
+        Lines(["evaluate", recipe, "--samples", "2", "--output", scratch["again.jsonl"], .. filtered]);
+        Assert.All(Fixtures.Rows(scratch["again.jsonl"]), row => Assert.Equal(["text", "difficulty", "solved", "samples", "rewards"], row.AsObject().Select(pair => pair.Key)));
+    }
+
+    [Fact]
+    public void Against_another_model_wins_are_counted_prompt_by_prompt()
+    {
+        using var scratch = new Scratch();
+        var recipe = TrainTests.Recipe(scratch, "run");
+        Assert.Equal(ExitCode.Ok, Cli.Run("train", recipe, "--set", "update.learning_rate=0.01", "--set", "reward.pattern='[ei]'").Code);
+        var policy = Path.Combine(scratch["run"], "checkpoints", "iteration-00003", "policy");
+        string[] all = ["--set", "evaluation.prompts=12", "--set", "reward.pattern='[ei]'", "--set", "judge={kind: regex, pattern: '[a-d]'}"];
+        double[] Column(string name, string[] args)
+        {
+            Lines(["evaluate", recipe, .. all, "--output", scratch["rows.jsonl"], .. args]);
+            return [.. Fixtures.Rows(scratch["rows.jsonl"]).Select(row => (double)row[name]!)];
+        }
+
+        // Of one answer each.
+        var said = Lines(["evaluate", recipe, .. all, "--model", policy, "--against", Fixtures.Model("gpt2")]);
+        Assert.Equal(Fixtures.Model("gpt2"), said["against"]);
+        foreach (var name in (string[])["reward", "judge"])
+        {
+            var (start, trained) = (Column(name, []), Column(name, ["--model", policy]));
+            Assert.Equal(trained.Zip(start, (a, b) => a > b ? 1 : a == b ? 0.5 : 0).Average(), Number(said[$"win_rate/{name}"]), 1e-4);
+            Assert.Equal(trained.Zip(start, (a, b) => a - b).Average(), Number(said[$"difference/{name}"]), 1e-4);
+        }
+
+        // The run is its policy: each answer meets each of the same answers.
+        var even = Lines(["evaluate", recipe, .. all, "--samples", "3", "--model", policy, "--against", scratch["run"]]);
+        Assert.Equal("0.5000 [0.5000, 0.5000]", even["win_rate/reward"]);
+        Assert.Equal("0.0000 ± 0.0000", even["difference/reward"]);
+        Assert.Equal(policy, even["against"]);
+    }
+
+    [Theory]
+    [InlineData(ExitCode.WrongUse, "--samples 0: at least 1 answer to each prompt", "--samples", "0")]
+    [InlineData(ExitCode.WrongUse, "--success says which of several answers are right: it needs --samples", "--success", "0.5")]
+    [InlineData(ExitCode.WrongUse, "--success: expected a number, such as 0.7; found 'much'", "--samples", "2", "--success", "much")]
+    [InlineData(ExitCode.Failed, "2 answers to a prompt would all be the same: evaluation.decoding is greedy", "--samples", "2", "--set", "evaluation.decoding={max_new_tokens: 6, greedy: true}")]
+    [InlineData(ExitCode.Failed, "no such", "--against", "nowhere")]
+    public void What_can_not_be_measured_is_one_line(int code, string message, params string[] args)
+    {
+        using var scratch = new Scratch();
+        Assert.Contains(message, Cli.Run(["evaluate", TrainTests.Recipe(scratch, "run"), .. args]).OneErrorLine(code), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_column_that_a_split_needs_is_named_before_anything_is_drawn()
+    {
+        using var scratch = new Scratch();
+        var recipe = TrainTests.Recipe(scratch, "run");
+        scratch.Write("prompts.jsonl", [.. Enumerable.Range(0, 6).Select(i => $$"""{"text": "The acting is good and so on", "solved": {{i}}}""")]);
+        Assert.Contains("column 'solved': rows of --samples have a column of that name (besides difficulty, samples, rewards); call it otherwise in the data",
+            Cli.Run("evaluate", recipe, "--samples", "2", "--output", scratch["split.jsonl"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
     private static double Number(string cell) => double.Parse(cell.Split(' ')[0], CultureInfo.InvariantCulture);
 
     private static Dictionary<string, string> Lines(params string[] args)

@@ -20,6 +20,9 @@ internal static class CommonOptions
     /// <summary>A whole number that may be left out.</summary>
     public static Option<int?> OptionalNumber(string name, string description) => new(name) { HelpName = "N", Description = description, CustomParser = Parse<int> };
 
+    /// <summary>A number that may be left out.</summary>
+    public static Option<double?> OptionalReal(string name, string description) => new(name) { HelpName = "F", Description = description, CustomParser = Parse<double> };
+
     /// <summary>The number that an option was given. The library's own reading takes a comma for a separator of thousands.</summary>
     private static T? Parse<T>(ArgumentResult result) where T : struct
     {

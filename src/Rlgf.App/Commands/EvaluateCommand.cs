@@ -4,8 +4,11 @@ using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Composition;
 using Rlgf.Evaluation;
+using Rlgf.Guides;
+using Rlgf.Models;
 using Rlgf.Models.Loading;
 using Rlgf.Recipes;
+using Rlgf.Runs;
 using Rlgf.Statistics;
 using Rlgf.Training;
 
@@ -14,6 +17,8 @@ namespace Rlgf.App.Commands;
 /// <summary><c>rlgf evaluate</c>: lets a model answer a recipe's held-out prompts and measures the answers.</summary>
 internal static class EvaluateCommand
 {
+    private const double UsualSuccess = 1;
+
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal, PartKinds kinds)
     {
@@ -22,82 +27,114 @@ internal static class EvaluateCommand
         var model = new Option<string?>("--model") { HelpName = "DIR", Description = "The model to evaluate, such as the policy folder of a checkpoint. Without it, of a run the policy of its newest checkpoint, of a recipe the starting model." };
         var start = new Option<bool>("--start") { Description = "Evaluate the model that the recipe starts from, of a run too." };
         var guide = new Option<bool>("--guide") { Description = "Evaluate the recipe's guide instead of a model." };
-        var output = new Option<string?>("--output") { HelpName = "FILE", Description = "Also write one row for each prompt, with its response and scores, as JSON lines; - is standard output." };
+        var samples = CommonOptions.OptionalNumber(
+            "--samples", "Answers to each prompt, each drawn with random numbers of its own; then measured are the mean reward, pass@k, the expected best of k, and how many prompts are never solved.");
+        var success = CommonOptions.OptionalReal("--success", "With --samples: an answer is right whose reward is at least this; 1 by default.");
+        var against = new Option<string?>("--against")
+        {
+            HelpName = "DIR",
+            Description = "Also evaluate another model, or the newest policy of another run, on the same prompts, and say how often the first is better (ties count half).",
+        };
+        var output = new Option<string?>("--output")
+        {
+            HelpName = "FILE",
+            Description = "Also write one row for each prompt, as JSON lines; - is standard output. It has the response and its scores; with --samples the columns of the prompt's data row, how many answers are right, and the difficulty: " +
+                "never (0), hard (up to 10 %), medium (up to 50 %), easy.",
+        };
         var command = new Command("evaluate", CommonOptions.Describe(
             "Lets a model answer the held-out prompts of a recipe and measures the answers: reward, judge, KL to the start, perplexity under the start, distinct-2, length. " +
             "A mean over the prompts has its 95 % interval beside it. The prompts and the random numbers are the same each time, so that results can be compared row by row.",
-            "rlgf evaluate runs/quickstart-ppo"))
+            "rlgf evaluate runs/quickstart-ppo --samples 16 --success 0.9"))
         {
-            recipe, set, model, start, guide, output,
+            recipe, set, model, start, guide, samples, success, against, output,
         };
         command.SetAction(parsed =>
         {
             var (folder, isStart, isGuide) = (parsed.GetValue(model), parsed.GetValue(start), parsed.GetValue(guide));
             if (new[] { folder is not null, isStart, isGuide }.Count(isGiven => isGiven) > 1) throw new UsageException("--model, --start and --guide exclude each other: a command evaluates one of them");
+            var count = parsed.GetValue(samples);
+            if (count is < 1) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--samples {count}: at least 1 answer to each prompt"));
+            if (count is null && parsed.GetValue(success) is not null) throw new UsageException("--success says which of several answers are right: it needs --samples");
             var source = parsed.GetRequiredValue(recipe);
             var read = RecipeOptions.Read<TrainRecipe>(source, parsed.GetValue(set)!, kinds);
-            if (folder is null && !isStart && !isGuide && RecipeOptions.RunOf(source) is { } run)
-            {
-                folder = CheckpointFolder.NewestPolicy(run.CheckpointsFolder)?.Path
-                    ?? throw new InputException($"{run.Path}: the run has no checkpoint yet, so there is no trained policy to evaluate; --start evaluates the model that it starts from");
-            }
-
+            if (folder is null && !isStart && !isGuide && RecipeOptions.RunOf(source) is { } run) folder = NewestPolicy(run, "; --start evaluates the model that it starts from");
+            var other = parsed.GetValue(against) is { } path ? RecipeOptions.RunOf(path) is { HoldsRun: true } otherRun ? NewestPolicy(otherRun, "") : path : null;
             var target = parsed.GetValue(output);
             if (target is not null) RowOutput.Require(target, [RecipeOptions.FileOf(source), .. read.Inputs()]);
-            return Run(read, folder, isGuide, target, terminal);
+            return Run(new Request(read, folder, isGuide, other, count, parsed.GetValue(success) ?? UsualSuccess, target), terminal);
         });
         return command;
     }
 
-    private static int Run(TrainRecipe recipe, string? modelFolder, bool isGuide, string? output, Terminal terminal)
+    private static string NewestPolicy(RunFolder run, string hint) => CheckpointFolder.NewestPolicy(run.CheckpointsFolder)?.Path
+        ?? throw new InputException($"{run.Path}: the run has no checkpoint yet, so there is no trained policy to evaluate{hint}");
+
+    private static int Run(Request request, Terminal terminal)
     {
+        var recipe = request.Recipe;
         using var run = new TrainingRun(recipe);
         var evaluator = run.Evaluator ?? throw recipe.Refusal("data.evaluation_path", "the recipe has no held-out prompts: set it");
-        EvaluationRecord record;
-        string measured;
-        if (isGuide)
+        using var own = request.IsGuide ? new Answerer($"the guide, {run.Setup.Guide?.Name}", null, run.Setup.Guide ?? throw recipe.Refusal("guide", "the recipe has none to evaluate"))
+            : request.Model is null ? new Answerer($"the starting model, {recipe.Model.Path}", run.Policy.Model)
+            : Answerer.Load(request.Model, run);
+        using var other = request.Against is null ? null : Answerer.Load(request.Against, run);
+        // With rows on standard output, the means go where they don't mix.
+        var table = new MeansTable(request.Output == "-" ? terminal.Error : terminal.Out);
+        if (request.Samples is { } samples)
         {
-            measured = $"the guide, {run.Setup.Guide?.Name}";
-            record = evaluator.Evaluate(run.Setup.Guide ?? throw recipe.Refusal("guide", "the recipe has none to evaluate"), terminal.Stop);
-        }
-        else if (modelFolder is null)
-        {
-            measured = $"the starting model, {recipe.Model.Path}";
-            record = evaluator.Evaluate(0, run.Policy.Model, terminal.Stop);
-        }
-        else
-        {
-            measured = modelFolder;
-            using var other = TextModel.Load(modelFolder);
-            if (!Guides.LocalModelGuide.HaveSameVocabulary(other.Tokenizer, run.Policy.Tokenizer))
-            {
-                throw new InputException($"{modelFolder}: its tokenizer is not that of the recipe's model, so prompts and KL would not be the same; make a recipe for it");
-            }
-
-            record = evaluator.Evaluate(0, other.Model, terminal.Stop);
+            SampledEvaluation.Run(evaluator, own, other, samples, request.Success, request.Output, table, terminal);
+            return ExitCode.Ok;
         }
 
-        if (output is not null)
+        var record = own.Evaluate(evaluator, terminal.Stop);
+        var otherRecord = other?.Evaluate(evaluator, terminal.Stop);
+        if (request.Output is not null)
         {
-            using var writer = new RowOutput(output, terminal);
+            using var writer = new RowOutput(request.Output, terminal);
             foreach (var row in record.Rows) writer.Write(row);
             writer.Complete();
         }
 
-        // With rows on standard output, the means go where they don't mix.
-        var table = output == "-" ? terminal.Error : terminal.Out;
-        table.WriteLine($"{"model",-24}{measured}");
-        table.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{"prompts",-24}{record.Rows.Count,12}"));
+        table.Text("model", own.Name);
+        table.Count("prompts", record.Rows.Count);
         // What there is none of has no line: a judge's score without a judge, the KL of a guide.
         foreach (var (name, value) in record.Metrics.Where(metric => !double.IsNaN(metric.Value)))
-        {
-            var half = Evaluator.Values(name, record.Rows) is { } values ? Interval.OfMean(values).HalfWidth : double.NaN;
-            table.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-24}{Rounded(value),12:0.0000}{(double.IsFinite(half) ? $" ± {Rounded(half):0.0000}" : "")}"));
-        }
-
+            table.Mean(name, value, Evaluator.Values(name, record.Rows) is { } values ? Interval.OfMean(values).HalfWidth : double.NaN);
+        if (otherRecord is not null) SampledEvaluation.Compare(SampledScores.Of(record), SampledScores.Of(otherRecord), other!.Name, table);
         return ExitCode.Ok;
     }
 
-    // What rounds to zero has no sign.
-    private static double Rounded(double value) => Math.Round(value, 4) == 0 ? 0 : value;
+    /// <summary>What a command line asks for.</summary>
+    private sealed record Request(TrainRecipe Recipe, string? Model, bool IsGuide, string? Against, int? Samples, double Success, string? Output);
+}
+
+/// <summary>Who answers: a model, or a guide.</summary>
+/// <param name="name">What it is called.</param>
+/// <param name="model">The model; null for a guide.</param>
+/// <param name="guide">The guide; null for a model.</param>
+/// <param name="loaded">What is disposed with it; null for what belongs to the run.</param>
+internal sealed class Answerer(string name, ILanguageModel? model, IGuide? guide = null, IDisposable? loaded = null) : IDisposable
+{
+    /// <summary>What it is called.</summary>
+    public string Name => name;
+
+    /// <summary>Loads a model of the recipe's vocabulary.</summary>
+    /// <exception cref="InputException">It can't be loaded, or has another tokenizer.</exception>
+    public static Answerer Load(string folder, TrainingRun run)
+    {
+        var other = TextModel.Load(folder);
+        if (LocalModelGuide.HaveSameVocabulary(other.Tokenizer, run.Policy.Tokenizer)) return new Answerer(folder, other.Model, null, other);
+        other.Dispose();
+        throw new InputException($"{folder}: its tokenizer is not that of the recipe's model, so prompts and KL would not be the same; make a recipe for it");
+    }
+
+    /// <summary>One answer to each prompt.</summary>
+    public EvaluationRecord Evaluate(Evaluator evaluator, CancellationToken stop) => guide is null ? evaluator.Evaluate(0, model!, stop) : evaluator.Evaluate(guide, stop);
+
+    /// <summary>Several answers to each prompt.</summary>
+    public SampledScores Sample(Evaluator evaluator, int samples, Action<int> done, CancellationToken stop) =>
+        guide is null ? evaluator.Sample(model!, samples, done, stop) : evaluator.Sample(guide, samples, done, stop);
+
+    /// <inheritdoc/>
+    public void Dispose() => loaded?.Dispose();
 }

@@ -1,3 +1,4 @@
+using Rlgf.Base;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
@@ -70,8 +71,57 @@ public sealed class Evaluator
         return [.. LogProbs(Reference, written, sampling, cancellationToken).Select((reference, row) => own[row] - reference)];
     }
 
-    private IReadOnlyList<GeneratedRow> Write(ITextWriter writer, SamplingSettings sampling, CancellationToken cancellationToken) =>
-        CheckedRows.Of(writer, [.. Prompts.Select((prompt, row) => new GenerationRequest(new TokenRow(prompt.Tokens, []), (ulong)row))], sampling, Seed, cancellationToken);
+    private IReadOnlyList<GeneratedRow> Write(ITextWriter writer, SamplingSettings sampling, CancellationToken cancellationToken) => Write(writer, sampling, Seed, cancellationToken);
+
+    private IReadOnlyList<GeneratedRow> Write(ITextWriter writer, SamplingSettings sampling, ulong seed, CancellationToken cancellationToken) =>
+        CheckedRows.Of(writer, [.. Prompts.Select((prompt, row) => new GenerationRequest(new TokenRow(prompt.Tokens, []), (ulong)row))], sampling, seed, cancellationToken);
+
+    /// <summary>Lets a model answer each prompt several times, each time with random numbers of its own, and scores the answers. The first are those of an evaluation.</summary>
+    /// <param name="model">The model, which writes its answers itself.</param>
+    /// <param name="samples">Answers to each prompt.</param>
+    /// <param name="done">Told how many answers there are now; null for nobody.</param>
+    /// <param name="cancellationToken">Stops between tokens.</param>
+    /// <exception cref="InputException">Nothing is drawn, so that all answers to a prompt would be the same.</exception>
+    public SampledScores Sample(ILanguageModel model, int samples, Action<int>? done, CancellationToken cancellationToken)
+    {
+        if (samples > 1 && (Sampling.Greedy || Sampling.Beams is not null))
+            throw new InputException($"{samples} answers to a prompt would all be the same: evaluation.decoding is {(Sampling.Greedy ? "greedy" : "a beam search")}, which draws nothing; set it to sample");
+        var writer = new ModelWriter(model);
+        return Sampled(samples, seed => [.. Write(writer, Sampling, seed, cancellationToken).Select(row => new Written(row.Tokens, row.Ended))], done, cancellationToken);
+    }
+
+    /// <summary>As <see cref="Sample(ILanguageModel, int, Action{int}, CancellationToken)"/>, of a guide's whole responses.</summary>
+    /// <param name="guide">The guide.</param>
+    /// <param name="samples">Answers to each prompt.</param>
+    /// <param name="done">Told how many answers there are now; null for nobody.</param>
+    /// <param name="cancellationToken">Passed on to the guide.</param>
+    public SampledScores Sample(IGuide guide, int samples, Action<int>? done, CancellationToken cancellationToken)
+    {
+        var state = (guide as IStatefulGuide)?.SaveState();
+        var scores = Sampled(samples, seed => [.. Ask(guide, seed, cancellationToken).Select(rollout => new Written(rollout.Tokens, rollout.Ended))], done, cancellationToken);
+        if (state is not null) ((IStatefulGuide)guide).RestoreState(state);
+        return scores;
+    }
+
+    private SampledScores Sampled(int samples, Func<ulong, Written[]> write, Action<int>? done, CancellationToken cancellationToken)
+    {
+        double[][] Scores() => [.. Prompts.Select(_ => new double[samples])];
+        var (rewards, judged) = (Scores(), Judge is null ? null : Scores());
+        for (var sample = 0; sample < samples; sample++)
+        {
+            var responses = Responses(write(sample == 0 ? Seed : RandomStream.Combine(Seed, (ulong)sample)));
+            Fill(rewards, sample, CheckedScores.Of(Reward, responses, cancellationToken));
+            if (judged is not null) Fill(judged, sample, CheckedScores.Of(Judge!, responses, cancellationToken));
+            done?.Invoke((sample + 1) * Prompts.Count);
+        }
+
+        return new SampledScores(rewards, judged);
+
+        static void Fill(double[][] scores, int sample, IReadOnlyList<RewardScore> of)
+        {
+            for (var prompt = 0; prompt < scores.Length; prompt++) scores[prompt][sample] = of[prompt].Return;
+        }
+    }
 
     /// <summary>
     /// Evaluates a guide's whole responses. It has no log-probabilities, so no KL. What a guide that may decline leaves unanswered is written by the starting model, as in training by the policy, and counted as
@@ -81,10 +131,8 @@ public sealed class Evaluator
     /// <param name="cancellationToken">Passed on to the guide.</param>
     public EvaluationRecord Evaluate(IGuide guide, CancellationToken cancellationToken)
     {
-        var writer = new RolloutWriter(new ModelWriter(Reference), Reference.Shape, Tokenizer, guide, Sampling, Seed);
-        var plan = new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit);
         var state = (guide as IStatefulGuide)?.SaveState();
-        var rollouts = writer.RollOut([.. Prompts.Select((prompt, row) => new PlannedRow(prompt, plan, row) { Number = row })], [.. Prompts.Select(_ => RollInResult.None)], 0, cancellationToken);
+        var rollouts = Ask(guide, Seed, cancellationToken);
         // An evaluation leaves no trace: a run that goes on doesn't make it again.
         if (state is not null) ((IStatefulGuide)guide).RestoreState(state);
         var record = Measure(0, [.. rollouts.Select(rollout => new Written(rollout.Tokens, rollout.Ended))], null, null, cancellationToken);
@@ -92,13 +140,23 @@ public sealed class Evaluator
         return record with { Metrics = new Dictionary<string, double>(record.Metrics) { ["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined) } };
     }
 
+    /// <summary>The guide's answer to each prompt; what it declines the starting model writes.</summary>
+    private Rollout[] Ask(IGuide guide, ulong seed, CancellationToken cancellationToken)
+    {
+        var writer = new RolloutWriter(new ModelWriter(Reference), Reference.Shape, Tokenizer, guide, Sampling, seed);
+        var plan = new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit);
+        return writer.RollOut([.. Prompts.Select((prompt, row) => new PlannedRow(prompt, plan, row) { Number = row })], [.. Prompts.Select(_ => RollInResult.None)], 0, cancellationToken);
+    }
+
+    private Response[] Responses(IReadOnlyList<Written> written) => [.. written.Select((w, row) => new Response(
+        Prompts[row], ResponseText.Decode(Tokenizer, Reference.Shape, w.Ended ? w.Tokens.AsSpan(..^1) : w.Tokens), w.Tokens, w.Ended)
+    {
+        StandsAlone = Reference.Shape.ReadsPromptApart,
+    })];
+
     private EvaluationRecord Measure(int iteration, Written[] written, double[]? kl, double[]? rawKl, CancellationToken cancellationToken)
     {
-        var responses = written.Select((w, row) => new Response(
-            Prompts[row], ResponseText.Decode(Tokenizer, Reference.Shape, w.Ended ? w.Tokens.AsSpan(..^1) : w.Tokens), w.Tokens, w.Ended)
-        {
-            StandsAlone = Reference.Shape.ReadsPromptApart,
-        }).ToArray();
+        var responses = Responses(written);
         var rewards = CheckedScores.Of(Reward, responses, cancellationToken);
         var judged = Judge is { } judge ? CheckedScores.Of(judge, responses, cancellationToken) : null;
         var start = StartLogProbs(written, cancellationToken);

@@ -111,6 +111,30 @@ public sealed class EvaluatorTests : IDisposable
         Assert.All(itself.Rows, row => Assert.Equal(0, row.Kl, 1e-6));
     }
 
+    [Fact]
+    public void Several_answers_are_drawn_apart_and_each_has_the_distribution_of_one()
+    {
+        var evaluator = Evaluator(new SamplingSettings { MaxNewTokens = Horizon, EndTokens = [End] }, prompts: 40);
+        List<int> told = [];
+        var scores = evaluator.Sample(_policy, 100, told.Add, CancellationToken.None);
+        Assert.Equal(Enumerable.Range(1, 100).Select(sample => 40 * sample), told);
+        var once = evaluator.Evaluate(3, _policy, CancellationToken.None);
+        Assert.Equal(once.Rows.Select(row => row.Reward), scores.Rewards.Select(answers => answers[0]));
+        Assert.Equal(once.Rows.Select(row => row.Judge), scores.JudgeScores!.Select(answers => answers[0]));
+        Assert.Equal(scores.Rewards.SelectMany(answers => answers), evaluator.Sample(_policy, 100, null, CancellationToken.None).Rewards.SelectMany(answers => answers));
+
+        // Mean, and the best of two, from the table: over all responses and over all pairs of them.
+        var responses = Responses([]).Select(tokens => (Reward: tokens.Count(token => token == 1) - 0.25 * tokens.Length, Probability: Math.Exp(LogProb(_policy, tokens)))).ToArray();
+        var mean = responses.Sum(one => one.Probability * one.Reward);
+        var best = responses.Sum(one => responses.Sum(other => one.Probability * other.Probability * Math.Max(one.Reward, other.Reward)));
+        var pass = 1 - Math.Pow(responses.Where(one => one.Reward < 1).Sum(one => one.Probability), 4);
+        Near(mean, SampledScores.Mean(scores.Rewards));
+        Near(best, scores.BestOfK(2));
+        Near(pass, scores.PassAtK(4, success: 1));
+
+        static void Near(double exact, Rlgf.Statistics.Interval found) => Assert.InRange(found.Mean, exact - 2.2 * found.HalfWidth, exact + 2.2 * found.HalfWidth);
+    }
+
     private EvaluationRecord Evaluate(SamplingSettings sampling, int prompts) => Evaluator(sampling, prompts).Evaluate(3, _policy, CancellationToken.None);
 
     private Evaluator Evaluator(SamplingSettings sampling, int prompts) => new()
