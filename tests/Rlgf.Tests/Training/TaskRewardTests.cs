@@ -47,7 +47,7 @@ public sealed class TaskRewardTests
         using var policy = new TabularModel(3, 3, null);
         var guide = ToyRun.Guide(3, null, _ => [0.1, 0.8, 0.1]);
         var dense = new Dense();
-        var setup = ToyRun.Setup(policy, Presets.Adaptive(), guide, _ => 0, iterations: 1) with { Reward = dense };
+        var setup = ToyRun.Setup(policy, Presets.AdaptiveV1(), guide, _ => 0, iterations: 1) with { Reward = dense };
         var log = new MemoryLog();
         var evaluator = new Evaluator
         {
