@@ -59,7 +59,7 @@ public static class TorchRuntime
     {
         try
         {
-            using var one = ones(1);
+            using var one = ones(1, device: CPU);
         }
         catch (Exception failure)
         {
@@ -149,8 +149,8 @@ internal static class FastFloat32Products
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
         using var random = new Generator(1);
-        var left = rand(256, 256, generator: random).Multiply(2).Subtract(1);
-        var right = rand(256, 256, generator: random).Multiply(2).Subtract(1);
+        var left = rand(256, 256, device: CPU, generator: random).Multiply(2).Subtract(1);
+        var right = rand(256, 256, device: CPU, generator: random).Multiply(2).Subtract(1);
         var exact = left.to(float64).matmul(right.to(float64));
         return (left.matmul(right).to(float64) - exact).abs().max().item<double>();
     }

@@ -54,11 +54,11 @@ internal sealed class CrossAttention : IDisposable
 
         // Rows of one prompt side by side, [U, seats · T] queries; a prompt with fewer rows than the others has seats that nobody reads.
         var seated = query.transpose(1, 2);
-        if (!_seats.AreInOrder) seated = seated.index_select(0, tensor(_seats.RowOfSeat).to(query.device));
+        if (!_seats.AreInOrder) seated = seated.index_select(0, tensor(_seats.RowOfSeat, device: query.device));
         seated = seated.reshape(Prompts, -1, heads, size).transpose(1, 2).to_type(keys.dtype);
         var attended = columns == 1 && _isOwned ? ScaledDotProduct.AttendFromOne(seated, keys, values, _mask) : ScaledDotProduct.Attend(seated, keys, values, _mask);
         attended = attended.transpose(1, 2).reshape(-1, columns, heads, size);
-        if (!_seats.AreInOrder) attended = attended.index_select(0, tensor(_seats.SeatOfRow).to(query.device));
+        if (!_seats.AreInOrder) attended = attended.index_select(0, tensor(_seats.SeatOfRow, device: query.device));
         return attended.view(rows, columns, heads, size).transpose(1, 2).to_type(query.dtype).MoveToOuterDisposeScope();
     }
 
@@ -71,7 +71,7 @@ internal sealed class CrossAttention : IDisposable
         if (kept.Length < Prompts)
         {
             using var scope = NewDisposeScope();
-            var prompts = tensor(Array.ConvertAll(kept, prompt => (long)prompt)).to(_mask.device);
+            var prompts = tensor(Array.ConvertAll(kept, prompt => (long)prompt), device: _mask.device);
             Replace(ref _mask, prompts);
             for (var layer = 0; layer < _layers.Length; layer++)
             {

@@ -40,7 +40,7 @@ internal sealed class RelativePositionBias : nn.Module
         var buckets = new long[queries * keys];
         for (var q = 0; q < queries; q++) bucketOf.AsSpan(queries - 1 - q, keys).CopyTo(buckets.AsSpan(q * keys));
 
-        return _weight.index_select(0, tensor(buckets).to(_weight.device)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0).MoveToOuterDisposeScope();
+        return _weight.index_select(0, tensor(buckets, device: _weight.device)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
     /// <summary>Values from N(0, deviation²).</summary>

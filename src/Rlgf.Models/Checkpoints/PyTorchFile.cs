@@ -83,7 +83,7 @@ public sealed class PyTorchFile : ITensorFile
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
         var reached = 1 + view.Shape.Zip(view.Strides, (length, stride) => (length - 1) * stride).Sum();
-        var numbers = empty(reached, dtype: type);
+        var numbers = empty(reached, dtype: type, device: CPU);
         _file.CopyTo(first, type, numbers);
         destination.copy_(numbers.as_strided(view.Shape, view.Strides));
     }

@@ -76,7 +76,7 @@ internal sealed class CausalDecoder : IDecoder
 
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
-        var index = tensor(indices).to(_device);
+        var index = tensor(indices, device: _device);
         _cache.Select(index);
         Replace(NextLogits.index_select(0, index));
         _lengths = lengths;
@@ -96,7 +96,7 @@ internal sealed class CausalDecoder : IDecoder
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
         long rows = _lengths.Length;
-        var input = tensor(_buffer, [2, rows * columns]).to(_device);
+        var input = tensor(_buffer, [2, rows * columns], device: _device);
         var ids = input[0].view(rows, columns);
         _cache.Begin(columns);
         var states = _transformer.States(ids, new TokenPositions(input[1], _positionLimit), _cache);

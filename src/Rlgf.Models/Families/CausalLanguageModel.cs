@@ -43,8 +43,8 @@ internal sealed class CausalLanguageModel : ILanguageModel
     public Tensor ResponseStates(IReadOnlyList<TokenRow> rows)
     {
         using var scope = NewDisposeScope();
-        var batch = ResponseBatch.Of(rows, Shape);
-        var states = _transformer.States(batch.Ids.to(Device), null, new CausalAttention((int)batch.Ids.size(1), _transformer.AttentionShape.Window, Device));
+        var batch = ResponseBatch.Of(rows, Shape, Device);
+        var states = _transformer.States(batch.Ids, null, new CausalAttention((int)batch.Ids.size(1), _transformer.AttentionShape.Window, Device));
         return batch.Responses(states).MoveToOuterDisposeScope();
     }
 

@@ -18,10 +18,10 @@ internal readonly struct ResponseBatch
         _places = places;
     }
 
-    /// <summary>[B, T] int64 on the CPU.</summary>
+    /// <summary>[B, T] int64.</summary>
     public Tensor Ids { get; }
 
-    public static ResponseBatch Of(IReadOnlyList<TokenRow> rows, LanguageModelShape shape)
+    public static ResponseBatch Of(IReadOnlyList<TokenRow> rows, LanguageModelShape shape, Device device)
     {
         if (rows.Count == 0) throw new ArgumentException("There are no rows.", nameof(rows));
         var responseLength = rows.Max(row => row.Response.Length);
@@ -44,7 +44,7 @@ internal readonly struct ResponseBatch
             Rows.Copy(response.AsSpan(0, Math.Max(0, response.Length - 1)), ids.AsSpan(b * columns + prompt.Length));
         }
 
-        var tensorOfIds = tensor(ids, [rows.Count, columns]);
+        var tensorOfIds = tensor(ids, [rows.Count, columns], device: device);
         if (samePrompt) return new ResponseBatch(tensorOfIds, responseLength, rows[0].Prompt.Length, null);
 
         // Response token t of a row is predicted from column P − 1 + t; beyond a row's own end any column will do.
@@ -63,6 +63,6 @@ internal readonly struct ResponseBatch
     {
         if (_places is null) return states.narrow(1, _commonPrompt - 1, _responseLength);
         long width = states.size(2);
-        return states.reshape(-1, width).index_select(0, tensor(_places).to(states.device)).view(states.size(0), _responseLength, width);
+        return states.reshape(-1, width).index_select(0, tensor(_places, device: states.device)).view(states.size(0), _responseLength, width);
     }
 }

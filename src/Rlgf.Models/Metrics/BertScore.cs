@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Models.Loading;
+using Rlgf.Models.Tensors;
 using Rlgf.Text.Metrics;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -74,7 +75,7 @@ public sealed class BertScore
 
     private double WeightedMean(Tensor best, int[] ids)
     {
-        var values = best.data<double>().ToArray();
+        var values = best.HostArray<double>();
         double sum = 0, total = 0;
         for (var t = 0; t < ids.Length; t++)
         {

@@ -35,8 +35,11 @@ public sealed record RolloutBatch
     public required int PolicyTokens { get; init; }
 
     /// <summary>Makes the tensors of finished rows; each may have been written under a plan of its own.</summary>
-    public static RolloutBatch From(IReadOnlyList<Rollout> rollouts)
+    /// <param name="rollouts">B rows.</param>
+    /// <param name="device">Where the tensors are made: that of the policy. The CPU by default.</param>
+    public static RolloutBatch From(IReadOnlyList<Rollout> rollouts, Device? device = null)
     {
+        device ??= CPU;
         int rows = rollouts.Count, steps = Math.Max(1, rollouts.Max(rollout => rollout.Tokens.Length));
         var tokens = new long[rows * steps];
         var lengths = new long[rows];
@@ -66,13 +69,13 @@ public sealed record RolloutBatch
         return new()
         {
             Rollouts = rollouts,
-            Tokens = Matrix(tokens, values => tensor(values)),
-            Lengths = tensor(lengths),
-            IsPolicy = Matrix(isPolicy, values => tensor(values)),
-            TrainsPolicy = Matrix(trains, values => tensor(values)),
-            IsGuide = Matrix(isGuide, values => tensor(values)),
-            IsRollOut = Matrix(isRollOut, values => tensor(values)),
-            LogProbs = Matrix(logProbs, values => tensor(values)),
+            Tokens = Matrix(tokens, values => tensor(values, device: device)),
+            Lengths = tensor(lengths, device: device),
+            IsPolicy = Matrix(isPolicy, values => tensor(values, device: device)),
+            TrainsPolicy = Matrix(trains, values => tensor(values, device: device)),
+            IsGuide = Matrix(isGuide, values => tensor(values, device: device)),
+            IsRollOut = Matrix(isRollOut, values => tensor(values, device: device)),
+            LogProbs = Matrix(logProbs, values => tensor(values, device: device)),
             PolicyTokens = isPolicy.Count(x => x),
         };
     }

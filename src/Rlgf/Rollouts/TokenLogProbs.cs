@@ -40,13 +40,13 @@ public static class TokenLogProbs
     public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
     {
         using var scope = NewDisposeScope();
-        var included = mask.reshape(-1).cpu().data<bool>().ToArray();
+        var included = mask.reshape(-1).HostArray<bool>();
         var width = (int)mask.size(1);
         TokenSet SetAt(int position) => samples[position / width].Choices[position % width];
 
         // Few tokens are gathered; where most of the vocabulary is left, the rest is struck out instead.
         var few = included.Select((isIncluded, position) => isIncluded && !SetAt(position).AreOutside).ToArray();
-        var (ofFew, ofMost) = (tensor(few).reshape(mask.shape).to(mask.device), mask);
+        var (ofFew, ofMost) = (tensor(few, device: mask.device).reshape(mask.shape), mask);
         if (Array.IndexOf(few, true) < 0) return Of(states, tokens, mask, Most).MoveToOuterDisposeScope();
         ofMost = mask.logical_and(ofFew.logical_not());
         return Of(states, tokens, ofFew, Few).Add(Of(states, tokens, ofMost, Most)).MoveToOuterDisposeScope();
@@ -79,7 +79,9 @@ public static class TokenLogProbs
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         if (batch.PolicyTokens == 0) return zeros_like(batch.LogProbs).MoveToOuterDisposeScope();
-        return Of(model, model.ResponseStates(batch.TokenRows), batch.Tokens, batch.IsPolicy, batch.Samples, sampling).MoveToOuterDisposeScope();
+        var states = model.ResponseStates(batch.TokenRows);
+        // A reference may be elsewhere than the policy, and what is compared with the policy's must be where that is.
+        return Of(model, states, batch.Tokens.to(states.device), batch.IsPolicy.to(states.device), batch.Samples, sampling).to(batch.Tokens.device).MoveToOuterDisposeScope();
     }
 
     /// <summary>log π(a_t|s_t) of all response tokens of complete rows, 0 beyond a row's length.</summary>
@@ -89,7 +91,7 @@ public static class TokenLogProbs
     public static Tensor OfRows(ILanguageModel model, IReadOnlyList<TokenRow> rows)
     {
         using var scope = NewDisposeScope();
-        var (tokens, mask) = TokensAndMask(rows);
+        var (tokens, mask) = TokensAndMask(rows, model.Device);
         return Of(model, model.ResponseStates(rows), tokens, mask).MoveToOuterDisposeScope();
     }
 
@@ -113,7 +115,7 @@ public static class TokenLogProbs
     internal static Tensor OfRows(ILanguageModel model, Tensor states, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
     {
         using var scope = NewDisposeScope();
-        var (tokens, mask) = TokensAndMask([.. samples.Select(sample => sample.Row)]);
+        var (tokens, mask) = TokensAndMask([.. samples.Select(sample => sample.Row)], states.device);
         return Of(model, states, tokens, mask, samples, sampling).MoveToOuterDisposeScope();
     }
 
@@ -126,17 +128,17 @@ public static class TokenLogProbs
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        return OfRows(model, part, sampling).sum(1).cpu().to(ScalarType.Float64).data<double>().ToArray();
+        return OfRows(model, part, sampling).sum(1).to(ScalarType.Float64).HostArray<double>();
     })];
 
-    private static (Tensor Tokens, Tensor Mask) TokensAndMask(IReadOnlyList<TokenRow> rows)
+    private static (Tensor Tokens, Tensor Mask) TokensAndMask(IReadOnlyList<TokenRow> rows, Device device)
     {
         var steps = rows.Max(row => row.Response.Length);
         var tokens = new long[rows.Count * steps];
         var mask = new bool[rows.Count * steps];
         for (var row = 0; row < rows.Count; row++)
             for (var t = 0; t < rows[row].Response.Length; t++) (tokens[row * steps + t], mask[row * steps + t]) = (rows[row].Response[t], true);
-        return (tensor(tokens).reshape(rows.Count, steps), tensor(mask).reshape(rows.Count, steps));
+        return (tensor(tokens, device: device).reshape(rows.Count, steps), tensor(mask, device: device).reshape(rows.Count, steps));
     }
 
     /// <summary>Log-probabilities at the positions of a mask, put in their places.</summary>
@@ -153,7 +155,7 @@ public static class TokenLogProbs
         // As many rows as a multiple of 64: oneDNN compiles a product for each new shape and keeps it, so that counts which always differ cost time and memory without end.
         var padding = (RowMultiple - count % RowMultiple) % RowMultiple;
         var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);
-        var values = logProbs(padded.cpu().data<long>().ToArray(), states.reshape(-1, states.size(2)).index_select(0, padded), tokens.reshape(-1).index_select(0, padded)).narrow(0, 0, count);
+        var values = logProbs(padded.HostArray<long>(), states.reshape(-1, states.size(2)).index_select(0, padded), tokens.reshape(-1).index_select(0, padded)).narrow(0, 0, count);
         var flat = zeros([tokens.numel()], values.dtype, values.device).IndexAdd(0, positions, values);
         return flat.reshape(tokens.shape).MoveToOuterDisposeScope();
     }

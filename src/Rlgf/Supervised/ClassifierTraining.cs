@@ -173,7 +173,7 @@ public static class ClassifierTraining
             }
 
             var logits = classifier.Logits(rows);
-            return nn.functional.cross_entropy(logits, tensor(labels).to(logits.device), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+            return nn.functional.cross_entropy(logits, tensor(labels, device: logits.device), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
         }
 
         public IReadOnlyDictionary<string, double> Evaluate() =>

@@ -90,10 +90,10 @@ public static class SupervisedTraining
         {
             // Logits are the dearest part of a small model: only where there is a token to predict.
             var places = rows.SelectMany((row, b) => Enumerable.Range(0, row.Response.Length).Select(t => b * length + t)).ToArray();
-            states = states.index_select(0, tensor(places).to(states.device));
+            states = states.index_select(0, tensor(places, device: states.device));
         }
 
-        var targets = tensor(rows.SelectMany(row => row.Response).Select(id => (long)id).ToArray()).to(states.device);
+        var targets = tensor(rows.SelectMany(row => row.Response).Select(id => (long)id).ToArray(), device: states.device);
         return nn.functional.cross_entropy(model.Logits(states), targets, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
     }
 

@@ -104,8 +104,8 @@ public sealed class Critics : IDisposable
     /// <param name="values">[B, A …] float32: their values.</param>
     internal static Func<Rollout, double> OfPrompts(IReadOnlyList<ScoredRow> rows, Tensor values)
     {
-        using var first = values.select(1, 0).cpu();
-        var ofRows = first.to(ScalarType.Float64).data<double>().ToArray();
+        using var first = values.select(1, 0).to(ScalarType.Float64);
+        var ofRows = first.HostArray<double>();
         var byPrompt = rows.Select((row, i) => (row.Rollout, Value: ofRows[i])).Where(row => row.Rollout.RollOut == Actor.Policy)
             .GroupBy(row => row.Rollout.Prompt.Id, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.First().Value, StringComparer.Ordinal);
         return rollout => byPrompt.GetValueOrDefault(rollout.Prompt.Id);

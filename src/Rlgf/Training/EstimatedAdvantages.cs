@@ -37,7 +37,7 @@ public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns, Ten
             if (values.size(1) > steps)
             {
                 after = values.gather(1, batch.Lengths.unsqueeze(1)).squeeze(1);
-                ended = tensor(batch.Rollouts.Select(rollout => rollout.Ended).ToArray());
+                ended = tensor(batch.Rollouts.Select(rollout => rollout.Ended).ToArray(), device: values.device);
             }
             var estimate = GeneralizedAdvantage.Estimate(values.narrow(1, 0, steps), rewards, batch.Lengths, algorithm.Gamma, algorithm.Lambda, after, ended);
             return new(estimate.Advantages.MoveToOuterDisposeScope(), estimate.Returns.MoveToOuterDisposeScope());

@@ -61,7 +61,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             if (isFirst && algorithm.ScaleByGap) gap = gap.Update([.. answers.Select(answer => answer.Reward)], GuideAnswers.OwnRewards(written));
             rows = stage.Join(rows, written);
         }
-        var batch = RolloutBatch.From([.. rows.Select(row => row.Rollout)]);
+        var batch = RolloutBatch.From([.. rows.Select(row => row.Rollout)], setup.Policy.Device);
         RewardScore[] scores = [.. rows.Select(row => row.Score)];
 
         // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.

@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Models.Tensors;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
@@ -125,9 +126,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
 
     private static float[][] Rows(Tensor matrix)
     {
-        using var cpu = matrix.cpu();
-        var values = cpu.data<float>().ToArray();
-        return [.. values.Chunk((int)matrix.size(1))];
+        return [.. matrix.HostArray<float>().Chunk((int)matrix.size(1))];
     }
 
     private static double Deviation(double[] x) => x.Length < 2 ? 0 : Spread.Deviation(x);

@@ -173,8 +173,7 @@ public sealed class Learner : IDisposable
     /// <summary>For each row of a mask, one past the last position at which it is true; 0 if there is none.</summary>
     private static int[] LastTrue(Tensor mask)
     {
-        using var host = mask.cpu();
-        var isTrue = host.data<bool>().ToArray();
+        var isTrue = mask.HostArray<bool>();
         var width = (int)mask.size(1);
         return [.. Enumerable.Range(0, (int)mask.size(0)).Select(row => Math.Max(0, Array.LastIndexOf(isTrue, true, row * width + width - 1, width) + 1 - row * width))];
     }

@@ -88,7 +88,7 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
 
     private static double[] ToHost(Tensor values)
     {
-        using var host = values.detach().cpu().to(ScalarType.Float64);
-        return host.data<double>().ToArray();
+        using var numbers = values.detach().to(ScalarType.Float64);
+        return numbers.HostArray<double>();
     }
 }

@@ -48,8 +48,8 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
     {
         using var scope = NewDisposeScope();
         var prompts = ReadPrompts(rows);
-        var batch = ResponseBatch.Of(DecoderRows(rows), DecoderShape);
-        var states = _transformer.Decode(batch.Ids.to(Device), null, new CausalAttention((int)batch.Ids.size(1), null, Device), prompts);
+        var batch = ResponseBatch.Of(DecoderRows(rows), DecoderShape, Device);
+        var states = _transformer.Decode(batch.Ids, null, new CausalAttention((int)batch.Ids.size(1), null, Device), prompts);
         return batch.Responses(states).MoveToOuterDisposeScope();
     }
 

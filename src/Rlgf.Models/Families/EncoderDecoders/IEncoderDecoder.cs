@@ -52,7 +52,7 @@ internal static class Encoding
         var ids = new long[texts.Count * columns];
         for (var u = 0; u < texts.Count; u++) Rows.Copy(texts[u], ids.AsSpan(u * columns));
         var attention = new BidirectionalAttention([.. texts.Select(text => text.Length)], columns, device);
-        return transformer.Encode(tensor(ids, [texts.Count, columns]).to(device), attention).MoveToOuterDisposeScope();
+        return transformer.Encode(tensor(ids, [texts.Count, columns], device: device), attention).MoveToOuterDisposeScope();
     }
 
     /// <summary>What the decoder sees of texts; belongs to the caller's scope.</summary>

@@ -71,7 +71,7 @@ internal sealed class EncoderClassifier : ISequenceClassifier
             if (segments is not null && _settings.Segments > 0) Rows.Copy(segments[b], input.AsSpan((2 * rows.Count + b) * columns));
         }
 
-        var tensors = tensor(input, [3, rows.Count, columns]).to(_device);
+        var tensors = tensor(input, [3, rows.Count, columns], device: _device);
         var attention = new BidirectionalAttention([.. rows.Select(row => row.Length)], columns, _device);
         return _module.States(tensors[0], tensors[1], tensors[2], attention, layers).MoveToOuterDisposeScope();
     }

@@ -1,0 +1,69 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Operations;
+
+namespace Rlgf.Tests.Sources;
+
+/// <summary>
+/// Every tensor is made on a device that is named, and every look at a tensor's numbers brings them to the host first. No test has a GPU, so that the sources are read for it.
+/// </summary>
+public sealed class TensorPlaceTests
+{
+    [Theory]
+    [InlineData("Rlgf.Models")]
+    [InlineData("Rlgf")]
+    public void No_tensor_is_made_without_a_device(string project) => Report(project, MakesWithoutDevice, "Name the device: that of a tensor that it meets, or CPU");
+
+    [Theory]
+    [InlineData("Rlgf.Models")]
+    [InlineData("Rlgf")]
+    public void Numbers_are_read_on_the_host_only(string project) => Report(project, ReadsWhereverItIs, "Use HostArray");
+
+    [Theory]
+    [InlineData("return zeros([3]);", true)]
+    [InlineData("return tensor(new[] { 1f });", true)]
+    [InlineData("return tensor(1f, dtype: float32);", true)]
+    [InlineData("return ones(3, 4, device: null);", true)]
+    [InlineData("return rand(3);", true)]
+    [InlineData("return arange(3);", true)]
+    [InlineData("return empty(3, dtype: float32);", true)]
+    [InlineData("return full([3], 1);", true)]
+    [InlineData("return zeros([3], device: device);", false)]
+    [InlineData("return tensor(new[] { 1f }, device: x.device);", false)]
+    [InlineData("return tensor(new[] { 1f }, device: CPU);", false)]
+    [InlineData("return zeros_like(x);", false)]
+    [InlineData("return x.new_zeros([3]);", false)]
+    public void A_device_that_is_left_out_is_found(string body, bool found) => Assert.Equal(found, SourceReading.OfBody(body).Operations().Any(MakesWithoutDevice));
+
+    [Theory]
+    [InlineData("return x.data<float>().ToArray();", true)]
+    [InlineData("return x.contiguous().data<float>().ToArray();", true)]
+    [InlineData("return x.bytes.ToArray();", true)]
+    [InlineData("return x.cpu().data<float>().ToArray();", false)]
+    [InlineData("return x.cpu().contiguous().bytes.ToArray();", false)]
+    [InlineData("return x.sum().item<float>();", false)]
+    public void A_look_at_numbers_wherever_they_are_is_found(string body, bool found) => Assert.Equal(found, SourceReading.OfBody(body).Operations().Any(ReadsWhereverItIs));
+
+    // Buffers that these fill or write out are made on the CPU there.
+    private static readonly string[] FilesOfTensors = ["GgufTensors.cs", "StoredNumbers.cs", "SafetensorsWriter.cs"];
+
+    private static void Report(string project, Func<IOperation, bool> which, string advice)
+    {
+        string[] places = [.. SourceReading.OfProject(project).Operations().Where(which).Select(SourceReading.Place).Where(place => !FilesOfTensors.Any(file => place.Contains($"/Checkpoints/{file}:", StringComparison.Ordinal))).Distinct()];
+        Assert.True(places.Length == 0, $"{advice}:\n{string.Join('\n', places)}");
+    }
+
+    /// <summary>A function of TorchSharp's that takes a device and was given none. What is made like another tensor is where that is.</summary>
+    private static bool MakesWithoutDevice(IOperation operation) =>
+        operation is IInvocationOperation { TargetMethod: { IsStatic: true, ContainingAssembly.Name: "TorchSharp", ContainingType.Name: "torch" } method } call
+        && !method.Name.EndsWith("_like", StringComparison.Ordinal)
+        && call.Arguments.Any(argument => argument.Parameter is { Type.Name: "Device" } && argument.Value.ConstantValue is { HasValue: true, Value: null });
+
+    private static bool ReadsWhereverItIs(IOperation operation) => operation switch
+    {
+        IInvocationOperation { TargetMethod: { Name: "data", ContainingType.Name: "Tensor" }, Instance: { } tensor } => !IsOnHost(tensor),
+        IPropertyReferenceOperation { Property: { Name: "bytes", ContainingType.Name: "Tensor" }, Instance: { } tensor } => !IsOnHost(tensor),
+        _ => false,
+    };
+
+    private static bool IsOnHost(IOperation tensor) => tensor is IInvocationOperation { TargetMethod.Name: var name, Instance: var of } && (name == "cpu" || (name == "contiguous" && of is not null && IsOnHost(of)));
+}
