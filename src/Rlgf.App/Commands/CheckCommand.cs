@@ -14,17 +14,18 @@ internal static class CheckCommand
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
+        var device = CommonOptions.Device();
         var command = new Command("check", CommonOptions.Describe(
             "Checks a recipe for what goes wrong silently. It loads the models and the data and writes a few responses, but trains nothing: the guide is the policy, a KL of zero by accident, a plan " +
             "whose masks would be empty, a guide that may write fewer tokens than the policy, padding by the end token where there is a token for it, a reward without differences, a judge that is the reward, a chat template around what a template wrote. One line each, " +
             "error or warning; the exit code is 1 if there is an error. 'rlgf train' begins with the same. Of a recipe for sft or a classifier: held-out rows that are learned too, labels without a text.",
             "rlgf check recipes/quickstart/ppo.yaml"))
         {
-            recipe, set,
+            recipe, set, device,
         };
         command.SetAction(parsed =>
         {
-            var loaded = RecipeOptions.Read<RunRecipe>(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!, kinds);
+            var loaded = RecipeOptions.Read<RunRecipe>(parsed.GetRequiredValue(recipe), RecipeOptions.Changes(parsed, set, device), kinds);
             loaded.RequireOutput();
             var findings = Check(loaded, terminal.Stop);
             foreach (var finding in findings) terminal.Out.WriteLine(Line(finding));

@@ -44,7 +44,7 @@ internal static class CommonOptions
         var option = new Option<string>("--precision")
         {
             HelpName = "TYPE",
-            Description = "What the model computes with: float32; bfloat16, which takes half the memory and rounds more; or auto, which is bfloat16 where the processor has instructions for its products.",
+            Description = "What the model computes with: float32; bfloat16, which takes half the memory and rounds more; or auto, which is bfloat16 on a GPU and where the processor has instructions for its products.",
             DefaultValueFactory = _ => "float32",
         };
         option.AcceptOnlyFromAmong("float32", "bfloat16", "auto");
@@ -52,7 +52,27 @@ internal static class CommonOptions
     }
 
     /// <summary>What was given for <see cref="Precision"/>.</summary>
-    public static Precision PrecisionOf(ParseResult parsed, Option<string> option) => Enum.Parse<Precision>(parsed.GetRequiredValue(option), ignoreCase: true);
+    public static Precision PrecisionOf(ParseResult parsed, Option<string> option, Option<string?> device) =>
+        Enum.Parse<Precision>(parsed.GetRequiredValue(option), ignoreCase: true).ResolvedOn(parsed.GetValue(device) ?? DeviceName.Default);
+
+    /// <summary>Where it computes.</summary>
+    public static Option<string?> Device()
+    {
+        var option = new Option<string?>("--device") { HelpName = "DEVICE", Description = "Where it computes: cpu, cuda (the first GPU), cuda:N, or auto, which is the first GPU where there is one." };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [.., var last] && DeviceName.Fault(last.Value) is { } fault) result.AddError($"--device {fault}");
+        });
+        return option;
+    }
+
+    /// <summary>What was given for <see cref="Device"/>; the CPU where nothing was.</summary>
+    /// <exception cref="InputException">The machine has no such device.</exception>
+    public static TorchSharp.torch.Device DeviceOf(ParseResult parsed, Option<string?> option)
+    {
+        var name = parsed.GetValue(option) ?? DeviceName.Default;
+        return DeviceName.Problem(name) is { } problem ? throw new InputException($"--device {problem}") : DeviceName.Of(name);
+    }
 
     /// <summary>Description of a command, with an example.</summary>
     public static string Describe(string what, string example) => $"{what}\n\nExample: {example}";

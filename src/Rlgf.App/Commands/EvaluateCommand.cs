@@ -24,6 +24,7 @@ internal static class EvaluateCommand
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
+        var device = CommonOptions.Device();
         var model = new Option<string?>("--model") { HelpName = "DIR", Description = "The model to evaluate, such as the policy folder of a checkpoint. Without it, of a run the policy of its newest checkpoint, of a recipe the starting model." };
         var start = new Option<bool>("--start") { Description = "Evaluate the model that the recipe starts from, of a run too." };
         var guide = new Option<bool>("--guide") { Description = "Evaluate the recipe's guide instead of a model." };
@@ -46,7 +47,7 @@ internal static class EvaluateCommand
             "A mean over the prompts has its 95 % interval beside it. The prompts and the random numbers are the same each time, so that results can be compared row by row.",
             "rlgf evaluate runs/quickstart-ppo --samples 16 --success 0.9"))
         {
-            recipe, set, model, start, guide, samples, success, against, output,
+            recipe, set, device, model, start, guide, samples, success, against, output,
         };
         command.SetAction(parsed =>
         {
@@ -56,7 +57,7 @@ internal static class EvaluateCommand
             if (count is < 1) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--samples {count}: at least 1 answer to each prompt"));
             if (count is null && parsed.GetValue(success) is not null) throw new UsageException("--success says which of several answers are right: it needs --samples");
             var source = parsed.GetRequiredValue(recipe);
-            var read = RecipeOptions.Read<TrainRecipe>(source, parsed.GetValue(set)!, kinds);
+            var read = RecipeOptions.Read<TrainRecipe>(source, RecipeOptions.Changes(parsed, set, device), kinds);
             if (folder is null && !isStart && !isGuide && RecipeOptions.RunOf(source) is { } run) folder = NewestPolicy(run, "; --start evaluates the model that it starts from");
             var other = parsed.GetValue(against) is { } path ? RecipeOptions.RunOf(path) is { HoldsRun: true } otherRun ? NewestPolicy(otherRun, "") : path : null;
             var target = parsed.GetValue(output);

@@ -55,12 +55,13 @@ internal static class GenerateCommand
         var stop = new Option<string[]>("--stop") { HelpName = "TEXT", Description = "A response ends once it holds this text; may be given several times.", AllowMultipleArgumentsPerToken = true };
         var seed = CommonOptions.Number("--seed", 0UL, "Seed of the random numbers. What a row gets depends on the seed and the row's number only.");
         var precision = CommonOptions.Precision();
+        var device = CommonOptions.Device();
         var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
         var command = new Command("generate", CommonOptions.Describe(
             What,
             "rlgf generate --model assets/policy --prompt \"I watched this film\" --max-new-tokens 32 --top-p 0.95 --seed 1"))
         {
-            model, tokenizer, prompts, prompt, messages, markers, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision,
+            model, tokenizer, prompts, prompt, messages, markers, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision, device,
         };
         command.SetAction(parsed =>
         {
@@ -84,7 +85,7 @@ internal static class GenerateCommand
             var target = parsed.GetValue(output) ?? DefaultOutput(given);
             RowOutput.Require(target, new[] { parsed.GetValue(prompts), parsed.GetValue(messages) }.OfType<string>());
             bool? chat = parsed.GetValue(messages) is null ? null : parsed.GetValue(markers);
-            return Run(parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), CommonOptions.PrecisionOf(parsed, precision), rows, chat, target, settings, given,
+            return Run(parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), new(CommonOptions.DeviceOf(parsed, device), CommonOptions.PrecisionOf(parsed, precision, device)), rows, chat, target, settings, given,
                 fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
         });
         return command;
@@ -133,9 +134,9 @@ internal static class GenerateCommand
         return () => RowInput.ReadAll(path, terminal);
     }
 
-    private static int Run(string folder, string? tokenizer, Precision precision, Func<IReadOnlyList<DataRow>> source, bool? chat, string output, SamplingSettings asked, HashSet<string> given, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
+    private static int Run(string folder, string? tokenizer, ModelPlacement placement, Func<IReadOnlyList<DataRow>> source, bool? chat, string output, SamplingSettings asked, HashSet<string> given, bool fitsMaximum, ulong seed, string[] stopTexts, Terminal terminal)
     {
-        using var loaded = TextModel.Load(folder, tokenizer, precision: precision);
+        using var loaded = TextModel.Load(folder, tokenizer, placement.Device, placement.Precision);
         terminal.Tell(folder, loaded.Model.LoadingNotes);
         var encoder = chat is { } markersAreTokens ? new ConversationEncoder(ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(tokenizer ?? folder)), loaded.Tokenizer, markersAreTokens: markersAreTokens) : null;
         var model = loaded.EndingWith(encoder?.EndOfTurn);

@@ -10,6 +10,7 @@ using Rlgf.Runs;
 using Rlgf.Statistics;
 using Rlgf.Text.Data;
 using Rlgf.Text.Metrics;
+using static TorchSharp.torch;
 
 namespace Rlgf.App.Commands;
 
@@ -42,6 +43,7 @@ internal static class MetricsCommand
         var layer = CommonOptions.OptionalNumber("--encoder-layer", "After how many of the encoder's layers. Without it, after all.");
         var idf = new Option<bool>("--idf") { Description = "Let BERTScore count tokens by how rare they are among the references." };
         var model = Text("--model", "DIR", "Folder of the language model of perplexity.");
+        var device = CommonOptions.Device();
         var spice = Text("--spice", "JAR", "spice-1.0.jar of SPICE's authors, with its lib folder beside it.");
         var java = new Option<string>("--java") { HelpName = "PROGRAM", Description = "The Java that runs it.", DefaultValueFactory = _ => "java" };
         var seed = CommonOptions.Number("--seed", 0UL, "Decides the resampled texts of the intervals.");
@@ -51,7 +53,7 @@ internal static class MetricsCommand
             "[low, high] of resampled rows (null for distinct_n and self_bleu, which resampling would change); \"rows\" the value of each text. docs/metrics.md says what each metric equals.",
             "rlgf metrics --predictions out.jsonl --references test.jsonl --metrics bleu,rougeL,cider_d"))
         {
-            predictions, references, metrics, output, stem, concepts, frequencies, synonyms, known, encoder, layer, idf, model, spice, java, seed, resamples,
+            predictions, references, metrics, output, stem, concepts, frequencies, synonyms, known, encoder, layer, idf, model, device, spice, java, seed, resamples,
         };
         command.SetAction(parsed =>
         {
@@ -62,15 +64,17 @@ internal static class MetricsCommand
             if (request is { Predictions: "-", References: "-" }) throw new UsageException("--references: standard input is that of --predictions already");
             var names = Names(parsed.GetValue(metrics), request.References is not null);
             RefuseUnused(names, [
-                ("--encoder", parsed.GetValue(encoder) is not null, ["bertscore"]), ("--encoder-layer", parsed.GetValue(layer) is not null, ["bertscore"]), ("--idf", parsed.GetValue(idf), ["bertscore"]),
+                ("--encoder", parsed.GetValue(encoder) is not null, ["bertscore"]), ("--encoder-layer", parsed.GetValue(layer) is not null, ["bertscore"]), ("--device", parsed.GetValue(device) is not null, ["bertscore", "perplexity"]), ("--idf", parsed.GetValue(idf), ["bertscore"]),
                 ("--model", parsed.GetValue(model) is not null, ["perplexity"]), ("--spice", parsed.GetValue(spice) is not null, ["spice"]), ("--synonyms", parsed.GetValue(synonyms) is not null, ["meteor"]),
                 ("--frequencies", request.Frequencies is not null, ["cider", "cider_d"]), 
                 ("--known", request.Known is not null, ["novelty_1", "novelty_2", "novelty_3", "novelty_4"]),
                 ("--stem", parsed.GetValue(stem), ["rouge1", "rouge2", "rougeL", "rougeLsum"])]);
             string?[] inputs = [request.Predictions, request.References, request.Frequencies, request.Known, parsed.GetValue(synonyms)];
             RowOutput.Require(request.Output, inputs.OfType<string>());
+            // Before rows are read: a device that isn't there is heard of first.
+            var place = parsed.GetValue(device) is null ? CPU : CommonOptions.DeviceOf(parsed, device);
             var rows = Rows(request, names, terminal);
-            using var loaded = new Loaded(parsed.GetValue(encoder), parsed.GetValue(layer), parsed.GetValue(idf), parsed.GetValue(model));
+            using var loaded = new Loaded(parsed.GetValue(encoder), parsed.GetValue(layer), parsed.GetValue(idf), parsed.GetValue(model), place);
             var catalog = new MetricCatalog
             {
                 Sources = new MetricSources
@@ -190,13 +194,13 @@ internal static class MetricsCommand
     private static Option<string?> Text(string name, string valueName, string description) => new(name) { HelpName = valueName, Description = description };
 
     /// <summary>The models that are loaded for metrics, until the command ends.</summary>
-    private sealed class Loaded(string? encoder, int? layer, bool idf, string? model) : IDisposable
+    private sealed class Loaded(string? encoder, int? layer, bool idf, string? model, Device device) : IDisposable
     {
         private readonly List<IDisposable> _loaded = [];
 
-        public Func<BertScore>? BertScore(IReadOnlyCollection<string> references) => encoder is null ? null : () => new BertScore(Own(TextEncoder.Load(encoder)), layer, idf ? references : null);
+        public Func<BertScore>? BertScore(IReadOnlyCollection<string> references) => encoder is null ? null : () => new BertScore(Own(TextEncoder.Load(encoder, device: device)), layer, idf ? references : null);
 
-        public Func<TextModel>? Model => model is null ? null : () => Own(TextModel.Load(model));
+        public Func<TextModel>? Model => model is null ? null : () => Own(TextModel.Load(model, device: device));
 
         public void Dispose() => _loaded.ForEach(loaded => loaded.Dispose());
 

@@ -46,17 +46,18 @@ internal static class QuickstartCommand
         var isShort = new Option<bool>("--short") { Description = "The same road in under a minute, too short to learn much." };
         var output = new Option<string?>("--output") { HelpName = "DIR", Description = "Where the runs and the report go; runs/quickstart by default, runs/quickstart-short with --short." };
         var set = RecipeOptions.Set();
+        var device = CommonOptions.Device();
         var command = new Command("quickstart", CommonOptions.Describe(
             "Tunes two small language models that come with the project: one to add up, where the policy alone never finds a right answer, and one to continue film reviews positively. PPO and the guided " +
             "algorithms, each once. Ends with a table for each, what the models write, and report.html. About 6 minutes on 2 cores. Ctrl-C saves and stops; the same command goes on.",
             "rlgf quickstart"))
         {
-            isShort, output, set,
+            isShort, output, set, device,
         };
         command.SetAction(parsed =>
         {
             var isShortRun = parsed.GetValue(isShort);
-            Run(isShortRun, parsed.GetValue(output) ?? (isShortRun ? "runs/quickstart-short" : "runs/quickstart"), parsed.GetValue(set)!, kinds, terminal);
+            Run(isShortRun, parsed.GetValue(output) ?? (isShortRun ? "runs/quickstart-short" : "runs/quickstart"), RecipeOptions.Changes(parsed, set, device), kinds, terminal);
             return ExitCode.Ok;
         });
         return command;

@@ -17,6 +17,10 @@ internal static class RecipeOptions
         HelpName = "PATH=VALUE", Description = "Changes a key of the recipe, such as --set seed=2 or --set update.epochs=3; may be given several times.", DefaultValueFactory = _ => [],
     };
 
+    /// <summary>The changes that were given: those of <c>--set</c>, and the device as one more.</summary>
+    public static string[] Changes(ParseResult parsed, Option<string[]> set, Option<string?> device) =>
+        [.. parsed.GetValue(set)!, .. parsed.GetValue(device) is { } name ? (string[])[$"device={name}"] : []];
+
     /// <summary>The run whose recipe a path names: its folder, or the recipe in it; null for a recipe to begin runs with.</summary>
     public static RunFolder? RunOf(string path) => Directory.Exists(path) ? new RunFolder(path)
         : RunFolder.IsRecipeOfRun(path) ? new RunFolder(Path.GetDirectoryName(path) is { Length: > 0 } folder ? folder : ".") : null;

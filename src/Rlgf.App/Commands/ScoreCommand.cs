@@ -44,6 +44,7 @@ internal static class ScoreCommand
         };
         transform.AcceptOnlyFromAmong([.. Transforms.Keys]);
         var precision = CommonOptions.Precision();
+        var device = CommonOptions.Device();
         var command = new Command("score", CommonOptions.Describe(
             "Scores given texts. A language model gives natural log-probabilities of the response's tokens, given the prompt; of {\"text\"}, all tokens but the first are scored, " +
             "since nothing comes before it (where the tokenizer puts a begin token in front, that one is the first). Prompt and response are split into tokens separately, an empty prompt is the " +
@@ -52,35 +53,35 @@ internal static class ScoreCommand
             "multi_label_classification; a reward model and a regression have none. score is the number that a recipe's reward of the same label and transform gives.",
             "rlgf score --model assets/policy --input out.jsonl --output scores.jsonl"))
         {
-            model, tokenizer, input, output, label, transform, truncate, precision,
+            model, tokenizer, input, output, label, transform, truncate, precision, device,
         };
         command.SetAction(parsed =>
         {
             var folder = parsed.GetRequiredValue(model);
             var (source, target, cut) = (parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(truncate));
             var words = parsed.GetValue(tokenizer);
-            var type = CommonOptions.PrecisionOf(parsed, precision);
+            var placement = new ModelPlacement(CommonOptions.DeviceOf(parsed, device), CommonOptions.PrecisionOf(parsed, precision, device));
             var (named, made) = (parsed.GetValue(label), parsed.GetValue(transform));
             RowOutput.Require(target, source);
-            if (FolderConfiguration.Read(folder).IsClassifier) return ScoreByClassifier(folder, words, type, source, target, cut, named, made, terminal);
+            if (FolderConfiguration.Read(folder).IsClassifier) return ScoreByClassifier(folder, words, placement, source, target, cut, named, made, terminal);
             if (named is not null || made is not null) throw new UsageException($"{(named is null ? "--transform" : "--label")} is for classifiers, and {folder} holds a language model");
-            return ScoreByLanguageModel(folder, words, type, source, target, cut, terminal);
+            return ScoreByLanguageModel(folder, words, placement, source, target, cut, terminal);
         });
         return command;
     }
 
-    private static int ScoreByLanguageModel(string folder, string? tokenizer, Precision precision, string input, string output, bool truncate, Terminal terminal)
+    private static int ScoreByLanguageModel(string folder, string? tokenizer, ModelPlacement placement, string input, string output, bool truncate, Terminal terminal)
     {
-        using var model = TextModel.Load(folder, tokenizer, precision: precision);
+        using var model = TextModel.Load(folder, tokenizer, placement.Device, placement.Precision);
         terminal.Tell(folder, model.Model.LoadingNotes);
         var shape = model.Model.Shape;
         var rows = Array.ConvertAll([.. RowInput.ReadAll(input, terminal)], (DataRow row) => Cut(ReadRow(row, model), shape, truncate, row));
         return Score(rows, row => row.Prompt.Length + row.Response.Length, shape.Vocabulary, batch => LogProbs(model.Model, batch), output, terminal);
     }
 
-    private static int ScoreByClassifier(string folder, string? tokenizer, Precision precision, string input, string output, bool truncate, string? label, string? transform, Terminal terminal)
+    private static int ScoreByClassifier(string folder, string? tokenizer, ModelPlacement placement, string input, string output, bool truncate, string? label, string? transform, Terminal terminal)
     {
-        using var classifier = TextClassifier.Load(folder, tokenizer, precision: precision);
+        using var classifier = TextClassifier.Load(folder, tokenizer, placement.Device, placement.Precision);
         terminal.Tell(folder, classifier.Model.LoadingNotes);
         var head = ClassifierHead.Of(classifier.Model);
         var taken = transform is null ? head.DefaultTransform : Transforms[transform];

@@ -32,12 +32,13 @@ internal static class SupervisedCommands
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
+        var device = CommonOptions.Device();
         var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the output folder; the result is the same as that of a training that was never stopped." };
-        var command = new Command(name, CommonOptions.Describe(what, example)) { recipe, set, resume };
+        var command = new Command(name, CommonOptions.Describe(what, example)) { recipe, set, device, resume };
         command.SetAction(parsed =>
         {
             var path = parsed.GetRequiredValue(recipe);
-            var loaded = (T)RecipeOptions.Read<T>(path, parsed.GetValue(set)!, kinds).Resolved();
+            var loaded = (T)RecipeOptions.Read<T>(path, RecipeOptions.Changes(parsed, set, device), kinds).Resolved();
             Run(loaded, parsed.GetValue(resume), train, terminal);
             return ExitCode.Ok;
         });

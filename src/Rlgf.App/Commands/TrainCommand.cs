@@ -19,17 +19,18 @@ internal static class TrainCommand
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
+        var device = CommonOptions.Device();
         var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the run's folder; the result is the same as that of a run that was never stopped." };
         var command = new Command("train", CommonOptions.Describe(
             "Trains a policy by a recipe. The run's folder (output: in the recipe, runs/NAME by default) gets the resolved recipe, metrics, samples, checkpoints and report.html. " +
             $"Ctrl-C saves and stops. {RecipeOptions.Kinds(kinds)}",
             "rlgf train recipes/quickstart/ppo_plus_plus.yaml --set seed=1"))
         {
-            recipe, set, resume,
+            recipe, set, device, resume,
         };
         command.SetAction(parsed =>
         {
-            Run(RecipeOptions.Read<TrainRecipe>(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!, kinds), parsed.GetValue(resume), terminal);
+            Run(RecipeOptions.Read<TrainRecipe>(parsed.GetRequiredValue(recipe), RecipeOptions.Changes(parsed, set, device), kinds), parsed.GetValue(resume), terminal);
             return ExitCode.Ok;
         });
         return command;
@@ -40,10 +41,11 @@ internal static class TrainCommand
     /// <exception cref="StoppedException">It was stopped; everything is saved.</exception>
     public static RunFolder Run(TrainRecipe recipe, bool resume, Terminal terminal)
     {
-        if (recipe.Precision.HasAuto)
+        recipe.RequireDevices();
+        if (recipe.HasAutoTypes)
         {
             terminal.Error.WriteLine(
-                $"precision: auto is {(PrecisionOfModels.HasBfloat16Products ? "bfloat16 here: the processor has AVX512_BF16" : "float32 here: the processor has no AVX512_BF16")}; the run's recipe.yaml has what was chosen");
+                $"precision: auto on the CPU is {(PrecisionOfModels.HasBfloat16Products ? "bfloat16 here: the processor has AVX512_BF16" : "float32 here: the processor has no AVX512_BF16")}; the run's recipe.yaml has what was chosen");
         }
 
         using var run = TrainingRun.Own(recipe, resume);

@@ -30,15 +30,18 @@ public interface ITensorFile : IDisposable
 /// <summary>What all files of tensors can do.</summary>
 public static class TensorFiles
 {
+    /// <summary>Reads a tensor in its stored type, onto the CPU.</summary>
+    public static Tensor Read(this ITensorFile file, string name) => Read(file, name, CPU);
+
     /// <summary>Reads a tensor in its stored type.</summary>
     /// <param name="file">The file.</param>
     /// <param name="name">The tensor's name.</param>
-    /// <param name="device">Where to; the CPU by default.</param>
-    public static Tensor Read(this ITensorFile file, string name, Device? device = null)
+    /// <param name="device">Where to.</param>
+    public static Tensor Read(this ITensorFile file, string name, Device device)
     {
         ArgumentNullException.ThrowIfNull(file);
         var entry = file.Entry(name);
-        var tensor = empty([.. entry.Shape], dtype: entry.Type, device: device ?? CPU);
+        var tensor = empty([.. entry.Shape], dtype: entry.Type, device: device);
         file.CopyTo(name, tensor);
         return tensor;
     }

@@ -34,17 +34,24 @@ public static class PrecisionOfModels
     public static Precision Resolved(this Precision precision) =>
         precision != Precision.Auto ? precision : HasBfloat16Products ? Precision.Bfloat16 : Precision.Float32;
 
+    /// <summary>The same on a device: on a GPU <see cref="Precision.Auto"/> is bfloat16, which those of recent years multiply faster.</summary>
+    /// <param name="precision">The type.</param>
+    /// <param name="device">A name as of <see cref="DeviceName"/>.</param>
+    public static Precision ResolvedOn(this Precision precision, string device) =>
+        precision == Precision.Auto && DeviceName.Resolved(device) != DeviceName.Default ? Precision.Bfloat16 : precision.Resolved();
+
     /// <summary>What a model's parameters are.</summary>
     public static Precision PrecisionOf(ILanguageModel model) => model.Module.parameters().First().dtype == ScalarType.BFloat16 ? Precision.Bfloat16 : Precision.Float32;
 
     /// <summary>A frozen copy of a model whose parameters are of another type. Its logits are float32 all the same.</summary>
     /// <param name="model">The model.</param>
     /// <param name="precision">The type.</param>
-    public static ILanguageModel CopyAs(ILanguageModel model, Precision precision)
+    /// <param name="device">Where to; null for where the model is.</param>
+    public static ILanguageModel CopyAs(ILanguageModel model, Precision precision, Device? device = null)
     {
         var configuration = new ModelConfiguration(model.Configuration, "the model's configuration");
         ILanguageModel copy;
-        using (precision.OfNewParameters()) copy = ModelFamilies.Of(configuration).CreateLanguageModel(configuration, model.Device);
+        using (precision.OfNewParameters()) copy = ModelFamilies.Of(configuration).CreateLanguageModel(configuration, device ?? model.Device);
         CopyWeights(model, copy);
         return copy;
     }

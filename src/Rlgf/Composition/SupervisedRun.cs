@@ -4,11 +4,13 @@ using Rlgf.Models;
 using Rlgf.Models.Families.Gpt2;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
 using Rlgf.Runs;
 using Rlgf.Supervised;
 using Rlgf.Text.Data;
 using Rlgf.Tokenizers;
+using static TorchSharp.torch;
 
 namespace Rlgf.Composition;
 
@@ -27,6 +29,7 @@ public static class SupervisedRun
     public static SupervisedResult Train(SftRecipe recipe, bool resume, IRunLog? log, CancellationToken cancellationToken)
     {
         recipe = (SftRecipe)recipe.Resolved();
+        recipe.RequireDevices();
         using var claim = RunClaim.Take(recipe, resume, "rlgf sft");
         using var model = recipe.Locations.Of("model", () => Start(recipe));
         var (learned, measured) = Rows(recipe, model);
@@ -40,6 +43,7 @@ public static class SupervisedRun
     public static IReadOnlyList<Finding> Check(SftRecipe recipe)
     {
         recipe = (SftRecipe)recipe.Resolved();
+        recipe.RequireDevices();
         using var model = recipe.Locations.Of("model", () => Start(recipe));
         var (learned, measured) = Rows(recipe, model);
         return SupervisedChecks.Of(learned, measured);
@@ -51,6 +55,7 @@ public static class SupervisedRun
     public static IReadOnlyList<Finding> Check(ClassifierRecipe recipe)
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
+        recipe.RequireDevices();
         var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
         classifier.Dispose();
         var (learned, measured) = Texts(recipe, tokenizer);
@@ -87,6 +92,7 @@ public static class SupervisedRun
     public static SupervisedResult Train(ClassifierRecipe recipe, bool resume, IRunLog? log, CancellationToken cancellationToken)
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
+        recipe.RequireDevices();
         using var claim = RunClaim.Take(recipe, resume, "rlgf classifier train");
         var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
         using (classifier)
@@ -135,11 +141,11 @@ public static class SupervisedRun
         if (folder is not null && SequenceClassifierFolder.IsEncoder(folder.Path))
         {
             tokenizer = TextClassifier.LoadTokenizer(folder.Path, folder.Tokenizer);
-            classifier = SequenceClassifierFolder.FromEncoder(folder.Path, recipe.Labels, recipe.Seed);
+            classifier = SequenceClassifierFolder.FromEncoder(folder.Path, recipe.Labels, recipe.Seed, DeviceName.Of(recipe.Device));
         }
         else
         {
-            using var start = Start(recipe.Model, recipe.Seed);
+            using var start = Start(recipe.Model, recipe.Seed, DeviceName.Of(recipe.Device));
             tokenizer = start.Tokenizer;
             // A padding token that is the end token would make a final end token count as padding.
             var pad = tokenizer.PadId is { } id && id != tokenizer.EosId ? id : (int?)null;
@@ -154,7 +160,7 @@ public static class SupervisedRun
 
     private static TextModel Start(SftRecipe recipe)
     {
-        var model = Start(recipe.Model, recipe.Seed);
+        var model = Start(recipe.Model, recipe.Seed, DeviceName.Of(recipe.Device));
         try
         {
             if (recipe.Model is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
@@ -167,12 +173,12 @@ public static class SupervisedRun
         }
     }
 
-    private static TextModel Start(StartSection section, ulong seed)
+    private static TextModel Start(StartSection section, ulong seed, Device device)
     {
         switch (section)
         {
             case FolderStartSection folder:
-                return TextModel.Load(folder.Path, folder.Tokenizer);
+                return TextModel.Load(folder.Path, folder.Tokenizer, device);
             case Gpt2StartSection gpt2:
                 var tokenizer = TokenizerFolder.Load(gpt2.Tokenizer);
                 var configuration = new Gpt2Configuration
@@ -186,7 +192,7 @@ public static class SupervisedRun
                     EosId = tokenizer.EosId,
                     PadId = tokenizer.PadId,
                 };
-                return new TextModel(gpt2.Tokenizer, LanguageModelFolder.Create(configuration.ToModelConfiguration(), seed), tokenizer, tokenizer.EosId is { } end ? [end] : []);
+                return new TextModel(gpt2.Tokenizer, LanguageModelFolder.Create(configuration.ToModelConfiguration(), seed, device), tokenizer, tokenizer.EosId is { } end ? [end] : []);
             default:
                 throw new ArgumentException($"There is no start of the kind {section.GetType().Name}.", nameof(section));
         }

@@ -39,10 +39,11 @@ public sealed class TrainingRun : IDisposable
         _parts = new RecipeParts(Recipe);
         try
         {
+            Recipe.RequireDevices();
             Policy = _parts.Policy();
             RequireIds("generation", Recipe.Generation);
             RequireIds("evaluation.decoding", Recipe.Evaluation.Decoding!);
-            var reference = PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Reference);
+            var reference = PrecisionOfModels.CopyAs(Policy.Model, _parts.Placement.Reference.Precision, _parts.Placement.Reference.Device);
             Setup = NewSetup(reference);
             Judge = _parts.Judge();
             Evaluator = NewEvaluator(reference);
@@ -62,6 +63,7 @@ public sealed class TrainingRun : IDisposable
     /// </exception>
     public static TrainingRun Own(TrainRecipe recipe, bool resume)
     {
+        recipe.RequireDevices();
         var claim = RunClaim.Take(recipe.Resolved(), resume, Command);
         try
         {
@@ -149,7 +151,7 @@ public sealed class TrainingRun : IDisposable
 
     private TrainingSetup NewSetup(ILanguageModel reference)
     {
-        var sampling = RecipeParts.EndingAsModel(Recipe.Generation, Policy);
+        var (sampling, places) = (RecipeParts.EndingAsModel(Recipe.Generation, Policy), _parts.Placement);
         return new TrainingSetup
         {
             Policy = Policy.Model,
@@ -162,7 +164,8 @@ public sealed class TrainingRun : IDisposable
             Sampling = sampling,
             Algorithm = Recipe.Algorithm.ToSettings(),
             CriticSharing = Recipe.Critic.Sharing,
-            Writer = new ModelWriter(Policy.Model, Recipe.Precision.Rollouts == Precision.Float32 ? null : PrecisionOfModels.CopyAs(Policy.Model, Recipe.Precision.Rollouts)),
+            Writer = new ModelWriter(Policy.Model, places.Rollouts.IsSame(places.Policy) ? null : PrecisionOfModels.CopyAs(Policy.Model, places.Rollouts.Precision, places.Rollouts.Device)),
+            CriticDevice = places.Critic.Device,
             BootstrapCutRows = Recipe.Critic.BootstrapCutRows,
             Kl = Recipe.Kl,
             Update = Recipe.Update,

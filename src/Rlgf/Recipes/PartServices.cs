@@ -15,13 +15,16 @@ public sealed class PartServices
     private readonly RecipeParts _parts;
     private readonly string _key;
 
-    internal PartServices(RecipeParts parts, string name, string key, Precision precision) => (_parts, Name, _key, Precision) = (parts, name, key, precision);
+    internal PartServices(RecipeParts parts, string name, string key, ModelPlacement placement) => (_parts, Name, _key, Placement) = (parts, name, key, placement);
 
     /// <summary>The part's name for logs and reports: <c>reward</c>, <c>judge</c>, <c>guide</c>, or that of a part of a sum.</summary>
     public string Name { get; }
 
+    /// <summary>Where its models are to compute and with what; <see cref="Model"/> and <see cref="Classifier"/> put them there.</summary>
+    public ModelPlacement Placement { get; }
+
     /// <summary>What its models are to compute with.</summary>
-    public Precision Precision { get; }
+    public Precision Precision => Placement.Precision;
 
     /// <summary>The policy as it is loaded, before training. It changes with training: its tokenizer and its shape are what a part may use.</summary>
     public TextModel Policy => _parts.LoadedPolicy;
@@ -43,14 +46,14 @@ public sealed class PartServices
     /// <param name="tokenizer">The tokenizer's folder; null for the model's.</param>
     /// <exception cref="InputException">It can't be loaded.</exception>
     public TextModel Model(string folder, string? tokenizer = null) =>
-        _parts.Once((typeof(TextModel), folder, tokenizer, Precision), () => TextModel.Load(folder, tokenizer, precision: Precision, sharing: _parts.LoadedPolicyOrNone));
+        _parts.Once((typeof(TextModel), folder, tokenizer, Placement.Device.ToString(), Precision), () => TextModel.Load(folder, tokenizer, Placement.Device, Precision, sharing: _parts.LoadedPolicyOrNone));
 
     /// <summary>Loads a classifier with its tokenizer; as <see cref="Model"/>.</summary>
     /// <param name="folder">Its folder.</param>
     /// <param name="tokenizer">The tokenizer's folder; null for the classifier's.</param>
     /// <exception cref="InputException">It can't be loaded.</exception>
     public TextClassifier Classifier(string folder, string? tokenizer = null) =>
-        _parts.Once((typeof(TextClassifier), folder, tokenizer, Precision), () => TextClassifier.Load(folder, tokenizer, precision: Precision, sharing: _parts.LoadedPolicyOrNone));
+        _parts.Once((typeof(TextClassifier), folder, tokenizer, Placement.Device.ToString(), Precision), () => TextClassifier.Load(folder, tokenizer, Placement.Device, Precision, sharing: _parts.LoadedPolicyOrNone));
 
     /// <summary>Loads an encoder with its tokenizer; as <see cref="Model"/>, in float32.</summary>
     /// <param name="folder">Its folder.</param>
@@ -62,13 +65,13 @@ public sealed class PartServices
     /// <param name="name">Its name.</param>
     /// <param name="key">Its key within this part's section, such as <c>parts.0.reward</c>, for messages.</param>
     /// <exception cref="InputException">It can't be made.</exception>
-    public IReward Reward(RewardSection section, string name, string key) => _parts.Reward(section, new PartServices(_parts, name, $"{_key}.{key}", Precision));
+    public IReward Reward(RewardSection section, string name, string key) => _parts.Reward(section, new PartServices(_parts, name, $"{_key}.{key}", Placement));
 
     /// <summary>Makes a guide that this part is made of.</summary>
     /// <param name="section">Its section within this part's.</param>
     /// <param name="key">Its key within this part's section, for messages.</param>
     /// <exception cref="InputException">It can't be made.</exception>
-    public IGuide Guide(GuideSection section, string key) => _parts.Guide(section, new PartServices(_parts, Name, $"{_key}.{key}", Precision));
+    public IGuide Guide(GuideSection section, string key) => _parts.Guide(section, new PartServices(_parts, Name, $"{_key}.{key}", Placement));
 
     /// <summary>Something that lives as long as the run and is disposed with it.</summary>
     public T Own<T>(T part)

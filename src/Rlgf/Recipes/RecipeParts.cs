@@ -16,7 +16,7 @@ namespace Rlgf.Recipes;
 public sealed class RecipeParts : IDisposable
 {
     private readonly List<IDisposable> _loaded = [];
-    private readonly Dictionary<(Type Type, string Folder, string? Tokenizer, Precision Precision), object> _once = [];
+    private readonly Dictionary<(Type Type, string Folder, string? Tokenizer, string Device, Precision Precision), object> _once = [];
     private readonly TrainRecipe _recipe;
     private TextModel? _policy;
     private ChatPolicy? _chat;
@@ -26,6 +26,10 @@ public sealed class RecipeParts : IDisposable
     public RecipeParts(TrainRecipe recipe) => _recipe = recipe;
 
     internal TrainRecipe Recipe => _recipe;
+
+    /// <summary>Where each part computes.</summary>
+    /// <exception cref="InputException">A device isn't there; names file, line and key.</exception>
+    internal RunPlacement Placement => field ??= RunPlacement.Of(_recipe);
 
     internal ILanguageModel? LoadedPolicyOrNone => _policy?.Model;
 
@@ -38,7 +42,7 @@ public sealed class RecipeParts : IDisposable
     public TextModel Policy() => _policy ??= _recipe.Locations.Of("model", () =>
     {
         var section = _recipe.Model;
-        var policy = Own(TextModel.Load(section.Path, section.Tokenizer));
+        var policy = Own(TextModel.Load(section.Path, section.Tokenizer, Placement.Policy.Device));
         if (section.Lora is { } lora) LoraAdapters.Attach(policy.Model, lora, section.Path, _recipe.Seed);
         _chat = ChatPolicy.Of(section, _recipe.Data, policy);
         return policy.EndingWith(_chat?.Encoder.EndOfTurn);
@@ -75,17 +79,17 @@ public sealed class RecipeParts : IDisposable
 
     /// <summary>The reward.</summary>
     /// <exception cref="InputException">It can't be made; names file, line and key.</exception>
-    public IReward Reward() => _recipe.Locations.Of("reward", () => Reward(_recipe.Reward, new PartServices(this, "reward", "reward", _recipe.Precision.Rewards)));
+    public IReward Reward() => _recipe.Locations.Of("reward", () => Reward(_recipe.Reward, new PartServices(this, "reward", "reward", Placement.Rewards)));
 
     /// <summary>The judge; null for none.</summary>
     /// <exception cref="InputException">It can't be made; names file, line and key.</exception>
-    public IReward? Judge() => _recipe.Judge is not { } judge ? null : _recipe.Locations.Of("judge", () => Reward(judge, new PartServices(this, "judge", "judge", _recipe.Precision.Rewards)));
+    public IReward? Judge() => _recipe.Judge is not { } judge ? null : _recipe.Locations.Of("judge", () => Reward(judge, new PartServices(this, "judge", "judge", Placement.Judge)));
 
     /// <summary>The guide; null for none.</summary>
     /// <exception cref="InputException">It can't be made; names file, line and key.</exception>
     public IGuide? Guide() => _recipe.Guide is not { } section ? null : _recipe.Locations.Of("guide", () =>
     {
-        var guide = Guide(section, new PartServices(this, "guide", "guide", _recipe.Precision.Guide));
+        var guide = Guide(section, new PartServices(this, "guide", "guide", Placement.Guide));
         return _recipe.Data.MessagesColumn is null || guide is not LocalModelGuide { IsAsked: false, UsesPolicyTokens: false } ? guide
             : throw new InputException($"the guide '{guide.Name}' has another vocabulary than the policy and would go on from a conversation's last message alone; say chat: {{}} to give it the messages by its own template");
     });
@@ -135,7 +139,7 @@ public sealed class RecipeParts : IDisposable
 
     internal IGuide Guide(GuideSection section, PartServices services) => _recipe.Kinds.Guides.Make(section, services);
 
-    internal T Once<T>((Type, string, string?, Precision) what, Func<T> load)
+    internal T Once<T>((Type, string, string?, string, Precision) what, Func<T> load)
         where T : IDisposable
     {
         if (!_once.TryGetValue(what, out var loaded)) _once[what] = loaded = Own(load());

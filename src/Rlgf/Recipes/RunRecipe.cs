@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Models.NumberTypes;
 
 namespace Rlgf.Recipes;
 
@@ -15,6 +16,13 @@ public abstract record RunRecipe : IKnowsKinds
     /// <summary>The run's folder; null for <c>runs/NAME</c>.</summary>
     [RecipeOutput]
     public string? Output { get; init; }
+
+    /// <summary>
+    /// Where models compute: <c>cpu</c>, <c>cuda</c> (the first GPU), <c>cuda:N</c>, or <c>auto</c>, which is the first GPU where there is one. A run may go on elsewhere: it then ends near where it would have ended,
+    /// as devices add up in other orders, not bit for bit.
+    /// </summary>
+    [MayChangeOnResume]
+    public string Device { get; init; } = DeviceName.Default;
 
     /// <summary>Who else is told what the run sees; its folder always is.</summary>
     public IReadOnlyList<RunLogSection> Logs { get; init; } = [];
@@ -45,5 +53,21 @@ public abstract record RunRecipe : IKnowsKinds
     });
 
     /// <summary>The recipe with every default that depends on other keys filled in: what a run's folder keeps.</summary>
-    public virtual RunRecipe Resolved() => this with { Output = Output ?? $"runs/{Name}" };
+    public virtual RunRecipe Resolved() => this with { Output = Output ?? $"runs/{Name}", Device = DeviceName.Resolved(Device) };
+
+    /// <summary>Makes sure that this machine has the devices that the recipe names; called before anything is loaded.</summary>
+    /// <exception cref="InputException">It lacks one; names file, line and key.</exception>
+    public void RequireDevices()
+    {
+        foreach (var (key, name) in Devices)
+        {
+            if (DeviceName.Problem(name) is { } problem) throw Refusal(key, problem);
+        }
+    }
+
+    /// <summary>The devices that are named, by key.</summary>
+    internal virtual IEnumerable<(string Key, string Name)> Devices => [("device", Device)];
+
+    /// <summary>What is wrong with the device on any machine.</summary>
+    private protected IEnumerable<(string Key, string Problem)> DeviceProblems() => DeviceName.Fault(Device) is { } fault ? [("device", fault)] : [];
 }

@@ -34,39 +34,20 @@ public sealed record EvaluationSection
     public bool? Guide { get; init; }
 }
 
-/// <summary>Types of the numbers that frozen models and rollouts compute with. The policy that is trained and the critics are float32 always.</summary>
-public sealed record PrecisionSection : ICheckedSection
+/// <summary>Types of the numbers that frozen models and rollouts compute with: the older form of <c>placement</c>, whose parts have a type and a device. Each part's type is said in one of the two.</summary>
+public sealed record PrecisionSection
 {
-    /// <summary>The reference of the KL penalty. The policy that it is compared with computes in the same type, so bfloat16 goes with rollouts in it and with <c>kl.placement: reward</c>.</summary>
+    /// <summary>As <c>placement.reference.precision</c>.</summary>
     public Precision Reference { get; init; }
 
-    /// <summary>The guide, where it is a model on this machine.</summary>
+    /// <summary>As <c>placement.guide.precision</c>.</summary>
     public Precision Guide { get; init; }
 
-    /// <summary>Classifiers of the reward and of the judge.</summary>
+    /// <summary>As <c>placement.rewards.precision</c>, and of the judge too.</summary>
     public Precision Rewards { get; init; }
 
-    /// <summary>The policy's own writing, by a copy of it. The log-probabilities that the update compares with are then the copy's: those of what was sampled.</summary>
+    /// <summary>As <c>placement.rollouts.precision</c>.</summary>
     public Precision Rollouts { get; init; }
-
-    /// <summary>Whether something is left to the processor's features.</summary>
-    public bool HasAuto => new[] { Reference, Guide, Rewards, Rollouts }.Contains(Precision.Auto);
-
-    /// <summary>The section with every <c>auto</c> replaced by what this processor is made for.</summary>
-    /// <param name="kl">Where the KL goes: as a loss it compares with the policy that is trained, which is float32.</param>
-    public PrecisionSection Resolved(KlPlacement kl)
-    {
-        var rollouts = Rollouts.Resolved();
-        var canRound = rollouts == Precision.Bfloat16 && kl == KlPlacement.Reward;
-        return new() { Reference = Reference == Precision.Auto && !canRound ? Precision.Float32 : Reference.Resolved(), Guide = Guide.Resolved(), Rewards = Rewards.Resolved(), Rollouts = rollouts };
-    }
-
-    /// <inheritdoc/>
-    public IEnumerable<(string Key, string Problem)> Problems()
-    {
-        if (Reference == Precision.Bfloat16 && Rollouts != Precision.Bfloat16)
-            yield return ("reference", "bfloat16 would be compared with a policy in another type, so that the start had a KL to itself; set rollouts: bfloat16 too, or leave the reference float32");
-    }
 }
 
 /// <summary>What is kept for going on after a stop.</summary>

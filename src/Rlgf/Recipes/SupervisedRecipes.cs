@@ -25,6 +25,7 @@ public sealed record SftRecipe : RunRecipe, ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
+        foreach (var problem in DeviceProblems()) yield return problem;
         if (Data.LabelColumn is not null) yield return ("data.label_column", "it is for classifiers");
         if (Data.PromptColumn is not null && BlockTokens is not null) yield return ("block_tokens", "belongs to plain texts, and data.prompt_column is set; use one of them");
         if (Training.Seed != 0 && Training.Seed != Seed) yield return ("training.seed", "it differs from seed; set seed only");
@@ -55,6 +56,7 @@ public sealed record ClassifierRecipe : RunRecipe, ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
+        foreach (var problem in DeviceProblems()) yield return problem;
         if (Data.LabelColumn is null) yield return ("data.label_column", "a classifier needs it");
         if (Data.PromptColumn is not null) yield return ("data.prompt_column", "it is for language models");
         if (Labels.Count < 2) yield return ("labels", "a classifier needs two labels at least");

@@ -38,8 +38,11 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     /// <summary>The update of an iteration.</summary>
     public UpdateSettings Update { get; init; } = new();
 
-    /// <summary>Types of the numbers that frozen models and rollouts compute with.</summary>
-    public PrecisionSection Precision { get; init; } = new();
+    /// <summary>Where single parts compute and in which type, where that is not <c>device</c> and float32.</summary>
+    public PlacementSection Placement { get; init; } = new();
+
+    /// <summary>Types alone, as recipes said them before there was <c>placement</c>; null for float32, or what that says.</summary>
+    public PrecisionSection? Precision { get; init; }
 
     /// <summary>Iterations of the run; a run that has ended is made longer by more of them. With <c>update.schedule: linear</c> the learning rate then falls to 0 at the new end.</summary>
     [MayChangeOnResume]
@@ -56,6 +59,14 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     /// <summary>What is kept for going on after a stop.</summary>
     public CheckpointsSection Checkpoints { get; init; } = new();
 
+    /// <summary>Whether a type is left to the processor's features.</summary>
+    public bool HasAutoTypes => Placement.Parts.Any(part => part.Part.Precision == Rlgf.Models.NumberTypes.Precision.Auto)
+        || (Precision is { } types && new[] { types.Reference, types.Guide, types.Rewards, types.Rollouts }.Contains(Rlgf.Models.NumberTypes.Precision.Auto));
+
+    /// <inheritdoc/>
+    internal override IEnumerable<(string Key, string Name)> Devices =>
+        [.. base.Devices, .. Placement.Parts.Where(part => part.Part.Device is not null).Select(part => ($"placement.{part.Key}.device", part.Part.Device!))];
+
     /// <inheritdoc/>
     public override RunRecipe Resolved() => (TrainRecipe)base.Resolved() with
     {
@@ -64,7 +75,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         Judge = Judge?.Resolved(),
         Algorithm = Algorithm.Resolved(),
         Kl = Kl.For(Algorithm.ToSettings().Advantage),
-        Precision = Precision.Resolved(Kl.For(Algorithm.ToSettings().Advantage).Placement!.Value),
+        Placement = RunPlacement.Types(this, Kl.For(Algorithm.ToSettings().Advantage).Placement!.Value),
+        Precision = null,
         Guide = Guide?.Resolved(Generation),
         Evaluation = Evaluation with { Decoding = Evaluation.Decoding ?? Generation },
     };
@@ -86,8 +98,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         if (Judge?.Normalise == true)
             yield return ("judge", "normalise is for the reward that training learns from; a judge's scores are reported as they are");
         if (Judge is not null && Data.EvaluationPath is null) yield return ("judge", "it judges the answers to held-out prompts, and data.evaluation_path names none; set that, or leave the judge out");
-        if (Precision.Reference == Rlgf.Models.NumberTypes.Precision.Bfloat16 && Kl.For(algorithm.Advantage).Placement == KlPlacement.Loss)
-            yield return ("precision", "reference: bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
+        foreach (var problem in DeviceProblems()) yield return problem;
+        foreach (var problem in RunPlacement.Problems(this)) yield return problem;
         if (Evaluation.Guide is not null && Guide is null)
             yield return ("evaluation.guide", "there is no guide to evaluate; leave it out, or set guide");
         bool? canRollOut = Guide is null ? null : !Guide.OnlyRollsIn;

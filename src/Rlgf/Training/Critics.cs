@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Models;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Models.Tensors;
 using Rlgf.Rollouts;
 using TorchSharp;
@@ -24,11 +25,14 @@ public enum CriticSharing
 /// </summary>
 public sealed class Critics : IDisposable
 {
+    private readonly Device _device;
     private readonly SortedDictionary<Actor, (Linear Head, ILanguageModel? Trunk)> _critics = [];
 
     /// <summary>The critics of a run: one for each actor that may roll out, none for estimators that need none.</summary>
     public static Critics For(TrainingSetup setup) =>
-        new(setup.Algorithm.Advantage == AdvantageEstimator.Gae ? setup.RollOutActors : [], setup.CriticSharing, setup.Policy, setup.Policy.Clone);
+        new(
+            setup.Algorithm.Advantage == AdvantageEstimator.Gae ? setup.RollOutActors : [], setup.CriticSharing, setup.Policy,
+            setup.CriticDevice is { } device && device.ToString() != setup.Policy.Device.ToString() ? () => PrecisionOfModels.CopyAs(setup.Policy, PrecisionOfModels.PrecisionOf(setup.Policy), device) : setup.Policy.Clone);
 
     /// <summary>Makes a critic for each roll-out actor. Heads begin at zero: before anything is learned every value is 0.</summary>
     /// <param name="rollOutActors">The actors that may roll out; none for estimators without a critic.</param>
@@ -37,13 +41,14 @@ public sealed class Critics : IDisposable
     /// <param name="newTrunk">Makes a copy of the starting policy; called once a critic if nothing is shared.</param>
     public Critics(IEnumerable<Actor> rollOutActors, CriticSharing sharing, ILanguageModel policy, Func<ILanguageModel> newTrunk)
     {
-        Sharing = sharing;
+        (Sharing, _device) = (sharing, policy.Device);
         foreach (var actor in rollOutActors.Distinct())
         {
-            var head = nn.Linear(policy.Shape.Width, 1, device: policy.Device);
+            var trunk = sharing == CriticSharing.Separate ? newTrunk() : null;
+            var head = nn.Linear(policy.Shape.Width, 1, device: trunk?.Device ?? policy.Device);
             nn.init.zeros_(head.weight);
             nn.init.zeros_(head.bias!);
-            _critics[actor] = (head, sharing == CriticSharing.Separate ? newTrunk() : null);
+            _critics[actor] = (head, trunk);
         }
     }
 
@@ -78,7 +83,7 @@ public sealed class Critics : IDisposable
     /// <param name="rollOuts">B actors: whose value function.</param>
     /// <param name="rows">B rows.</param>
     /// <param name="policyStates">[B, A, D] float32: the policy's states of the same rows, which a shared trunk reads; null where the critic has its own.</param>
-    /// <returns>[B, A] float32: the value before token t; meaningless beyond a row's length.</returns>
+    /// <returns>[B, A] float32, where the policy is: the value before token t; meaningless beyond a row's length.</returns>
     public Tensor Values(IReadOnlyList<Actor> rollOuts, IReadOnlyList<TokenRow> rows, Tensor? policyStates)
     {
         var byActor = Enumerable.Range(0, rows.Count).GroupBy(row => rollOuts[row], (actor, members) => (Actor: actor, Rows: members.ToArray())).ToArray();
@@ -96,7 +101,7 @@ public sealed class Critics : IDisposable
         foreach (var (row, at) in byActor.SelectMany(part => part.Rows).Select((row, at) => (row, at))) place[row] = at;
         return cat(parts).index_select(0, Index(place)).MoveToOuterDisposeScope();
 
-        Tensor Index(int[] of) => tensor(Array.ConvertAll(of, row => (long)row), device: _critics[byActor[0].Actor].Head.weight.device);
+        Tensor Index(int[] of) => tensor(Array.ConvertAll(of, row => (long)row), device: _device);
     }
 
     /// <summary>V of the prompts of an iteration's rows, by their values: those of rows whose responses the policy finished, which is the critic of π.</summary>
@@ -116,7 +121,7 @@ public sealed class Critics : IDisposable
         var (head, trunk) = _critics[rollOut];
         using var scope = NewDisposeScope();
         var states = trunk?.ResponseStates(rows) ?? policyStates ?? throw new ArgumentNullException(nameof(policyStates), "Heads on a shared trunk read the policy's states.");
-        return head.call(states).squeeze(-1).MoveToOuterDisposeScope();
+        return head.call(states).squeeze(-1).to(_device).MoveToOuterDisposeScope();
     }
 
     /// <summary>Parameters that are trained, by name: <c>policy.head.weight</c>, <c>guide.trunk.…</c>, and so on; what a checkpoint keeps.</summary>

@@ -9,6 +9,7 @@ using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Tokenizers;
+using static TorchSharp.torch;
 
 namespace Rlgf.Training;
 
@@ -44,6 +45,9 @@ public sealed record TrainingSetup
 
     /// <summary>What the critics are made of.</summary>
     public CriticSharing CriticSharing { get; init; }
+
+    /// <summary>Where the critics' own models are, where nothing is shared (<see cref="CriticSharing.Separate"/>); null for the policy's device. Heads on the policy's states are where those are.</summary>
+    public Device? CriticDevice { get; init; }
 
     /// <summary>Writes the policy's part of the rows; by default the policy itself does. Log-probabilities of what was sampled are the writer's: those of a copy in another type, say.</summary>
     public ITextWriter Writer { get => field ?? new ModelWriter(Policy); init; }

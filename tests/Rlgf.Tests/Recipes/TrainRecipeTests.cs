@@ -69,6 +69,9 @@ public sealed class TrainRecipeTests
         Assert.Contains("precision.reference", Refused("precision={reference: bfloat16, rollouts: auto}"), StringComparison.Ordinal);
         Assert.Contains("kl.placement", Refused("precision={reference: bfloat16, rollouts: bfloat16}", "kl={placement: loss, estimator: k3}"), StringComparison.Ordinal);
         Load("precision={reference: bfloat16, rollouts: bfloat16}");
+        Assert.Contains("placement.reference.precision", Refused("placement={reference: {precision: bfloat16}}"), StringComparison.Ordinal);
+        Load("placement={reference: {precision: bfloat16}, rollouts: {precision: bfloat16}}");
+        Load("placement={reference: {precision: bfloat16}}", "precision={rollouts: bfloat16}");
 
         string Refused(params string[] changes) => Assert.Throws<InputException>(() => Load(changes)).Message;
     }
@@ -77,11 +80,26 @@ public sealed class TrainRecipeTests
     public void Auto_is_resolved_into_types_that_can_be_compared_and_written_into_the_recipe()
     {
         var fast = Precision.Auto.Resolved();
-        Assert.Equal(new PrecisionSection { Reference = fast, Guide = fast, Rewards = fast, Rollouts = fast }, Resolved("precision={reference: auto, guide: auto, rewards: auto, rollouts: auto}"));
-        Assert.Equal(new PrecisionSection(), Resolved("precision={reference: auto}"));
-        Assert.Equal(new PrecisionSection { Rollouts = fast }, Resolved("precision={reference: auto, rollouts: auto}", "kl={placement: loss, estimator: k3}"));
+        const Precision Exact = Precision.Float32;
+        // Of what there isn't (a judge) nothing is written, and of what is trained nothing need be.
+        Assert.Equal(Types(fast, fast, fast, fast), Resolved("precision={reference: auto, guide: auto, rewards: auto, rollouts: auto}"));
+        Assert.Equal(Types(fast, fast, fast, fast), Resolved("placement={reference: {precision: auto}, guide: {precision: auto}, rewards: {precision: auto}, rollouts: {precision: auto}}"));
+        Assert.Equal(Types(Exact, Exact, Exact, Exact), Resolved("precision={reference: auto}"));
+        Assert.Equal(Types(Exact, Exact, Exact, Exact), Resolved());
+        Assert.Equal(Types(Exact, Exact, Exact, fast), Resolved("precision={reference: auto, rollouts: auto}", "kl={placement: loss, estimator: k3}"));
+        Assert.Equal(Types(Exact, fast, Exact, Exact), Resolved("precision={guide: auto}", "placement={rewards: {precision: float32}}"));
 
-        PrecisionSection Resolved(params string[] changes) => RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(Load(changes).Resolved()), "again.yaml").Precision;
+        PlacementSection Resolved(params string[] changes)
+        {
+            var once = (TrainRecipe)Load(changes).Resolved();
+            var again = RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(once), "again.yaml");
+            Assert.Equal(RecipeFile.Write(once), RecipeFile.Write(again.Resolved()));
+            Assert.Null(again.Precision);
+            return again.Placement;
+        }
+
+        static PlacementSection Types(Precision reference, Precision guide, Precision rewards, Precision rollouts) =>
+            new() { Reference = new() { Precision = reference }, Guide = new() { Precision = guide }, Rewards = new() { Precision = rewards }, Rollouts = new() { Precision = rollouts } };
     }
 
     [Fact]

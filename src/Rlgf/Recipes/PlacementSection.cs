@@ -1,0 +1,132 @@
+using Rlgf.Base;
+using Rlgf.Models.NumberTypes;
+using Rlgf.Training;
+
+namespace Rlgf.Recipes;
+
+/// <summary>Where a part of a run computes and in which type; what is left out is as the recipe's <c>device</c>, and float32.</summary>
+public sealed record PartPlacement
+{
+    /// <summary>As <c>device</c> of the recipe; null for that.</summary>
+    [MayChangeOnResume]
+    public string? Device { get; init; }
+
+    /// <summary>What it computes with; null for float32. <c>auto</c> is bfloat16 on a GPU and on processors with instructions for its products, float32 elsewhere.</summary>
+    public Precision? Precision { get; init; }
+}
+
+/// <summary>Where single parts of a run compute and in which type.</summary>
+public sealed record PlacementSection
+{
+    /// <summary>The policy that is trained: float32 always.</summary>
+    public PartPlacement Policy { get; init; } = new();
+
+    /// <summary>
+    /// The policy's own writing, by a copy of it where that is elsewhere or in another type. The log-probabilities that the update compares with are then the copy's: those of what was sampled. Its device is the
+    /// policy's where none is said.
+    /// </summary>
+    public PartPlacement Rollouts { get; init; } = new();
+
+    /// <summary>The reference of the KL penalty. The policy that it is compared with computes in the same type, so bfloat16 goes with rollouts in it and with <c>kl.placement: reward</c>.</summary>
+    public PartPlacement Reference { get; init; } = new();
+
+    /// <summary>The critics' own models (<c>critic.sharing: separate</c>): float32 always.</summary>
+    public PartPlacement Critic { get; init; } = new();
+
+    /// <summary>The guide, where it is a model on this machine.</summary>
+    public PartPlacement Guide { get; init; } = new();
+
+    /// <summary>Classifiers of the reward.</summary>
+    public PartPlacement Rewards { get; init; } = new();
+
+    /// <summary>Classifiers of the judge.</summary>
+    public PartPlacement Judge { get; init; } = new();
+
+    /// <summary>The parts by their keys.</summary>
+    internal IEnumerable<(string Key, PartPlacement Part)> Parts =>
+        [("policy", Policy), ("rollouts", Rollouts), ("reference", Reference), ("critic", Critic), ("guide", Guide), ("rewards", Rewards), ("judge", Judge)];
+}
+
+/// <summary>Where each part of a run computes, resolved: the one place that says it.</summary>
+/// <param name="Policy">The policy that is trained.</param>
+/// <param name="Rollouts">What writes in its place; the policy itself where this is the same.</param>
+/// <param name="Reference">The reference of the KL penalty.</param>
+/// <param name="Critic">The critics' own models; heads on the policy's states are where that is.</param>
+/// <param name="Guide">The guide's models.</param>
+/// <param name="Rewards">The reward's.</param>
+/// <param name="Judge">The judge's.</param>
+public sealed record RunPlacement(
+    ModelPlacement Policy, ModelPlacement Rollouts, ModelPlacement Reference, ModelPlacement Critic, ModelPlacement Guide, ModelPlacement Rewards, ModelPlacement Judge)
+{
+    /// <summary>The types with every <c>auto</c> replaced, in types and devices, and the types of the older section <c>precision</c> put where they belong. A device that isn't said stays so: it follows the recipe's.</summary>
+    internal static PlacementSection Types(TrainRecipe recipe, KlPlacement kl)
+    {
+        var (placed, older) = (recipe.Placement, recipe.Precision ?? new PrecisionSection());
+        var rollouts = (placed.Rollouts.Precision ?? older.Rollouts).ResolvedOn(placed.Rollouts.Device ?? placed.Policy.Device ?? recipe.Device);
+        var reference = placed.Reference.Precision ?? older.Reference;
+        // What is compared is computed in one type; as a loss the KL compares with the policy that is trained, which is float32.
+        var canRound = rollouts == Models.NumberTypes.Precision.Bfloat16 && kl == KlPlacement.Reward;
+        placed = new PlacementSection
+        {
+            Policy = At(placed.Policy), Rollouts = At(placed.Rollouts), Reference = At(placed.Reference), Critic = At(placed.Critic), Guide = At(placed.Guide), Rewards = At(placed.Rewards), Judge = At(placed.Judge),
+        };
+        return placed with
+        {
+            Rollouts = placed.Rollouts with { Precision = rollouts },
+            Reference = placed.Reference with { Precision = reference == Models.NumberTypes.Precision.Auto && !canRound ? Models.NumberTypes.Precision.Float32 : Type(recipe, placed.Reference, older.Reference) },
+            Guide = recipe.Guide is null ? placed.Guide : placed.Guide with { Precision = Type(recipe, placed.Guide, older.Guide) },
+            Rewards = placed.Rewards with { Precision = Type(recipe, placed.Rewards, older.Rewards) },
+            Judge = recipe.Judge is null ? placed.Judge : placed.Judge with { Precision = Type(recipe, placed.Judge, older.Rewards) },
+        };
+
+        static PartPlacement At(PartPlacement part) => part.Device is { } device ? part with { Device = DeviceName.Resolved(device) } : part;
+    }
+
+    /// <summary>The places of a recipe whose types are resolved.</summary>
+    /// <exception cref="InputException">A device isn't there; names file, line and key.</exception>
+    internal static RunPlacement Of(TrainRecipe recipe)
+    {
+        recipe.RequireDevices();
+        var placed = recipe.Placement;
+        var policy = placed.Policy.Device ?? recipe.Device;
+        return new(
+            At(placed.Policy, policy), At(placed.Rollouts, placed.Rollouts.Device ?? policy), At(placed.Reference, recipe.Device), At(placed.Critic, placed.Critic.Device ?? policy),
+            At(placed.Guide, recipe.Device), At(placed.Rewards, recipe.Device), At(placed.Judge, recipe.Device));
+
+        ModelPlacement At(PartPlacement part, string otherwise) => new(DeviceName.Of(part.Device ?? otherwise), part.Precision ?? Models.NumberTypes.Precision.Float32);
+    }
+
+    /// <summary>What a recipe says of places and types that it can't have, whatever the machine.</summary>
+    internal static IEnumerable<(string Key, string Problem)> Problems(TrainRecipe recipe)
+    {
+        var (placed, older) = (recipe.Placement, recipe.Precision ?? new PrecisionSection());
+        foreach (var (key, part) in placed.Parts)
+        {
+            if (part.Device is { } device && DeviceName.Fault(device) is { } fault) yield return ($"placement.{key}.device", fault);
+        }
+
+        foreach (var (key, part) in new[] { ("policy", placed.Policy), ("critic", placed.Critic) })
+        {
+            if (part.Precision is not (null or Models.NumberTypes.Precision.Float32)) yield return ($"placement.{key}.precision", "what is trained is float32; leave it out");
+        }
+
+        foreach (var (key, part, type) in new[] { ("rollouts", placed.Rollouts, older.Rollouts), ("reference", placed.Reference, older.Reference), ("guide", placed.Guide, older.Guide), ("rewards", placed.Rewards, older.Rewards) })
+        {
+            if (part.Precision is not null && type != Models.NumberTypes.Precision.Float32) yield return ($"placement.{key}.precision", $"precision.{key} says it too; leave one of them out");
+        }
+
+        if (placed.Guide != new PartPlacement() && recipe.Guide is null) yield return ("placement.guide", "there is no guide; leave it out, or set guide");
+        if (placed.Judge != new PartPlacement() && recipe.Judge is null) yield return ("placement.judge", "there is no judge; leave it out, or set judge");
+        if (placed.Critic.Device is not null && recipe.Critic.Sharing != CriticSharing.Separate)
+            yield return ("placement.critic.device", "the critic is a head on the policy's states and is where those are; leave it out, or set critic.sharing: separate");
+
+        var rollouts = placed.Rollouts.Precision ?? older.Rollouts;
+        var (said, reference) = placed.Reference.Precision is { } type2 ? ("placement.reference.precision", type2) : ("precision.reference", older.Reference);
+        if (reference == Models.NumberTypes.Precision.Bfloat16 && rollouts != Models.NumberTypes.Precision.Bfloat16)
+            yield return (said, "bfloat16 would be compared with a policy in another type, so that the start had a KL to itself; let rollouts be bfloat16 too, or leave the reference float32");
+        else if (reference == Models.NumberTypes.Precision.Bfloat16 && recipe.Kl.For(recipe.Algorithm.ToSettings().Advantage).Placement == KlPlacement.Loss)
+            yield return (said, "bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
+    }
+
+    private static Precision Type(TrainRecipe recipe, PartPlacement part, Precision older) => (part.Precision ?? older).ResolvedOn(part.Device ?? recipe.Device);
+}
