@@ -10,6 +10,7 @@ public sealed class DeviceTests
     [InlineData("train", "RECIPE", "--set", "placement.reference.device=cuda:7")]
     [InlineData("check", "RECIPE", "--device", "cuda")]
     [InlineData("evaluate", "RECIPE", "--device", "cuda:1")]
+    [InlineData("guide", "sample", "RECIPE", "--output", "OUT.jsonl", "--device", "cuda")]
     [InlineData("sft", "SFT", "--device", "cuda")]
     [InlineData("quickstart", "--short", "--output", "OUT", "--device", "cuda")]
     [InlineData("generate", "--model", "nowhere", "--prompt", "a", "--device", "cuda")]

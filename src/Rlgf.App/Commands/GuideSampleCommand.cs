@@ -19,6 +19,7 @@ internal static class GuideSampleCommand
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
+        var device = CommonOptions.Device();
         var answers = CommonOptions.Number("--answers", 1000, "How many answers. Prompts are taken in the recipe's seeded order, again from the beginning where there are fewer.");
         var output = CommonOptions.Output("{\"prompt\", \"text\", \"ended\", \"tokens\", \"reward\"}");
         var command = new Command("sample", CommonOptions.Describe(
@@ -26,13 +27,13 @@ internal static class GuideSampleCommand
             "which is what guided training has to beat.",
             "rlgf guide sample recipes/chain/adaptive.yaml --answers 2000 --output answers.jsonl"))
         {
-            recipe, set, answers, output,
+            recipe, set, device, answers, output,
         };
         command.SetAction(parsed =>
         {
             var (source, target, count) = (parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(output), parsed.GetValue(answers));
             if (count < 1) throw new InputException($"--answers is {count}: ask for at least 1.");
-            var read = RecipeOptions.Read<TrainRecipe>(source, parsed.GetValue(set)!, kinds);
+            var read = RecipeOptions.Read<TrainRecipe>(source, RecipeOptions.Changes(parsed, set, device), kinds);
             RowOutput.Require(target, [RecipeOptions.FileOf(source), .. read.Inputs()]);
             if (read.Guide is null) throw read.Refusal("guide", "the recipe has none to ask: set it");
             return Run(read, count, target, terminal);
