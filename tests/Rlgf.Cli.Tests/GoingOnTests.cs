@@ -1,6 +1,7 @@
 namespace Rlgf.Cli.Tests;
 
 /// <summary>A run goes on with the files that it was begun with, may be made longer, and is not begun over one that is there.</summary>
+[Collection(ExactNumbersCollection.Name)]
 public sealed class GoingOnTests
 {
     [Theory]
