@@ -4,6 +4,7 @@ using System.Text;
 namespace Rlgf.Cli.Tests;
 
 /// <summary>What a run's folder promises: one owner, checkpoints that are whole or named, logs that agree with them, and that it may be moved.</summary>
+[Collection(ExactNumbersCollection.Name)]
 public sealed class RunFolderTests
 {
     [Fact]

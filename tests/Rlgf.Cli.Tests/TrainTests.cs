@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace Rlgf.Cli.Tests;
 
+[Collection(ExactNumbersCollection.Name)]
 public sealed class TrainTests
 {
     [Fact]

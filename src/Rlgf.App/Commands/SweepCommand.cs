@@ -26,20 +26,21 @@ internal static class SweepCommand
         var processes = CommonOptions.Number("--processes", 1, "Runs at a time. The threads of the machine, or OMP_NUM_THREADS of them, are shared out among them.");
         var output = new Option<string?>("--output") { HelpName = "DIR", Description = "The sweep's folder; runs/sweep-NAME by default." };
         var set = RecipeOptions.Set();
+        var device = CommonOptions.Device();
         var command = new Command("sweep", CommonOptions.Describe(
             "Trains by a recipe with every combination of some values and seeds, each run in its own folder (switch_iteration-5/seed-1) and process, and ends with one table as 'compare' makes it, and with the results " +
             $"against each key that is a number: {SweepFolder.TableName}, {ResultsFolder.NumbersName}, {ResultsFolder.ReportName} and {ResultsFolder.PicturesName}/ in the sweep's folder. All combinations are checked before " +
             "any is run. A run that fails is named, and the others go on. Ctrl-C saves and stops; the same command goes on, also with more values or seeds, and does not repeat what is done.",
             "rlgf sweep recipes/quickstart/d2lols.yaml --over algorithm.switch_iteration=0,5,10,20 --seeds 1..5 --processes 2"))
         {
-            recipes, over, seeds, processes, output, set,
+            recipes, over, seeds, processes, output, set, device,
         };
         command.SetAction(parsed =>
         {
             var count = parsed.GetValue(processes);
             if (count < 1) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--processes {count}: at least 1 run at a time"));
             var request = new SweepRequest(
-                parsed.GetRequiredValue(recipes), parsed.GetValue(set)!, [.. parsed.GetValue(over)!.Select(SweptKey.Parse)],
+                parsed.GetRequiredValue(recipes), RecipeOptions.Changes(parsed, set, device), [.. parsed.GetValue(over)!.Select(SweptKey.Parse)],
                 parsed.GetValue(seeds) is { } given ? SeedList.Parse(given) : null, parsed.GetValue(output));
             return Run(request, count, (file, changes) => RecipeOptions.Read<TrainRecipe>(file, changes, kinds), terminal);
         });

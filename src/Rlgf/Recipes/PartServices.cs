@@ -58,7 +58,7 @@ public sealed class PartServices
     /// <summary>Loads an encoder with its tokenizer; as <see cref="Model"/>, in float32.</summary>
     /// <param name="folder">Its folder.</param>
     /// <exception cref="InputException">It can't be loaded.</exception>
-    public TextEncoder Encoder(string folder) => _parts.Once((typeof(TextEncoder), folder, null, Precision.Float32), () => TextEncoder.Load(folder));
+    public TextEncoder Encoder(string folder) => _parts.Once((typeof(TextEncoder), folder, null, Placement.Device.ToString(), Precision.Float32), () => TextEncoder.Load(folder, device: Placement.Device));
 
     /// <summary>Makes a reward that this part is made of.</summary>
     /// <param name="section">Its section within this part's.</param>
