@@ -123,7 +123,7 @@ internal sealed class Answerer(string name, ILanguageModel? model, IGuide? guide
     /// <exception cref="InputException">It can't be loaded, or has another tokenizer.</exception>
     public static Answerer Load(string folder, TrainingRun run)
     {
-        var other = TextModel.Load(folder);
+        var other = TextModel.Load(folder, device: run.Policy.Model.Device);
         if (LocalModelGuide.HaveSameVocabulary(other.Tokenizer, run.Policy.Tokenizer)) return new Answerer(folder, other.Model, null, other);
         other.Dispose();
         throw new InputException($"{folder}: its tokenizer is not that of the recipe's model, so prompts and KL would not be the same; make a recipe for it");
