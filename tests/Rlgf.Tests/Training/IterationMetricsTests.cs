@@ -101,6 +101,74 @@ public sealed class IterationMetricsTests
         Near(metrics, "loss/policy", -a.Average());
     }
 
+    [Fact]
+    public void Of_the_gap_and_the_credit_of_adaptive_guidance_version_one()
+    {
+        using var policy = Model(5);
+        using var start = Model(6);
+        using var before = (TabularModel)policy.Clone();
+        var (answers, guide) = Remembering();
+        var (metrics, samples) = Iterate(Setup(policy, start, Presets.AdaptiveV1(0.7, credit: 2), guide));
+
+        var own = samples.Where(sample => sample.RollInLength == 0).Select(sample => Reward(Ids(sample))).ToArray();
+        Assert.Equal(Rows, own.Length + answers.Count);
+        var gap = (answers.Average(Reward) - own.Average()) / Deviation(own);
+        Near(metrics, "gap/smoothed", gap);
+        Near(metrics, "gap/factor", Math.Clamp(gap / 0.5, 0.05, 1));
+        // Before anything was measured the guide is trusted: c is whole.
+        Near(metrics, "guide/credit", 2);
+        // c · mean over the guide's tokens of w · (−log π), w = clip(Â / rms(Â), 0, 3).
+        var written = samples.SelectMany(sample => Enumerable.Range(0, sample.RollInLength).Select(t => (A: sample.Tokens[t].Advantage, Log: LogAt(before, Ids(sample), t)))).ToArray();
+        var rms = Math.Sqrt(written.Average(token => token.A * token.A));
+        Near(metrics, "loss/guide", 2 * written.Average(token => Math.Clamp(token.A / rms, 0, 3) * -token.Log));
+    }
+
+    [Fact]
+    public void Of_lessons()
+    {
+        using var policy = Model(5);
+        using var start = Model(6);
+        using var before = (TabularModel)policy.Clone();
+        var (answers, guide) = Remembering();
+        var setup = Setup(policy, start, Presets.Adaptive(0.5) with { Lessons = new() { RowsPerStep = 1 } }, guide);
+        var (metrics, samples) = Iterate(setup);
+
+        var all = samples.Select(Ids).ToArray();
+        var own = samples.Where(sample => sample.RollInLength == 0).Select(sample => Reward(Ids(sample))).ToArray();
+        var level = own.Average();
+        double[] everybody = [.. all.Select(Reward), .. answers.Select(Reward)];
+        var spread = Deviation(everybody);
+        Near(metrics, "lessons/guide", answers.Average(answer => Math.Max(0, Reward(answer) - level)));
+        Near(metrics, "lessons/policy", own.Average(reward => Math.Max(0, reward - level)));
+        var (g, p) = ((answers.Sum(answer => Math.Max(0, Reward(answer) - level)) + everybody.Max() - level) / (answers.Count + 1), metrics["lessons/policy"]);
+        // No answer of the guide's is worth more than the best row here, nor the other way round, so that the largest lesson is that of the largest reward of either alone.
+        Assert.Equal(everybody.Max(), Math.Max(own.Max(), answers.Max(Reward)));
+        Near(metrics, "lessons/factor", Math.Clamp(Math.Log2(g / p), 0.05, 1));
+        var taught = all.Concat(answers).Where(row => Reward(row) > level).Select(row => string.Concat(row)).Distinct().ToArray();
+        Near(metrics, "lessons/memory", taught.Length - metrics["lessons/left"]);
+
+        // One row was drawn, in one step: its loss is that of one of those that were remembered.
+        var losses = taught.Select(row => row.Select(c => c - '0').ToArray()).Select(row => Math.Min(3, (Reward(row) - level) / spread) * -LogProb(before, row) / row.Length).ToArray();
+        Assert.Contains(losses, loss => Math.Abs(loss - metrics["loss/lessons"]) < 1e-5);
+        Assert.InRange(metrics["lessons/weight"], 0, 3);
+    }
+
+    private static (List<int[]> Answers, IGuide Guide) Remembering()
+    {
+        List<int[]> answers = [];
+        var table = (FunctionGuide)ToyRun.Guide(3, End, _ => [0.2, 0.7, 0.1]);
+        return (answers, new FunctionGuide("remembering", request =>
+        {
+            var continuation = table.Continue([request], CancellationToken.None)[0]!;
+            answers.Add(continuation.Tokens!);
+            return continuation;
+        }));
+    }
+
+    private static int[] Ids(SampleRecord sample) => [.. sample.Tokens.Select(token => token.Text[0] - '0')];
+
+    private static double LogAt(TabularModel model, int[] row, int t) => Math.Log(model.Probabilities(row.AsSpan(0, t))[row[t]]);
+
     private static TabularModel Model(ulong seed)
     {
         var model = new TabularModel(3, 3, End);
