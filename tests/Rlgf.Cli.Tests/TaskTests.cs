@@ -55,6 +55,28 @@ public sealed class TaskTests
         Assert.True(taught.Code == ExitCode.Ok, taught.Error);
     }
 
+    [Theory]
+    [InlineData("guide={kind: imperfect_references, right: 0.5, alphabet: ''}", "alphabet: a wrong character has to be another")]
+    [InlineData("guide={kind: imperfect_references, right: 0.5, alphabet: '11'}", "alphabet: a wrong character has to be another")]
+    [InlineData("guide={kind: imperfect_references, right: 0}", "right")]
+    [InlineData("reward={kind: program, program: ''}", "program: it is empty")]
+    [InlineData("reward={kind: program, program: sh, script: nope.sh, failure_score: -1}", "nope.sh: there is no such file")]
+    public void Settings_that_would_pass_for_others_are_refused(string set, string message)
+    {
+        using var scratch = new Scratch();
+        var line = Cli.Run("guide", "sample", TrainTests.Recipe(scratch, "run"), "--set", set, "--output", scratch["answers.jsonl"]).OneErrorLine(ExitCode.Failed);
+        Assert.Contains(message, line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_empty_name_of_an_output_is_one_line()
+    {
+        using var scratch = new Scratch();
+        Assert.Contains("the name of the output is empty", Cli.Run("task", "chain", "--rows", "2", "--output", "").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains("the name of the output is empty", Cli.Run("guide", "sample", TrainTests.Recipe(scratch, "run"), "--output", "").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains("the name of the recipe is empty", Cli.Run("train", "").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_recipe_without_a_guide_has_none_to_ask()
     {
@@ -72,6 +94,7 @@ public sealed class TaskTests
         var recipe = TrainTests.Recipe(scratch, "run");
         Assert.Contains("'ppo_plus_plus' remembers no lessons", Cli.Run("train", recipe, "--set", "algorithm.lessons.window=4").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         Assert.Contains("use adaptive_v1", Cli.Run("train", recipe, "--set", "algorithm.name=adaptive", "--set", "algorithm.guide_credit.gap=measured").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains("asking: 'ppo' has no guide to ask", Cli.Run("check", recipe, "--set", "algorithm.name=ppo", "--set", "algorithm.lessons={coefficient: 1, asking: measured}").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         var result = Cli.Run("train", recipe, "--set", "algorithm.lessons.coefficient=1", "--set", "iterations=1");
         Assert.True(result.Code == ExitCode.Ok, result.Error);
         Assert.NotNull(JsonNode.Parse(File.ReadLines(scratch["run/metrics.jsonl"]).First())!["lessons/memory"]);

@@ -46,6 +46,7 @@ internal static class RecipeOptions
     /// <exception cref="InputException">The recipe can't be read or is of another kind; names file, line and key.</exception>
     public static T Read<T>(string path, string[] changes, PartKinds kinds) where T : RunRecipe
     {
+        if (path.Length == 0) throw new InputException("the name of the recipe is empty: name a file, or a run's folder");
         var folder = Directory.Exists(path) ? new RunFolder(path) : null;
         if (folder is { HoldsRun: true } && !File.Exists(folder.RecipePath))
             throw new InputException($"{path}: the run has no recipe: it was made by a program of somebody's own, and only that program knows its reward; name a recipe, or let the program add the reward as a kind and train by a recipe");

@@ -50,6 +50,7 @@ internal static class SweepCommand
     private static int Run(SweepRequest request, int processes, Func<string, string[], TrainRecipe> read, Terminal terminal)
     {
         var plan = SweepPlan.Of(request, read);
+        foreach (var run in plan.Runs) run.Recipe.RequireDevices();
         Outputs.RequireFolder(plan.Folder, plan.Runs.SelectMany(run => run.Recipe.Inputs()).Distinct());
         using var owned = RunOwnership.TakeSweep(plan.Folder);
         SweepFolder.RequireSame(plan, request, read);

@@ -39,7 +39,7 @@ internal static class TaskChainCommand
     {
         if (length is < 1 or > 1000) throw new InputException($"--length is {length}: a problem has 1 to 1000 links.");
         if (rows < 1) throw new InputException($"--rows is {rows}: ask for at least 1.");
-        if (skip < 0 || skip > int.MaxValue - rows) throw new InputException($"--skip is {skip}: 0 for none.");
+        if (skip < 0 || skip > int.MaxValue - rows) throw new InputException($"--skip is {skip}: it is 0 or more, and with --rows less than 2^31.");
         RowOutput.Require(output);
         var problems = ChainTask.Problems(skill, length, skip + rows, seed).Skip(skip);
         using var writer = new RowOutput(output, terminal);

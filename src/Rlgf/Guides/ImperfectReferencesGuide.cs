@@ -1,5 +1,6 @@
 using System.Globalization;
 using Rlgf.Base;
+using Rlgf.Rewards;
 
 namespace Rlgf.Guides;
 
@@ -30,7 +31,8 @@ public sealed class ImperfectReferencesGuide(double right, string? alphabet = nu
             var place = (ulong)(reached + i + 1);
             if (RandomStream.Uniform(request.Stream, 1, place) < each) return rune;
             var wrong = Array.FindAll(others, other => other != rune);
-            return wrong.Length == 0 ? rune : wrong[(int)(RandomStream.Uniform(request.Stream, 2, place) * wrong.Length)];
+            if (wrong.Length == 0) throw new InputException($"{OwnCode.Place(request.Prompt)}: prompt and reference hold one character only, so that the guide '{Name}' has no wrong one to give; set guide.alphabet.");
+            return wrong[(int)(RandomStream.Uniform(request.Stream, 2, place) * wrong.Length)];
         }));
         return new GuideContinuation(text, Ended: true);
     })];

@@ -141,6 +141,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             yield return ("lessons", $"'{name}' remembers no lessons; set lessons.coefficient too, use adaptive, or leave it out");
         if (preset.Lessons is not null && GuideCredit.Gap == GapScale.Measured)
             yield return ("guide_credit", $"gap: measured and lessons both say how often '{name}' asks its guide; leave one of them out, or use adaptive_v1, which was called adaptive before there were lessons");
+        if (Lessons.Asking is not null && !preset.Phases.Any(phase => phase.NeedsGuide)) yield return ("lessons", $"asking: '{name}' has no guide to ask; leave it out");
         if (Lessons.Baseline == LessonBaseline.Critic && (Advantage ?? preset.Advantage) != AdvantageEstimator.Gae)
             yield return ("lessons", $"baseline: critic needs a critic, and '{name}' has none; use running_mean or prompt");
         if (Advantage is AdvantageEstimator.Grpo or AdvantageEstimator.Rloo && (GroupSize ?? preset.GroupSize) < 2)
@@ -215,6 +216,6 @@ public sealed record LessonsSection
         Capacity = settings.Capacity,
         Baseline = settings.Baseline,
         Window = settings.Window,
-        Asking = settings.ScalesGuide ? GapScale.Measured : GapScale.One,
+        Asking = !algorithm.Phases.Any(phase => phase.NeedsGuide) ? null : settings.ScalesGuide ? GapScale.Measured : GapScale.One,
     };
 }

@@ -41,7 +41,8 @@ internal static class BuiltInKinds
             section.Failures));
         rewards.Add<CoverageRewardSection>("coverage", (section, services) => new MetricReward(services.Name, Coverage(section.AllOrNothing), section.Column, section.Failures));
         rewards.Add<MetricRewardSection>("metric", (section, services) => new MetricReward(services.Name, MetricOf(section, services), section.Column, section.Failures));
-        rewards.Add<ProgramRewardSection>("program", (section, services) => services.Own(new ProgramReward(
+        // A program fails on every row without its script, and a score for rows that failed would hide that.
+        rewards.Add<ProgramRewardSection>("program", (section, services) => section.Script is { } file && !File.Exists(file) ? throw services.Refusal("script", $"{file}: there is no such file") : services.Own(new ProgramReward(
             services.Name, section.Program, section.Script is { } script ? [script, .. section.Arguments] : section.Arguments, TimeSpan.FromSeconds(section.TimeoutSeconds), section.MemoryMib, section.Parallel,
             section.Failures)));
         rewards.Add<HttpRewardSection>("http", (section, services) => services.Own(new HttpReward(services.Name, section.Endpoint(services), section.BatchRows, section.Failures)));

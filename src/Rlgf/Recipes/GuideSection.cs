@@ -49,7 +49,7 @@ public sealed record ReferencesGuideSection : GuideSection
 /// The data's own references, as somebody would give them who is right in a stated share of whole answers: for finding out how good a guide must be. It goes on from whatever stands there, at the place that was
 /// reached, and counts characters.
 /// </summary>
-public sealed record ImperfectReferencesGuideSection : GuideSection
+public sealed record ImperfectReferencesGuideSection : GuideSection, ICheckedSection
 {
     /// <summary>The share of whole answers that are right, each character being so with the same probability.</summary>
     [Limits(Above = 0, AtMost = 1)]
@@ -57,4 +57,8 @@ public sealed record ImperfectReferencesGuideSection : GuideSection
 
     /// <summary>The characters that a wrong one is drawn from; null: those of the reference and of its prompt.</summary>
     public string? Alphabet { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems() =>
+        Alphabet is { } alphabet && alphabet.EnumerateRunes().Distinct().Count() < 2 ? [("alphabet", "a wrong character has to be another than the right one: give at least two, or leave it out")] : [];
 }

@@ -37,7 +37,8 @@ public sealed record ProgramRewardSection : FallibleRewardSection, ICheckedSecti
     public int Parallel { get; init; } = 2;
 
     /// <inheritdoc/>
-    public IEnumerable<(string Key, string Problem)> Problems() => PartNames.Problems(Parts);
+    public IEnumerable<(string Key, string Problem)> Problems() =>
+        PartNames.Problems(Parts).Concat(Program.Length == 0 ? [("program", "it is empty; name the program")] : Enumerable.Empty<(string, string)>());
 
     /// <inheritdoc/>
     internal override FailureRule Failures => new(FailureScore, Parts);

@@ -15,6 +15,7 @@ public static class Outputs
     /// <exception cref="InputException">It can't; names what it would replace.</exception>
     public static void RequireFile(string path, params IEnumerable<string> inputs)
     {
+        if (path.Length == 0) throw new InputException("the name of the output is empty: name a file");
         if (Directory.Exists(path)) throw new InputException($"{path}: is a folder; rows go into a file: name one in it");
         RequireOutsideOfRuns(path);
         foreach (var input in inputs)
@@ -33,6 +34,7 @@ public static class Outputs
     /// <exception cref="InputException">It can't; names what it holds.</exception>
     public static void RequireFolder(string folder, params IEnumerable<string> inputs)
     {
+        if (folder.Length == 0) throw new InputException("the name of the output is empty: name a folder");
         if (File.Exists(folder)) throw new InputException($"{folder}: the folder can't be written to: it is a file");
         if (inputs.FirstOrDefault(input => RealPath.AreSame(input, folder)) is not null) throw new InputException($"{folder}: is what the results are made from, which they would replace; choose another folder");
         if (RunFolder.IsRun(folder)) throw new InputException($"{folder}: holds a run, of which files would be replaced; choose another folder");
