@@ -49,7 +49,7 @@ internal static class QuickstartCommand
         var device = CommonOptions.Device();
         var command = new Command("quickstart", CommonOptions.Describe(
             "Tunes two small language models that come with the project: one to add up, where the policy alone never finds a right answer, and one to continue film reviews positively. PPO and the guided " +
-            "algorithms, each once. Ends with a table for each, what the models write, and report.html. About 6 minutes on 2 cores. Ctrl-C saves and stops; the same command goes on.",
+            "algorithms, each once. Ends with a table for each, what the models write, and report.html. Under 6 minutes on 2 cores. Ctrl-C saves and stops; the same command goes on.",
             "rlgf quickstart"))
         {
             isShort, output, set, device,
