@@ -66,7 +66,7 @@ internal static class MetricsCommand
             RefuseUnused(names, [
                 ("--encoder", parsed.GetValue(encoder) is not null, ["bertscore"]), ("--encoder-layer", parsed.GetValue(layer) is not null, ["bertscore"]), ("--device", parsed.GetValue(device) is not null, ["bertscore", "perplexity"]), ("--idf", parsed.GetValue(idf), ["bertscore"]),
                 ("--model", parsed.GetValue(model) is not null, ["perplexity"]), ("--spice", parsed.GetValue(spice) is not null, ["spice"]), ("--synonyms", parsed.GetValue(synonyms) is not null, ["meteor"]),
-                ("--frequencies", request.Frequencies is not null, ["cider", "cider_d"]), 
+                ("--frequencies", request.Frequencies is not null, ["cider", "cider_d"]),
                 ("--known", request.Known is not null, ["novelty_1", "novelty_2", "novelty_3", "novelty_4"]),
                 ("--stem", parsed.GetValue(stem), ["rouge1", "rouge2", "rougeL", "rougeLsum"])]);
             string?[] inputs = [request.Predictions, request.References, request.Frequencies, request.Known, parsed.GetValue(synonyms)];

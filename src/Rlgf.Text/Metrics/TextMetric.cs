@@ -84,13 +84,13 @@ public sealed class TextMetric
     /// <param name="isOfSingleTexts">Whether a text's value is the same whatever the others are.</param>
     public static TextMetric Whole(
         string name, Func<IReadOnlyList<MeasuredText>, IReadOnlyList<double?>> values, Func<IReadOnlyList<MeasuredText>, double?> ofTexts, bool isOfSingleTexts) => new(name, MetricNeed.Nothing)
-    {
-        Statistics = (texts, _) => [.. values(texts).Select(value => value is { } known ? (double[])[known, 1] : [0, 0])],
-        OfText = MeanOf,
-        OfSum = MeanOf,
-        OfTexts = ofTexts,
-        IsOfSingleTexts = isOfSingleTexts,
-    };
+        {
+            Statistics = (texts, _) => [.. values(texts).Select(value => value is { } known ? (double[])[known, 1] : [0, 0])],
+            OfText = MeanOf,
+            OfSum = MeanOf,
+            OfTexts = ofTexts,
+            IsOfSingleTexts = isOfSingleTexts,
+        };
 
     private static double? MeanOf(double[] statistics) => statistics[1] == 0 ? null : statistics[0] / statistics[1];
 
