@@ -21,10 +21,6 @@ public sealed record GuideAsking(IReadOnlyList<double> Guide, IReadOnlyList<doub
     /// <summary>L_π; 0 where nothing was measured.</summary>
     public double PolicyMean => Policy.DefaultIfEmpty(0).Average();
 
-    /// <summary>Whether neither had a lesson in a whole window of rows: nothing here is learned from.</summary>
-    /// <param name="window">W.</param>
-    public bool IsHopeless(int window) => Guide.Count >= window && Policy.Count >= window && Largest == 0;
-
     /// <summary>g: multiply the roll-in probability β by it. Between 0.05 and 1.</summary>
     /// <param name="window">W.</param>
     public double Factor(int window)

@@ -40,7 +40,7 @@ public sealed record LessonState(LessonMemory Memory, GuideAsking Asking, IReadO
     public LessonState After(
         LessonSettings settings, IReadOnlyList<ScoredRow> rows, IReadOnlyList<GuideAnswer> answers, Func<Rollout, double>? valueOfPrompt, Func<IReadOnlyList<SampledRow>, double[]> referenceLogProbs)
     {
-        var own = rows.Where(row => row.Rollout is { RollInLength: 0, WholeGuideResponse: null, RollOut: Actor.Policy }).ToArray();
+        var own = rows.Where(row => row.Rollout.IsByPolicyAlone).ToArray();
         var seen = this with
         {
             PolicyRewards = GuideAsking.Last(PolicyRewards, own.Select(row => row.Score.Return), settings.Window),

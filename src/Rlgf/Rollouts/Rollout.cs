@@ -35,6 +35,9 @@ public sealed record Rollout
     /// <summary>The guide's response before it was cut to r tokens, where the guide rolled in; null otherwise.</summary>
     public Written? WholeGuideResponse { get; init; }
 
+    /// <summary>Whether the policy wrote it whole, in a row where the guide was not asked to begin: what the guide's whole responses are compared with.</summary>
+    public bool IsByPolicyAlone => this is { RollInLength: 0, WholeGuideResponse: null, RollOut: Actor.Policy };
+
     /// <summary>Whether the guide was asked for a part of it and left that to the policy.</summary>
     public bool GuideDeclined { get; init; }
 

@@ -21,5 +21,5 @@ internal static class GuideAnswers
     }
 
     /// <summary>The rewards of the responses that the policy wrote whole, with which those are compared.</summary>
-    public static double[] OwnRewards(IReadOnlyList<ScoredRow> rows) => [.. from row in rows where row.Rollout is { RollInLength: 0, WholeGuideResponse: null } select row.Score.Return];
+    public static double[] OwnRewards(IReadOnlyList<ScoredRow> rows) => [.. from row in rows where row.Rollout.IsByPolicyAlone select row.Score.Return];
 }

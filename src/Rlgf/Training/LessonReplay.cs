@@ -24,7 +24,7 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
     private readonly double _spread = state.Spread;
     private readonly double? _level = setup.Algorithm.Lessons!.Baseline == LessonBaseline.RunningMean ? state.PolicyMean : null;
     private readonly List<double> _weights = [];
-    private int _steps, _left;
+    private int _left;
 
     /// <inheritdoc/>
     public string Name => "lessons";
@@ -39,7 +39,6 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
     /// <inheritdoc/>
     public double Accumulate(int step)
     {
-        _steps++;
         var drawn = _spread > 0 ? Memory.Draw(_settings.RowsPerStep, _level, new RandomStream(setup.Seed, RandomStream.Combine(LessonDraws, (ulong)iteration, (ulong)step))) : [];
         var tokens = drawn.Sum(row => (long)row.Times * Memory.Rows[row.Place].Row.Response.Length);
         var found = new Dictionary<int, Lesson?>();

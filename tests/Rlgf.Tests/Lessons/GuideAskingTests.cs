@@ -45,12 +45,4 @@ public sealed class GuideAskingTests
         Assert.Equal([3, 5], asking.Guide);
         Assert.Equal([7, 8], asking.Policy);
     }
-
-    [Fact]
-    public void Where_neither_had_a_lesson_in_whole_windows_nothing_teaches()
-    {
-        Assert.True(new GuideAsking([0, 0], [0, 0]).IsHopeless(2));
-        Assert.False(new GuideAsking([0, 0], [0]).IsHopeless(2));
-        Assert.False(new GuideAsking([0, 0.1], [0, 0]).IsHopeless(2));
-    }
 }
