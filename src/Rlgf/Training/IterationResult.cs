@@ -25,9 +25,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, LessonReplay? replay, IReadOnlyDictionary<string, double> seconds)
     {
         var rollouts = batch.Rollouts;
-        // The plan's β is that of every row but where some prompts are asked for less.
         var plan = firstRows[0].Plan;
-        var beta = firstRows.All(row => row.Plan == plan) ? plan.RollInProbability : firstRows.Average(row => row.Plan.RollInProbability);
         var (log, toStart, advantage) = (Rows(batch.LogProbs), Rows(klToStart), Rows(estimated.Advantages));
         var value = values is null ? null : Rows(values);
         var kl = rollouts.Select((rollout, row) => Indices(rollout, Actor.Policy).Sum(t => (double)toStart[row][t])).ToArray();
@@ -57,7 +55,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["response/ended"] = rollouts.Average(rollout => rollout.Ended ? 1.0 : 0),
             ["roll_in/share"] = rollouts.Average(rollout => rollout.RollInLength > 0 ? 1.0 : 0),
             ["roll_in/length"] = rollouts.Average(rollout => rollout.RollInLength),
-            ["roll_in/probability"] = beta,
+            ["roll_in/probability"] = MeanBeta(firstRows),
             ["tokens/policy"] = next.PolicyTokens,
             ["tokens/guide"] = next.GuideTokens,
             ["advantage/mean"] = policyAdvantages.DefaultIfEmpty(0).Average(),
@@ -123,6 +121,10 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
     { Messages = MessageRecord.Of(rollout.Prompt) };
 
     private static IEnumerable<int> Indices(Rollout rollout, Actor author) => Enumerable.Range(0, rollout.Tokens.Length).Where(t => rollout.AuthorOf(t) == author);
+
+    /// <summary>The plan's β, which is that of every row but where some prompts are asked for less.</summary>
+    private static double MeanBeta(IReadOnlyList<PlannedRow> rows) =>
+        rows.All(row => row.Plan == rows[0].Plan) ? rows[0].Plan.RollInProbability : rows.Average(row => row.Plan.RollInProbability);
 
     private static float[][] Rows(Tensor matrix)
     {
