@@ -7,8 +7,34 @@ namespace Rlgf.Losses;
 
 /// <summary>The policy loss of some rows.</summary>
 /// <param name="Loss">Scalar, differentiable.</param>
-/// <param name="Statistics">What the included tokens looked like, without a gradient.</param>
-public sealed record PolicyLoss(Tensor Loss, PolicyLossStatistics Statistics);
+/// <param name="Sums">What the included tokens looked like, without a gradient, where the loss is.</param>
+public sealed record PolicyLoss(Tensor Loss, PolicyLossSums Sums)
+{
+    /// <summary>The means that the sums are of. Each look brings numbers to the host, and so waits for an accelerator.</summary>
+    public PolicyLossStatistics Statistics => Sums.Statistics();
+}
+
+/// <summary>Sums over the tokens that the policy loss included, [] float64 each.</summary>
+/// <param name="All">[6] float64: the sums one after another, to be read at once.</param>
+public readonly record struct PolicyLossSums(Tensor All)
+{
+    /// <summary>Number of included tokens.</summary>
+    public Tensor Tokens => All.select(0, 0);
+
+    /// <summary>Number of those whose clipped term is strictly the larger one.</summary>
+    public Tensor Clipped => All.select(0, 1);
+
+    /// <summary>Sum of ratio − 1 − log ratio, nats.</summary>
+    public Tensor ApproxKlK3 => All.select(0, 5);
+
+    /// <summary>The means, on the host.</summary>
+    internal PolicyLossStatistics Statistics()
+    {
+        var sums = All.HostArray<double>();
+        var tokens = Math.Max(sums[0], 1);
+        return new((long)sums[0], sums[1] / tokens, sums[2] / tokens, sums[3] / tokens, sums[4] / tokens, sums[5] / tokens);
+    }
+}
 
 /// <summary>Means over the tokens that the policy loss included; all 0 where there were none.</summary>
 /// <param name="Tokens">Number of included tokens.</param>
@@ -57,22 +83,20 @@ public static class ClippedPolicyLoss
         var clipped = -advantage * ratio.Clamp(1 - clipRange, 1 + clipRange);
 
         var loss = MaskedReduction.Apply(maximum(plain, clipped), included, reduction, denominator);
-        return new(loss.MoveToOuterDisposeScope(), Statistics(included, logRatio, ratio, clipped > plain));
+        return new(loss.MoveToOuterDisposeScope(), new(Sums(included, logRatio, ratio, clipped > plain).MoveToOuterDisposeScope()));
     }
 
-    private static PolicyLossStatistics Statistics(Tensor included, Tensor logRatio, Tensor ratio, Tensor isClipped)
+    private static Tensor Sums(Tensor included, Tensor logRatio, Tensor ratio, Tensor isClipped)
     {
         using var noGradient = no_grad();
-        // Outside the mask the log-ratio is 0 and nothing is clipped, so that all sums but the ratio's are right as they are. Fetched at once: each fetch waits for a GPU.
-        var sums = stack([
+        // Outside the mask the log-ratio is 0 and nothing is clipped, so that all sums but the ratio's are right as they are.
+        return stack([
             included.sum().to(ScalarType.Float64),
             isClipped.sum().to(ScalarType.Float64),
             ratio.KeepWhere(included).sum().to(ScalarType.Float64),
             (-logRatio).sum().to(ScalarType.Float64),
             (logRatio.Multiply(0.5) * logRatio).sum().to(ScalarType.Float64),
             (ratio.Subtract(1) - logRatio).sum().to(ScalarType.Float64),
-        ]).cpu().data<double>().ToArray();
-        var tokens = Math.Max(sums[0], 1);
-        return new((long)sums[0], sums[1] / tokens, sums[2] / tokens, sums[3] / tokens, sums[4] / tokens, sums[5] / tokens);
+        ]);
     }
 }

@@ -7,9 +7,9 @@ namespace Rlgf.Losses;
 
 /// <summary>The value loss of some rows.</summary>
 /// <param name="Loss">Scalar, differentiable.</param>
-/// <param name="Tokens">Number of included tokens.</param>
-/// <param name="ClipFraction">Share of the included tokens whose clipped term is strictly the larger one; 0 where there were none or nothing is clipped.</param>
-public sealed record ValueLoss(Tensor Loss, long Tokens, double ClipFraction);
+/// <param name="Tokens">[] int64: number of included tokens, where the loss is.</param>
+/// <param name="Clipped">[] int64: number of those whose clipped term is strictly the larger one; null where nothing is clipped.</param>
+public sealed record ValueLoss(Tensor Loss, Tensor Tokens, Tensor? Clipped);
 
 /// <summary>Half the squared error of the critic, optionally clipped around its old prediction as OpenAI's PPO does.</summary>
 /// <remarks>
@@ -45,17 +45,16 @@ public static class ClippedValueLoss
         var value = values.KeepWhere(included);
         var target = returns.detach().KeepWhere(included);
         var error = (value - target).Square();
-        var tokens = included.sum().item<long>();
-        var clipFraction = 0.0;
+        Tensor? isClipped = null;
         if (clipRange is { } c)
         {
             var old = oldValues.detach().KeepWhere(included);
             var clipped = (value.clamp(old.Subtract(c), old.Add(c)) - target).Square();
-            clipFraction = (clipped > error).sum().item<long>() / (double)Math.Max(tokens, 1);
+            isClipped = clipped > error;
             error = maximum(error, clipped);
         }
 
         var loss = MaskedReduction.Apply(error, included, reduction, denominator).Multiply(0.5);
-        return new(loss.MoveToOuterDisposeScope(), tokens, clipFraction);
+        return new(loss.MoveToOuterDisposeScope(), included.sum().MoveToOuterDisposeScope(), isClipped?.sum().MoveToOuterDisposeScope());
     }
 }

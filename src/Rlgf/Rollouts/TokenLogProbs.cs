@@ -21,7 +21,7 @@ public static class TokenLogProbs
     /// <param name="model">π.</param>
     /// <param name="states">[B, A, D] float32 from <see cref="ILanguageModel.ResponseStates"/>; may be differentiable.</param>
     /// <param name="tokens">[B, A] int64.</param>
-    /// <param name="mask">[B, A] bool.</param>
+    /// <param name="mask">[B, A] bool; read on the host, so that one that is there costs no waiting for an accelerator.</param>
     /// <returns>[B, A] float32, differentiable if the states are.</returns>
     public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask) =>
         Of(states, tokens, mask, (positions, hidden, chosen) => WholeVocabulary(model.Logits(hidden), chosen));
@@ -33,22 +33,23 @@ public static class TokenLogProbs
     /// <param name="model">π: the policy as it is now, as it was, or the reference; the sets stay those of the sample.</param>
     /// <param name="states">[B, A, D] float32 from <see cref="ILanguageModel.ResponseStates"/>; may be differentiable.</param>
     /// <param name="tokens">[B, A] int64.</param>
-    /// <param name="mask">[B, A] bool; true nowhere beyond a row's response.</param>
+    /// <param name="mask">[B, A] bool; true nowhere beyond a row's response. Read on the host, as above.</param>
     /// <param name="samples">B rows: what they hold and could have held.</param>
     /// <param name="sampling">How they were drawn.</param>
     /// <returns>[B, A] float32, differentiable if the states are.</returns>
     public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
     {
         using var scope = NewDisposeScope();
+        mask = mask.cpu();
         var included = mask.reshape(-1).HostArray<bool>();
         var width = (int)mask.size(1);
         TokenSet SetAt(int position) => samples[position / width].Choices[position % width];
 
         // Few tokens are gathered; where most of the vocabulary is left, the rest is struck out instead.
         var few = included.Select((isIncluded, position) => isIncluded && !SetAt(position).AreOutside).ToArray();
-        var (ofFew, ofMost) = (tensor(few, device: mask.device).reshape(mask.shape), mask);
         if (Array.IndexOf(few, true) < 0) return Of(states, tokens, mask, Most).MoveToOuterDisposeScope();
-        ofMost = mask.logical_and(ofFew.logical_not());
+        var ofFew = tensor(few, device: CPU).reshape(mask.shape);
+        var ofMost = mask.logical_and(ofFew.logical_not());
         return Of(states, tokens, ofFew, Few).Add(Of(states, tokens, ofMost, Most)).MoveToOuterDisposeScope();
 
         Tensor Few(long[] positions, Tensor hidden, Tensor chosen) => AmongFew(Scores(positions, hidden), [.. positions.Select(position => SetAt((int)position))], chosen);
@@ -81,7 +82,7 @@ public static class TokenLogProbs
         if (batch.PolicyTokens == 0) return zeros_like(batch.LogProbs).MoveToOuterDisposeScope();
         var states = model.ResponseStates(batch.TokenRows);
         // A reference may be elsewhere than the policy, and what is compared with the policy's must be where that is.
-        return Of(model, states, batch.Tokens.to(states.device), batch.IsPolicy.to(states.device), batch.Samples, sampling).to(batch.Tokens.device).MoveToOuterDisposeScope();
+        return Of(model, states, batch.Tokens.to(states.device), batch.IsPolicy, batch.Samples, sampling).to(batch.Tokens.device).MoveToOuterDisposeScope();
     }
 
     /// <summary>log π(a_t|s_t) of all response tokens of complete rows, 0 beyond a row's length.</summary>
@@ -131,6 +132,7 @@ public static class TokenLogProbs
         return OfRows(model, part, sampling).sum(1).to(ScalarType.Float64).HostArray<double>();
     })];
 
+    /// <summary>[B, A] int64 on the device, and [B, A] bool on the host.</summary>
     private static (Tensor Tokens, Tensor Mask) TokensAndMask(IReadOnlyList<TokenRow> rows, Device device)
     {
         var steps = rows.Max(row => row.Response.Length);
@@ -138,7 +140,7 @@ public static class TokenLogProbs
         var mask = new bool[rows.Count * steps];
         for (var row = 0; row < rows.Count; row++)
             for (var t = 0; t < rows[row].Response.Length; t++) (tokens[row * steps + t], mask[row * steps + t]) = (rows[row].Response[t], true);
-        return (tensor(tokens, device: device).reshape(rows.Count, steps), tensor(mask, device: device).reshape(rows.Count, steps));
+        return (tensor(tokens, device: device).reshape(rows.Count, steps), tensor(mask, device: CPU).reshape(rows.Count, steps));
     }
 
     /// <summary>Log-probabilities at the positions of a mask, put in their places.</summary>
@@ -149,14 +151,16 @@ public static class TokenLogProbs
     private static Tensor Of(Tensor states, Tensor tokens, Tensor mask, Func<long[], Tensor, Tensor, Tensor> logProbs)
     {
         using var scope = NewDisposeScope();
-        var positions = mask.reshape(-1).nonzero().squeeze(1);
+        // Which positions is decided on the host: their number is a shape, which an accelerator would have to be asked for.
+        var positions = mask.cpu().reshape(-1).nonzero().squeeze(1);
         var count = positions.size(0);
         if (count == 0) return zeros([tokens.size(0), tokens.size(1)], states.dtype, states.device).MoveToOuterDisposeScope();
         // As many rows as a multiple of 64: oneDNN compiles a product for each new shape and keeps it, so that counts which always differ cost time and memory without end.
         var padding = (RowMultiple - count % RowMultiple) % RowMultiple;
         var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);
-        var values = logProbs(padded.HostArray<long>(), states.reshape(-1, states.size(2)).index_select(0, padded), tokens.reshape(-1).index_select(0, padded)).narrow(0, 0, count);
-        var flat = zeros([tokens.numel()], values.dtype, values.device).IndexAdd(0, positions, values);
+        var places = padded.to(states.device);
+        var values = logProbs(padded.HostArray<long>(), states.reshape(-1, states.size(2)).index_select(0, places), tokens.reshape(-1).index_select(0, places)).narrow(0, 0, count);
+        var flat = zeros([tokens.numel()], values.dtype, values.device).IndexAdd(0, places.narrow(0, 0, count), values);
         return flat.reshape(tokens.shape).MoveToOuterDisposeScope();
     }
 

@@ -144,18 +144,20 @@ internal sealed class SupervisedLoop : IDisposable
         // Only an adapter's dropout looks at either: its draws depend on the seed and on the step alone.
         _task.Module.train();
         manual_seed((long)(RandomStream.Combine(_settings.Seed, (ulong)step) >> 1));
-        double total = 0, terms = Math.Max(1, batch.Sum(_task.Terms));
+        using var losses = new DeferredNumbers();
+        double terms = Math.Max(1, batch.Sum(_task.Terms));
         var size = _settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : batch.Length;
         for (var first = 0; first < batch.Length; first += size)
         {
             using var partScope = NewDisposeScope();
             var loss = _task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch).Divide(terms);
             loss.backward();
-            total += loss.item<float>();
+            losses.Keep(loss);
         }
 
         _task.Module.eval();
-        return (total, _optimizer.Step());
+        var norm = _optimizer.Step();
+        return (losses.Read().Sum(), norm);
     }
 
     private static void Check(SupervisedSettings settings, ISupervisedTask task)

@@ -1,3 +1,5 @@
+using static TorchSharp.torch;
+
 namespace Rlgf.Training;
 
 /// <summary>A loss on rows of its own that every optimiser step of an iteration adds to that of the iteration's rows: remembered rows, texts of a data set.</summary>
@@ -8,6 +10,6 @@ public interface IAuxiliaryLoss
 
     /// <summary>Adds its gradient to the policy's parameters, for one step. Where there is nothing to learn no gradient is left.</summary>
     /// <param name="step">The optimiser step of the iteration, from 0.</param>
-    /// <returns>The loss, before its weight.</returns>
-    double Accumulate(int step);
+    /// <returns>[], the loss before its weight, where it was computed: the learner reads all of an update at once. Null where there was nothing to learn, logged as 0.</returns>
+    Tensor? Accumulate(int step);
 }

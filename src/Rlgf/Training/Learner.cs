@@ -55,24 +55,29 @@ public sealed class Learner : IDisposable
         var factor = _settings.LearningRateFactor(iteration, _setup.Iterations);
         foreach (var group in PolicyOptimizer.Groups) group.LearningRate = _settings.LearningRate * factor;
         foreach (var group in CriticOptimizer.Groups) group.LearningRate = _settings.CriticLearningRate * factor;
-        var terms = (from term in _terms let prepared = term.Prepare(data) where prepared is not null select new Term(term.Name, prepared)).ToArray();
+        // Masks decide which rows and how far they are read: copied once, so that no step waits for them.
+        var terms = (from term in _terms let prepared = term.Prepare(data) where prepared is not null select new Term(term.Name, prepared, prepared.Mask.cpu())).ToArray();
         var reads = new Reads(Union(terms.Where(term => !term.Of.ReadsValues)), Union(terms.Where(term => term.Of.ReadsValues)));
 
+        using var measured = new DeferredNumbers();
         List<StepStatistics> steps = [];
         for (var epoch = 0; epoch < _settings.Epochs; epoch++)
         {
             var order = Enumerable.Range(0, data.Batch.Rollouts.Count).ToArray();
             new RandomStream(_setup.Seed, RandomStream.Combine(MinibatchOrder, (ulong)iteration, (ulong)epoch)).Shuffle<int>(order);
-            foreach (var rows in EvenShares.Of(order, _settings.RowsPerMinibatch)) steps.Add(Step(data, terms, reads, rows, steps.Count));
+            foreach (var rows in EvenShares.Of(order, _settings.RowsPerMinibatch)) steps.Add(Step(data, terms, reads, rows, steps.Count, measured));
         }
+        var numbers = measured.Read();
         double Mean(Func<StepStatistics, double> value) => steps.Count == 0 ? 0 : steps.Average(value);
         var metrics = new Dictionary<string, double>();
         for (var i = 0; i < terms.Length; i++)
         {
-            metrics[$"loss/{terms[i].Name}"] = Mean(step => step.Losses[i]);
-            foreach (var (name, value) in TermStatistics.Merge([.. steps.Select(step => step.Statistics[i])]).Means) metrics[name] = value;
+            metrics[$"loss/{terms[i].Name}"] = Mean(step => step.Losses[i].Sum(place => numbers[place]));
+            // Each step's parts first, then the steps.
+            var ofSteps = steps.Select(step => TermStatistics.Merge([.. step.Statistics[i].Select(part => part.Of(numbers))])).ToArray();
+            foreach (var (name, value) in TermStatistics.Merge(ofSteps).Means) metrics[name] = value;
         }
-        for (var i = 0; i < data.Auxiliary.Count; i++) metrics[$"loss/{data.Auxiliary[i].Name}"] = Mean(step => step.Auxiliary[i]);
+        for (var i = 0; i < data.Auxiliary.Count; i++) metrics[$"loss/{data.Auxiliary[i].Name}"] = Mean(step => step.Auxiliary[i] is { } place ? numbers[place] : 0);
         return new(metrics, Mean(step => step.PolicyNorm), Mean(step => step.CriticNorm), _settings.LearningRate * factor);
     }
 
@@ -85,29 +90,39 @@ public sealed class Learner : IDisposable
 
     private const ulong MinibatchOrder = 0x6D696E69; // "mini"
 
-    private static readonly TermStatistics Nothing = new(0, new Dictionary<string, double>());
+    /// <summary>A term, and its mask [B, A] bool on the host.</summary>
+    private readonly record struct Term(string Name, TermOfRows Of, Tensor Mask);
 
-    private readonly record struct Term(string Name, TermOfRows Of);
-
-    /// <summary>[B, A] bool each: the tokens whose log-probabilities, and whose values, some term reads; null for none.</summary>
+    /// <summary>[B, A] bool each, on the host: the tokens whose log-probabilities, and whose values, some term reads; null for none.</summary>
     private readonly record struct Reads(Tensor? LogProbs, Tensor? Values);
 
-    private readonly record struct StepStatistics(double[] Losses, double[] Auxiliary, TermStatistics[] Statistics, double PolicyNorm, double CriticNorm);
+    /// <summary>Where a part's statistics are among the numbers of the update.</summary>
+    private readonly record struct PartStatistics(int Tokens, (string Name, int Sum)[] Sums)
+    {
+        public TermStatistics Of(double[] numbers)
+        {
+            var tokens = numbers[Tokens];
+            return new((long)tokens, Sums.ToDictionary(named => named.Name, named => numbers[named.Sum] / Math.Max(tokens, 1)));
+        }
+    }
 
-    private static Tensor? Union(IEnumerable<Term> terms) => terms.Select(term => term.Of.Mask).Aggregate((Tensor?)null, (union, mask) => union is null ? mask : union.logical_or(mask));
+    /// <summary>Where a step's measurements are among the numbers of the update: of each term the parts' losses and statistics, and each further loss, null for none.</summary>
+    private readonly record struct StepStatistics(List<int>[] Losses, int?[] Auxiliary, List<PartStatistics>[] Statistics, double PolicyNorm, double CriticNorm);
+
+    private static Tensor? Union(IEnumerable<Term> terms) => terms.Select(term => term.Mask).Aggregate((Tensor?)null, (union, mask) => union is null ? mask : union.logical_or(mask));
 
     /// <summary>One optimiser step on the given rows. Terms are divided by the whole minibatch's tokens, so that a split into parts changes nothing.</summary>
-    private StepStatistics Step(LearningBatch data, Term[] terms, Reads reads, int[] rows, int step)
+    private StepStatistics Step(LearningBatch data, Term[] terms, Reads reads, int[] rows, int step, DeferredNumbers measured)
     {
         var batch = data.Batch;
         using var scope = NewDisposeScope();
-        var index = Index(rows, batch);
-        var denominators = Array.ConvertAll(terms, term => MaskedReduction.Denominator(term.Of.Mask.index_select(0, index), term.Of.Normaliser));
+        var index = Index(rows, CPU);
+        var denominators = Array.ConvertAll(terms, term => MaskedReduction.Denominator(term.Mask.index_select(0, index), term.Of.Normaliser));
 
         PolicyOptimizer.ClearGradients();
         CriticOptimizer.ClearGradients();
-        var losses = new double[terms.Length];
-        var statistics = Array.ConvertAll(terms, _ => new List<TermStatistics>());
+        var losses = Array.ConvertAll(terms, _ => new List<int>());
+        var statistics = Array.ConvertAll(terms, _ => new List<PartStatistics>());
         foreach (var partRows in rows.Chunk(_settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : rows.Length))
         {
             using var inner = NewDisposeScope();
@@ -117,21 +132,21 @@ public sealed class Learner : IDisposable
             {
                 // Heads on states that nothing asked for have nothing to read.
                 if (terms[i].Of.ReadsValues && !hasValues) continue;
-                var (loss, measured) = terms[i].Of.Compute(part, denominators[i]);
+                var (loss, sums) = terms[i].Of.Compute(part, denominators[i]);
                 var weighted = terms[i].Of.Weight == 1 ? loss : loss.Multiply(terms[i].Of.Weight);
                 sum = sum is null ? weighted : sum.Add(weighted);
-                losses[i] += loss.item<float>();
-                if (measured is not null) statistics[i].Add(measured);
+                losses[i].Add(measured.Keep(loss));
+                if (sums is not null) statistics[i].Add(new(measured.Keep(sums.Tokens), [.. sums.Sums.Select(named => (named.Key, measured.Keep(named.Value)))]));
             }
             // Nothing to learn from (all masks empty): exactly no gradient.
             if (sum is { requires_grad: true }) sum.backward();
         }
-        double[] auxiliary = [.. data.Auxiliary.Select(loss => loss.Accumulate(step))];
+        int?[] auxiliary = [.. data.Auxiliary.Select(loss => loss.Accumulate(step) is { } value ? measured.Keep(value) : (int?)null)];
 
         var (policyNorm, criticNorm) = (PolicyOptimizer.Step(), CriticOptimizer.Step());
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
             throw new InputException($"training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate; a checkpoint from before is whole.");
-        return new(losses, auxiliary, [.. statistics.Select(parts => parts.Count == 0 ? Nothing : TermStatistics.Merge(parts))], policyNorm, criticNorm);
+        return new(losses, auxiliary, statistics, policyNorm, criticNorm);
     }
 
     /// <summary>
@@ -141,11 +156,11 @@ public sealed class Learner : IDisposable
     private LearningPart Forward(RolloutBatch batch, Reads reads, int[] rows, out bool hasValues)
     {
         using var scope = NewDisposeScope();
-        var index = Index(rows, batch);
+        var (index, onHost) = (Index(rows, batch.Tokens.device), Index(rows, CPU));
         Rollout[] rollouts = Array.ConvertAll(rows, row => batch.Rollouts[row]);
         var width = batch.Tokens.size(1);
         var logProbs = zeros([rows.Length, width], device: batch.Tokens.device);
-        var (scored, valued) = (reads.LogProbs?.index_select(0, index), reads.Values?.index_select(0, index));
+        var (scored, valued) = (reads.LogProbs?.index_select(0, onHost), reads.Values?.index_select(0, onHost));
         var sharedTrunk = valued is not null && _critics.Sharing == CriticSharing.SharedTrunk;
         var read = sharedTrunk ? scored?.logical_or(valued!) ?? valued : scored;
         var needed = read is null ? new int[rows.Length] : LastTrue(read);
@@ -168,9 +183,9 @@ public sealed class Learner : IDisposable
         return new LearningPart(rows, index.MoveToOuterDisposeScope(), logProbs.MoveToOuterDisposeScope(), values?.MoveToOuterDisposeScope());
     }
 
-    private static Tensor Index(int[] rows, RolloutBatch batch) => tensor(Array.ConvertAll(rows, row => (long)row), device: batch.Tokens.device);
+    private static Tensor Index(int[] rows, Device device) => tensor(Array.ConvertAll(rows, row => (long)row), device: device);
 
-    /// <summary>For each row of a mask, one past the last position at which it is true; 0 if there is none.</summary>
+    /// <summary>For each row of a mask on the host, one past the last position at which it is true; 0 if there is none.</summary>
     private static int[] LastTrue(Tensor mask)
     {
         var isTrue = mask.HostArray<bool>();

@@ -37,27 +37,29 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         [("lessons/weight", _weights.DefaultIfEmpty(0).Average()), ("lessons/left", _left), ("lessons/memory", Memory.Rows.Length)];
 
     /// <inheritdoc/>
-    public double Accumulate(int step)
+    public Tensor? Accumulate(int step)
     {
         var drawn = _spread > 0 ? Memory.Draw(_settings.RowsPerStep, _level, new RandomStream(setup.Seed, RandomStream.Combine(LessonDraws, (ulong)iteration, (ulong)step))) : [];
         var tokens = drawn.Sum(row => (long)row.Times * Memory.Rows[row.Place].Row.Response.Length);
         var found = new Dictionary<int, Lesson?>();
-        var loss = 0.0;
-        foreach (var part in drawn.Chunk(setup.Update.RowsPerMicroBatch > 0 ? setup.Update.RowsPerMicroBatch : Math.Max(1, drawn.Count))) loss += Accumulate(part, tokens, found);
+        Tensor? loss = null;
+        foreach (var part in drawn.Chunk(setup.Update.RowsPerMicroBatch > 0 ? setup.Update.RowsPerMicroBatch : Math.Max(1, drawn.Count)))
+        {
+            if (Accumulate(part, tokens, found) is { } more) loss = loss is null ? more : loss.Add(more);
+        }
         _left += found.Values.Count(row => row is null);
         Memory = Memory.After(found);
         return loss;
     }
 
-    private double Accumulate((int Place, int Times)[] part, long tokens, Dictionary<int, Lesson?> found)
+    private Tensor? Accumulate((int Place, int Times)[] part, long tokens, Dictionary<int, Lesson?> found)
     {
         using var scope = NewDisposeScope();
         Lesson[] lessons = [.. part.Select(row => Memory.Rows[row.Place])];
         TokenRow[] rows = [.. lessons.Select(lesson => lesson.Row)];
         var states = setup.Policy.ResponseStates(rows);
         var logProbs = TokenLogProbs.OfRows(setup.Policy, states, [.. lessons.Select(lesson => lesson.Sample)], setup.Sampling).sum(1);
-        var now = ToHost(logProbs);
-        var levels = _settings.Baseline == LessonBaseline.Critic ? LevelsByCritic(rows, states) : null;
+        var (now, levels) = ToHost(logProbs, _settings.Baseline == LessonBaseline.Critic ? LevelsByCritic(rows, states) : null);
         var weights = new float[part.Length];
         for (var i = 0; i < part.Length; i++)
         {
@@ -69,25 +71,29 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
             weights[i] = (float)(weight * part[i].Times / tokens);
             _weights.AddRange(Enumerable.Repeat(weight, part[i].Times));
         }
-        if (weights.All(weight => weight == 0)) return 0;
+        if (weights.All(weight => weight == 0)) return null;
         var loss = (-logProbs * tensor(weights, device: logProbs.device)).sum();
         using var weighted = loss.Multiply(_settings.Coefficient);
         weighted.backward();
-        return loss.item<float>();
+        // In 64 bits, as parts are summed.
+        return loss.detach().to(ScalarType.Float64).MoveToOuterDisposeScope();
     }
 
-    /// <summary>V of the prompts, as the critic sees them now.</summary>
-    private double[] LevelsByCritic(TokenRow[] rows, Tensor states)
+    /// <summary>[b] V of the prompts, as the critic sees them now.</summary>
+    private Tensor LevelsByCritic(TokenRow[] rows, Tensor states)
     {
         using var noGradient = no_grad();
         var actors = Enumerable.Repeat(Actor.Policy, rows.Length).ToArray();
         var values = critics.Values(actors, rows, critics.Sharing == CriticSharing.SharedTrunk ? states : null);
-        return ToHost(values.select(1, 0));
+        return values.select(1, 0);
     }
 
-    private static double[] ToHost(Tensor values)
+    /// <summary>Both at once, since what a row still teaches is decided on the host, and every look waits for an accelerator.</summary>
+    private static (double[] LogProbs, double[]? Levels) ToHost(Tensor logProbs, Tensor? levels)
     {
-        using var numbers = values.detach().to(ScalarType.Float64);
-        return numbers.HostArray<double>();
+        using var scope = NewDisposeScope();
+        var numbers = (levels is null ? logProbs : cat([logProbs, levels.to(logProbs.device)])).to(ScalarType.Float64).HostArray<double>();
+        var rows = (int)logProbs.size(0);
+        return (numbers[..rows], levels is null ? null : numbers[rows..]);
     }
 }

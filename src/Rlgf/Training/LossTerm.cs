@@ -55,7 +55,12 @@ public sealed record TermOfRows
 /// <summary>A term's value.</summary>
 /// <param name="Loss">Scalar, differentiable.</param>
 /// <param name="Statistics">What else it measured; null for nothing.</param>
-public sealed record TermLoss(Tensor Loss, TermStatistics? Statistics = null);
+public sealed record TermLoss(Tensor Loss, TermSums? Statistics = null);
+
+/// <summary>What a term measured over some tokens, where it was computed. The learner reads all of an update at once, since every look at a number waits for an accelerator.</summary>
+/// <param name="Tokens">[], a count: number of tokens.</param>
+/// <param name="Sums">[] each: sums over the tokens, by the names that their means are logged under.</param>
+public sealed record TermSums(Tensor Tokens, IReadOnlyDictionary<string, Tensor> Sums);
 
 /// <summary>What a term measured over some tokens.</summary>
 /// <param name="Tokens">Number of tokens.</param>

@@ -24,13 +24,9 @@ public sealed class ClippedPolicyTerm(UpdateSettings settings) : ILossTerm
             Normaliser = settings.Reduction,
             Compute = (part, denominator) =>
             {
-                var (loss, statistics) = ClippedPolicyLoss.Compute(
+                var (loss, sums) = ClippedPolicyLoss.Compute(
                     part.LogProbs, part.Pick(data.Batch.LogProbs), part.Pick(advantages), part.Pick(mask), settings.ClipRange, settings.Reduction, denominator);
-                return new(loss, new(statistics.Tokens, new Dictionary<string, double>
-                {
-                    ["policy/clip_fraction"] = statistics.ClipFraction,
-                    ["policy/kl_to_old"] = statistics.ApproxKlK3,
-                }));
+                return new(loss, new(sums.Tokens, new Dictionary<string, Tensor> { ["policy/clip_fraction"] = sums.Clipped, ["policy/kl_to_old"] = sums.ApproxKlK3 }));
             },
         };
     }
@@ -52,9 +48,9 @@ public sealed class ValueTerm(UpdateSettings settings) : ILossTerm
         ReadsValues = true,
         Compute = (part, denominator) =>
         {
-            var (loss, tokens, clipFraction) = ClippedValueLoss.Compute(
+            var (loss, tokens, clipped) = ClippedValueLoss.Compute(
                 part.Values, part.Pick(values), part.Pick(returns), part.Pick(data.Batch.IsRollOut), settings.ValueClipRange, settings.Reduction, denominator);
-            return new(loss, settings.ValueClipRange is null ? null : new(tokens, new Dictionary<string, double> { ["critic/clip_fraction"] = clipFraction }));
+            return new(loss, clipped is null ? null : new(tokens, new Dictionary<string, Tensor> { ["critic/clip_fraction"] = clipped }));
         },
     };
 }

@@ -30,7 +30,7 @@ public sealed class LessonReplayTests
         double[] weights = [Math.Min(3, 2 / Math.Sqrt(2)), 1 / Math.Sqrt(2)];
         var loss = -(times[0] * weights[0] * first + times[1] * weights[1] * second) / 24;
 
-        Assert.Equal(loss, replay.Accumulate(5), 1e-5);
+        Assert.Equal(loss, replay.Accumulate(5)!.item<double>(), 1e-5);
         // ∂(−log softmax_k)/∂logit_j = p_j − [j = k], times c.
         var gradient = policy.Logit.grad!.data<float>().ToArray();
         for (var j = 0; j < 3; j++)
@@ -65,12 +65,12 @@ public sealed class LessonReplayTests
         var dear = Row([0, 1], reward: 1) with { ReferenceLogProb = 2 * Math.Log(1.0 / 3) - 4 };
         var setup = Setup(policy, new LessonSettings { RowsPerStep = 4 });
         var replay = new LessonReplay(setup, Critics.For(setup), State([dear], [0, 1]), klCoefficient: 0.25, iteration: 0);
-        Assert.Equal(0, replay.Accumulate(0));
+        Assert.Null(replay.Accumulate(0));
         Assert.True(policy.Logit.grad is null || policy.Logit.grad.abs().sum().item<float>() == 0);
         Assert.Empty(replay.Memory.Rows);
         // At half the coefficient it is worth a half, and its price is kept.
         replay = new LessonReplay(setup, Critics.For(setup), State([dear], [0, 1]), klCoefficient: 0.125, iteration: 0);
-        Assert.True(replay.Accumulate(0) > 0);
+        Assert.True(replay.Accumulate(0)!.item<double>() > 0);
         Assert.Equal(0.5, Assert.Single(replay.Memory.Rows).Price, 1e-6);
     }
 

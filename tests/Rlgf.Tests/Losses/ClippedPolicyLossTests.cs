@@ -119,14 +119,14 @@ public class ClippedPolicyLossTests
     }
 
     [Fact]
-    public void Only_the_loss_outlives_the_call()
+    public void Only_the_loss_and_its_sums_outlive_the_call()
     {
         using var scope = NewDisposeScope();
         var x = rand([2, 3]).requires_grad_();
         var mask = ones([2, 3]);
         var before = scope.DisposablesCount;
         _ = ClippedPolicyLoss.Compute(x, x, x, mask, 0.2);
-        Assert.Equal(before + 1, scope.DisposablesCount);
+        Assert.Equal(before + 2, scope.DisposablesCount);
     }
 
     [Fact]

@@ -99,6 +99,21 @@ internal sealed class SourceReading
         return $"{span.Path.Replace('\\', '/')}:{span.StartLinePosition.Line + 1}: {operation.Syntax.ToString().ReplaceLineEndings(" ")}";
     }
 
+    /// <summary>The type and the member that something is done in: <c>Learner.Update</c>.</summary>
+    public static string Member(IOperation operation)
+    {
+        var type = operation.Syntax.FirstAncestorOrSelf<BaseTypeDeclarationSyntax>()?.Identifier.Text;
+        var name = operation.Syntax.FirstAncestorOrSelf<MemberDeclarationSyntax>(node => node is not BaseTypeDeclarationSyntax) switch
+        {
+            MethodDeclarationSyntax method => method.Identifier.Text,
+            PropertyDeclarationSyntax property => property.Identifier.Text,
+            BaseFieldDeclarationSyntax field => field.Declaration.Variables[0].Identifier.Text,
+            ConstructorDeclarationSyntax => "constructor",
+            _ => "?",
+        };
+        return $"{type}.{name}";
+    }
+
     private static string Root()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)

@@ -43,6 +43,63 @@ public sealed class TensorPlaceTests
     [InlineData("return x.sum().item<float>();", false)]
     public void A_look_at_numbers_wherever_they_are_is_found(string body, bool found) => Assert.Equal(found, SourceReading.OfBody(body).Operations().Any(ReadsWhereverItIs));
 
+    /// <summary>What brings numbers to the host waits for all that an accelerator has begun. Each such member is listed with how often it runs.</summary>
+    [Theory]
+    [InlineData("Rlgf.Models")]
+    [InlineData("Rlgf")]
+    public void What_waits_for_an_accelerator_is_listed(string project)
+    {
+        string[] found = [.. SourceReading.OfProject(project).Operations().Where(Waits).Select(SourceReading.Member).Distinct().Order(StringComparer.Ordinal)];
+        Assert.Equal(Waiting[project].Keys.Order(StringComparer.Ordinal), found);
+    }
+
+    // A new place belongs here only with how often it runs. A micro-batch of training may have none but lessons, whose weights are decided on the host.
+    private static readonly Dictionary<string, Dictionary<string, string>> Waiting = new()
+    {
+        ["Rlgf.Models"] = new()
+        {
+            ["AdapterContents.MergeHead"] = "a load",
+            ["BeamSearch.Continue"] = "a token",
+            ["BeamSearch.Floats"] = "a token",
+            ["BertScore.StatesOf"] = "a batch",
+            ["BertScore.WeightedMean"] = "a batch",
+            ["Candidates.Sets"] = "a token",
+            ["FastFloat32Products.ProductError"] = "once",
+            ["FusedAdamW.Step"] = "an optimiser step",
+            ["InverseTransform.HostArray"] = "a token",
+            ["LogitsProcessing.KeepNucleus"] = "a token",
+            ["LogitsProcessing.TopK"] = "a token",
+            ["SafetensorsWriter.WriteData"] = "a checkpoint",
+            ["TensorHost.HostArray"] = "where it is called",
+            ["TextGenerator.ChooseMostLikely"] = "a token",
+            ["TextGenerator.LogProbs"] = "a token",
+            ["TextGenerator.Sample"] = "a token",
+            ["WeightMatching.RequireEqualCopies"] = "a load",
+        },
+        ["Rlgf"] = new()
+        {
+            ["ClassifierReward.Score"] = "a batch",
+            ["ClassifierTraining.Evaluate"] = "a batch",
+            ["Critics.OfPrompts"] = "an iteration",
+            ["DeferredNumbers.Read"] = "where it is called",
+            ["Evaluator.Sums"] = "a batch",
+            ["GroupAdvantages.Rewards"] = "an iteration",
+            ["IterationResult.Rows"] = "an iteration",
+            ["Learner.LastTrue"] = "never: of a mask on the host",
+            ["Learner.Update"] = "an iteration",
+            ["LessonReplay.ToHost"] = "a micro-batch of lessons",
+            ["MaskedReduction.Denominator"] = "never in training: of a mask on the host",
+            ["ModelPerplexity.Statistics"] = "a batch",
+            ["PolicyLossSums.Statistics"] = "never in training",
+            ["RunChecks.SameNumbers"] = "a check",
+            ["SupervisedLoop.Learn"] = "an optimiser step",
+            ["SupervisedTraining.MeanLoss"] = "a batch of an evaluation",
+            ["TokenLogProbs.Of"] = "never in training: of a mask on the host",
+            ["TokenLogProbs.OfResponses"] = "a batch, an iteration",
+            ["Whitening.Apply"] = "an iteration",
+        },
+    };
+
     // Buffers that these fill or write out are made on the CPU there.
     private static readonly string[] FilesOfTensors = ["GgufTensors.cs", "StoredNumbers.cs", "SafetensorsWriter.cs"];
 
@@ -64,6 +121,10 @@ public sealed class TensorPlaceTests
         IPropertyReferenceOperation { Property: { Name: "bytes", ContainingType.Name: "Tensor" }, Instance: { } tensor } => !IsOnHost(tensor),
         _ => false,
     };
+
+    /// <summary>A call that gives numbers, or whose result has a shape that depends on numbers.</summary>
+    private static bool Waits(IOperation operation) => operation is IInvocationOperation { TargetMethod: { Name: var name, ContainingType.Name: var type } }
+        && ((type == "Tensor" && name is "item" or "cpu" or "nonzero" or "masked_select") || (type == "TensorHost" && name == "HostArray") || (type == "DeferredNumbers" && name == "Read"));
 
     private static bool IsOnHost(IOperation tensor) => tensor is IInvocationOperation { TargetMethod.Name: var name, Instance: var of } && (name == "cpu" || (name == "contiguous" && of is not null && IsOnHost(of)));
 }

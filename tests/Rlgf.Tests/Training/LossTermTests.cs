@@ -154,9 +154,7 @@ public sealed class LossTermTests
                 Compute = (part, denominator) =>
                 {
                     var (of, ones) = (part.Pick(mask), part.Pick(isOne).to(ScalarType.Float32));
-                    var tokens = of.sum().item<long>();
-                    var share = tokens == 0 ? 0 : ones.masked_select(of).mean().item<float>();
-                    return new(MaskedReduction.Apply(-part.LogProbs * ones, of, LossReduction.TokenMean, denominator), new(tokens, new Dictionary<string, double> { ["imitation/share"] = share }));
+                    return new(MaskedReduction.Apply(-part.LogProbs * ones, of, LossReduction.TokenMean, denominator), new(of.sum(), new Dictionary<string, Tensor> { ["imitation/share"] = ones.masked_select(of).sum() }));
                 },
             };
         }
