@@ -141,6 +141,8 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             yield return ("lessons", $"'{name}' remembers no lessons; set lessons.coefficient too, use adaptive, or leave it out");
         if (preset.Lessons is not null && GuideCredit.Gap == GapScale.Measured)
             yield return ("guide_credit", $"gap: measured and lessons both say how often '{name}' asks its guide; leave one of them out, or use adaptive_v1, which was called adaptive before there were lessons");
+        if ((GuideCredit.Coefficient ?? preset.GuideCredit) == 0 && GuideCredit.Weight is { } weight && weight != preset.GuideCreditWeight)
+            yield return ("guide_credit.weight", $"'{name}' gives the guide no credit; set guide_credit.coefficient too, or leave it out");
         if (Lessons.Asking is not null && !preset.Phases.Any(phase => phase.NeedsGuide)) yield return ("lessons", $"asking: '{name}' has no guide to ask; leave it out");
         if (Lessons.Baseline == LessonBaseline.Critic && (Advantage ?? preset.Advantage) != AdvantageEstimator.Gae)
             yield return ("lessons", $"baseline: critic needs a critic, and '{name}' has none; use running_mean or prompt");

@@ -39,6 +39,9 @@ public sealed record MatchRewardSection : FallibleRewardSection, ICheckedSection
     public double Tolerance { get; init; }
 
     /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
+
+    /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
         if (Pattern is { } pattern && UserPattern.Problem(pattern) is { } problem) yield return ("pattern", problem);
@@ -55,6 +58,9 @@ public sealed record CoverageRewardSection : FallibleRewardSection
 
     /// <summary>Whether it is 1 for a response that has all of them and 0 for others.</summary>
     public bool AllOrNothing { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
 }
 
 /// <summary>A metric of texts, of the response against the row's references, in the metric's own unit: docs/metrics.md says what each equals.</summary>
@@ -104,6 +110,14 @@ public sealed record MetricRewardSection : FallibleRewardSection, ICheckedSectio
     public string? Java { get; init; }
 
     /// <inheritdoc/>
+    public override PlacedModels Models => Metric switch
+    {
+        "perplexity" => PlacedModels.AnyType,
+        "bertscore" => PlacedModels.Float32,
+        _ => PlacedModels.None,
+    };
+
+    /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
         if (MetricCatalog.Problem(Metric) is { } problem)
@@ -131,7 +145,11 @@ public sealed record MetricRewardSection : FallibleRewardSection, ICheckedSectio
 }
 
 /// <summary>1 for a response that ended by itself, 0 for one that was cut at the limit.</summary>
-public sealed record EndedRewardSection : RewardSection;
+public sealed record EndedRewardSection : RewardSection
+{
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
+}
 
 /// <summary>1 for a response whose length is within limits, 0 for others.</summary>
 public sealed record LengthRangeRewardSection : RewardSection, ICheckedSection
@@ -146,6 +164,9 @@ public sealed record LengthRangeRewardSection : RewardSection, ICheckedSection
     /// <summary>The most; null for any.</summary>
     [Limits(AtLeast = 0)]
     public int? AtMost { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()

@@ -10,6 +10,9 @@ public abstract record GuideSection
     /// <param name="generation">How the policy samples.</param>
     public virtual GuideSection Resolved(SamplingSettings generation) => this;
 
+    /// <summary>What it has that <c>placement.guide</c> could place. A kind without models says so, and is then refused a place that it would not use.</summary>
+    public virtual PlacedModels Models => PlacedModels.AnyType;
+
     /// <summary>Whether it is known before it is made that the guide can't finish what another began.</summary>
     internal virtual bool OnlyRollsIn => false;
 }
@@ -42,6 +45,9 @@ public sealed record ModelGuideSection : GuideSection
 /// </summary>
 public sealed record ReferencesGuideSection : GuideSection
 {
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
+
     internal override bool OnlyRollsIn => true;
 }
 
@@ -57,6 +63,9 @@ public sealed record ImperfectReferencesGuideSection : GuideSection, ICheckedSec
 
     /// <summary>The characters that a wrong one is drawn from; null: those of the reference and of its prompt.</summary>
     public string? Alphabet { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems() =>

@@ -1,3 +1,4 @@
+using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Training;
@@ -13,6 +14,19 @@ public sealed record PartPlacement
 
     /// <summary>What it computes with; null for float32. <c>auto</c> is bfloat16 on a GPU and on processors with instructions for its products, float32 elsewhere.</summary>
     public Precision? Precision { get; init; }
+}
+
+/// <summary>What a guide or a reward has that could be placed.</summary>
+public enum PlacedModels
+{
+    /// <summary>It has no model on this machine.</summary>
+    None,
+
+    /// <summary>Models that always compute in float32: a device can be said.</summary>
+    Float32,
+
+    /// <summary>Models that compute in whichever type is said.</summary>
+    AnyType,
 }
 
 /// <summary>Where single parts of a run compute and in which type.</summary>
@@ -74,10 +88,13 @@ public sealed record RunPlacement(
         {
             Rollouts = placed.Rollouts with { Precision = rollouts },
             Reference = placed.Reference with { Precision = reference == Models.NumberTypes.Precision.Auto && !canRound ? Models.NumberTypes.Precision.Float32 : Type(recipe, placed.Reference, older.Reference) },
-            Guide = recipe.Guide is null ? placed.Guide : placed.Guide with { Precision = Type(recipe, placed.Guide, older.Guide) },
-            Rewards = placed.Rewards with { Precision = Type(recipe, placed.Rewards, older.Rewards) },
-            Judge = recipe.Judge is null ? placed.Judge : placed.Judge with { Precision = Type(recipe, placed.Judge, older.Rewards) },
+            Guide = recipe.Guide is null ? placed.Guide : placed.Guide with { Precision = TypeOf(recipe.Guide.Models, placed.Guide, older.Guide) },
+            Rewards = placed.Rewards with { Precision = TypeOf(recipe.Reward.Models, placed.Rewards, older.Rewards) },
+            Judge = recipe.Judge is null ? placed.Judge : placed.Judge with { Precision = TypeOf(recipe.Judge.Models, placed.Judge, older.Rewards) },
         };
+
+        // The older key of rewards is the judge's too, and one of the two may have nothing that computes in it.
+        Precision TypeOf(PlacedModels has, PartPlacement part, Precision older) => has == PlacedModels.AnyType ? Type(recipe, part, older) : Models.NumberTypes.Precision.Float32;
 
         static PartPlacement At(PartPlacement part) => part.Device is { } device ? part with { Device = DeviceName.Resolved(device) } : part;
     }
@@ -115,8 +132,7 @@ public sealed record RunPlacement(
             if (part.Precision is not null && type != Models.NumberTypes.Precision.Float32) yield return ($"placement.{key}.precision", $"precision.{key} says it too; leave one of them out");
         }
 
-        if (placed.Guide != new PartPlacement() && recipe.Guide is null) yield return ("placement.guide", "there is no guide; leave it out, or set guide");
-        if (placed.Judge != new PartPlacement() && recipe.Judge is null) yield return ("placement.judge", "there is no judge; leave it out, or set judge");
+        foreach (var problem in Unused(recipe)) yield return problem;
         if (placed.Critic.Device is not null && recipe.Critic.Sharing != CriticSharing.Separate)
             yield return ("placement.critic.device", "the critic is a head on the policy's states and is where those are; leave it out, or set critic.sharing: separate");
 
@@ -126,6 +142,31 @@ public sealed record RunPlacement(
             yield return (said, "bfloat16 would be compared with a policy in another type, so that the start had a KL to itself; let rollouts be bfloat16 too, or leave the reference float32");
         else if (reference == Models.NumberTypes.Precision.Bfloat16 && recipe.Kl.For(recipe.Algorithm.ToSettings().Advantage).Placement == KlPlacement.Loss)
             yield return (said, "bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
+    }
+
+    /// <summary>Places of parts that aren't there, or that have nothing to place. The type that a part has anyway is no claim, and runs keep it in their recipes.</summary>
+    private static IEnumerable<(string Key, string Problem)> Unused(TrainRecipe recipe)
+    {
+        var (placed, older) = (recipe.Placement, recipe.Precision ?? new PrecisionSection());
+        if (placed.Guide != new PartPlacement() && recipe.Guide is null) yield return ("placement.guide", "there is no guide; leave it out, or set guide");
+        if (placed.Judge != new PartPlacement() && recipe.Judge is null) yield return ("placement.judge", "there is no judge; leave it out, or set judge");
+        if (placed.Critic != new PartPlacement() && recipe.Algorithm.ToSettings() is { Advantage: not AdvantageEstimator.Gae, Name: var name }) yield return ("placement.critic", $"'{name}' has no critic; leave it out");
+
+        (string Key, PartPlacement Part, PlacedModels? Has)[] parts =
+            [("guide", placed.Guide, recipe.Guide?.Models), ("rewards", placed.Rewards, recipe.Reward.Models), ("judge", placed.Judge, recipe.Judge?.Models)];
+        foreach (var (key, part, has) in parts)
+        {
+            var what = key == "rewards" ? "reward" : key;
+            if (has == PlacedModels.None && part.Device is not null) yield return ($"placement.{key}.device", $"the {what} has no model on this machine to place; leave it out");
+            if (has == PlacedModels.None && IsSaid(part.Precision)) yield return ($"placement.{key}.precision", $"the {what} has no model on this machine that computes; leave it out");
+            if (has == PlacedModels.Float32 && IsSaid(part.Precision)) yield return ($"placement.{key}.precision", $"the {what}'s models compute in float32 always; leave it out");
+        }
+
+        if (IsSaid(older.Guide) && recipe.Guide?.Models != PlacedModels.AnyType) yield return ("precision.guide", "there is no guide with models that compute in another type than float32; leave it out");
+        if (IsSaid(older.Rewards) && recipe.Reward.Models != PlacedModels.AnyType && recipe.Judge?.Models != PlacedModels.AnyType)
+            yield return ("precision.rewards", "neither reward nor judge has models that compute in another type than float32; leave it out");
+
+        static bool IsSaid(Precision? type) => type is not (null or Models.NumberTypes.Precision.Float32);
     }
 
     private static Precision Type(TrainRecipe recipe, PartPlacement part, Precision older) => (part.Precision ?? older).ResolvedOn(part.Device ?? recipe.Device);

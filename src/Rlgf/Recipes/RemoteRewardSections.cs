@@ -37,6 +37,9 @@ public sealed record ProgramRewardSection : FallibleRewardSection, ICheckedSecti
     public int Parallel { get; init; } = 2;
 
     /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
+
+    /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems() =>
         PartNames.Problems(Parts).Concat(Program.Length == 0 ? [("program", "it is empty; name the program")] : Enumerable.Empty<(string, string)>());
 
@@ -69,8 +72,18 @@ public abstract record EndpointRewardSection : FallibleRewardSection
     [Limits(AtLeast = 1, AtMost = 1024)]
     public int InFlight { get; init; } = 4;
 
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
+
+    /// <summary>What is wrong with the address and the patience; first of what a section of this kind says.</summary>
+    private protected IEnumerable<(string Key, string Problem)> EndpointProblems()
+    {
+        if (UrlProblem() is { } problem) yield return ("url", problem);
+        if (Retries == 0 && RetryWaitSeconds is not (0 or 1)) yield return ("retry_wait_seconds", "is the wait before a request is repeated, and retries is 0; leave it out");
+    }
+
     /// <summary>What is wrong with the address; null where nothing is.</summary>
-    internal string? UrlProblem() => Uri.TryCreate(Url, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? null : "is no address such as http://localhost:8080/score";
+    private string? UrlProblem() => Uri.TryCreate(Url, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? null : "is no address such as http://localhost:8080/score";
 
     /// <summary>The settings of the asking.</summary>
     /// <exception cref="InputException">The variable of the token is not set.</exception>
@@ -102,7 +115,7 @@ public sealed record HttpRewardSection : EndpointRewardSection, ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        if (UrlProblem() is { } problem) yield return ("url", problem);
+        foreach (var problem in EndpointProblems()) yield return problem;
         foreach (var wrong in PartNames.Problems(Parts)) yield return wrong;
     }
 
@@ -137,7 +150,7 @@ public sealed record ModelJudgeRewardSection : EndpointRewardSection, ICheckedSe
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        if (UrlProblem() is { } problem) yield return ("url", problem);
+        foreach (var problem in EndpointProblems()) yield return problem;
         if (ModelJudgeReward.TemplateProblem(Template) is { } wrong) yield return ("template", wrong);
         if (AtMost < AtLeast) yield return ("at_most", FormattableString.Invariant($"is {AtMost}, below at_least, {AtLeast}: no answer could be within"));
     }

@@ -13,6 +13,9 @@ public abstract record RewardSection
     /// </summary>
     public bool Normalise { get; init; }
 
+    /// <summary>What it has that <c>placement.rewards</c> or <c>placement.judge</c> could place. A kind without models says so, and is then refused a place that it would not use.</summary>
+    public virtual PlacedModels Models => PlacedModels.AnyType;
+
     /// <summary>The section with every default that depends on a model filled in.</summary>
     public virtual RewardSection Resolved() => this;
 }
@@ -75,6 +78,9 @@ public sealed record RegexRewardSection : RewardSection, ICheckedSection
     public bool IncludePrompt { get; init; }
 
     /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
+
+    /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
         if (UserPattern.Problem(Pattern) is { } problem) yield return ("pattern", problem);
@@ -87,6 +93,9 @@ public sealed record LengthRewardSection : RewardSection
     /// <summary>The target, in the policy's tokens, the end token not counted.</summary>
     [Limits(AtLeast = 1)]
     public required int TargetTokens { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
 }
 
 /// <summary>A weighted sum; each part is logged by its name, before its weight.</summary>
@@ -94,6 +103,9 @@ public sealed record SumRewardSection : RewardSection, ICheckedSection
 {
     /// <summary>The parts.</summary>
     public required IReadOnlyList<RewardPart> Parts { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => Parts.Select(part => part.Reward.Models).Append(PlacedModels.None).Max();
 
     /// <inheritdoc/>
     public override RewardSection Resolved() => this with { Parts = [.. Parts.Select(part => part with { Reward = part.Reward.Resolved() })] };

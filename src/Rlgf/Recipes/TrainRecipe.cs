@@ -102,7 +102,18 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         foreach (var problem in RunPlacement.Problems(this)) yield return problem;
         if (Evaluation.Guide is not null && Guide is null)
             yield return ("evaluation.guide", "there is no guide to evaluate; leave it out, or set guide");
+        foreach (var problem in UnusedEvaluation()) yield return problem;
         bool? canRollOut = Guide is null ? null : !Guide.OnlyRollsIn;
         foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut)) yield return problem;
+    }
+
+    /// <summary>Keys of evaluations where nothing is held out. What they are anyway is no claim: a run's own recipe has all of them.</summary>
+    private IEnumerable<(string Key, string Problem)> UnusedEvaluation()
+    {
+        if (Data.EvaluationPath is not null) yield break;
+        const string Problem = "no prompts are held out to be answered; leave it out, or set data.evaluation_path";
+        if (Evaluation.Prompts != new EvaluationSection().Prompts) yield return ("evaluation.prompts", Problem);
+        if (Evaluation.Decoding is { } decoding && RecipeFile.Write(decoding, Kinds) != RecipeFile.Write(Generation, Kinds)) yield return ("evaluation.decoding", Problem);
+        if (Evaluation.Guide == true) yield return ("evaluation.guide", Problem);
     }
 }

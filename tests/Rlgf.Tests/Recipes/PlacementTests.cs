@@ -34,6 +34,52 @@ public sealed class PlacementTests
     public void What_no_machine_can_do_or_says_nothing_is_refused_by_its_place(string more, string problem) =>
         Assert.Contains(problem, Assert.Throws<InputException>(() => Parse(more)).Message, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("placement: {rewards: {device: cpu}}", "recipe.yaml:11: placement.rewards.device: the reward has no model on this machine to place; leave it out")]
+    [InlineData("placement: {rewards: {precision: bfloat16}}", "recipe.yaml:11: placement.rewards.precision: the reward has no model on this machine that computes; leave it out")]
+    [InlineData("placement: {rewards: {precision: auto}}", "placement.rewards.precision: the reward has no model")]
+    [InlineData("precision: {rewards: auto}", "recipe.yaml:11: precision.rewards: neither reward nor judge has models that compute in another type than float32; leave it out")]
+    [InlineData("judge: {kind: ended}\nplacement: {judge: {device: cpu}}", "recipe.yaml:12: placement.judge.device: the judge has no model on this machine to place; leave it out")]
+    [InlineData("reward: {kind: metric, metric: bertscore, encoder: e}\nplacement: {rewards: {precision: bfloat16}}", "placement.rewards.precision: the reward's models compute in float32 always; leave it out")]
+    [InlineData("reward: {kind: metric, metric: bleu}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
+    [InlineData("reward: {kind: match}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
+    [InlineData("reward: {kind: program, program: p}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
+    [InlineData("reward: {kind: http, url: 'http://localhost:1/s'}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
+    [InlineData("reward: {kind: sum, parts: [{name: a, reward: {kind: ended}}, {name: b, reward: {kind: length_range, at_most: 4}}]}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
+    [InlineData("guide: {kind: references}\nplacement: {guide: {device: cpu}}", "recipe.yaml:11: placement.guide.device: the guide has no model on this machine to place; leave it out")]
+    [InlineData("guide: {kind: imperfect_references, right: 0.5}\nplacement: {guide: {precision: bfloat16}}", "placement.guide.precision: the guide has no model on this machine that computes; leave it out")]
+    [InlineData("guide: {kind: references}\nprecision: {guide: bfloat16}", "precision.guide: there is no guide with models that compute in another type than float32; leave it out")]
+    [InlineData("algorithm: {name: rloo, group_size: 2}\nplacement: {critic: {precision: float32}}", "placement.critic: 'rloo' has no critic; leave it out")]
+    [InlineData("algorithm: {name: ppo, guide_credit: {weight: one}}", "algorithm.guide_credit.weight: 'ppo' gives the guide no credit; set guide_credit.coefficient too, or leave it out")]
+    [InlineData("reward: {kind: http, url: 'http://localhost:1/s', retries: 0, retry_wait_seconds: 2}", "reward.retry_wait_seconds: is the wait before a request is repeated, and retries is 0; leave it out")]
+    [InlineData("data: {path: d.jsonl, prompt_tokens: 4}\nevaluation: {prompts: 5}", "evaluation.prompts: no prompts are held out to be answered; leave it out, or set data.evaluation_path")]
+    [InlineData("data: {path: d.jsonl, prompt_tokens: 4}\nevaluation: {decoding: {max_new_tokens: 3}}", "evaluation.decoding: no prompts are held out to be answered; leave it out, or set data.evaluation_path")]
+    [InlineData("data: {path: d.jsonl, prompt_tokens: 4}\nevaluation: {guide: true}", "evaluation.guide: no prompts are held out to be answered; leave it out, or set data.evaluation_path")]
+    public void What_has_no_use_is_refused_by_its_place(string more, string problem) => Assert.Contains(problem, Assert.Throws<InputException>(() => Parse(more)).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("placement: {rewards: {precision: float32}, guide: {device: cpu}}")]
+    [InlineData("guide: {kind: references}\nplacement: {guide: {precision: float32}}")]
+    [InlineData("reward: {kind: metric, metric: perplexity, model: m}\nplacement: {rewards: {device: cpu, precision: bfloat16}}")]
+    [InlineData("reward: {kind: metric, metric: bertscore, encoder: e}\nplacement: {rewards: {device: cpu}}")]
+    [InlineData("reward: {kind: sum, parts: [{name: a, reward: {kind: ended}}, {name: b, reward: {kind: classifier, path: c}}]}\nplacement: {rewards: {device: cpu, precision: bfloat16}}")]
+    [InlineData("judge: {kind: classifier, path: c}\nprecision: {rewards: bfloat16}")]
+    public void What_is_used_or_is_so_anyway_is_accepted_and_a_run_reads_its_own_recipe(string more)
+    {
+        var resolved = (TrainRecipe)Parse(more).Resolved();
+        Assert.Equal(RecipeFile.Write(resolved), RecipeFile.Write(RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(resolved), "recipe.yaml")));
+    }
+
+    [Theory]
+    [InlineData("data: {path: d.jsonl, prompt_tokens: 4}")]
+    [InlineData("algorithm: {name: rloo, group_size: 2}")]
+    [InlineData("algorithm: {name: ppo}\nreward: {kind: http, url: 'http://localhost:1/s', retries: 0}")]
+    public void A_recipe_with_every_default_spelt_out_is_accepted(string more)
+    {
+        var resolved = RecipeFile.Write(Parse(more).Resolved());
+        Assert.Equal(resolved, RecipeFile.Write(RecipeFile.Parse<TrainRecipe>(resolved, "recipe.yaml")));
+    }
+
     [Fact]
     public void A_machine_without_the_device_is_told_so_with_the_key()
     {
@@ -47,7 +93,7 @@ public sealed class PlacementTests
     [Fact]
     public void Parts_are_where_they_are_said_to_be_and_otherwise_where_the_recipe_is()
     {
-        var places = RunPlacement.Of((TrainRecipe)Parse("placement: {rewards: {precision: bfloat16}, rollouts: {device: cpu}}").Resolved());
+        var places = RunPlacement.Of((TrainRecipe)Parse("reward: {kind: classifier, path: c}\nplacement: {rewards: {precision: bfloat16}, rollouts: {device: cpu}}").Resolved());
         Assert.True(places.Policy.IsSame(ModelPlacement.Default) && places.Rollouts.IsSame(places.Policy) && places.Critic.IsSame(places.Policy) && places.Guide.IsSame(places.Policy));
         Assert.Equal(Precision.Bfloat16, places.Rewards.Precision);
         Assert.Equal(Precision.Float32, places.Judge.Precision);
@@ -61,5 +107,11 @@ public sealed class PlacementTests
         Assert.Contains("bfloat16", changeable, StringComparison.Ordinal);
     }
 
-    private static TrainRecipe Parse(string more) => RecipeFile.Parse<TrainRecipe>($"{Least}\n{more}\n", "recipe.yaml");
+    /// <summary>The least recipe with more keys, or with others in place of its own.</summary>
+    private static TrainRecipe Parse(string more)
+    {
+        string[] keys = [.. more.Split('\n').Select(line => line[..(line.IndexOf(':', StringComparison.Ordinal) + 1)])];
+        var kept = Least.Split('\n').Where(line => !Array.Exists(keys, key => line.StartsWith(key, StringComparison.Ordinal)));
+        return RecipeFile.Parse<TrainRecipe>($"{string.Join('\n', kept)}\n{more}\n", "recipe.yaml");
+    }
 }

@@ -91,7 +91,7 @@ public sealed class TrainRecipeTests
 
         PlacementSection Resolved(params string[] changes)
         {
-            var once = (TrainRecipe)Load(changes).Resolved();
+            var once = (TrainRecipe)Load(["reward={kind: classifier, path: c}", .. changes]).Resolved();
             var again = RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(once), "again.yaml");
             Assert.Equal(RecipeFile.Write(once), RecipeFile.Write(again.Resolved()));
             Assert.Null(again.Precision);
