@@ -9,7 +9,7 @@ namespace Rlgf.Cli.Tests;
 /// </summary>
 public sealed class RecordedNumbersTests
 {
-    private static readonly string[] Algorithms = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive_v1", "adaptive", "grpo", "rloo"];
+    private static readonly string[] Algorithms = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive_v1", "adaptive", "grpo", "rloo", "dr_po"];
 
     private static string Record => Path.Combine(CommandReferenceTests.RepositoryRoot(), "tests", "Rlgf.Cli.Tests", "fixtures", "recorded-numbers.json");
 

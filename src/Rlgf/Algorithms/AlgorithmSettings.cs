@@ -81,6 +81,9 @@ public sealed record AlgorithmSettings
     /// <summary>How responses that were better than expected are remembered and learned from (adaptive guidance); null for none.</summary>
     public LessonSettings? Lessons { get; init; }
 
+    /// <summary>Whether roll-ins are the beginnings of the data's references and of nothing else (dataset reset): a guide that writes itself is refused.</summary>
+    public bool NeedsReferences { get; init; }
+
     /// <summary>Whether the guide's whole responses are scored, of which rows keep the beginning.</summary>
     public bool ComparesAnswers => ScaleByGap || Lessons is not null;
 

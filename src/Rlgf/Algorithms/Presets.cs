@@ -2,7 +2,7 @@ using Rlgf.Rollouts;
 
 namespace Rlgf.Algorithms;
 
-/// <summary>The named algorithms: the paper's five (arXiv 2306.11816, section 4), adaptive guidance, and two without a critic.</summary>
+/// <summary>The named algorithms: the paper's five (arXiv 2306.11816, section 4), adaptive guidance, guided methods that came after the paper, and two without a critic.</summary>
 public static class Presets
 {
     /// <summary>All of them, in the order in which they are shown.</summary>
@@ -15,6 +15,7 @@ public static class Presets
         new("d2lols", "D²LOLS", "AggreVaTeD first, then PPO++.", switchIteration => D2Lols(switchIteration)),
         new("adaptive", "Adaptive", "PPO++ that remembers what was better than expected until it is learned, and asks the guide as often as that teaches more than the policy's own.", _ => Adaptive()),
         new("adaptive_v1", "Adaptive v1", "PPO++ with credit to the guide, both scaled by the measured gap.", _ => AdaptiveV1()),
+        new("dr_po", "DR-PO", "Dataset reset: PPO++ whose roll-ins are the beginnings of the data's references.", _ => DrPo()),
         new("grpo", "GRPO", "Groups of responses to a prompt, with their standard deviation.", _ => Grpo()),
         new("rloo", "RLOO", "Groups of responses to a prompt, each against the others.", _ => Rloo()),
     ];
@@ -67,6 +68,11 @@ public static class Presets
         GuideCredit = credit,
         ScaleByGap = true,
     };
+
+    /// <summary>
+    /// DR-PO, "dataset reset" (Chang et al. 2024, arXiv 2404.08495): responses start inside a reference of their row with probability <paramref name="beta"/>, 1 as released. PPO++ with the references as guide.
+    /// </summary>
+    public static AlgorithmSettings DrPo(double beta = 1) => new() { Name = "dr_po", First = GuideRollsIn(beta), NeedsReferences = true };
 
     /// <summary>GRPO: several responses to a prompt, each relative to its group.</summary>
     public static AlgorithmSettings Grpo(int groupSize = 8) => Ppo() with { Name = "grpo", Advantage = AdvantageEstimator.Grpo, GroupSize = groupSize };

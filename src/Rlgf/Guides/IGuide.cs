@@ -27,6 +27,9 @@ public interface IGuide
     /// <summary>Whether it may leave a request unanswered, by null in the place of a continuation. The policy then writes that response itself, as in a row without guidance.</summary>
     bool MayDecline => false;
 
+    /// <summary>Whether what it answers are the data's own references, as they stand there.</summary>
+    bool GivesReferences => false;
+
     /// <summary>
     /// Whether its work is done elsewhere, by an endpoint for example. It is then asked on another thread, while the policy computes, and evaluated at the start of a run only where the recipe says so,
     /// as answers may cost money.

@@ -16,6 +16,9 @@ public sealed class ReferencesGuide : ILocalGuide
     public bool CanRollOut => false;
 
     /// <inheritdoc/>
+    public bool GivesReferences => true;
+
+    /// <inheritdoc/>
     public IReadOnlyList<GuideContinuation> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken) => [.. requests.Select(request =>
     {
         if (request.ResponseTokens.Length > 0)

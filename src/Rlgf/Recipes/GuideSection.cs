@@ -15,6 +15,9 @@ public abstract record GuideSection
 
     /// <summary>Whether it is known before it is made that the guide can't finish what another began.</summary>
     internal virtual bool OnlyRollsIn => false;
+
+    /// <summary>Whether it answers with the data's references; null where that is not known before it is made.</summary>
+    internal virtual bool? GivesReferences => null;
 }
 
 /// <summary>A language model on this machine; its tokenizer may differ from the policy's.</summary>
@@ -36,6 +39,8 @@ public sealed record ModelGuideSection : GuideSection
     /// <summary>How the guide samples; null: as the policy does. Give it as many tokens as the policy may write, or it cannot finish what it begins.</summary>
     public SamplingSettings? Sampling { get; init; }
 
+    internal override bool? GivesReferences => false;
+
     /// <inheritdoc/>
     public override GuideSection Resolved(SamplingSettings generation) => this with { Sampling = Sampling ?? generation, Tokenizer = Tokenizer ?? Path };
 }
@@ -49,6 +54,8 @@ public sealed record ReferencesGuideSection : GuideSection
     public override PlacedModels Models => PlacedModels.None;
 
     internal override bool OnlyRollsIn => true;
+
+    internal override bool? GivesReferences => true;
 }
 
 /// <summary>
@@ -63,6 +70,8 @@ public sealed record ImperfectReferencesGuideSection : GuideSection, ICheckedSec
 
     /// <summary>The characters that a wrong one is drawn from; null: those of the reference and of its prompt.</summary>
     public string? Alphabet { get; init; }
+
+    internal override bool? GivesReferences => false;
 
     /// <inheritdoc/>
     public override PlacedModels Models => PlacedModels.None;

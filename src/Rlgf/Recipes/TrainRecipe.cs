@@ -104,7 +104,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("evaluation.guide", "there is no guide to evaluate; leave it out, or set guide");
         foreach (var problem in UnusedEvaluation()) yield return problem;
         bool? canRollOut = Guide is null ? null : !Guide.OnlyRollsIn;
-        foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut)) yield return problem;
+        foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut, Guide?.GivesReferences)) yield return problem;
     }
 
     /// <summary>Keys of evaluations where nothing is held out. What they are anyway is no claim: a run's own recipe has all of them.</summary>

@@ -15,7 +15,7 @@ public static class TrainingChecks
     {
         if (setup.Prompts.Count == 0) throw new InputException("there are no prompts to train on: check the data file and its filter");
         var guide = setup.Guide;
-        if (Problems(setup.Algorithm, setup.Phases, setup.Sampling, setup.RowsPerIteration, guide?.CanRollOut).FirstOrDefault() is { Problem: { } problem }) throw new InputException(problem);
+        if (Problems(setup.Algorithm, setup.Phases, setup.Sampling, setup.RowsPerIteration, guide?.CanRollOut, guide?.GivesReferences).FirstOrDefault() is { Problem: { } problem }) throw new InputException(problem);
         if (PrecisionOfModels.PrecisionOf(setup.ComparedPolicy) != PrecisionOfModels.PrecisionOf(setup.Reference))
             throw new InputException("the reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type");
         if (setup.Kl.Placement == KlPlacement.Loss && PrecisionOfModels.PrecisionOf(setup.Policy) != PrecisionOfModels.PrecisionOf(setup.Reference))
@@ -30,10 +30,13 @@ public static class TrainingChecks
     /// <param name="sampling">How the policy samples.</param>
     /// <param name="rowsPerIteration">Rows of an iteration.</param>
     /// <param name="guideCanRollOut">Whether the guide can finish what another began; null without a guide.</param>
-    public static IEnumerable<(string Key, string Problem)> Problems(AlgorithmSettings algorithm, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut) =>
-        Problems(algorithm, algorithm.Phases, sampling, rowsPerIteration, guideCanRollOut);
+    /// <param name="guideGivesReferences">Whether it answers with the data's references; null without a guide, or where it is not known yet.</param>
+    public static IEnumerable<(string Key, string Problem)> Problems(
+        AlgorithmSettings algorithm, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut, bool? guideGivesReferences = null) =>
+        Problems(algorithm, algorithm.Phases, sampling, rowsPerIteration, guideCanRollOut, guideGivesReferences);
 
-    private static IEnumerable<(string Key, string Problem)> Problems(AlgorithmSettings algorithm, IReadOnlyList<RolloutPhase> phases, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut)
+    private static IEnumerable<(string Key, string Problem)> Problems(
+        AlgorithmSettings algorithm, IReadOnlyList<RolloutPhase> phases, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut, bool? guideGivesReferences)
     {
         var name = algorithm.Name;
         if (algorithm.Schedule != PlanSchedule.Constant && algorithm.Second is null)
@@ -42,6 +45,8 @@ public static class TrainingChecks
             yield return ("guide", $"the algorithm '{name}' needs a guide and there is none; set one, or use ppo");
         if (guideCanRollOut == false && phases.Any(phase => phase.RollOut == Actor.Guide))
             yield return ("guide", $"the algorithm '{name}' lets the guide finish responses, and this one can only begin them: use ppo_plus_plus or adaptive, or a guide that writes");
+        if (algorithm.NeedsReferences && guideGivesReferences == false)
+            yield return ("guide", $"'{name}' restarts from the data's references, and this guide writes texts of its own: use the guide references, or ppo_plus_plus");
         if (phases.Any(phase => phase.RollOut == Actor.Guide && phase is { RollIn: Actor.Guide } or { RollOut: Actor.Guide, RollInProbability: 0 }))
             yield return ("algorithm.roll_in_probability", $"a phase of the algorithm '{name}' has no token that the policy writes, so nothing would be learned: let the policy roll in or out, with a probability above 0");
         if (algorithm.Advantage != AdvantageEstimator.Gae && algorithm.GroupSize < 2)

@@ -33,10 +33,10 @@ public sealed class TrainRecipeTests
     [InlineData("adaptive_v1")]
     [InlineData("grpo")]
     [InlineData("rloo")]
+    [InlineData("dr_po")]
     public void A_name_alone_is_the_preset_also_when_resolved_and_written(string name)
     {
-        string[] changes = name == "d2lols" ? [$"algorithm.name={name}", "algorithm.switch_iteration=2"] : [$"algorithm.name={name}"];
-        var recipe = Load(changes);
+        var recipe = Load([$"algorithm.name={name}", .. name switch { "d2lols" => ["algorithm.switch_iteration=2"], "dr_po" => ["guide={kind: references}"], _ => (string[])[] }]);
         Assert.Equal(Presets.Named(name, 2), recipe.Algorithm.ToSettings());
         var again = RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(recipe.Resolved()), "again.yaml");
         Assert.Equal(Presets.Named(name, 2), again.Algorithm.ToSettings());
