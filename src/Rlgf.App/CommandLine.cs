@@ -88,7 +88,7 @@ internal static class CommandLine
         new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal, kinds) },
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
         new Command("guide", "Asks guides.") { GuideSampleCommand.Create(terminal, kinds) },
-        new Command("task", "Makes problems to learn from.") { TaskChainCommand.Create(terminal) },
+        TaskCommands.Create(terminal),
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),
         MetricsCommand.Create(terminal),

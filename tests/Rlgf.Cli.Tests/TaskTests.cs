@@ -23,6 +23,29 @@ public sealed class TaskTests
         });
     }
 
+    [Fact]
+    public void Tables_and_formulas_are_rows_whose_answers_their_reward_likes()
+    {
+        using var scratch = new Scratch();
+        Assert.Equal(ExitCode.Ok, Cli.Run("task", "table", "--question", "order", "--people", "3", "--rows", "20", "--output", scratch["table.jsonl"]).Code);
+        Assert.All(Fixtures.Rows(scratch["table.jsonl"]), row => Assert.Equal(["prompt", "answer"], row.AsObject().Select(pair => pair.Key)));
+
+        Assert.Equal(ExitCode.Ok, Cli.Run("task", "stack", "--operators", "3", "--rows", "20", "--output", scratch["stack.jsonl"]).Code);
+        var problems = Fixtures.Rows(scratch["stack.jsonl"]);
+        Assert.All(problems, row => Assert.Equal(["prompt", "answer", "cases"], row.AsObject().Select(pair => pair.Key)));
+        string[] responses = [.. problems.SelectMany(row => (string[])[Answered(row, (string)row["answer"]!), Answered(row, "ab+")])];
+        Assert.Equal(ExitCode.Ok, Cli.Run(
+            "reward", "score", "--recipe", TrainTests.Recipe(scratch, "run"), "--rows", scratch.Write("responses.jsonl", responses), "--output", scratch["scores.jsonl"], "--set", "reward={kind: stack_program}").Code);
+        Assert.Equal(Enumerable.Repeat((double[])[1, 0], 20).SelectMany(pair => pair), Fixtures.Rows(scratch["scores.jsonl"]).Select(row => row["reward"]!.GetValue<double>()));
+
+        static string Answered(JsonNode row, string response)
+        {
+            var answered = row.DeepClone();
+            answered["response"] = response;
+            return answered.ToJsonString();
+        }
+    }
+
     [Theory]
     [InlineData(0, 5, "--length is 0")]
     [InlineData(4, 0, "--rows is 0")]

@@ -17,11 +17,6 @@ public enum ChainSkill
     Carries,
 }
 
-/// <summary>A problem with its one right answer.</summary>
-/// <param name="Prompt">The problem.</param>
-/// <param name="Answer">The answer, character for character.</param>
-public sealed record ChainProblem(string Prompt, string Answer);
-
 /// <summary>
 /// Compositional problems: every character of the answer needs the one before it, so that an answer is right only if every link is. Who has each link right in a share q answers q^length of them.
 /// </summary>
@@ -33,31 +28,23 @@ public static class ChainTask
     /// <param name="count">How many.</param>
     /// <param name="seed">Which.</param>
     /// <exception cref="InputException">There aren't so many.</exception>
-    public static IEnumerable<ChainProblem> Problems(ChainSkill skill, int length, int count, ulong seed)
+    public static IEnumerable<TaskProblem> Problems(ChainSkill skill, int length, int count, ulong seed)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         var symbols = skill == ChainSkill.Parities ? 2 : 10;
         var places = skill == ChainSkill.Carries ? 2 * length : length;
         if (count > Math.Pow(symbols, places))
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"there are {Math.Pow(symbols, places):#,0} problems of this length, and {count:#,0} were asked for: ask for fewer, or for longer ones."));
-        return Drawn();
-
-        IEnumerable<ChainProblem> Drawn()
+        return TaskProblems.Distinct(count, new RandomStream(seed, 0x636861696E), random => // "chain"
         {
-            var random = new RandomStream(seed, 0x636861696E); // "chain"
-            var seen = new HashSet<string>(StringComparer.Ordinal);
-            while (seen.Count < count)
-            {
-                var digits = new int[places];
-                for (var i = 0; i < places; i++) digits[i] = random.NextInt32(symbols);
-                var problem = Problem(skill, digits);
-                if (seen.Add(problem.Prompt)) yield return problem;
-            }
-        }
+            var digits = new int[places];
+            for (var i = 0; i < places; i++) digits[i] = random.NextInt32(symbols);
+            return Problem(skill, digits);
+        });
     }
 
     /// <summary>The problem of given digits; of two numbers, those of the first and then those of the second.</summary>
-    public static ChainProblem Problem(ChainSkill skill, ReadOnlySpan<int> digits)
+    public static TaskProblem Problem(ChainSkill skill, ReadOnlySpan<int> digits)
     {
         var answer = new StringBuilder();
         if (skill != ChainSkill.Carries)

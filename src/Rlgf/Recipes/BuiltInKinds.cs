@@ -54,6 +54,7 @@ internal static class BuiltInKinds
                 Model = section.Model, Template = section.Template, System = section.System, AtLeast = section.AtLeast, AtMost = section.AtMost, MaxTokens = section.MaxTokens,
             },
             section.Failures)));
+        rewards.Add<StackProgramRewardSection>("stack_program", (section, services) => new StackProgramReward(services.Name, section.Cases, section.Failures));
         rewards.Add<EndedRewardSection>("ended", (_, services) => new EndedReward(services.Name));
         rewards.Add<LengthRangeRewardSection>("length_range", (section, services) => new LengthRangeReward(services.Name, section.Unit, section.AtLeast, section.AtMost));
     }

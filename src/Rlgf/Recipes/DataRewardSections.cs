@@ -144,6 +144,16 @@ public sealed record MetricRewardSection : FallibleRewardSection, ICheckedSectio
     }
 }
 
+/// <summary>1 where the response, run as a program for a stack, does what all cases of the row ask for, 0 elsewhere: <c>a 3 + :*</c> is (a + 3)²; <c>rlgf task stack</c> makes such rows.</summary>
+public sealed record StackProgramRewardSection : FallibleRewardSection
+{
+    /// <summary>The column of the row that holds the cases, each a text of inputs, <c>=</c> and the result: <c>3 7 2=19</c>.</summary>
+    public string Cases { get; init; } = "cases";
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
+}
+
 /// <summary>1 for a response that ended by itself, 0 for one that was cut at the limit.</summary>
 public sealed record EndedRewardSection : RewardSection
 {

@@ -41,6 +41,25 @@ public sealed class DataRewardTests
         Assert.Equal(1, Score(new MatchReward("match", new MatchSettings { Column = "answer", Compare = AnswerComparison.Number }), Rows.Of(1, "42", null, ("answer", 42))).Total);
     }
 
+    [Theory]
+    [InlineData("ab+", 1)]
+    [InlineData(" b a +", 1)]
+    [InlineData("ab*", 0)] // Right in the first case only.
+    [InlineData("4", 0)]
+    [InlineData("", 0)]
+    [InlineData("ab+)", 0)]
+    public void A_program_is_right_that_gets_all_cases_right(string program, double expected) =>
+        Assert.Equal(expected, Score(new StackProgramReward("runs"), Rows.Of(1, program, null, ("cases", new[] { "2 2=4", "3 4=7" }))).Total);
+
+    [Fact]
+    public void Cases_that_are_none_are_a_fault_of_their_row()
+    {
+        Assert.Equal(
+            "the reward 'runs': data.jsonl, row 3: column 'cases' holds '2+2=4', which is no case such as '3 7 2=19'; to go on with a score for such rows, set failure_score",
+            Refusal(new StackProgramReward("runs"), Rows.Of(3, "ab+", null, ("cases", new[] { "2 2=4", "2+2=4" }))));
+        Assert.Equal("data.jsonl, row 3: no column 'cases'; did you mean 'case'?", Refusal(new StackProgramReward("runs"), Rows.Of(3, "ab+", null, ("case", "2 2=4"))));
+    }
+
     [Fact]
     public void What_is_missing_is_one_line_or_a_score_of_its_own()
     {

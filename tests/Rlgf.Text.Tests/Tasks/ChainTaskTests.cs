@@ -12,7 +12,7 @@ public sealed class ChainTaskTests
     [InlineData(ChainSkill.Parities, new[] { 0, 1, 1, 0, 1, 0 }, "011010=", "010011")]
     [InlineData(ChainSkill.Carries, new[] { 4, 8, 2, 7, 3, 9 }, "482+739=", "1221")]
     [InlineData(ChainSkill.Carries, new[] { 0, 0 }, "0+0=", "00")]
-    public void Problems_by_hand(ChainSkill skill, int[] digits, string prompt, string answer) => Assert.Equal(new ChainProblem(prompt, answer), ChainTask.Problem(skill, digits));
+    public void Problems_by_hand(ChainSkill skill, int[] digits, string prompt, string answer) => Assert.Equal(new TaskProblem(prompt, answer), ChainTask.Problem(skill, digits));
 
     [Fact]
     public void Carries_are_the_sum_of_the_two_numbers_read_backward()
