@@ -16,6 +16,9 @@ public enum GroupScaling
     /// <summary>The standard deviation of the whole batch's rewards, plus ε: groups with little spread aren't blown up.</summary>
     BatchDeviation,
 
+    /// <summary>The standard deviation of the whole batch's distances, plus ε: what is left of the spread once the prompts' own difficulty is taken off.</summary>
+    AdvantageDeviation,
+
     /// <summary>Nothing: the distance itself, as in "Dr. GRPO" (Liu et al. 2025, arXiv 2503.20783).</summary>
     None,
 }
@@ -36,46 +39,33 @@ public static class GroupAdvantages
     public static Tensor Grpo(
         Tensor rewards, IReadOnlyList<int> groups, GroupScaling scaling = GroupScaling.GroupDeviation, bool unbiased = true, double epsilon = 1e-4)
     {
-        var reward = Rewards(rewards, groups);
-        var batchDeviation = Deviation(reward, unbiased);
-        var advantages = new double[reward.Length];
-        foreach (var rows in Members(groups))
-        {
-            var group = Array.ConvertAll(rows, row => reward[row]);
-            // Dividing a rounding error by itself would turn it into an advantage of 1.
-            if (Spread.IsNone(group)) continue;
-            var mean = group.Average();
-            var divisor = scaling switch
-            {
-                GroupScaling.GroupDeviation => Deviation(group, unbiased) + epsilon,
-                GroupScaling.BatchDeviation => batchDeviation + epsilon,
-                GroupScaling.None => 1,
-                _ => throw new InputException($"group scaling {scaling} is unknown: use {string.Join(", ", Enum.GetNames<GroupScaling>())}."),
-            };
-            foreach (var row in rows) advantages[row] = (reward[row] - mean) / divisor;
-        }
-        return tensor(advantages, rewards.dtype, rewards.device);
+        return Of(rewards, groups, leaveOneOut: false, scaling, unbiased, epsilon);
     }
 
     /// <summary>r minus the mean of the other responses of its group: REINFORCE with a leave-one-out baseline, which is unbiased.</summary>
     /// <remarks>Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740), section 3.2; Kool, van Hoof, Welling 2019.</remarks>
     /// <param name="rewards">[B], floating point: one reward per response, of the task alone. A KL penalty in it would be divided by its own deviation wherever the task sees no difference.</param>
     /// <param name="groups">B numbers: responses to the same prompt bear the same one, whatever it is and wherever they lie.</param>
+    /// <param name="scaling">What to divide by.</param>
+    /// <param name="epsilon">ε, 0 or above.</param>
     /// <returns>[B], constants; exactly 0 in a group without spread.</returns>
     /// <exception cref="InputException">A group of one: there are no others to compare with.</exception>
-    public static Tensor Rloo(Tensor rewards, IReadOnlyList<int> groups)
+    public static Tensor Rloo(Tensor rewards, IReadOnlyList<int> groups, GroupScaling scaling = GroupScaling.None, double epsilon = 1e-4) =>
+        Of(rewards, groups, leaveOneOut: true, scaling, unbiased: true, epsilon);
+
+    /// <summary>For each response whether the rewards of its group differ, by more than the rounding of float32.</summary>
+    /// <param name="rewards">[B].</param>
+    /// <param name="groups">B numbers, as above.</param>
+    public static bool[] HaveSpread(Tensor rewards, IReadOnlyList<int> groups)
     {
         var reward = Rewards(rewards, groups);
-        var advantages = new double[reward.Length];
+        var haveSpread = new bool[reward.Length];
         foreach (var rows in Members(groups))
         {
-            if (rows.Length < 2)
-                throw new InputException($"rloo compares a response with the others to the same prompt, and group {groups[rows[0]]} has one response: sample at least 2 per prompt.");
-            if (Spread.IsNone(Array.ConvertAll(rows, row => reward[row]))) continue;
-            var total = rows.Sum(row => reward[row]);
-            foreach (var row in rows) advantages[row] = reward[row] - (total - reward[row]) / (rows.Length - 1);
+            var hasSpread = !Spread.IsNone(Array.ConvertAll(rows, row => reward[row]));
+            foreach (var row in rows) haveSpread[row] = hasSpread;
         }
-        return tensor(advantages, rewards.dtype, rewards.device);
+        return haveSpread;
     }
 
     /// <summary>Gives every token of a response the response's advantage.</summary>
@@ -89,6 +79,42 @@ public static class GroupAdvantages
         using var scope = NewDisposeScope();
         var isInside = TensorNumbers.Range(steps, advantages.device).unsqueeze(0) < lengths.to(ScalarType.Int64, advantages.device).unsqueeze(1);
         return (advantages.detach().unsqueeze(1) * isInside.to(advantages.dtype)).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Of(Tensor rewards, IReadOnlyList<int> groups, bool leaveOneOut, GroupScaling scaling, bool unbiased, double epsilon)
+    {
+        var reward = Rewards(rewards, groups);
+        var advantages = new double[reward.Length];
+        var divisors = new double[reward.Length];
+        foreach (var rows in Members(groups))
+        {
+            if (leaveOneOut && rows.Length < 2)
+                throw new InputException($"rloo compares a response with the others to the same prompt, and group {groups[rows[0]]} has one response: sample at least 2 per prompt.");
+            var group = Array.ConvertAll(rows, row => reward[row]);
+            // Dividing a rounding error by itself would turn it into an advantage of 1.
+            if (Spread.IsNone(group)) continue;
+            var (mean, total, deviation) = (group.Average(), group.Sum(), Deviation(group, unbiased));
+            foreach (var row in rows)
+            {
+                advantages[row] = reward[row] - (leaveOneOut ? (total - reward[row]) / (rows.Length - 1) : mean);
+                divisors[row] = deviation + epsilon;
+            }
+        }
+        double? ofAll = scaling switch
+        {
+            GroupScaling.GroupDeviation => null,
+            GroupScaling.BatchDeviation => Deviation(reward, unbiased) + epsilon,
+            // Around 0, which is their mean by construction, in every group.
+            GroupScaling.AdvantageDeviation => Deviation(advantages, unbiased) + epsilon,
+            GroupScaling.None => 1,
+            _ => throw new InputException($"group scaling {scaling} is unknown: use {string.Join(", ", Enum.GetNames<GroupScaling>())}."),
+        };
+        for (var row = 0; row < advantages.Length; row++)
+        {
+            // A row of an equal group stays exactly 0, whatever would divide it.
+            if (advantages[row] != 0) advantages[row] /= ofAll ?? divisors[row];
+        }
+        return tensor(advantages, rewards.dtype, rewards.device);
     }
 
     // One number per response: plain loops over arrays are as fast as tensors here, and easier to check.

@@ -1,3 +1,4 @@
+using Rlgf.Advantages;
 using Rlgf.Lessons;
 using Rlgf.Losses;
 using Rlgf.Rollouts;
@@ -15,6 +16,32 @@ public enum AdvantageEstimator
 
     /// <summary>Reward relative to the mean of the group's other responses; no critic. Ahmadian et al. 2024 (arXiv 2402.14740).</summary>
     Rloo,
+
+    /// <summary>The discounted return from the token on, penalty included, without anything to compare it with; no critic. Hu 2025, REINFORCE++ (arXiv 2501.03262), which whitens it.</summary>
+    Reinforce,
+}
+
+/// <summary>What becomes of groups in which every response has the same reward.</summary>
+public enum EqualGroups
+{
+    /// <summary>They stay: their advantages are 0, and their tokens count where losses are divided.</summary>
+    Keep,
+
+    /// <summary>Their rows are left out of the update, as if they had not been written: "dynamic sampling" (Yu et al. 2025, DAPO, arXiv 2503.14476, section 3.2) without the sampling anew.</summary>
+    LeaveOut,
+}
+
+/// <summary>How the responses to one prompt are compared.</summary>
+public sealed record GroupSettings
+{
+    /// <summary>What distances are divided by; null: the estimator's own (<c>group_deviation</c> for <c>grpo</c>, <c>none</c> for <c>rloo</c>).</summary>
+    public GroupScaling? Scaling { get; init; }
+
+    /// <summary>ε, added to the deviation.</summary>
+    public double Epsilon { get; init; } = 1e-4;
+
+    /// <summary>What becomes of groups of equal rewards.</summary>
+    public EqualGroups Equal { get; init; }
 }
 
 /// <summary>How the plan of an iteration is chosen.</summary>
@@ -32,7 +59,7 @@ public enum PlanSchedule
 
 /// <summary>
 /// An algorithm as data on independent axes: the phases (roll-in actor, its length and probability, roll-out actor), the schedule over them, the advantage
-/// estimator, and the loss on the guide's tokens. The loss on the policy's tokens is always the clipped one. <see cref="Presets"/> has the named ones.
+/// estimator, the loss on the policy's tokens and that on the guide's. <see cref="Presets"/> has the named ones.
 /// </summary>
 public sealed record AlgorithmSettings
 {
@@ -60,8 +87,29 @@ public sealed record AlgorithmSettings
     /// <summary>How advantages are estimated.</summary>
     public AdvantageEstimator Advantage { get; init; }
 
-    /// <summary>Responses to each prompt; at least 2 for <see cref="AdvantageEstimator.Grpo"/> and <see cref="AdvantageEstimator.Rloo"/>.</summary>
+    /// <summary>Responses to each prompt; at least 2 where they are compared.</summary>
     public int GroupSize { get; init; } = 1;
+
+    /// <summary>How they are compared, by an estimator that does.</summary>
+    public GroupSettings Groups { get; init; } = new();
+
+    /// <summary>What distances in a group are divided by.</summary>
+    public GroupScaling GroupScaling => Groups.Scaling ?? (Advantage == AdvantageEstimator.Grpo ? GroupScaling.GroupDeviation : GroupScaling.None);
+
+    /// <summary>Whether a critic is needed.</summary>
+    public bool HasCritic => Advantage == AdvantageEstimator.Gae;
+
+    /// <summary>Whether responses to one prompt are compared.</summary>
+    public bool ComparesGroups => Advantage is AdvantageEstimator.Grpo or AdvantageEstimator.Rloo;
+
+    /// <summary>The loss on what the policy chose, where the update's settings say nothing else.</summary>
+    public PolicyLossSettings PolicyLoss { get; init; } = new();
+
+    /// <summary>Whether advantages are whitened, where the update's settings say nothing else.</summary>
+    public bool WhitensAdvantages { get; init; }
+
+    /// <summary>Coefficient of the KL penalty, where its settings say nothing else.</summary>
+    public double KlCoefficient { get; init; } = 0.05;
 
     /// <summary>γ: discount a token.</summary>
     public double Gamma { get; init; } = 1;

@@ -1,8 +1,10 @@
+using Rlgf.Advantages;
+using Rlgf.Losses;
 using Rlgf.Rollouts;
 
 namespace Rlgf.Algorithms;
 
-/// <summary>The named algorithms: the paper's five (arXiv 2306.11816, section 4), adaptive guidance, guided methods that came after the paper, and two without a critic.</summary>
+/// <summary>The named algorithms: the paper's five (arXiv 2306.11816, section 4), adaptive guidance, guided methods that came after the paper, and those without a critic.</summary>
 public static class Presets
 {
     /// <summary>All of them, in the order in which they are shown.</summary>
@@ -18,6 +20,10 @@ public static class Presets
         new("dr_po", "DR-PO", "Dataset reset: PPO++ whose roll-ins are the beginnings of the data's references.", _ => DrPo()),
         new("grpo", "GRPO", "Groups of responses to a prompt, with their standard deviation.", _ => Grpo()),
         new("rloo", "RLOO", "Groups of responses to a prompt, each against the others.", _ => Rloo()),
+        new("dr_grpo", "Dr. GRPO", "GRPO without the two divisions that favour some groups and lengths: by the group's deviation, and by the response's length.", _ => DrGrpo()),
+        new("dapo", "DAPO", "GRPO with a wider clip range above, a loss by tokens and groups of equal rewards left out.", _ => Dapo()),
+        new("gspo", "GSPO", "GRPO with one ratio for the whole response.", _ => Gspo()),
+        new("reinforce_plus_plus", "REINFORCE++", "Whole returns, whitened over the iteration's tokens; no groups and no critic.", _ => ReinforcePlusPlus()),
     ];
 
     /// <summary>Names that <see cref="Named"/> knows.</summary>
@@ -75,10 +81,31 @@ public static class Presets
     public static AlgorithmSettings DrPo(double beta = 1) => new() { Name = "dr_po", First = GuideRollsIn(beta), NeedsReferences = true };
 
     /// <summary>GRPO: several responses to a prompt, each relative to its group.</summary>
-    public static AlgorithmSettings Grpo(int groupSize = 8) => Ppo() with { Name = "grpo", Advantage = AdvantageEstimator.Grpo, GroupSize = groupSize };
+    public static AlgorithmSettings Grpo(int groupSize = 8) => Ppo() with { Name = "grpo", Advantage = AdvantageEstimator.Grpo, GroupSize = groupSize, Groups = new() { Scaling = GroupScaling.GroupDeviation } };
 
     /// <summary>RLOO: several responses to a prompt, each relative to the others.</summary>
-    public static AlgorithmSettings Rloo(int groupSize = 4) => Ppo() with { Name = "rloo", Advantage = AdvantageEstimator.Rloo, GroupSize = groupSize };
+    public static AlgorithmSettings Rloo(int groupSize = 4) => Ppo() with { Name = "rloo", Advantage = AdvantageEstimator.Rloo, GroupSize = groupSize, Groups = new() { Scaling = GroupScaling.None } };
+
+    /// <summary>Dr. GRPO (Liu et al. 2025, arXiv 2503.20783): neither the group's deviation nor a response's own length divides.</summary>
+    public static AlgorithmSettings DrGrpo(int groupSize = 8) => Grpo(groupSize) with
+    {
+        Name = "dr_grpo", Groups = new() { Scaling = GroupScaling.None }, PolicyLoss = new() { Reduction = LossReduction.MaxLength }, KlCoefficient = 0,
+    };
+
+    /// <summary>DAPO (Yu et al. 2025, arXiv 2503.14476) without sampling anew: clip-higher, a loss by tokens, groups of equal rewards left out, no KL.</summary>
+    public static AlgorithmSettings Dapo(int groupSize = 8) => Grpo(groupSize) with
+    {
+        Name = "dapo", Groups = new() { Scaling = GroupScaling.GroupDeviation, Equal = EqualGroups.LeaveOut }, PolicyLoss = new() { ClipRangeHigh = 0.28 }, KlCoefficient = 0,
+    };
+
+    /// <summary>GSPO (Zheng et al. 2025, arXiv 2507.18071): the ratio is the response's, and so is the weight of its loss.</summary>
+    public static AlgorithmSettings Gspo(int groupSize = 8) => Grpo(groupSize) with
+    {
+        Name = "gspo", PolicyLoss = new() { Ratio = RatioLevel.Sequence, ClipRange = 3e-4, ClipRangeHigh = 4e-4, Reduction = LossReduction.RowMean }, KlCoefficient = 0,
+    };
+
+    /// <summary>REINFORCE++ (Hu 2025, arXiv 2501.03262): returns with the KL penalty in them, whitened.</summary>
+    public static AlgorithmSettings ReinforcePlusPlus() => Ppo() with { Name = "reinforce_plus_plus", Advantage = AdvantageEstimator.Reinforce, WhitensAdvantages = true };
 
     /// <summary>The preset of a name, with its defaults; null for a name that is none of <see cref="Names"/>.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>

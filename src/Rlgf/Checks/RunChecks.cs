@@ -93,14 +93,8 @@ public static class RunChecks
         : null;
 
     /// <summary>Settings of the critics' update where there is no critic.</summary>
-    public static Finding? SettingsOfNoCritic(TrainingSetup setup)
-    {
-        var (asked, own) = (setup.Update, new UpdateSettings());
-        return setup.Algorithm.Advantage != AdvantageEstimator.Gae
-            && (asked.CriticLearningRate, asked.ValueCoefficient, asked.ValueClipRange) != (own.CriticLearningRate, own.ValueCoefficient, own.ValueClipRange)
-                ? Warning($"'{setup.Algorithm.Name}' has no critic: critic_learning_rate, value_coefficient and value_clip_range are not used; leave them out")
-                : null;
-    }
+    public static Finding? SettingsOfNoCritic(TrainingSetup setup) =>
+        setup.Update.UnusedWithoutCritic(setup.Algorithm).FirstOrDefault() is { Key: { } key, Problem: { } problem } ? Warning($"{key}: {problem}") : null;
 
     /// <summary>Responses so short that there is never a roll-in, or always nothing after it.</summary>
     public static Finding? NoRoomForRollIns(TrainingSetup setup) => setup.Sampling.MaxNewTokens < 2 && setup.Phases.Any(phase => phase.RollInProbability > 0)

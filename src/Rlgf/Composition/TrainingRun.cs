@@ -167,6 +167,7 @@ public sealed class TrainingRun : IDisposable
             Writer = new ModelWriter(Policy.Model, places.Rollouts.IsSame(places.Policy) ? null : PrecisionOfModels.CopyAs(Policy.Model, places.Rollouts.Precision, places.Rollouts.Device)),
             CriticDevice = places.Critic.Device,
             BootstrapCutRows = Recipe.Critic.BootstrapCutRows,
+            Supervised = Recipe.Supervised,
             Kl = Recipe.Kl,
             Update = Recipe.Update,
             Iterations = Recipe.Iterations,

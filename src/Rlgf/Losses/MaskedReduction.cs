@@ -5,17 +5,20 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Losses;
 
-/// <summary>How a loss per token [B, A] becomes one number. The three differ in how much a token of a long row weighs.</summary>
+/// <summary>How a loss per token [B, A] becomes one number. They differ in how much a token of a long row weighs.</summary>
 public enum LossReduction
 {
-    /// <summary>Sum over the included tokens, divided by their number in the whole batch: every token weighs the same.</summary>
+    /// <summary>Sum over the included tokens, divided by their number in the whole batch: every token weighs the same. DAPO (arXiv 2503.14476, section 3.3).</summary>
     TokenMean,
 
-    /// <summary>Mean over rows of the rows' means; rows without an included token are left out: every row weighs the same.</summary>
+    /// <summary>Mean over rows of the rows' means; rows without an included token are left out: every row weighs the same. GRPO as published (arXiv 2402.03300).</summary>
     RowMean,
 
     /// <summary>Sums of the rows, divided by the number of all rows: the plain policy gradient, an estimate of the gradient of the expected return.</summary>
     RowSum,
+
+    /// <summary>Sum over the included tokens, divided by the number of all rows times the longest response that may be written: no row's length matters. Dr. GRPO (Liu et al. 2025, arXiv 2503.20783, section 3.3).</summary>
+    MaxLength,
 }
 
 /// <summary>Reductions of a value per token under a mask, exactly zero where nothing is included.</summary>
@@ -48,12 +51,13 @@ public static class MaskedReduction
     }
 
     /// <summary>
-    /// What <see cref="Apply"/> divides by: the number of included tokens (token mean), of rows with an included token (row mean) or of all rows (row sum).
+    /// What <see cref="Apply"/> divides by: the number of included tokens (token mean), of rows with an included token (row mean), of all rows (row sum), or of the tokens that all rows may have (max length).
     /// Computed once for a minibatch and handed to each of its micro-batches.
     /// </summary>
     /// <param name="mask">[B, A]: true (or not 0) means included.</param>
     /// <param name="reduction">The reduction that the denominator is for.</param>
-    public static double Denominator(Tensor mask, LossReduction reduction)
+    /// <param name="maxLength">The most tokens that a response may have; needed for <see cref="LossReduction.MaxLength"/>, as A is the longest that was written.</param>
+    public static double Denominator(Tensor mask, LossReduction reduction, int? maxLength = null)
     {
         using var scope = NewDisposeScope();
         var included = mask.to(ScalarType.Bool);
@@ -62,6 +66,7 @@ public static class MaskedReduction
             LossReduction.TokenMean => included.sum().item<long>(),
             LossReduction.RowMean => included.any(1).sum().item<long>(),
             LossReduction.RowSum => mask.size(0),
+            LossReduction.MaxLength => mask.size(0) * (double)(maxLength ?? throw new ArgumentNullException(nameof(maxLength), "The most tokens that a response may have must be known.")),
             _ => throw new InputException($"reduction {reduction} is unknown: use {string.Join(", ", Enum.GetNames<LossReduction>())}."),
         };
     }

@@ -1,3 +1,4 @@
+using Rlgf.Advantages;
 using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Lessons;
@@ -47,6 +48,9 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     [Limits(AtLeast = 1)]
     public int? GroupSize { get; init; }
 
+    /// <summary>How the responses to one prompt are compared.</summary>
+    public GroupsSection Groups { get; init; } = new();
+
     /// <summary>γ: discount a token.</summary>
     [Limits(AtLeast = 0, AtMost = 1)]
     public double? Gamma { get; init; }
@@ -87,6 +91,8 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             SwitchIteration = SwitchIteration ?? preset.SwitchIteration,
             Advantage = Advantage ?? preset.Advantage,
             GroupSize = GroupSize ?? preset.GroupSize,
+            // Another estimator divides in its own way.
+            Groups = Groups.Of((Advantage ?? preset.Advantage) == preset.Advantage ? preset.Groups : preset.Groups with { Scaling = null }),
             Gamma = Gamma ?? preset.Gamma,
             Lambda = Lambda ?? preset.Lambda,
             GuideCredit = GuideCredit.Coefficient ?? preset.GuideCredit,
@@ -109,8 +115,9 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             SwitchIteration = settings.Schedule == PlanSchedule.Switch ? settings.SwitchIteration : null,
             Advantage = settings.Advantage,
             GroupSize = settings.GroupSize,
-            Gamma = settings.Gamma,
-            Lambda = settings.Lambda,
+            Groups = GroupsSection.Of(settings),
+            Gamma = settings.ComparesGroups ? null : settings.Gamma,
+            Lambda = settings.HasCritic ? settings.Lambda : null,
             GuideCredit = new GuideCreditSection { Coefficient = settings.GuideCredit, Weight = settings.GuideCreditWeight, Gap = settings.ScaleByGap ? GapScale.Measured : GapScale.One },
             Lessons = LessonsSection.Of(settings),
             Schedule = Name == Custom ? settings.Schedule : null,
@@ -134,9 +141,13 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         if (!isCustom && Schedule is not null) yield return ("schedule", $"'{name}' has its own schedule; use the name custom");
         if (isCustom && First is null) yield return ("first", "a custom algorithm must have a phase: {roll_in: guide, roll_out: policy, roll_in_probability: 0.5, lengths: inside}");
         if (isCustom && (Second is null) != (schedule == PlanSchedule.Constant)) yield return ("second", "two phases need the schedule coin or switch, and these need two phases");
+        var settings = ToSettings();
         // The value that it has anyway is no claim; runs from before this was refused keep it in their recipes.
-        if ((Advantage ?? preset.Advantage) != AdvantageEstimator.Gae && Gamma is not (null or 1)) yield return ("gamma", $"the advantages of '{name}' are relative to a group, not discounted by token; leave it out");
-        if ((Advantage ?? preset.Advantage) != AdvantageEstimator.Gae && Lambda is not (null or 0.95)) yield return ("lambda", $"the advantages of '{name}' are relative to a group, without a critic to mix in; leave it out");
+        if (settings.ComparesGroups && Gamma is not (null or 1)) yield return ("gamma", $"the advantages of '{name}' are relative to a group, not discounted by token; leave it out");
+        if (settings.ComparesGroups && Lambda is not (null or 0.95)) yield return ("lambda", $"the advantages of '{name}' are relative to a group, without a critic to mix in; leave it out");
+        if (settings.Advantage == AdvantageEstimator.Reinforce && Lambda is not null) yield return ("lambda", $"the advantages of '{name}' are whole returns, without a critic to mix in; leave it out");
+        if (!settings.ComparesGroups && Groups != new GroupsSection()) yield return ("groups", $"the advantages of '{name}' are not relative to a group; leave it out");
+        if (settings.GroupScaling == GroupScaling.None && Groups.Epsilon is not null) yield return ("groups.epsilon", "it is added to the deviation that is divided by, and scaling is none; leave it out");
         if (preset.Lessons is null && Lessons is { Coefficient: null } && Lessons != new LessonsSection())
             yield return ("lessons", $"'{name}' remembers no lessons; set lessons.coefficient too, use adaptive, or leave it out");
         if (preset.Lessons is not null && GuideCredit.Gap == GapScale.Measured)
@@ -144,7 +155,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         if ((GuideCredit.Coefficient ?? preset.GuideCredit) == 0 && GuideCredit.Weight is { } weight && weight != preset.GuideCreditWeight)
             yield return ("guide_credit.weight", $"'{name}' gives the guide no credit; set guide_credit.coefficient too, or leave it out");
         if (Lessons.Asking is not null && !preset.Phases.Any(phase => phase.NeedsGuide)) yield return ("lessons", $"asking: '{name}' has no guide to ask; leave it out");
-        if (Lessons.Baseline == LessonBaseline.Critic && (Advantage ?? preset.Advantage) != AdvantageEstimator.Gae)
+        if (Lessons.Baseline == LessonBaseline.Critic && !settings.HasCritic)
             yield return ("lessons", $"baseline: critic needs a critic, and '{name}' has none; use running_mean or prompt");
         if (Advantage is AdvantageEstimator.Grpo or AdvantageEstimator.Rloo && (GroupSize ?? preset.GroupSize) < 2)
             yield return ("group_size", "grpo and rloo compare the responses to one prompt: at least 2");
@@ -157,6 +168,31 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     {
         RollInProbability = RollInProbability ?? phase.RollInProbability,
         Lengths = RollInLengths ?? phase.Lengths,
+    };
+}
+
+/// <summary>How the responses to one prompt are compared (<c>grpo</c>, <c>rloo</c>). A key left out, or null, is the algorithm's own.</summary>
+public sealed record GroupsSection
+{
+    /// <summary>What a response's distance from its group's mean is divided by.</summary>
+    public GroupScaling? Scaling { get; init; }
+
+    /// <summary>ε, added to the deviation that is divided by; 1e-4 as in TRL, verl has 1e-6.</summary>
+    [Limits(AtLeast = 0, AtMost = 1e6)]
+    public double? Epsilon { get; init; }
+
+    /// <summary>What becomes of groups in which every response has the same reward.</summary>
+    public EqualGroups? Equal { get; init; }
+
+    /// <summary>How an algorithm compares.</summary>
+    internal GroupSettings Of(GroupSettings own) => own with { Scaling = Scaling ?? own.Scaling, Epsilon = Epsilon ?? own.Epsilon, Equal = Equal ?? own.Equal };
+
+    /// <summary>The section that says what an algorithm does.</summary>
+    internal static GroupsSection Of(AlgorithmSettings algorithm) => !algorithm.ComparesGroups ? new() : new()
+    {
+        Scaling = algorithm.GroupScaling,
+        Epsilon = algorithm.GroupScaling == GroupScaling.None ? null : algorithm.Groups.Epsilon,
+        Equal = algorithm.Groups.Equal,
     };
 }
 

@@ -140,7 +140,7 @@ public sealed record RunPlacement(
         var (said, reference) = placed.Reference.Precision is { } type2 ? ("placement.reference.precision", type2) : ("precision.reference", older.Reference);
         if (reference == Models.NumberTypes.Precision.Bfloat16 && rollouts != Models.NumberTypes.Precision.Bfloat16)
             yield return (said, "bfloat16 would be compared with a policy in another type, so that the start had a KL to itself; let rollouts be bfloat16 too, or leave the reference float32");
-        else if (reference == Models.NumberTypes.Precision.Bfloat16 && recipe.Kl.For(recipe.Algorithm.ToSettings().Advantage).Placement == KlPlacement.Loss)
+        else if (reference == Models.NumberTypes.Precision.Bfloat16 && recipe.Kl.For(recipe.Algorithm.ToSettings()).Placement == KlPlacement.Loss)
             yield return (said, "bfloat16 would be compared with the policy that is trained, which is float32; with kl.placement: loss the reference must be float32");
     }
 

@@ -1,6 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Models.Generation;
+using Rlgf.Rollouts;
 using Rlgf.Training;
 
 namespace Rlgf.Recipes;
@@ -31,6 +32,9 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
 
     /// <summary>The value functions.</summary>
     public CriticSection Critic { get; init; } = new();
+
+    /// <summary>A next-token loss on answers of others beside reinforcement learning; null for none.</summary>
+    public SupervisedLossSettings? Supervised { get; init; }
 
     /// <summary>The penalty for drifting from the start.</summary>
     public KlSettings Kl { get; init; } = new();
@@ -74,12 +78,15 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         Reward = Reward.Resolved(),
         Judge = Judge?.Resolved(),
         Algorithm = Algorithm.Resolved(),
-        Kl = Kl.For(Algorithm.ToSettings().Advantage),
-        Placement = RunPlacement.Types(this, Kl.For(Algorithm.ToSettings().Advantage).Placement!.Value),
+        Kl = Kl.For(Algorithm.ToSettings()),
+        Update = Update.For(Algorithm.ToSettings()),
+        Placement = RunPlacement.Types(this, Kl.For(Algorithm.ToSettings()).Placement!.Value),
         Precision = null,
         Guide = Guide?.Resolved(Generation),
         Evaluation = Evaluation with { Decoding = Evaluation.Decoding ?? Generation },
     };
+
+    private bool HasReferences => Data is not { PromptTokens: null, ReferenceColumn: null, MessagesColumn: null };
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
@@ -88,13 +95,24 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("model", "chat.instruction is for texts, and data.messages_column holds whole conversations; leave one of them out");
         if (Data.MessagesColumn is not null && Guide is ModelGuideSection { Chat.Instruction: not null })
             yield return ("guide", "chat.instruction is for texts, and data.messages_column holds whole conversations, which the guide is given by its own template; leave the instruction out");
-        if (Guide is ReferencesGuideSection or ImperfectReferencesGuideSection && Data is { PromptTokens: null, ReferenceColumn: null, MessagesColumn: null })
+        if (Guide is ReferencesGuideSection or ImperfectReferencesGuideSection && !HasReferences)
             yield return ("guide", "references need a text to follow the prompt: set data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
+        if (Supervised is { Source: SupervisedSource.References, Column: null } && !HasReferences)
+            yield return ("supervised", "it needs texts: set supervised.column, data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
         var algorithm = Algorithm.ToSettings();
-        if (Kl.Placement is null && Kl.For(algorithm.Advantage).Problems().FirstOrDefault(problem => problem.Key == "estimator") is { Problem: { } estimator })
-            yield return ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the loss where kl.placement does not say otherwise: {estimator}");
-        if (algorithm.Advantage != AdvantageEstimator.Gae && Critic.Sharing != new CriticSection().Sharing) yield return ("critic.sharing", $"'{algorithm.Name}' has no critic; leave it out");
-        if (algorithm.Advantage != AdvantageEstimator.Gae && Critic.BootstrapCutRows) yield return ("critic.bootstrap_cut_rows", $"'{algorithm.Name}' has no critic; leave it out");
+        if (Supervised is { Source: SupervisedSource.Guide } && !algorithm.Phases.Any(phase => phase is { RollIn: Actor.Guide, RollInProbability: > 0 })) yield return ("supervised.source", TrainingChecks.NoAnswers(algorithm));
+        // What the algorithm fills in may be what does not go together with what was said.
+        var kl = Kl.For(algorithm);
+        if (kl.Problems().FirstOrDefault() is { Problem: { } klProblem } found)
+        {
+            yield return found.Key == "coefficient"
+                ? ("kl", FormattableString.Invariant($"with '{algorithm.Name}' the coefficient is {kl.Coefficient} where kl.coefficient does not say otherwise: {klProblem}"))
+                : ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the {RecipeSchema.KeyOf(kl.Placement.ToString()!)} where kl.placement does not say otherwise: {klProblem}");
+        }
+
+        foreach (var (key, problem) in Update.ProblemsWith(algorithm)) yield return ($"update.{key}", problem);
+        if (!algorithm.HasCritic && Critic.Sharing != new CriticSection().Sharing) yield return ("critic.sharing", $"'{algorithm.Name}' has no critic; leave it out");
+        if (!algorithm.HasCritic && Critic.BootstrapCutRows) yield return ("critic.bootstrap_cut_rows", $"'{algorithm.Name}' has no critic; leave it out");
         if (Judge?.Normalise == true)
             yield return ("judge", "normalise is for the reward that training learns from; a judge's scores are reported as they are");
         if (Judge is not null && Data.EvaluationPath is null) yield return ("judge", "it judges the answers to held-out prompts, and data.evaluation_path names none; set that, or leave the judge out");

@@ -31,7 +31,7 @@ public sealed class Critics : IDisposable
     /// <summary>The critics of a run: one for each actor that may roll out, none for estimators that need none.</summary>
     public static Critics For(TrainingSetup setup) =>
         new(
-            setup.Algorithm.Advantage == AdvantageEstimator.Gae ? setup.RollOutActors : [], setup.CriticSharing, setup.Policy,
+            setup.Algorithm.HasCritic ? setup.RollOutActors : [], setup.CriticSharing, setup.Policy,
             setup.CriticDevice is { } device && device.ToString() != setup.Policy.Device.ToString() ? () => PrecisionOfModels.CopyAs(setup.Policy, PrecisionOfModels.PrecisionOf(setup.Policy), device) : setup.Policy.Clone);
 
     /// <summary>Makes a critic for each roll-out actor. Heads begin at zero: before anything is learned every value is 0.</summary>

@@ -15,6 +15,14 @@ namespace Rlgf.Training;
 /// </param>
 public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns, Tensor? Penalties = null)
 {
+    /// <summary>For each of the B rows whether the rewards of its group differ; null where groups aren't compared.</summary>
+    public IReadOnlyList<bool>? HaveSpread { get; init; }
+
+    /// <summary>Places of the rows that are learned from; null for all.</summary>
+    internal IReadOnlyList<int>? RowsToLearnFrom(AlgorithmSettings algorithm) => HaveSpread is { } haveSpread && algorithm.Groups.Equal == EqualGroups.LeaveOut && haveSpread.Contains(false)
+        ? [.. Enumerable.Range(0, haveSpread.Count).Where(row => haveSpread[row])]
+        : null;
+
     /// <summary>Estimates them.</summary>
     /// <remarks>
     /// Groups are compared by what the task says of them alone. In a sum with the penalty, a group in which the task sees no difference would have the noise of the penalty divided by its own
@@ -28,10 +36,16 @@ public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns, Ten
     public static EstimatedAdvantages Of(AlgorithmSettings algorithm, RolloutBatch batch, Tensor rewards, Tensor? values, Tensor? penalties = null)
     {
         using var scope = NewDisposeScope();
-        if (algorithm.Advantage == AdvantageEstimator.Gae)
+        if (!algorithm.ComparesGroups)
         {
-            if (values is null) throw new ArgumentNullException(nameof(values), "GAE needs a critic.");
+            if (algorithm.HasCritic && values is null) throw new ArgumentNullException(nameof(values), "GAE needs a critic.");
             if (penalties is not null) rewards = rewards - penalties;
+            if (values is null)
+            {
+                // Whole returns: with λ = 1 nothing of the values is left.
+                var returns = GeneralizedAdvantage.Estimate(zeros_like(rewards), rewards, batch.Lengths, algorithm.Gamma, lambda: 1);
+                return new(returns.Advantages.MoveToOuterDisposeScope(), null);
+            }
             var steps = rewards.size(1);
             Tensor? after = null, ended = null;
             if (values.size(1) > steps)
@@ -46,10 +60,24 @@ public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns, Ten
         // The group is what was asked of one draw of a prompt, whatever the guide's part in it and wherever the rows lie.
         var groups = batch.Rollouts.Select(rollout => rollout.Group).ToArray();
         var totals = rewards.to(ScalarType.Float64).sum(1);
-        var perRow = algorithm.Advantage == AdvantageEstimator.Grpo ? GroupAdvantages.Grpo(totals, groups) : GroupAdvantages.Rloo(totals, groups);
+        var haveSpread = GroupAdvantages.HaveSpread(totals, groups);
+        // What is left out counts nowhere, in the deviation of the batch neither.
+        var isLeftOut = algorithm.Groups.Equal == EqualGroups.LeaveOut;
+        int[] compared = [.. Enumerable.Range(0, groups.Length).Where(row => !isLeftOut || haveSpread[row])];
+        var perRow = zeros_like(totals);
+        if (compared.Length > 0)
+        {
+            using var index = tensor(Array.ConvertAll(compared, row => (long)row), device: totals.device);
+            perRow = perRow.index_copy(0, index, Compare(algorithm, totals.index_select(0, index), [.. compared.Select(row => groups[row])]));
+        }
         return new(
             GroupAdvantages.OverTokens(perRow, batch.Lengths, (int)rewards.size(1)).to(rewards.dtype).MoveToOuterDisposeScope(),
             null,
-            penalties?.flip(1).cumsum(1).flip(1).MoveToOuterDisposeScope());
+            penalties?.flip(1).cumsum(1).flip(1).MoveToOuterDisposeScope())
+        { HaveSpread = haveSpread };
     }
+
+    private static Tensor Compare(AlgorithmSettings algorithm, Tensor totals, int[] groups) => algorithm.Advantage == AdvantageEstimator.Grpo
+        ? GroupAdvantages.Grpo(totals, groups, algorithm.GroupScaling, epsilon: algorithm.Groups.Epsilon)
+        : GroupAdvantages.Rloo(totals, groups, algorithm.GroupScaling, algorithm.Groups.Epsilon);
 }

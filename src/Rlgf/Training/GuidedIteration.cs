@@ -2,6 +2,7 @@ using Rlgf.Advantages;
 using Rlgf.Algorithms;
 using Rlgf.Guides;
 using Rlgf.Lessons;
+using Rlgf.Models;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using TorchSharp;
@@ -20,6 +21,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
 {
     private readonly RolloutWriter _writer = new(setup.Writer, setup.Policy.Shape, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);
     private readonly IWritingStage[] _stages = [new FirstStage(setup), .. setup.LaterStages];
+    private readonly SupervisedTexts? _texts = setup.Supervised is { Source: SupervisedSource.References } ? new(setup) : null;
     private GuideQuestion? _asked;
 
     /// <summary>Whether an update has begun and not ended: the weights are then between two iterations, and not to be saved.</summary>
@@ -73,7 +75,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             : null;
 
         // 7. Advantages, with the critic of the actor that rolls out; or relative to the group.
-        var values = algorithm.Advantage == AdvantageEstimator.Gae ? clock.Time("values", () => critics.Values(batch, setup.Policy, setup.BootstrapCutRows)) : null;
+        var values = algorithm.HasCritic ? clock.Time("values", () => critics.Values(batch, setup.Policy, setup.BootstrapCutRows)) : null;
         var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
         // What was better than expected is remembered, and decides how much the guide is asked next.
@@ -89,7 +91,9 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var update = clock.Time("update", () => learner.Update(
             new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs, state.Kl.Coefficient, estimated.Penalties)
             {
-                Auxiliary = [.. replay is null ? [] : (IAuxiliaryLoss[])[replay], .. setup.AuxiliaryLosses],
+                Rows = estimated.RowsToLearnFrom(algorithm),
+                Weight = setup.Supervised is { Blend: true } supervised ? 1 - supervised.CoefficientAt(iteration, setup.Iterations) : 1,
+                Auxiliary = [.. new IAuxiliaryLoss?[] { replay, Supervised(batch, iteration) }.OfType<IAuxiliaryLoss>(), .. setup.AuxiliaryLosses],
             }, iteration));
 
         // 9. Record.
@@ -105,6 +109,15 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     {
         _asked?.Dispose();
         _asked = setup.Guide is { IsRemote: true } && iteration < setup.Iterations ? _writer.AskAhead(_stages[0].Draw(iteration, guidance, []), iteration, cancellationToken) : null;
+    }
+
+    /// <summary>The supervised loss of an iteration; null where it has no weight, or nobody wrote anything to learn.</summary>
+    private SupervisedLoss? Supervised(RolloutBatch batch, int iteration)
+    {
+        if (setup.Supervised?.CoefficientAt(iteration, setup.Iterations) is not (> 0 and var coefficient)) return null;
+        if (_texts is { } texts) return new(setup, coefficient, texts.Count, texts.Row, iteration);
+        TokenRow[] answers = [.. from rollout in batch.Rollouts where rollout.WholeGuideResponse is not null select new TokenRow(rollout.Prompt.Tokens, rollout.WholeGuideResponse!.Tokens)];
+        return answers.Length == 0 ? null : new(setup, coefficient, answers.Length, (place, _) => answers[place], iteration);
     }
 
     private string WholeText(Written whole) => _writer.TextOf(whole.Tokens, whole.Ended);

@@ -69,6 +69,13 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["learning_rate"] = update.LearningRate,
         };
         if (setup.Algorithm.GuideCredit > 0) metrics["loss/guide"] = 0;
+        if (setup.Supervised is { } supervised)
+        {
+            metrics["loss/supervised"] = 0;
+            metrics["supervised/coefficient"] = supervised.CoefficientAt(state.Iteration, setup.Iterations);
+        }
+        if (estimated.HaveSpread is { } haveSpread)
+            metrics["groups/equal"] = Enumerable.Range(0, rollouts.Count).GroupBy(row => rollouts[row].Group, (_, rows) => haveSpread[rows.First()]).Average(hasSpread => hasSpread ? 0.0 : 1);
         foreach (var (name, measured) in update.Terms) metrics[name] = measured;
         if (setup.NormaliseReward)
         {

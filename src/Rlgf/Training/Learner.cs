@@ -28,7 +28,7 @@ public sealed class Learner : IDisposable
     public Learner(TrainingSetup setup, Critics critics)
     {
         (_setup, _settings, _critics) = (setup, setup.Update, critics);
-        _terms = [new ClippedPolicyTerm(_settings), new ValueTerm(_settings), new GuideCreditTerm(setup.Algorithm.GuideCreditWeight), new KlTerm(setup.Kl), .. setup.FurtherLossTerms];
+        _terms = [new ClippedPolicyTerm(_settings), new ValueTerm(_settings), new GuideCreditTerm(setup.Algorithm.GuideCreditWeight), new KlTerm(setup.Kl, _settings.PolicyLoss.Ratio), .. setup.FurtherLossTerms];
         var adam = new AdamWSettings { Epsilon = _settings.AdamEpsilon, MaxGradientNorm = _settings.MaxGradientNorm };
         PolicyOptimizer = new FusedAdamW(ParameterGroup.Of(setup.Policy.Module, _settings.LearningRate, _settings.WeightDecay), adam);
         var parameters = critics.NamedParameters().Select(named => KeyValuePair.Create(named.Name, named.Parameter)).ToArray();
@@ -55,14 +55,22 @@ public sealed class Learner : IDisposable
         var factor = _settings.LearningRateFactor(iteration, _setup.Iterations);
         foreach (var group in PolicyOptimizer.Groups) group.LearningRate = _settings.LearningRate * factor;
         foreach (var group in CriticOptimizer.Groups) group.LearningRate = _settings.CriticLearningRate * factor;
+        // Nothing of the rows is learned from where all are left out: a step is then that of the losses on rows of their own, if there are any.
+        var hasRows = data.Rows is not { Count: 0 };
+        if (hasRows) data = data.OnlyRows();
         // Masks decide which rows and how far they are read: copied once, so that no step waits for them.
-        var terms = (from term in _terms let prepared = term.Prepare(data) where prepared is not null select new Term(term.Name, prepared, prepared.Mask.cpu())).ToArray();
+        var terms = !hasRows ? [] : (from term in _terms let prepared = term.Prepare(data) where prepared is not null select new Term(term.Name, prepared, prepared.Mask.cpu())).ToArray();
         var reads = new Reads(Union(terms.Where(term => !term.Of.ReadsValues)), Union(terms.Where(term => term.Of.ReadsValues)));
 
         using var measured = new DeferredNumbers();
         List<StepStatistics> steps = [];
         for (var epoch = 0; epoch < _settings.Epochs; epoch++)
         {
+            if (!hasRows)
+            {
+                if (data.Auxiliary.Count > 0) steps.Add(Step(data, terms, reads, [], steps.Count, measured));
+                continue;
+            }
             var order = Enumerable.Range(0, data.Batch.Rollouts.Count).ToArray();
             new RandomStream(_setup.Seed, RandomStream.Combine(MinibatchOrder, (ulong)iteration, (ulong)epoch)).Shuffle<int>(order);
             foreach (var rows in EvenShares.Of(order, _settings.RowsPerMinibatch)) steps.Add(Step(data, terms, reads, rows, steps.Count, measured));
@@ -117,13 +125,13 @@ public sealed class Learner : IDisposable
         var batch = data.Batch;
         using var scope = NewDisposeScope();
         var index = Index(rows, CPU);
-        var denominators = Array.ConvertAll(terms, term => MaskedReduction.Denominator(term.Mask.index_select(0, index), term.Of.Normaliser));
+        var denominators = Array.ConvertAll(terms, term => MaskedReduction.Denominator(term.Mask.index_select(0, index), term.Of.Normaliser, _setup.Sampling.MaxNewTokens));
 
         PolicyOptimizer.ClearGradients();
         CriticOptimizer.ClearGradients();
         var losses = Array.ConvertAll(terms, _ => new List<int>());
         var statistics = Array.ConvertAll(terms, _ => new List<PartStatistics>());
-        foreach (var partRows in rows.Chunk(_settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : rows.Length))
+        foreach (var partRows in rows.Chunk(_settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : Math.Max(1, rows.Length)))
         {
             using var inner = NewDisposeScope();
             var part = Forward(batch, reads, partRows, out var hasValues);
@@ -139,7 +147,7 @@ public sealed class Learner : IDisposable
                 if (sums is not null) statistics[i].Add(new(measured.Keep(sums.Tokens), [.. sums.Sums.Select(named => (named.Key, measured.Keep(named.Value)))]));
             }
             // Nothing to learn from (all masks empty): exactly no gradient.
-            if (sum is { requires_grad: true }) sum.backward();
+            if (sum is { requires_grad: true }) (data.Weight == 1 ? sum : sum.Multiply(data.Weight)).backward();
         }
         int?[] auxiliary = [.. data.Auxiliary.Select(loss => loss.Accumulate(step) is { } value ? measured.Keep(value) : (int?)null)];
 

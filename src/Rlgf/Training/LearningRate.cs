@@ -29,12 +29,14 @@ public static class LearningRate
     {
         if (step < warmUp) return peak * (step + 1) / warmUp;
         var share = steps > warmUp ? (double)(step - warmUp) / (steps - warmUp) : 1;
-        var left = decay switch
-        {
-            LearningRateDecay.Linear => 1 - share,
-            LearningRateDecay.Cosine => (1 + Math.Cos(Math.PI * share)) / 2,
-            _ => 1,
-        };
-        return peak * (finalShare + (1 - finalShare) * left);
+        return peak * (finalShare + (1 - finalShare) * Left(decay, share));
     }
+
+    /// <summary>What is left of the way from the last value to the first after a share u of the steps: 1 at u = 0, 0 at u = 1.</summary>
+    internal static double Left(LearningRateDecay decay, double share) => decay switch
+    {
+        LearningRateDecay.Linear => 1 - share,
+        LearningRateDecay.Cosine => (1 + Math.Cos(Math.PI * share)) / 2,
+        _ => 1,
+    };
 }

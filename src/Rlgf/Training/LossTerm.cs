@@ -17,6 +17,23 @@ public sealed record LearningBatch(
 {
     /// <summary>Losses on rows of their own.</summary>
     public IReadOnlyList<IAuxiliaryLoss> Auxiliary { get; init; } = [];
+
+    /// <summary>Factor on the terms, not on the losses on rows of their own; what is logged is before it.</summary>
+    public double Weight { get; init; } = 1;
+
+    /// <summary>Places of the rows that are learned from; null for all. The others count nowhere: no term sees them, and nothing is divided by their number.</summary>
+    public IReadOnlyList<int>? Rows { get; init; }
+
+    /// <summary>The rows that are learned from, as a batch of their own; there must be some.</summary>
+    internal LearningBatch OnlyRows()
+    {
+        if (Rows is null) return this;
+        var batch = RolloutBatch.From([.. Rows.Select(row => Batch.Rollouts[row])], Batch.Tokens.device);
+        var index = tensor(Rows.Select(row => (long)row).ToArray(), device: Batch.Tokens.device);
+        Tensor Of(Tensor whole) => whole.index_select(0, index).narrow(1, 0, batch.Tokens.size(1));
+        Tensor? OfSome(Tensor? whole) => whole is null ? null : Of(whole);
+        return new(batch, Of(Advantages), OfSome(Returns), OfSome(Values), Of(ReferenceLogProbs), KlCoefficient, OfSome(Penalties)) { Auxiliary = Auxiliary, Weight = Weight };
+    }
 }
 
 /// <summary>A term of the loss. The learner adds the terms of its list up and knows none of them: the clipped policy loss, the value loss, the guide's credit and the KL are four.</summary>

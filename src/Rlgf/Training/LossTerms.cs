@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Training;
 
-/// <summary>The clipped surrogate of PPO on what the policy chose.</summary>
+/// <summary>The surrogate of PPO, or one of its relatives, on what the policy chose.</summary>
 /// <param name="settings">The update.</param>
 public sealed class ClippedPolicyTerm(UpdateSettings settings) : ILossTerm
 {
@@ -15,18 +15,17 @@ public sealed class ClippedPolicyTerm(UpdateSettings settings) : ILossTerm
     /// <inheritdoc/>
     public TermOfRows Prepare(LearningBatch data)
     {
-        var mask = data.Batch.TrainsPolicy;
-        var advantages = settings.WhitenAdvantages ? Whitening.Apply(data.Advantages, mask) : data.Advantages;
+        var (mask, loss) = (data.Batch.TrainsPolicy, settings.PolicyLoss);
+        var advantages = settings.WhitenAdvantages == true ? Whitening.Apply(data.Advantages, mask) : data.Advantages;
         if (data.Penalties is { } penalties) advantages = advantages - penalties;
         return new()
         {
             Mask = mask,
-            Normaliser = settings.Reduction,
+            Normaliser = loss.Reduction,
             Compute = (part, denominator) =>
             {
-                var (loss, sums) = ClippedPolicyLoss.Compute(
-                    part.LogProbs, part.Pick(data.Batch.LogProbs), part.Pick(advantages), part.Pick(mask), settings.ClipRange, settings.Reduction, denominator);
-                return new(loss, new(sums.Tokens, new Dictionary<string, Tensor> { ["policy/clip_fraction"] = sums.Clipped, ["policy/kl_to_old"] = sums.ApproxKlK3 }));
+                var (value, sums) = ClippedPolicyLoss.Compute(part.LogProbs, part.Pick(data.Batch.LogProbs), part.Pick(advantages), part.Pick(mask), loss, denominator);
+                return new(value, new(sums.Tokens, new Dictionary<string, Tensor> { ["policy/clip_fraction"] = sums.Clipped, ["policy/kl_to_old"] = sums.ApproxKlK3 }));
             },
         };
     }
@@ -44,12 +43,12 @@ public sealed class ValueTerm(UpdateSettings settings) : ILossTerm
     {
         Mask = data.Batch.IsRollOut,
         Weight = settings.ValueCoefficient,
-        Normaliser = settings.Reduction,
+        Normaliser = settings.PolicyLoss.Reduction,
         ReadsValues = true,
         Compute = (part, denominator) =>
         {
             var (loss, tokens, clipped) = ClippedValueLoss.Compute(
-                part.Values, part.Pick(values), part.Pick(returns), part.Pick(data.Batch.IsRollOut), settings.ValueClipRange, settings.Reduction, denominator);
+                part.Values, part.Pick(values), part.Pick(returns), part.Pick(data.Batch.IsRollOut), settings.ValueClipRange, settings.PolicyLoss.Reduction, denominator);
             return new(loss, clipped is null ? null : new(tokens, new Dictionary<string, Tensor> { ["critic/clip_fraction"] = clipped }));
         },
     };
@@ -81,22 +80,30 @@ public sealed class GuideCreditTerm(GuideCreditWeight weighting) : ILossTerm
 }
 
 /// <summary>The KL to the reference on the policy's tokens, where the penalty is a term of the loss.</summary>
-/// <param name="settings">The penalty, with placement and estimator filled in.</param>
-public sealed class KlTerm(KlSettings settings) : ILossTerm
+/// <param name="settings">The penalty, with what is null filled in.</param>
+/// <param name="ratio">What the ratio is taken of, by which the estimates are multiplied where the settings say so.</param>
+public sealed class KlTerm(KlSettings settings, RatioLevel ratio = RatioLevel.Token) : ILossTerm
 {
     /// <inheritdoc/>
     public string Name => "kl";
 
     /// <inheritdoc/>
-    public TermOfRows? Prepare(LearningBatch data) => settings.Placement != KlPlacement.Loss || data.KlCoefficient <= 0 ? null : new()
+    public TermOfRows? Prepare(LearningBatch data)
     {
-        Mask = data.Batch.IsPolicy,
-        Weight = data.KlCoefficient,
-        Compute = (part, denominator) =>
+        if (settings.Placement != KlPlacement.Loss || data.KlCoefficient <= 0) return null;
+        var (batch, reduction) = (data.Batch, settings.Reduction ?? LossReduction.TokenMean);
+        return new()
         {
-            using var scope = NewDisposeScope();
-            var kl = KlDivergence.Estimate(part.LogProbs, part.Pick(data.ReferenceLogProbs), settings.Estimator!.Value);
-            return new(MaskedReduction.Apply(kl, part.Pick(data.Batch.IsPolicy), LossReduction.TokenMean, denominator).MoveToOuterDisposeScope());
-        },
-    };
+            Mask = batch.IsPolicy,
+            Weight = data.KlCoefficient,
+            Normaliser = reduction,
+            Compute = (part, denominator) =>
+            {
+                using var scope = NewDisposeScope();
+                var kl = KlDivergence.Estimate(part.LogProbs, part.Pick(data.ReferenceLogProbs), settings.Estimator!.Value);
+                if (settings.ImportanceWeighted) kl = kl * ImportanceRatio.Log(part.LogProbs, part.Pick(batch.LogProbs), part.Pick(batch.TrainsPolicy), ratio).exp();
+                return new(MaskedReduction.Apply(kl, part.Pick(batch.IsPolicy), reduction, denominator).MoveToOuterDisposeScope());
+            },
+        };
+    }
 }

@@ -20,6 +20,9 @@ public static class TrainingChecks
             throw new InputException("the reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type");
         if (setup.Kl.Placement == KlPlacement.Loss && PrecisionOfModels.PrecisionOf(setup.Policy) != PrecisionOfModels.PrecisionOf(setup.Reference))
             throw new InputException("the KL is a term of the loss and the reference computes in another type than the policy that is trained: use one type for both");
+        if (setup.Supervised is { Source: SupervisedSource.References } supervised && !setup.Prompts.Any(prompt => SupervisedTexts.TextsOf(prompt, supervised).Count > 0))
+            throw new InputException($"none of {setup.Prompts.Count} prompts has a text for the supervised loss: check {(supervised.Column is { } column ? $"the column '{column}'" : "the references")}, or leave 'supervised' out");
+        if (setup.Supervised is { Source: SupervisedSource.Guide } && !setup.Phases.Any(phase => phase is { RollIn: Actor.Guide, RollInProbability: > 0 })) throw new InputException(NoAnswers(setup.Algorithm));
         var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
         if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
             throw new InputException($"the longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either");
@@ -35,6 +38,10 @@ public static class TrainingChecks
         AlgorithmSettings algorithm, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut, bool? guideGivesReferences = null) =>
         Problems(algorithm, algorithm.Phases, sampling, rowsPerIteration, guideCanRollOut, guideGivesReferences);
 
+    /// <summary>That a supervised loss on the guide's answers has none.</summary>
+    internal static string NoAnswers(AlgorithmSettings algorithm) =>
+        $"the guide writes whole answers where it rolls in, and in '{algorithm.Name}' it never does: use source: references, or an algorithm in which it does, such as ppo_plus_plus";
+
     private static IEnumerable<(string Key, string Problem)> Problems(
         AlgorithmSettings algorithm, IReadOnlyList<RolloutPhase> phases, SamplingSettings sampling, int rowsPerIteration, bool? guideCanRollOut, bool? guideGivesReferences)
     {
@@ -49,7 +56,7 @@ public static class TrainingChecks
             yield return ("guide", $"'{name}' restarts from the data's references, and this guide writes texts of its own: use the guide references, or ppo_plus_plus");
         if (phases.Any(phase => phase.RollOut == Actor.Guide && phase is { RollIn: Actor.Guide } or { RollOut: Actor.Guide, RollInProbability: 0 }))
             yield return ("algorithm.roll_in_probability", $"a phase of the algorithm '{name}' has no token that the policy writes, so nothing would be learned: let the policy roll in or out, with a probability above 0");
-        if (algorithm.Advantage != AdvantageEstimator.Gae && algorithm.GroupSize < 2)
+        if (algorithm.ComparesGroups && algorithm.GroupSize < 2)
             yield return ("algorithm.group_size", $"the estimator of '{name}' compares the responses to one prompt: group_size must be at least 2, it is {algorithm.GroupSize}");
         if (rowsPerIteration < algorithm.GroupSize || rowsPerIteration % algorithm.GroupSize != 0)
             yield return ("rows_per_iteration", $"{rowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");

@@ -61,6 +61,9 @@ public sealed record TrainingSetup
     /// <summary>Terms of the loss beside the clipped policy loss, the value loss, the guide's credit and the KL. Empty for every algorithm there is a name for.</summary>
     public IReadOnlyList<ILossTerm> FurtherLossTerms { get; init; } = [];
 
+    /// <summary>A next-token loss on answers of others beside reinforcement learning; null for none.</summary>
+    public SupervisedLossSettings? Supervised { get; init; }
+
     /// <summary>Losses on rows of their own that every optimiser step adds. Empty for every algorithm there is a name for; lessons have theirs anyway.</summary>
     public IReadOnlyList<IAuxiliaryLoss> AuxiliaryLosses { get; init; } = [];
 
@@ -75,11 +78,11 @@ public sealed record TrainingSetup
     internal ILanguageModel ComparedPolicy =>
         Writer.LogProbsOf is { } copy && PrecisionOfModels.PrecisionOf(copy) == PrecisionOfModels.PrecisionOf(Reference) ? copy : Policy;
 
-    /// <summary>The KL penalty; placement and estimator are filled in as they are for the algorithm.</summary>
-    public KlSettings Kl { get => field.For(Algorithm.Advantage); init; } = new();
+    /// <summary>The KL penalty; what is null is filled in as it is for the algorithm.</summary>
+    public KlSettings Kl { get => field.For(Algorithm); init; } = new();
 
-    /// <summary>The update.</summary>
-    public UpdateSettings Update { get; init; } = new();
+    /// <summary>The update; what is null is filled in as it is for the algorithm.</summary>
+    public UpdateSettings Update { get => field.For(Algorithm); init; } = new();
 
     /// <summary>Whether a response that was cut at the limit is worth its critic's value there. Default: a cut counts as an end, as the paper's tasks have a fixed length.</summary>
     public bool BootstrapCutRows { get; init; }

@@ -34,6 +34,10 @@ public sealed class TrainRecipeTests
     [InlineData("grpo")]
     [InlineData("rloo")]
     [InlineData("dr_po")]
+    [InlineData("dr_grpo")]
+    [InlineData("dapo")]
+    [InlineData("gspo")]
+    [InlineData("reinforce_plus_plus")]
     public void A_name_alone_is_the_preset_also_when_resolved_and_written(string name)
     {
         var recipe = Load([$"algorithm.name={name}", .. name switch { "d2lols" => ["algorithm.switch_iteration=2"], "dr_po" => ["guide={kind: references}"], _ => (string[])[] }]);

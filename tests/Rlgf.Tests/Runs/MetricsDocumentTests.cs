@@ -26,10 +26,12 @@ public sealed partial class MetricsDocumentTests
             Guide = new FunctionGuide("sometimes", _ => null, mayDecline: true),
             Kl = new KlSettings { Coefficient = 0.1, Placement = KlPlacement.Loss },
             Update = setup.Update with { ValueClipRange = 0.1 },
+            Supervised = new() { Source = SupervisedSource.Guide },
         };
         var record = Assert.Single(ToyRun.Run(setup));
         var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1, 1);
-        var written = record.Metrics.Keys.Concat(Evaluator.Means([row]).Keys).Concat(Supervised()).ToHashSet();
+        var compared = Assert.Single(ToyRun.Run(ToyRun.Setup(policy, Presets.Grpo(4), null, _ => 1, iterations: 1)));
+        var written = record.Metrics.Keys.Concat(compared.Metrics.Keys).Concat(Evaluator.Means([row]).Keys).Concat(Supervised()).ToHashSet();
 
         var sections = File.ReadAllText(DocumentPath()).Split("\n## ").Where(section => section.StartsWith("Metrics of", StringComparison.Ordinal) && !section.StartsWith("Metrics of texts", StringComparison.Ordinal));
         var documented = sections.SelectMany(section => section.Split('\n')).Where(line => line.StartsWith("| `", StringComparison.Ordinal))

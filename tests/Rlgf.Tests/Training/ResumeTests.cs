@@ -60,6 +60,18 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal(before, File.ReadAllBytes(Path.Combine(start, "model.safetensors")));
     }
 
+    [Theory]
+    [InlineData(SupervisedSource.References)]
+    [InlineData(SupervisedSource.Guide)]
+    public void With_a_supervised_loss_a_resumed_run_ends_with_the_same_weights_bit_for_bit(SupervisedSource source)
+    {
+        var supervised = new SupervisedLossSettings { Source = source, RowsPerStep = 3, Coefficient = 0.9, FinalCoefficient = 0.1, Schedule = LearningRateDecay.Cosine, Iterations = 5, TokenWeight = SupervisedTokenWeight.Phi, Blend = true };
+        var whole = Run(Path.Combine(_folder, "whole"), Presets.PpoPlusPlus(), CriticSharing.SharedTrunk, stopDuring: null, resume: false, supervised: supervised);
+        Assert.Null(Run(Path.Combine(_folder, "stopped"), Presets.PpoPlusPlus(), CriticSharing.SharedTrunk, stopDuring: 3, resume: false, supervised: supervised));
+        Assert.Equal(whole, Run(Path.Combine(_folder, "stopped"), Presets.PpoPlusPlus(), CriticSharing.SharedTrunk, stopDuring: null, resume: true, supervised: supervised));
+        Assert.NotEqual(whole, Run(Path.Combine(_folder, "without"), Presets.PpoPlusPlus(), CriticSharing.SharedTrunk, stopDuring: null, resume: false));
+    }
+
     [Fact]
     public void A_stop_while_text_is_written_saves_the_iterations_that_are_done()
     {
@@ -103,7 +115,7 @@ public sealed class ResumeTests : IDisposable
 
     /// <summary>Six iterations on a tiny GPT-2 or T5. Stopped: the reward of that iteration cancels, in the middle of it.</summary>
     /// <returns>All final weights, or null if it was stopped.</returns>
-    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null, bool encoderDecoder = false)
+    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null, bool encoderDecoder = false, SupervisedLossSettings? supervised = null)
     {
         using var cancellation = new CancellationTokenSource();
         using var policy = adapterOn is not null ? LanguageModelFolder.Load(adapterOn) : encoderDecoder ? TinyT5.Create(seed: 3) : TinyGpt2.Create(seed: 3);
@@ -122,7 +134,8 @@ public sealed class ResumeTests : IDisposable
             Guide = new LocalModelGuide("other", guideModel, tokenizer, tokenizer, sampling),
             Reward = new Stopping(reward, () => { if (stopDuring is { } n && calls++ == n) cancellation.Cancel(); }),
             NormaliseReward = algorithm.ScaleByGap,
-            Prompts = [.. Enumerable.Range(0, 7).Select(i => new Prompt(i.ToString(System.Globalization.CultureInfo.InvariantCulture), [i]))],
+            Prompts = [.. Enumerable.Range(0, 7).Select(i => new Prompt(i.ToString(System.Globalization.CultureInfo.InvariantCulture), [i]) { References = i == 3 ? [] : ["10" + i, "2"] })],
+            Supervised = supervised,
             Sampling = sampling,
             Algorithm = algorithm,
             CriticSharing = sharing,
