@@ -27,6 +27,9 @@ public static class PythonText
         return pieces;
     }
 
+    /// <summary><c>str.strip()</c>.</summary>
+    public static string Trim(string text) => WhiteSpace.Trim(text);
+
     /// <summary><c>str.rstrip()</c>.</summary>
     public static string TrimEnd(string text) => WhiteSpace.TrimEnd(text);
 

@@ -21,6 +21,7 @@ internal static class BuiltInKinds
         kinds.Guides.Add<ModelGuideSection>("model", ModelGuide);
         kinds.Guides.Add<ReferencesGuideSection>("references", (_, _) => new ReferencesGuide());
         kinds.Guides.Add<ImperfectReferencesGuideSection>("imperfect_references", (section, _) => new ImperfectReferencesGuide(section.Right, section.Alphabet));
+        kinds.Guides.Add<CountdownSearchGuideSection>("countdown_search", (section, _) => new CountdownSearchGuide(section.Right));
         kinds.Rewards.Add<ClassifierRewardSection>("classifier", Classifier);
         kinds.Rewards.Add<RegexRewardSection>("regex", (section, services) => new RegexReward(services.Name, section.Pattern, section.IncludePrompt));
         kinds.Rewards.Add<LengthRewardSection>("length", (section, services) => new LengthReward(services.Name, section.TargetTokens));
@@ -39,6 +40,7 @@ internal static class BuiltInKinds
             services.Name,
             new MatchSettings { Column = section.Column, Pattern = section.Pattern, ColumnPattern = section.ColumnPattern, Compare = section.Compare, Tolerance = section.Tolerance },
             section.Failures));
+        rewards.Add<ReasoningGymRewardSection>("reasoning_gym", (section, services) => new ReasoningGymReward(services.Name, section.Rule, section.Failures));
         rewards.Add<CoverageRewardSection>("coverage", (section, services) => new MetricReward(services.Name, Coverage(section.AllOrNothing), section.Column, section.Failures));
         rewards.Add<MetricRewardSection>("metric", (section, services) => new MetricReward(services.Name, MetricOf(section, services), section.Column, section.Failures));
         // A program fails on every row without its script, and a score for rows that failed would hide that.

@@ -50,6 +50,16 @@ public sealed record MatchRewardSection : FallibleRewardSection, ICheckedSection
     }
 }
 
+/// <summary>
+/// Answers to problems of the Python package reasoning-gym, whose rows have the columns <c>task</c>, <c>scorer</c>, <c>answer</c> and <c>meta</c>: sums, sorting, spelling backward, rewriting, countdown and others. An expression is
+/// read by a parser, in exact fractions; nothing that a model wrote is run.
+/// </summary>
+public sealed record ReasoningGymRewardSection : FallibleRewardSection
+{
+    /// <summary>Which number an answer gets.</summary>
+    public ReasoningGymRule Rule { get; init; }
+}
+
 /// <summary>Share of the words of a column that the response has in any form, 0 to 1: <c>geese</c> and <c>runs</c> for <c>goose</c> and <c>run</c>.</summary>
 public sealed record CoverageRewardSection : FallibleRewardSection
 {

@@ -80,3 +80,13 @@ public sealed record ImperfectReferencesGuideSection : GuideSection, ICheckedSec
     public IEnumerable<(string Key, string Problem)> Problems() =>
         Alphabet is { } alphabet && alphabet.EnumerateRunes().Distinct().Count() < 2 ? [("alphabet", "a wrong character has to be another than the right one: give at least two, or leave it out")] : [];
 }
+
+/// <summary>
+/// For the countdowns of reasoning-gym (rows with <c>numbers</c> and <c>target</c> in their column <c>meta</c>, up to five numbers): finishes the expression that was begun, by a search through all that can follow.
+/// </summary>
+public sealed record CountdownSearchGuideSection : GuideSection
+{
+    /// <summary>The share of its answers that give the target, of those that can; the others use the same numbers and give something else.</summary>
+    [Limits(AtLeast = 0, AtMost = 1)]
+    public required double Right { get; init; }
+}
