@@ -74,7 +74,7 @@ public sealed class EvaluateTests
         {
             var solved = Fixtures.Numbers(row["rewards"]).Count(reward => reward >= 0.9);
             Assert.Equal((solved, 5), ((int)row["solved"]!, (int)row["samples"]!));
-            Assert.Equal(solved switch { 0 => "never", <= 2 => "medium", _ => "easy" }, (string?)row["difficulty"]);
+            Assert.Equal(solved switch { 0 => "never", 1 => "hard", <= 3 => "medium", _ => "easy" }, (string?)row["difficulty"]);
         });
         var counts = rows.GroupBy(row => (string)row["difficulty"]!).ToDictionary(group => group.Key, group => group.Count());
         foreach (var name in (string[])["never", "hard", "medium", "easy"]) Assert.Equal(counts.GetValueOrDefault(name).ToString(CultureInfo.InvariantCulture), said[$"difficulty/{name}"]);
@@ -89,6 +89,39 @@ public sealed class EvaluateTests
         Assert.Equal(counts[kind].ToString(CultureInfo.InvariantCulture), Lines(["evaluate", recipe, .. filtered])["prompts"]);
         Lines(["evaluate", recipe, "--samples", "2", "--output", scratch["again.jsonl"], .. filtered]);
         Assert.All(Fixtures.Rows(scratch["again.jsonl"]), row => Assert.Equal(["text", "difficulty", "solved", "samples", "rewards"], row.AsObject().Select(pair => pair.Key)));
+    }
+
+    [Fact]
+    public void By_a_column_results_are_given_for_each_of_its_values()
+    {
+        using var scratch = new Scratch();
+        var recipe = TrainTests.Recipe(scratch, "run");
+        string[] texts = [.. Fixtures.Rows(scratch["prompts.jsonl"]).Select(row => (string)row["text"]!)];
+        scratch.Write("prompts.jsonl", [.. texts.Select((text, i) => $$"""{"text": "{{text}}", "kind": {{(i % 3 == 0 ? "\"rare\"" : "7")}}}""")]);
+        string[] all = ["--set", "evaluation.prompts=12", "--set", "reward.pattern='[ei]'", "--set", "evaluation.by=kind"];
+        var said = Lines(["evaluate", recipe, "--samples", "4", "--output", scratch["rows.jsonl"], "--against", Fixtures.Model("gpt2"), .. all]);
+        var rows = Fixtures.Rows(scratch["rows.jsonl"]);
+        foreach (var kind in (string[])["rare", "7"])
+        {
+            double[][] rewards = [.. rows.Where(row => row["kind"]!.ToString() == kind).Select(row => Fixtures.Numbers(row["rewards"]))];
+            Assert.Equal(rewards.Length, Number(said[$"prompts/{kind}"]));
+            Assert.Equal(rewards.Average(answers => answers.Average()), Number(said[$"pass@1/{kind}"]), 1e-4);
+            Assert.Equal(rewards.Average(answers => answers.Max()), Number(said[$"pass@4/{kind}"]), 1e-4);
+            // The model against itself.
+            Assert.Equal(0, Number(said[$"difference/reward/{kind}"]));
+            // Of one answer, the first of the four.
+            Assert.Equal(rewards.Average(answers => answers[0]), Number(Lines(["evaluate", recipe, .. all])[$"reward/by/{kind}"]), 1e-4);
+        }
+
+        // A run logs it, and the table of runs has a column for each.
+        Assert.Equal(ExitCode.Ok, Cli.Run(["train", recipe, .. all]).Code);
+        var last = new RunFolder(scratch["run"]).ReadEvaluations()[^1];
+        Assert.Equal(last.Rows.Where(row => row.Group == "rare").Average(row => row.Reward), last.Metrics["reward/by/rare"]);
+        var compared = Cli.Run("compare", scratch["run"]).Output;
+        Assert.Contains("by rare", compared, StringComparison.Ordinal);
+        Assert.Contains("by 7", compared, StringComparison.Ordinal);
+
+        Assert.Contains("no column 'sort'", Cli.Run(["evaluate", recipe, .. all, "--set", "evaluation.by=sort"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
     }
 
     [Fact]

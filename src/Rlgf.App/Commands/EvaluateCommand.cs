@@ -40,7 +40,7 @@ internal static class EvaluateCommand
         {
             HelpName = "FILE",
             Description = "Also write one row for each prompt, as JSON lines; - is standard output. It has the response and its scores; with --samples the columns of the prompt's data row, how many answers are right, and the difficulty: " +
-                "never (0), hard (up to 10 %), medium (up to 50 %), easy.",
+                "never (0), hard (up to 25 %), easy (from 75 % on), medium between. evaluation.by names such a column, and results are then also given by its values.",
         };
         var command = new Command("evaluate", CommonOptions.Describe(
             "Lets a model answer the held-out prompts of a recipe and measures the answers: reward, judge, KL to the start, perplexity under the start, distinct-2, length. " +
@@ -101,7 +101,7 @@ internal static class EvaluateCommand
         // What there is none of has no line: a judge's score without a judge, the KL of a guide.
         foreach (var (name, value) in record.Metrics.Where(metric => !double.IsNaN(metric.Value)))
             table.Mean(name, value, Evaluator.Values(name, record.Rows) is { } values ? Interval.OfMean(values).HalfWidth : double.NaN);
-        if (otherRecord is not null) SampledEvaluation.Compare(SampledScores.Of(record), SampledScores.Of(otherRecord), other!.Name, table);
+        if (otherRecord is not null) SampledEvaluation.Compare(SampledScores.Of(record), SampledScores.Of(otherRecord), evaluator.Groups, other!.Name, table);
         return ExitCode.Ok;
     }
 

@@ -50,24 +50,48 @@ internal static class SampledEvaluation
         table.Count("prompts", solved.Count);
         table.Count("samples", samples);
         table.Text("success", string.Create(CultureInfo.InvariantCulture, $"reward ≥ {success}"));
-        table.Mean("reward/mean", SampledScores.Mean(scores.Rewards));
-        if (scores.JudgeScores is { } judged) table.Mean("judge/mean", SampledScores.Mean(judged));
-        foreach (var k in scores.Ks) table.Mean(string.Create(CultureInfo.InvariantCulture, $"reward/best@{k}"), scores.BestOfK(k));
-        foreach (var k in scores.Ks) table.Mean(string.Create(CultureInfo.InvariantCulture, $"pass@{k}"), scores.PassAtK(k, success));
-        table.Mean("never_solved", scores.NeverSolved(success));
+        Means(scores, success, "", table);
         foreach (var difficulty in Enum.GetValues<Difficulty>()) table.Count($"difficulty/{Name(difficulty)}", solved.Count(right => SampledScores.DifficultyOf(right, samples) == difficulty));
-        if (others is not null) Compare(scores, others, other!.Name, table);
+        foreach (var (group, prompts) in ByGroup(evaluator.Groups))
+        {
+            table.Count($"prompts{group}", prompts.Length);
+            Means(scores.Of(prompts), success, group, table);
+        }
+
+        if (others is not null) Compare(scores, others, evaluator.Groups, other!.Name, table);
     }
 
-    /// <summary>How often one model is better than another.</summary>
-    public static void Compare(SampledScores scores, SampledScores others, string other, MeansTable table)
+    private static void Means(SampledScores scores, double success, string group, MeansTable table)
+    {
+        table.Mean($"reward/mean{group}", SampledScores.Mean(scores.Rewards));
+        if (scores.JudgeScores is { } judged) table.Mean($"judge/mean{group}", SampledScores.Mean(judged));
+        foreach (var k in scores.Ks) table.Mean(string.Create(CultureInfo.InvariantCulture, $"reward/best@{k}{group}"), scores.BestOfK(k));
+        foreach (var k in scores.Ks) table.Mean(string.Create(CultureInfo.InvariantCulture, $"pass@{k}{group}"), scores.PassAtK(k, success));
+        table.Mean($"never_solved{group}", scores.NeverSolved(success));
+    }
+
+    /// <summary>The prompts of each group, by <c>/</c> and its name; none where results are not given by a column.</summary>
+    private static IEnumerable<(string Name, int[] Prompts)> ByGroup(IReadOnlyList<string>? groups) =>
+        (groups ?? []).Index().GroupBy(row => row.Item, row => row.Index).Select(group => ($"/{group.Key}", group.ToArray()));
+
+    /// <summary>How often one model is better than another, of all prompts and of those of each group.</summary>
+    public static void Compare(SampledScores scores, SampledScores others, IReadOnlyList<string>? groups, string other, MeansTable table)
     {
         table.Text("against", other);
+        Compare(scores, others, table);
+        foreach (var (group, prompts) in ByGroup(groups)) table.Mean($"difference/reward{group}", Difference(scores.Of(prompts).Rewards, others.Of(prompts).Rewards));
+    }
+
+    private static Interval Difference(IReadOnlyList<IReadOnlyList<double>> own, IReadOnlyList<IReadOnlyList<double>> others) =>
+        PairedDifference.Of([.. own.Select(answers => answers.Average())], [.. others.Select(answers => answers.Average())]).Difference;
+
+    private static void Compare(SampledScores scores, SampledScores others, MeansTable table)
+    {
         table.Ends("win_rate/reward", SampledScores.WinRate(scores.Rewards, others.Rewards, BootstrapSeed));
-        table.Mean("difference/reward", PairedDifference.Of([.. scores.Rewards.Select(answers => answers.Average())], [.. others.Rewards.Select(answers => answers.Average())]).Difference);
+        table.Mean("difference/reward", Difference(scores.Rewards, others.Rewards));
         if (scores.JudgeScores is not { } own || others.JudgeScores is not { } theirs) return;
         table.Ends("win_rate/judge", SampledScores.WinRate(own, theirs, BootstrapSeed));
-        table.Mean("difference/judge", PairedDifference.Of([.. own.Select(answers => answers.Average())], [.. theirs.Select(answers => answers.Average())]).Difference);
+        table.Mean("difference/judge", Difference(own, theirs));
     }
 
     /// <summary>The columns of a prompt's data row; its text where it came from no data. Columns of an earlier split make room.</summary>

@@ -35,13 +35,18 @@ internal sealed record ResultsColumn(string Header, string Meaning, Func<Results
 
     /// <summary>The columns that say anything about this table.</summary>
     public static IReadOnlyList<ResultsColumn> For(ResultsTable table) =>
-        [.. ((ResultsColumn[])[.. All[..PartsAfter], .. Parts(table), .. All[PartsAfter..]]).Where(column => table.Rows.Any(row => column.Cell(row).Text != Number.None))
+        [.. ((ResultsColumn[])[.. All[..PartsAfter], .. Parts(table), .. Groups(table), .. All[PartsAfter..]]).Where(column => table.Rows.Any(row => column.Cell(row).Text != Number.None))
             .Where(column => column.Header != Iterations || table.Algorithms.Select(row => row.Iterations).Distinct().Count() > 1)];
 
     /// <summary>A column for each part of a reward that is a sum, in the order of the first row that has them.</summary>
     private static IEnumerable<ResultsColumn> Parts(ResultsTable table) => table.Rows.SelectMany(row => row.RewardParts.Keys).Distinct().Select(part => new ResultsColumn(
         part, $"mean of the reward's part '{part}', before its weight, and its 95 % interval",
         row => row.RewardParts.TryGetValue(part, out var scores) ? Mean(Interval.OfMean(scores)) : new(Number.None)));
+
+    /// <summary>A column for each group of prompts that results are given by.</summary>
+    private static IEnumerable<ResultsColumn> Groups(ResultsTable table) => table.Rows.SelectMany(row => row.RewardGroups.Keys).Distinct().Select(group => new ResultsColumn(
+        $"by {group}", $"mean reward of the prompts whose value of evaluation.by is '{group}', and its 95 % interval",
+        row => row.RewardGroups.TryGetValue(group, out var rewards) ? Mean(Interval.OfMean(rewards)) : new(Number.None)));
 
     private const string Iterations = "iterations";
 

@@ -34,6 +34,9 @@ internal sealed record ResultsRow
     /// <summary>What the reward is made of, by name: each part's score of each prompt before its weight, mean over the seeds; empty for a reward that is one thing.</summary>
     public IReadOnlyDictionary<string, IReadOnlyList<double>> RewardParts { get; init; } = new Dictionary<string, IReadOnlyList<double>>();
 
+    /// <summary>Rewards of the prompts of each value of the column that results are given by (<c>evaluation.by</c>), mean over the seeds; empty without one.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<double>> RewardGroups { get; init; } = new Dictionary<string, IReadOnlyList<double>>();
+
     /// <summary>Mean reward.</summary>
     public Interval Reward => Interval.OfMean(Rewards);
 
@@ -155,6 +158,8 @@ internal sealed record ResultsTable(ResultsRow? Start, IReadOnlyList<ResultsRow>
             JudgeScoresOfSeeds = OfSeeds(row => row.Judge),
             RewardParts = seeds[0].Rows[0].RewardParts.Keys.Where(part => seeds.TrueForAll(e => e.Rows.All(row => row.RewardParts.ContainsKey(part))))
                 .ToDictionary(part => part, part => (IReadOnlyList<double>)PerPrompt(row => row.RewardParts[part])),
+            RewardGroups = PerPrompt(row => row.Reward).Zip(seeds[0].Rows, (reward, row) => (reward, row.Group)).Where(row => row.Group is not null)
+                .GroupBy(row => row.Group!, row => row.reward).ToDictionary(group => group.Key, group => (IReadOnlyList<double>)[.. group]),
             RewardOverSeeds = Spread.Deviation([.. seeds.Select(e => e.Rows.Average(row => row.Reward))]),
             Kl = Mean("kl/start"),
             Perplexity = Mean("perplexity/start"),

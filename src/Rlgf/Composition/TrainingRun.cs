@@ -176,7 +176,16 @@ public sealed class TrainingRun : IDisposable
         };
     }
 
-    private Evaluator? NewEvaluator(ILanguageModel reference) => Recipe.Data.EvaluationPath is null ? null : new Evaluator
+    private Evaluator? NewEvaluator(ILanguageModel reference)
+    {
+        if (Recipe.Data.EvaluationPath is null) return null;
+        var evaluator = EvaluatorOf(reference);
+        // What a row lacks is better said before anything is written.
+        _ = evaluator.Groups;
+        return evaluator;
+    }
+
+    private Evaluator EvaluatorOf(ILanguageModel reference) => new()
     {
         Prompts = _parts.Prompts(heldOut: true, Recipe.Evaluation.Prompts),
         Sampling = RecipeParts.EndingAsModel(Recipe.Evaluation.Decoding!, Policy),
@@ -185,6 +194,7 @@ public sealed class TrainingRun : IDisposable
         Reference = reference,
         Tokenizer = Policy.Tokenizer,
         Seed = EvaluationSeed,
+        By = Recipe.Evaluation.By,
     };
 
     private RunDescription Description => new(Recipe.Name, Setup.Algorithm.Name, Recipe.Seed, Setup.Guide?.Name);

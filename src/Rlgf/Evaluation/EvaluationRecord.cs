@@ -27,4 +27,8 @@ public sealed record EvaluationRow(string Prompt, string Response, int Tokens, b
     /// <summary>The conversation that was answered; null where the prompt is a text.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<MessageRecord>? Messages { get; init; }
+
+    /// <summary>The value of the column that results are given by, as text; null without one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Group { get; init; }
 }

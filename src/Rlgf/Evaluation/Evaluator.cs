@@ -15,7 +15,7 @@ namespace Rlgf.Evaluation;
 /// <summary>Lets a model or a guide answer held-out prompts, and measures the answers. The same prompts and random numbers each time, so that results can be paired.</summary>
 public sealed class Evaluator
 {
-    private const int RowsPerBatch = 64;
+    private const int RowsPerBatch = 64, MostGroups = 20;
 
     /// <summary>The held-out prompts.</summary>
     public required IReadOnlyList<Prompt> Prompts { get; init; }
@@ -37,6 +37,29 @@ public sealed class Evaluator
 
     /// <summary>Seed of the responses.</summary>
     public ulong Seed { get; init; }
+
+    /// <summary>A column of the prompts' data rows by whose values rewards are also given; null for none.</summary>
+    public string? By { get; init; }
+
+    /// <summary>The value of <see cref="By"/> of each prompt, as text; null without such a column.</summary>
+    /// <exception cref="InputException">A row lacks the column, or there are more than 20 values.</exception>
+    public IReadOnlyList<string>? Groups => field ??= By is not { } column ? null : GroupsBy(column);
+
+    private string[] GroupsBy(string column)
+    {
+        string[] groups = [.. Prompts.Select(prompt => prompt.Row is not { } row
+            ? throw new InputException($"{OwnCode.Place(prompt)} came from no data row, so it has no column '{column}' to give results by")
+            : row[column] switch
+            {
+                string text => text,
+                long or double => FormattableString.Invariant($"{row[column]}"),
+                bool flag => flag ? "true" : "false",
+                _ => throw row.Invalid(column, "results are given by a text, a number, or true and false"),
+            })];
+        return groups.Distinct().Count() is > MostGroups and var count
+            ? throw new InputException($"evaluation.by: the column '{column}' has {count} values in the held-out rows; results are given by at most {MostGroups}")
+            : groups;
+    }
 
     /// <summary>Evaluates a model, which writes its answers itself.</summary>
     /// <param name="iteration">Iterations of training before it.</param>
@@ -165,6 +188,7 @@ public sealed class Evaluator
             judged?[row].Return ?? double.NaN, kl?[row] ?? double.NaN, start[row], rawKl?[row] ?? double.NaN)
         {
             Messages = MessageRecord.Of(response.Prompt),
+            Group = Groups?[row],
         }).ToArray();
         return new(iteration, Means(rows), rows);
     }
@@ -186,16 +210,18 @@ public sealed class Evaluator
             ["response/ended"] = Mean("response/ended"),
         };
         foreach (var part in rows[0].RewardParts.Keys) means[RewardPart + part] = Mean(RewardPart + part);
+        foreach (var group in rows.Select(row => row.Group).OfType<string>().Distinct()) means[RewardBy + group] = Mean(RewardBy + group);
         return means;
     }
 
-    private const string RewardPart = "reward/part/";
+    private const string RewardPart = "reward/part/", RewardBy = "reward/by/";
 
-    /// <summary>The rows' values that a metric is the mean of; null for one that is no mean over the prompts.</summary>
+    /// <summary>The rows' values that a metric is the mean of, of one by a group those of its rows; null for one that is no mean over prompts.</summary>
     /// <param name="metric">One of the names of <see cref="Means"/>.</param>
     /// <param name="rows">An evaluation's.</param>
     public static double[]? Values(string metric, IReadOnlyList<EvaluationRow> rows)
     {
+        if (metric.StartsWith(RewardBy, StringComparison.Ordinal)) return [.. rows.Where(row => row.Group == metric[RewardBy.Length..]).Select(row => row.Reward)];
         Func<EvaluationRow, double>? value = metric switch
         {
             "reward/mean" => row => row.Reward,

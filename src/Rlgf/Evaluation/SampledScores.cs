@@ -8,13 +8,13 @@ public enum Difficulty
     /// <summary>None does.</summary>
     Never,
 
-    /// <summary>Up to one in ten.</summary>
+    /// <summary>Up to one in four.</summary>
     Hard,
 
-    /// <summary>Up to half.</summary>
+    /// <summary>Less than three in four.</summary>
     Medium,
 
-    /// <summary>More than half.</summary>
+    /// <summary>Three in four or more.</summary>
     Easy,
 }
 
@@ -26,6 +26,10 @@ public sealed record SampledScores(IReadOnlyList<IReadOnlyList<double>> Rewards,
     /// <summary>Those of an evaluation, which is of one answer each.</summary>
     public static SampledScores Of(EvaluationRecord record) =>
         new([.. record.Rows.Select(row => (double[])[row.Reward])], record.Rows.All(row => double.IsNaN(row.Judge)) ? null : [.. record.Rows.Select(row => (double[])[row.Judge])]);
+
+    /// <summary>Those of some prompts alone.</summary>
+    /// <param name="prompts">Which, from 0.</param>
+    public SampledScores Of(IReadOnlyList<int> prompts) => new([.. prompts.Select(prompt => Rewards[prompt])], JudgeScores is null ? null : [.. prompts.Select(prompt => JudgeScores[prompt])]);
 
     /// <summary>N: answers to a prompt.</summary>
     public int Samples => Rewards[0].Count;
@@ -49,12 +53,12 @@ public sealed record SampledScores(IReadOnlyList<IReadOnlyList<double>> Rewards,
     /// <summary>Share of prompts of which no answer reaches a reward.</summary>
     public Interval NeverSolved(double success) => Interval.OfMean([.. Solved(success).Select(right => right == 0 ? 1.0 : 0)]);
 
-    /// <summary>How hard a prompt is: never 0, hard up to 10 %, medium up to 50 %, easy above.</summary>
+    /// <summary>How hard a prompt is: never 0, hard up to 25 %, easy from 75 % on, medium between.</summary>
     /// <param name="solved">Answers that are right.</param>
     /// <param name="samples">Answers.</param>
     public static Difficulty DifficultyOf(int solved, int samples) => solved == 0 ? Difficulty.Never
-        : 10 * solved <= samples ? Difficulty.Hard
-        : 2 * solved <= samples ? Difficulty.Medium
+        : 4 * solved <= samples ? Difficulty.Hard
+        : 4 * solved < 3 * samples ? Difficulty.Medium
         : Difficulty.Easy;
 
     /// <summary>

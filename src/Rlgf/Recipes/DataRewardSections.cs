@@ -58,6 +58,9 @@ public sealed record ReasoningGymRewardSection : FallibleRewardSection
 {
     /// <summary>Which number an answer gets.</summary>
     public ReasoningGymRule Rule { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
 }
 
 /// <summary>Share of the words of a column that the response has in any form, 0 to 1: <c>geese</c> and <c>runs</c> for <c>goose</c> and <c>run</c>.</summary>

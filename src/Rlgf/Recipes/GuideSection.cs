@@ -89,4 +89,9 @@ public sealed record CountdownSearchGuideSection : GuideSection
     /// <summary>The share of its answers that give the target, of those that can; the others use the same numbers and give something else.</summary>
     [Limits(AtLeast = 0, AtMost = 1)]
     public required double Right { get; init; }
+
+    internal override bool? GivesReferences => false;
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => PlacedModels.None;
 }

@@ -30,6 +30,11 @@ public sealed record EvaluationSection
     /// <summary>How responses are drawn; null: as in training.</summary>
     public SamplingSettings? Decoding { get; init; }
 
+    /// <summary>
+    /// A column of the held-out rows, such as <c>difficulty</c>, by which results are also given: the mean reward of the prompts of each of its values, at most 20; null for none. <c>rlgf evaluate --samples</c> makes that column.
+    /// </summary>
+    public string? By { get; init; }
+
     /// <summary>Whether the guide answers the held-out prompts at the start of the run, to be compared with; null: where it is on this machine, as answers of one elsewhere may cost money.</summary>
     public bool? Guide { get; init; }
 }

@@ -133,5 +133,6 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         if (Evaluation.Prompts != new EvaluationSection().Prompts) yield return ("evaluation.prompts", Problem);
         if (Evaluation.Decoding is { } decoding && RecipeFile.Write(decoding, Kinds) != RecipeFile.Write(Generation, Kinds)) yield return ("evaluation.decoding", Problem);
         if (Evaluation.Guide == true) yield return ("evaluation.guide", Problem);
+        if (Evaluation.By is not null) yield return ("evaluation.by", Problem);
     }
 }

@@ -43,6 +43,8 @@ public sealed class PlacementTests
     [InlineData("reward: {kind: metric, metric: bertscore, encoder: e}\nplacement: {rewards: {precision: bfloat16}}", "placement.rewards.precision: the reward's models compute in float32 always; leave it out")]
     [InlineData("reward: {kind: metric, metric: bleu}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
     [InlineData("reward: {kind: match}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
+    [InlineData("reward: {kind: reasoning_gym}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
+    [InlineData("guide: {kind: countdown_search, right: 0.5}\nplacement: {guide: {device: cpu}}", "placement.guide.device: the guide has no model")]
     [InlineData("reward: {kind: program, program: p}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
     [InlineData("reward: {kind: http, url: 'http://localhost:1/s'}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
     [InlineData("reward: {kind: sum, parts: [{name: a, reward: {kind: ended}}, {name: b, reward: {kind: length_range, at_most: 4}}]}\nplacement: {rewards: {device: cpu}}", "placement.rewards.device: the reward has no model")]
@@ -54,6 +56,7 @@ public sealed class PlacementTests
     [InlineData("reward: {kind: http, url: 'http://localhost:1/s', retries: 0, retry_wait_seconds: 2}", "reward.retry_wait_seconds: is the wait before a request is repeated, and retries is 0; leave it out")]
     [InlineData("data: {path: d.jsonl, prompt_tokens: 4}\nevaluation: {prompts: 5}", "evaluation.prompts: no prompts are held out to be answered; leave it out, or set data.evaluation_path")]
     [InlineData("data: {path: d.jsonl, prompt_tokens: 4}\nevaluation: {decoding: {max_new_tokens: 3}}", "evaluation.decoding: no prompts are held out to be answered; leave it out, or set data.evaluation_path")]
+    [InlineData("data: {path: d.jsonl, prompt_tokens: 4}\nevaluation: {by: difficulty}", "evaluation.by: no prompts are held out to be answered; leave it out, or set data.evaluation_path")]
     [InlineData("data: {path: d.jsonl, prompt_tokens: 4}\nevaluation: {guide: true}", "evaluation.guide: no prompts are held out to be answered; leave it out, or set data.evaluation_path")]
     public void What_has_no_use_is_refused_by_its_place(string more, string problem) => Assert.Contains(problem, Assert.Throws<InputException>(() => Parse(more)).Message, StringComparison.Ordinal);
 
