@@ -96,9 +96,12 @@ internal static class FastFloat32Products
     // oneDNN adds up in another order than MKL, which costs a factor of 2 to 3; rounding the factors to bfloat16 costs one of several thousand, to TF32 several hundred.
     private const double MostErrorGrowth = 10;
 
+    private static readonly Lock Suspensions = new();
+
     private static nint _context;
     private static nint _set;
     private static bool _enabled;
+    private static int _suspended;
 
     /// <summary>Whether the setting is there, was made and keeps float32's accuracy. Elsewhere nothing changes.</summary>
     public static bool TryEnable()
@@ -125,12 +128,21 @@ internal static class FastFloat32Products
 
     /// <summary>
     /// Goes back to MKL until it is disposed of: for many products so small that finding oneDNN's kernel takes longer than multiplying. One-token attention at GPT-2's size is six times slower without this.
-    /// The setting is the process's own; another thread's products meanwhile are right too, only slower.
     /// </summary>
+    /// <remarks>
+    /// The setting is the process's: the kernels read it from libtorch's one context when they come to a product (the fused attention's within its loop), so that none can be told by its own thread or by its arguments. Another
+    /// thread's products meanwhile are right too, but slower and rounded in another order. A lock between the two would let nothing else multiply while text is written. So whoever compares two trainings bit for bit lets
+    /// nothing else of the process write meanwhile, as the tests do.
+    /// </remarks>
     public static Suspension Suspend()
     {
-        if (_enabled) Set("highest");
-        return new Suspension(_enabled);
+        if (!_enabled) return new Suspension(false);
+        lock (Suspensions)
+        {
+            if (_suspended++ == 0) Set("highest");
+        }
+
+        return new Suspension(true);
     }
 
     /// <summary>Ends a <see cref="Suspend"/>.</summary>
@@ -139,7 +151,12 @@ internal static class FastFloat32Products
         /// <summary>Goes the faster way again, where there is one.</summary>
         public void Dispose()
         {
-            if (resume) Set("medium");
+            if (!resume) return;
+            // The last of several ends it: who writes beside another has the same products to his end.
+            lock (Suspensions)
+            {
+                if (--_suspended == 0) Set("medium");
+            }
         }
     }
 

@@ -154,7 +154,7 @@ public sealed class ChatTests
         return TextGenerator.Generate(model.Model, [new GenerationRequest(new TokenRow(model.Tokenizer.Encode(text), []), 0)], settings, seed: 0)[0].Tokens;
     }
 
-    private static TrainRecipe Read(string file, params string[] changes) => (TrainRecipe)RecipeFile.Load<RunRecipe>(file, changes);
+    private static TrainRecipe Read(string file, params string[] changes) => (TrainRecipe)RecipeFile.Load<RunRecipe>(file, [.. changes]);
 
     private static string Recipe(Scratch scratch, string column)
     {

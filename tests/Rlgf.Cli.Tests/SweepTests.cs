@@ -195,7 +195,7 @@ public sealed class SweepTests
     [InlineData(ExitCode.Failed, "unknown key 'update.epoch'; did you mean 'epochs'?", "--over", "update.epoch=1,2")]
     [InlineData(ExitCode.Failed, "update.epochs is 0; it must be at least 1", "--over", "update.epochs=1,0")]
     [InlineData(ExitCode.Failed, "'ppo_plus_plus' doesn't switch; that is d2lols", "--over", "algorithm.switch_iteration=1,2")]
-    [InlineData(ExitCode.Failed, "data.evaluation_path: a sweep compares its runs on held-out prompts, and the recipe has none: set it", "--set", "data.evaluation_path=null", "--over", "update.epochs=1,2")]
+    [InlineData(ExitCode.Failed, "data.evaluation_path: a sweep compares its runs on held-out prompts, and the recipe has none: set it", "--set", "data.evaluation_path=null", "--set", "evaluation={every: 2}", "--over", "update.epochs=1,2")]
     [InlineData(ExitCode.Failed, "there is no such recipe", "none.yaml")]
     [InlineData(ExitCode.WrongUse, "the recipe is there twice", "SAME")]
     public void What_is_wrong_is_one_line_before_anything_runs(int code, string message, params string[] args)

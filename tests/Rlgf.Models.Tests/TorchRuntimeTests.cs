@@ -18,4 +18,21 @@ public sealed class TorchRuntimeTests
         Assert.StartsWith("2.", facts.LibtorchVersion, StringComparison.Ordinal);
         Assert.True(facts.Threads >= 1);
     }
+
+    [Fact]
+    public void The_slower_way_lasts_until_the_last_of_several_is_done_with_it()
+    {
+        // The error is one of rounding, which tells the two ways apart where they round in different orders.
+        var fast = FastFloat32Products.ProductError();
+        double slow;
+        using (FastFloat32Products.Suspend())
+        {
+            slow = FastFloat32Products.ProductError();
+            using (FastFloat32Products.Suspend()) Assert.Equal(slow, FastFloat32Products.ProductError());
+            Assert.Equal(slow, FastFloat32Products.ProductError());
+        }
+
+        Assert.Equal(fast, FastFloat32Products.ProductError());
+        if (TorchRuntime.Load().FastFloat32Products) Assert.NotEqual(fast, slow);
+    }
 }

@@ -19,6 +19,8 @@ internal static class EvaluateCommand
 {
     private const double UsualSuccess = 1;
 
+    private const int MostSamples = 1 << 16;
+
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal, PartKinds kinds)
     {
@@ -54,7 +56,7 @@ internal static class EvaluateCommand
             var (folder, isStart, isGuide) = (parsed.GetValue(model), parsed.GetValue(start), parsed.GetValue(guide));
             if (new[] { folder is not null, isStart, isGuide }.Count(isGiven => isGiven) > 1) throw new UsageException("--model, --start and --guide exclude each other: a command evaluates one of them");
             var count = parsed.GetValue(samples);
-            if (count is < 1) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--samples {count}: at least 1 answer to each prompt"));
+            if (count is < 1 or > MostSamples) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--samples {count}: expected 1 to {MostSamples} answers to each prompt"));
             if (count is null && parsed.GetValue(success) is not null) throw new UsageException("--success says which of several answers are right: it needs --samples");
             var source = parsed.GetRequiredValue(recipe);
             var read = RecipeOptions.Read<TrainRecipe>(source, RecipeOptions.Changes(parsed, set, device), kinds);

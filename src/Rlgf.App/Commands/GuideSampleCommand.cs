@@ -35,6 +35,7 @@ internal static class GuideSampleCommand
             if (count < 1) throw new InputException($"--answers is {count}: ask for at least 1.");
             var read = RecipeOptions.Read<TrainRecipe>(source, RecipeOptions.Changes(parsed, set, device), kinds);
             RowOutput.Require(target, [RecipeOptions.FileOf(source), .. read.Inputs()]);
+            RowOutput.RequireNothingUnfinished(target);
             if (read.Guide is null) throw read.Refusal("guide", "the recipe has none to ask: set it");
             return Run(read, count, target, terminal);
         });

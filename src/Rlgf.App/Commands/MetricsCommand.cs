@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.App.Terminals;
@@ -22,6 +23,8 @@ internal static class MetricsCommand
         ["bleu", "bleu_coco_1", "bleu_coco_2", "bleu_coco_3", "bleu_coco_4", "chrf", "chrf++", "ter", "rouge1", "rouge2", "rougeL", "rougeLsum", "meteor", "cider", "cider_d"];
 
     private static readonly string[] UsualWithoutReferences = ["distinct_1", "distinct_2", "distinct_3"];
+
+    private const int MostResamples = 1_000_000;
 
     /// <summary>What was asked for.</summary>
     private sealed record Request(string Predictions, string? References, string? Frequencies, string? Known, string Concepts, string Output, ulong Seed, int Resamples);
@@ -60,13 +63,16 @@ internal static class MetricsCommand
             var request = new Request(
                 parsed.GetRequiredValue(predictions), parsed.GetValue(references), parsed.GetValue(frequencies), parsed.GetValue(known), parsed.GetRequiredValue(concepts),
                 parsed.GetValue(output) ?? "-", parsed.GetValue(seed), parsed.GetValue(resamples));
-            if (request.Resamples < 0) throw new UsageException("--resamples: expected 0 or more");
+            if (request.Resamples is < 0 or > MostResamples) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--resamples {request.Resamples}: expected 0 to {MostResamples}"));
+            bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
+            if (request.Resamples == 0 && IsGiven(seed)) throw new UsageException("--seed decides what is drawn for the intervals, and --resamples 0 asks for none; leave one of them out");
             if (request is { Predictions: "-", References: "-" }) throw new UsageException("--references: standard input is that of --predictions already");
             var names = Names(parsed.GetValue(metrics), request.References is not null);
             RefuseUnused(names, [
                 ("--encoder", parsed.GetValue(encoder) is not null, ["bertscore"]), ("--encoder-layer", parsed.GetValue(layer) is not null, ["bertscore"]), ("--device", parsed.GetValue(device) is not null, ["bertscore", "perplexity"]), ("--idf", parsed.GetValue(idf), ["bertscore"]),
                 ("--model", parsed.GetValue(model) is not null, ["perplexity"]), ("--spice", parsed.GetValue(spice) is not null, ["spice"]), ("--synonyms", parsed.GetValue(synonyms) is not null, ["meteor"]),
                 ("--frequencies", request.Frequencies is not null, ["cider", "cider_d"]),
+                ("--concepts-column", IsGiven(concepts), ["coverage"]), ("--java", IsGiven(java), ["spice"]),
                 ("--known", request.Known is not null, ["novelty_1", "novelty_2", "novelty_3", "novelty_4"]),
                 ("--stem", parsed.GetValue(stem), ["rouge1", "rouge2", "rougeL", "rougeLsum"])]);
             string?[] inputs = [request.Predictions, request.References, request.Frequencies, request.Known, parsed.GetValue(synonyms)];

@@ -63,7 +63,7 @@ internal static class QuickstartCommand
         return command;
     }
 
-    private static void Run(bool isShort, string output, string[] changes, PartKinds kinds, Terminal terminal)
+    private static void Run(bool isShort, string output, RecipeChange[] changes, PartKinds kinds, Terminal terminal)
     {
         var recipes = RecipesFolder();
         Outputs.RequireFolder(output);
@@ -78,9 +78,9 @@ internal static class QuickstartCommand
             {
                 var name = RunGroup.DisplayName(algorithm);
                 terminal.Error.WriteLine($"[{done + 1}/{Runs}] {name}{TimeLeft(Stopwatch.GetElapsedTime(started), done)}");
-                string[] all = [.. isShort ? Short : [], .. isShort ? ShortOf.GetValueOrDefault(algorithm, []) : [], .. changes];
+                RecipeChange[] all = [.. isShort ? Short : [], .. isShort ? ShortOf.GetValueOrDefault(algorithm, []) : [], .. changes];
                 var recipe = RecipeOptions.Read<TrainRecipe>(Path.Combine(recipes, side.Folder, algorithm + ".yaml"), all, kinds) with { Output = Path.Combine(output, side.Folder, algorithm) };
-                runs.Add(TrainCommand.Run(recipe, resume: true, terminal));
+                runs.Add(TrainCommand.Run(recipe, resume: true, terminal, isPart: true));
                 done++;
             }
 

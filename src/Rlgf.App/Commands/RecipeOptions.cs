@@ -18,8 +18,8 @@ internal static class RecipeOptions
     };
 
     /// <summary>The changes that were given: those of <c>--set</c>, and the device as one more.</summary>
-    public static string[] Changes(ParseResult parsed, Option<string[]> set, Option<string?> device) =>
-        [.. parsed.GetValue(set)!, .. parsed.GetValue(device) is { } name ? (string[])[$"device={name}"] : []];
+    public static RecipeChange[] Changes(ParseResult parsed, Option<string[]> set, Option<string?> device) =>
+        [.. parsed.GetValue(set)!, .. parsed.GetValue(device) is { } name ? (RecipeChange[])[new($"device={name}", $"--device {name}")] : []];
 
     /// <summary>The run whose recipe a path names: its folder, or the recipe in it; null for a recipe to begin runs with.</summary>
     public static RunFolder? RunOf(string path) => Directory.Exists(path) ? new RunFolder(path)
@@ -41,10 +41,10 @@ internal static class RecipeOptions
 
     /// <summary>Reads a recipe of one kind.</summary>
     /// <param name="path">A file, or the folder of a run.</param>
-    /// <param name="changes">Changes as <c>path=value</c>.</param>
+    /// <param name="changes">Changes to what the recipe says.</param>
     /// <param name="kinds">The kinds of parts that it can name.</param>
     /// <exception cref="InputException">The recipe can't be read or is of another kind; names file, line and key.</exception>
-    public static T Read<T>(string path, string[] changes, PartKinds kinds) where T : RunRecipe
+    public static T Read<T>(string path, IReadOnlyList<RecipeChange> changes, PartKinds kinds) where T : RunRecipe
     {
         if (path.Length == 0) throw new InputException("the name of the recipe is empty: name a file, or a run's folder");
         var folder = Directory.Exists(path) ? new RunFolder(path) : null;

@@ -36,8 +36,9 @@ internal static class RewardScoreCommand
         command.SetAction(parsed =>
         {
             var (source, input, target) = (parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(rows), parsed.GetValue(output) ?? "-");
-            var read = (TrainRecipe)RecipeOptions.Read<TrainRecipe>(source, parsed.GetValue(set)!, kinds).Resolved();
+            var read = (TrainRecipe)RecipeOptions.Read<TrainRecipe>(source, [.. parsed.GetValue(set)!], kinds).Resolved();
             RowOutput.Require(target, [input, RecipeOptions.FileOf(source), .. read.Inputs()]);
+            RowOutput.RequireNothingUnfinished(target);
             return Run(read, RowInput.ReadAll(input, terminal), target, terminal);
         });
         return command;

@@ -46,10 +46,12 @@ internal sealed class RunProgress(Terminal terminal, RunRecipe recipe, string un
     public void Ended() => _line?.Done();
 
     /// <summary>What is said of a training that was stopped on request, to throw.</summary>
-    public StoppedException Stopped()
+    /// <param name="isPart">Whether the training is a part of what the command does, so that the command goes on with all of it.</param>
+    public StoppedException Stopped(bool isPart = false)
     {
-        var command = $"{terminal.Program} {RecipeKinds.CommandOf(recipe)} {recipe.Output} --resume";
-        return new(_done == 0 ? $"stopped before the first {unit}; begin again with: {command}" : $"stopped after {_done} of {_total} {unit}s, which are saved; go on with: {command}");
+        var command = isPart ? null : $"{terminal.Program} {RecipeKinds.CommandOf(recipe)} {recipe.Output} --resume";
+        var (of, what) = (isPart ? $"{recipe.Name}: " : "", command is null ? "the same command goes on" : null);
+        return new(_done == 0 ? $"{of}stopped before the first {unit}; {what ?? $"begin again with: {command}"}" : $"{of}stopped after {_done} of {_total} {unit}s, which are saved; {what ?? $"go on with: {command}"}");
     }
 
     /// <summary>Whether anything is done, by this process or before.</summary>

@@ -47,10 +47,16 @@ internal static class SweepCommand
         return command;
     }
 
-    private static int Run(SweepRequest request, int processes, Func<string, string[], TrainRecipe> read, Terminal terminal)
+    private static int Run(SweepRequest request, int processes, Func<string, RecipeChange[], TrainRecipe> read, Terminal terminal)
     {
         var plan = SweepPlan.Of(request, read);
-        foreach (var run in plan.Runs) run.Recipe.RequireDevices();
+        foreach (var run in plan.Runs)
+        {
+            run.Recipe.RequireDevices();
+            // One run after the other would find it out by itself.
+            run.Recipe.RequireInputs();
+        }
+
         Outputs.RequireFolder(plan.Folder, plan.Runs.SelectMany(run => run.Recipe.Inputs()).Distinct());
         using var owned = RunOwnership.TakeSweep(plan.Folder);
         SweepFolder.RequireSame(plan, request, read);

@@ -37,9 +37,13 @@ internal static class TrainCommand
     }
 
     /// <summary>Checks a run, trains it and writes its report.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="resume">Whether it goes on with the run that is in its folder.</param>
+    /// <param name="terminal">Where it says what happens.</param>
+    /// <param name="isPart">Whether it is a part of what the command does.</param>
     /// <exception cref="InputException">Something can't be loaded or written, or the checks found an error.</exception>
     /// <exception cref="StoppedException">It was stopped; everything is saved.</exception>
-    public static RunFolder Run(TrainRecipe recipe, bool resume, Terminal terminal)
+    public static RunFolder Run(TrainRecipe recipe, bool resume, Terminal terminal, bool isPart = false)
     {
         recipe.RequireDevices();
         if (recipe.HasAutoTypes)
@@ -62,7 +66,7 @@ internal static class TrainCommand
         catch (OperationCanceledException)
         {
             if (progress.HasBegun) WriteReport(run);
-            throw progress.Stopped();
+            throw progress.Stopped(isPart);
         }
 
         WriteReport(run);

@@ -10,9 +10,9 @@ namespace Rlgf.App.Sweeps;
 /// <param name="Values">What it has of each of the sweep's keys, in their order.</param>
 /// <param name="Seed">Its seed.</param>
 /// <param name="RecipeFile">The recipe that it is made from.</param>
-/// <param name="Changes">All changes to that, as <c>path=value</c>.</param>
+/// <param name="Changes">All changes to that.</param>
 /// <param name="Recipe">The recipe with the changes, resolved.</param>
-internal sealed record PlannedRun(string Name, IReadOnlyList<string> Values, ulong Seed, string RecipeFile, IReadOnlyList<string> Changes, TrainRecipe Recipe)
+internal sealed record PlannedRun(string Name, IReadOnlyList<string> Values, ulong Seed, string RecipeFile, IReadOnlyList<RecipeChange> Changes, TrainRecipe Recipe)
 {
     /// <summary>Its folder.</summary>
     public RunFolder Folder { get; } = new(Recipe.Output!);
@@ -21,7 +21,7 @@ internal sealed record PlannedRun(string Name, IReadOnlyList<string> Values, ulo
     public string LogPath => Folder.Path + ".log";
 
     /// <summary>Arguments of the command that begins it or goes on with it.</summary>
-    public IEnumerable<string> Arguments => ["train", RecipeFile, "--resume", .. Changes.SelectMany(change => (string[])["--set", change])];
+    public IEnumerable<string> Arguments => ["train", RecipeFile, "--resume", .. Changes.SelectMany(change => (string[])["--set", change.Text])];
 
     /// <summary>Whether all iterations are done, saved and evaluated. What is damaged or cut is not: the run itself has more to say about it.</summary>
     public bool IsDone

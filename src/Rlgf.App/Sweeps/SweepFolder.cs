@@ -28,7 +28,7 @@ internal static class SweepFolder
 
     /// <summary>Makes sure that a folder holds no other sweep, and no run that these settings did not make.</summary>
     /// <exception cref="InputException">It does; names what differs.</exception>
-    public static void RequireSame(SweepPlan plan, SweepRequest request, Func<string, string[], TrainRecipe> read)
+    public static void RequireSame(SweepPlan plan, SweepRequest request, Func<string, RecipeChange[], TrainRecipe> read)
     {
         var known = Read(plan.Folder);
         if (known is not null && !known.Keys.SequenceEqual(plan.Keys))

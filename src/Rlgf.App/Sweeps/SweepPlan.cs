@@ -9,11 +9,11 @@ namespace Rlgf.App.Sweeps;
 
 /// <summary>What a command line asks for.</summary>
 /// <param name="Recipes">Files of recipes, at least one; several are one more thing that varies.</param>
-/// <param name="Changes">Changes to all of them, as <c>path=value</c>.</param>
+/// <param name="Changes">Changes to all of them.</param>
 /// <param name="Keys">What varies.</param>
 /// <param name="Seeds">Seeds of each setting; null for the recipe's own.</param>
 /// <param name="Output">The sweep's folder; null for <c>runs/sweep-NAME</c> by the first recipe's name.</param>
-internal sealed record SweepRequest(IReadOnlyList<string> Recipes, IReadOnlyList<string> Changes, IReadOnlyList<SweptKey> Keys, IReadOnlyList<ulong>? Seeds, string? Output);
+internal sealed record SweepRequest(IReadOnlyList<string> Recipes, IReadOnlyList<RecipeChange> Changes, IReadOnlyList<SweptKey> Keys, IReadOnlyList<ulong>? Seeds, string? Output);
 
 /// <summary>All runs of a sweep, each checked before any begins.</summary>
 /// <param name="Folder">The sweep's folder.</param>
@@ -32,7 +32,7 @@ internal sealed record SweepPlan(string Folder, string Title, IReadOnlyList<stri
     /// <param name="read">Reads a recipe's file with changes.</param>
     /// <exception cref="UsageException">The request contradicts itself.</exception>
     /// <exception cref="InputException">A combination is no recipe that can be trained; names the change or the line.</exception>
-    public static SweepPlan Of(SweepRequest request, Func<string, string[], TrainRecipe> read)
+    public static SweepPlan Of(SweepRequest request, Func<string, RecipeChange[], TrainRecipe> read)
     {
         RequireConsistent(request);
         SweptKey[] keys = [.. request.Recipes.Count > 1 ? [new SweptKey(RecipeKey, request.Recipes)] : (SweptKey[])[], .. request.Keys];
@@ -71,14 +71,15 @@ internal sealed record SweepPlan(string Folder, string Title, IReadOnlyList<stri
     /// <param name="read">Reads a recipe's file with changes.</param>
     /// <exception cref="InputException">It is no recipe that can be trained and compared.</exception>
     public static PlannedRun Bind(
-        SweepRequest request, IReadOnlyList<string> keys, IReadOnlyList<string> values, ulong seed, string folder, string name, Func<string, string[], TrainRecipe> read)
+        SweepRequest request, IReadOnlyList<string> keys, IReadOnlyList<string> values, ulong seed, string folder, string name, Func<string, RecipeChange[], TrainRecipe> read)
     {
         var file = keys is [RecipeKey, ..] ? values[0] : request.Recipes[0];
-        string[] changes =
+        var path = Path.Combine(folder, Path.Combine(name.Split('/')));
+        RecipeChange[] changes =
         [
-            .. request.Changes, .. Varied(keys, values), string.Create(CultureInfo.InvariantCulture, $"seed={seed}"),
+            .. request.Changes, .. Varied(keys, values), new(string.Create(CultureInfo.InvariantCulture, $"seed={seed}"), string.Create(CultureInfo.InvariantCulture, $"--seeds {seed}")),
             // In quotes of YAML, which takes those of JSON: a path may hold what YAML takes for something else.
-            $"output={JsonSerializer.Serialize(Path.Combine(folder, Path.Combine(name.Split('/'))))}",
+            new($"output={JsonSerializer.Serialize(path)}", $"--output {path}"),
         ];
         var recipe = read(file, changes);
         if (recipe.Data.EvaluationPath is null) throw recipe.Refusal("data.evaluation_path", "a sweep compares its runs on held-out prompts, and the recipe has none: set it");
@@ -86,19 +87,19 @@ internal sealed record SweepPlan(string Folder, string Title, IReadOnlyList<stri
         return new PlannedRun(name, values, seed, file, changes, (TrainRecipe)recipe.Resolved());
     }
 
-    private static ulong SeedOf(SweepRequest request, SweptKey[] keys, string[] values, Func<string, string[], TrainRecipe> read) =>
+    private static ulong SeedOf(SweepRequest request, SweptKey[] keys, string[] values, Func<string, RecipeChange[], TrainRecipe> read) =>
         read(request.Recipes.Count > 1 ? values[0] : request.Recipes[0], [.. request.Changes, .. Varied([.. keys.Select(key => key.Key)], values)]).Seed;
 
-    private static IEnumerable<string> Varied(IReadOnlyList<string> keys, IReadOnlyList<string> values) => keys.Zip(values).Where(one => one.First != RecipeKey).Select(one => $"{one.First}={one.Second}");
+    private static IEnumerable<RecipeChange> Varied(IReadOnlyList<string> keys, IReadOnlyList<string> values) => keys.Zip(values).Where(one => one.First != RecipeKey).Select(one => RecipeChange.By("--over", $"{one.First}={one.Second}"));
 
     private static void RequireConsistent(SweepRequest request)
     {
         foreach (var change in request.Changes)
         {
-            var key = change.Split('=', 2)[0].Trim();
-            if (key == "output") throw new UsageException($"--set {change}: each run has a folder of its own in the sweep's, which --output names");
-            if (key == "seed" && request.Seeds is not null) throw new UsageException($"--set {change}: the seeds are given by --seeds");
-            if (request.Keys.Any(swept => swept.Key == key)) throw new UsageException($"--set {change}: --over gives this key its values; leave one of the two out");
+            var (key, place) = (change.Key, change.Place);
+            if (key == "output") throw new UsageException($"{place}: each run has a folder of its own in the sweep's, which --output names");
+            if (key == "seed" && request.Seeds is not null) throw new UsageException($"{place}: the seeds are given by --seeds");
+            if (request.Keys.Any(swept => swept.Key == key)) throw new UsageException($"{place}: --over gives this key its values; leave one of the two out");
         }
 
         if (request.Keys.GroupBy(key => key.Key).FirstOrDefault(same => same.Count() > 1) is { } twice) throw new UsageException($"--over {twice.Key} is there twice; give all its values in one");

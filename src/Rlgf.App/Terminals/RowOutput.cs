@@ -14,17 +14,32 @@ internal sealed class RowOutput : IDisposable
 {
     private const string Devices = "/dev/";
 
+    /// <summary>Endings that stand for other formats.</summary>
+    private static readonly string[] OtherFormats = [".csv", ".tsv", ".parquet", ".gz", ".arrow", ".feather"];
+
     private readonly string? _path;
     private readonly string? _unfinished;
     private readonly TextWriter _writer;
 
-    /// <summary>Makes sure that rows can be written and replace nothing that they are made from: better now than after the work.</summary>
+    /// <summary>Makes sure that rows can be written and replace nothing that they are made from, under a name that says what they are: better now than after the work.</summary>
     /// <param name="path">A file, or "-" for standard output.</param>
     /// <param name="inputs">Files and folders that the rows are made from.</param>
     /// <exception cref="InputException">They can't be.</exception>
     public static void Require(string path, params IEnumerable<string> inputs)
     {
-        if (path != "-" && !path.StartsWith(Devices, StringComparison.Ordinal)) Outputs.RequireFile(path, inputs);
+        if (path == "-" || path.StartsWith(Devices, StringComparison.Ordinal)) return;
+        if (OtherFormats.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase))
+            throw new InputException($"{path}: JSON is written, and the ending {Path.GetExtension(path)} stands for another format, as which it would be read; let the name end in .jsonl");
+        Outputs.RequireFile(path, inputs);
+    }
+
+    /// <summary>Makes sure that no earlier command was stopped on the way to the same file, whose rows took long or cost money: they would be replaced.</summary>
+    /// <param name="path">A file, or "-" for standard output.</param>
+    /// <exception cref="InputException">There are such rows.</exception>
+    public static void RequireNothingUnfinished(string path)
+    {
+        if (path + Outputs.UnfinishedEnding is var unfinished && File.Exists(unfinished) && new FileInfo(unfinished).Length > 0)
+            throw new InputException($"{unfinished}: has rows of a command that was stopped, which this one would replace; give them another name to keep them, or remove them");
     }
 
     /// <summary>Opens the output.</summary>

@@ -169,7 +169,17 @@ public static class RunChecks
         foreach (var part in Parts(reward).Where(part => part is IReadsRows))
         {
             var reader = (IReadsRows)part;
-            var lacking = prompts.Select(prompt => (Prompt: prompt, Problem: Lacks(reader, prompt))).Where(row => row.Problem is not null).ToArray();
+            (Prompt Prompt, string? Problem)[] lacking;
+            try
+            {
+                lacking = [.. prompts.Select(prompt => (Prompt: prompt, Problem: Lacks(reader, prompt))).Where(row => row.Problem is not null)];
+            }
+            catch (InputException all)
+            {
+                // What no row has: a column that is not there.
+                return Error(all.Message);
+            }
+
             if (lacking.Length == 0) continue;
             var said = $"{lacking.Length} of {prompts.Count} prompts can't be scored by '{part.Name}', {lacking[0].Prompt.Row?.Location ?? $"'{lacking[0].Prompt.Text}'"} first: {lacking[0].Problem}";
             return reader.Failures.Score is { } score ? Warning(Invariant($"{said}; they get {score}")) : Error($"{said}; filter them out, or set failure_score");

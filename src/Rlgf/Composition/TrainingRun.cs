@@ -104,8 +104,8 @@ public sealed class TrainingRun : IDisposable
         // Nor can what some rows lack be scored for a look.
         if (new[] { Setup.Reward, Judge }.OfType<IReward>().Any(reward => RunChecks.RowsThatCanNotBeScored(Setup.Prompts, reward) is { Severity: Severity.Error })) return [.. findings.Select(Placed)];
         var responses = FirstResponses(cancellationToken);
-        var rewards = CheckedScores.Of(Setup.Reward, responses, cancellationToken);
-        var same = Judge is { } judge && RunChecks.JudgeIsReward(Setup.Reward, judge) is null ? RunChecks.JudgeSaysTheSame(rewards, CheckedScores.Of(judge, responses, cancellationToken)) : null;
+        var rewards = Recipe.Locations.Of("reward", () => CheckedScores.Of(Setup.Reward, responses, cancellationToken));
+        var same = Judge is { } judge && RunChecks.JudgeIsReward(Setup.Reward, judge) is null ? RunChecks.JudgeSaysTheSame(rewards, Recipe.Locations.Of("judge", () => CheckedScores.Of(judge, responses, cancellationToken))) : null;
         return [.. findings.Select(Placed), .. new[] { RunChecks.ConstantReward(rewards) is { } constant ? Placed(constant with { Key = "reward" }) : null, same is null ? null : Placed(same with { Key = "judge" }) }.OfType<Finding>()];
     }
 

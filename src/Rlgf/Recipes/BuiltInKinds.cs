@@ -43,10 +43,7 @@ internal static class BuiltInKinds
         rewards.Add<ReasoningGymRewardSection>("reasoning_gym", (section, services) => new ReasoningGymReward(services.Name, section.Rule, section.Failures));
         rewards.Add<CoverageRewardSection>("coverage", (section, services) => new MetricReward(services.Name, Coverage(section.AllOrNothing), section.Column, section.Failures));
         rewards.Add<MetricRewardSection>("metric", (section, services) => new MetricReward(services.Name, MetricOf(section, services), section.Column, section.Failures));
-        // A program fails on every row without its script, and a score for rows that failed would hide that.
-        rewards.Add<ProgramRewardSection>("program", (section, services) => section.Script is { } file && !File.Exists(file) ? throw services.Refusal("script", $"{file}: there is no such file") : services.Own(new ProgramReward(
-            services.Name, section.Program, section.Script is { } script ? [script, .. section.Arguments] : section.Arguments, TimeSpan.FromSeconds(section.TimeoutSeconds), section.MemoryMib, section.Parallel,
-            section.Failures)));
+        rewards.Add<ProgramRewardSection>("program", Program);
         rewards.Add<HttpRewardSection>("http", (section, services) => services.Own(new HttpReward(services.Name, section.Endpoint(services), section.BatchRows, section.Failures)));
         rewards.Add<ModelJudgeRewardSection>("model_judge", (section, services) => services.Own(new ModelJudgeReward(
             services.Name,
@@ -59,6 +56,16 @@ internal static class BuiltInKinds
         rewards.Add<StackProgramRewardSection>("stack_program", (section, services) => new StackProgramReward(services.Name, section.Cases, section.Failures));
         rewards.Add<EndedRewardSection>("ended", (_, services) => new EndedReward(services.Name));
         rewards.Add<LengthRangeRewardSection>("length_range", (section, services) => new LengthRangeReward(services.Name, section.Unit, section.AtLeast, section.AtMost));
+    }
+
+    private static ProgramReward Program(ProgramRewardSection section, PartServices services)
+    {
+        if (LineProgram.Problem(section.Program) is { } problem) throw services.Refusal("program", problem);
+        // A program fails on every row without its script, and a score for rows that failed would hide that.
+        if (section.Script is { } file && !File.Exists(file)) throw services.Refusal("script", $"{file}: there is no such file");
+        return services.Own(new ProgramReward(
+            services.Name, section.Program, section.Script is { } script ? [script, .. section.Arguments] : section.Arguments, TimeSpan.FromSeconds(section.TimeoutSeconds), section.MemoryMib, section.Parallel,
+            section.Failures));
     }
 
     private static IReward Part(RewardPart part, IReward reward) =>

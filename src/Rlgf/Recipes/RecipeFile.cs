@@ -6,39 +6,36 @@ namespace Rlgf.Recipes;
 /// <summary>Reads and writes recipes: YAML files that say all of a run.</summary>
 public static class RecipeFile
 {
-    /// <summary>A change is its own location, so more of it is shown than of other texts.</summary>
-    private const int MostOfChange = 120;
-
     /// <summary>Reads a recipe.</summary>
     /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
     /// <param name="path">The file.</param>
-    /// <param name="overrides">Changes of the form <c>update.epochs=2</c>: the path of a key (list items by their number from 0), then a value in YAML.</param>
+    /// <param name="changes">Changes to what the file says.</param>
     /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
-    /// <exception cref="InputException">The file can't be read or says something that the record hasn't; names file (or override), line and key.</exception>
-    public static T Load<T>(string path, IEnumerable<string>? overrides = null, PartKinds? kinds = null)
-        where T : class => LoadWith<T>(path, overrides, FromHereOr(Path.GetDirectoryName(path)), kinds);
+    /// <exception cref="InputException">The file can't be read or says something that the record hasn't; names file (or change), line and key.</exception>
+    public static T Load<T>(string path, IEnumerable<RecipeChange>? changes = null, PartKinds? kinds = null)
+        where T : class => LoadWith<T>(path, changes, FromHereOr(Path.GetDirectoryName(path)), kinds);
 
     /// <summary>As <see cref="Load{T}"/>, with another rule for where paths lead.</summary>
-    internal static T LoadWith<T>(string path, IEnumerable<string>? overrides, Func<string, string> find, PartKinds? kinds)
-        where T : class => Parse<T>(RecipeText.Read(path), path, overrides, find, kinds);
+    internal static T LoadWith<T>(string path, IEnumerable<RecipeChange>? changes, Func<string, string> find, PartKinds? kinds)
+        where T : class => Parse<T>(RecipeText.Read(path), path, changes, find, kinds);
 
     /// <summary>Reads a recipe from text.</summary>
     /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
     /// <param name="text">YAML.</param>
     /// <param name="name">The file's path: for messages, and to find what lies beside it.</param>
-    /// <param name="overrides">Changes, as in <see cref="Load{T}"/>.</param>
+    /// <param name="changes">Changes to what the text says.</param>
     /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
     /// <exception cref="InputException">As in <see cref="Load{T}"/>.</exception>
-    public static T Parse<T>(string text, string name, IEnumerable<string>? overrides = null, PartKinds? kinds = null)
-        where T : class => Parse<T>(text, name, overrides, FromHereOr(Path.GetDirectoryName(name)), kinds);
+    public static T Parse<T>(string text, string name, IEnumerable<RecipeChange>? changes = null, PartKinds? kinds = null)
+        where T : class => Parse<T>(text, name, changes, FromHereOr(Path.GetDirectoryName(name)), kinds);
 
-    private static T Parse<T>(string text, string name, IEnumerable<string>? overrides, Func<string, string> find, PartKinds? kinds)
+    private static T Parse<T>(string text, string name, IEnumerable<RecipeChange>? changes, Func<string, string> find, PartKinds? kinds)
         where T : class
     {
         kinds ??= PartKinds.BuiltIn;
         kinds.ThrowIfWrong();
         var root = RecipeNode.Parse(text, line => $"{name}:{line}");
-        foreach (var change in overrides ?? [])
+        foreach (var change in changes ?? [])
         {
             root = Override(root, change);
         }
@@ -57,11 +54,11 @@ public static class RecipeFile
     private static Func<string, string> FromHereOr(string? folder) => path =>
         folder is null || Path.IsPathRooted(path) || Path.Exists(path) || !Path.Exists(Path.Combine(folder, path)) ? path : Path.Combine(folder, path);
 
-    private static RecipeNode Override(RecipeNode root, string change)
+    private static RecipeNode Override(RecipeNode root, RecipeChange changed)
     {
+        var (change, location) = changed;
         var equals = change.IndexOf('=', StringComparison.Ordinal);
         var keys = equals > 0 ? change[..equals].Trim().Split('.') : [];
-        var location = $"--set {RecipeText.Shown(change, MostOfChange)}";
         if (keys.Length == 0 || keys.Any(string.IsNullOrWhiteSpace))
         {
             throw new InputException($"{location}: expected PATH=VALUE, such as update.epochs=2");

@@ -16,15 +16,15 @@ public static class RecipeOfRun
 
     /// <summary>Reads a run's recipe, with paths found from where the folder is now; its output is the folder.</summary>
     /// <param name="file">The recipe in the run's folder.</param>
-    /// <param name="overrides">Changes of the form <c>path=value</c>; an output among them counts.</param>
+    /// <param name="changes">Changes of the form <c>path=value</c>; an output among them counts.</param>
     /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
     /// <exception cref="InputException">The file can't be read, or says something that the record hasn't; names file (or override), line and key.</exception>
-    public static RunRecipe Read(string file, IReadOnlyList<string> overrides, PartKinds? kinds = null)
+    public static RunRecipe Read(string file, IReadOnlyList<RecipeChange> changes, PartKinds? kinds = null)
     {
         var folder = Path.GetDirectoryName(file) is { Length: > 0 } named ? named : ".";
         var began = RecipeFile.LoadWith<RunRecipe>(file, [], path => path, kinds).Output;
-        var recipe = RecipeFile.LoadWith<RunRecipe>(file, overrides, path => Find(path, folder, began), kinds);
-        return overrides.Any(change => change.Split('=', 2)[0].Trim() == OutputKey) ? recipe : recipe with { Output = folder };
+        var recipe = RecipeFile.LoadWith<RunRecipe>(file, changes, path => Find(path, folder, began), kinds);
+        return changes.Any(change => change.Key == OutputKey) ? recipe : recipe with { Output = folder };
     }
 
     /// <summary>Makes sure that a run goes on by the recipe that it was begun with; where it lies, how its paths are spelt, and keys that <see cref="MayChangeOnResumeAttribute"/> marks may differ.</summary>

@@ -43,6 +43,16 @@ public abstract record RunRecipe : IKnowsKinds
     /// <summary>Files and folders that are read by the recipe.</summary>
     public IReadOnlyList<string> Inputs() => [.. RecipePaths.Of(this).Select(found => found.Path)];
 
+    /// <summary>Makes sure that the files and folders are there that are read by the recipe, but for data that a reader of somebody's own makes of a path what it likes.</summary>
+    /// <exception cref="InputException">One is missing; names file, line and key.</exception>
+    public void RequireInputs()
+    {
+        foreach (var (key, path) in RecipePaths.Of(this))
+        {
+            if (!System.IO.Path.Exists(path) && !IsReadByOwnCode(key)) throw Refusal(key, $"{path}: there is no such file or folder");
+        }
+    }
+
     /// <summary>Makes sure that the output is a folder in which a run can be; makes nothing.</summary>
     /// <exception cref="InputException">It isn't; names file, line and key.</exception>
     public void RequireOutput() => Locations.Of("output", () =>
@@ -67,6 +77,9 @@ public abstract record RunRecipe : IKnowsKinds
 
     /// <summary>The devices that are named, by key.</summary>
     internal virtual IEnumerable<(string Key, string Name)> Devices => [("device", Device)];
+
+    /// <summary>Whether a path is for a program's own code alone.</summary>
+    private protected virtual bool IsReadByOwnCode(string key) => false;
 
     /// <summary>What is wrong with the device on any machine.</summary>
     private protected IEnumerable<(string Key, string Problem)> DeviceProblems() => DeviceName.Fault(Device) is { } fault ? [("device", fault)] : [];

@@ -125,6 +125,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut, Guide?.GivesReferences)) yield return problem;
     }
 
+    private protected override bool IsReadByOwnCode(string key) => key is "data.path" or "data.evaluation_path" && Data.Reader is not (null or FileReaderSection);
+
     /// <summary>Keys of evaluations where nothing is held out. What they are anyway is no claim: a run's own recipe has all of them.</summary>
     private IEnumerable<(string Key, string Problem)> UnusedEvaluation()
     {

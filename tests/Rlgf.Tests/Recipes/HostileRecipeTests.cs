@@ -223,7 +223,7 @@ public sealed class HostileRecipeTests : IDisposable
 
     private static string Refusal(string text, params string[] changes)
     {
-        var message = Assert.Throws<InputException>(() => RecipeFile.Parse<RunRecipe>(text, "r.yaml", changes)).Message;
+        var message = Assert.Throws<InputException>(() => RecipeFile.Parse<RunRecipe>(text, "r.yaml", [.. changes])).Message;
         Assert.DoesNotContain(message, char.IsControl);
         return message;
     }

@@ -150,7 +150,7 @@ public sealed class RecipeBinderTests
     private static readonly PartKinds Kinds = new PartKinds().Closed(typeof(Shape), ("circle", typeof(Circle)), ("square", typeof(Square)));
 
     private static T Parse<T>(string text, string name, IEnumerable<string>? changes = null)
-        where T : class => RecipeFile.Parse<T>(text, name, changes, Kinds);
+        where T : class => RecipeFile.Parse<T>(text, name, changes?.Select(change => (RecipeChange)change), Kinds);
 
     private static InputException Error(string text)
     {

@@ -209,5 +209,5 @@ public sealed class TrainRecipeTests
         "--set evaluation.guide=true: evaluation.guide: there is no guide to evaluate; leave it out, or set guide",
         Assert.Throws<InputException>(() => Load("guide=null", "algorithm.name=ppo", "evaluation.guide=true")).Message);
 
-    private static TrainRecipe Load(params string[] changes) => RecipeFile.Parse<TrainRecipe>(Least, "r.yaml", changes);
+    private static TrainRecipe Load(params string[] changes) => RecipeFile.Parse<TrainRecipe>(Least, "r.yaml", [.. changes]);
 }

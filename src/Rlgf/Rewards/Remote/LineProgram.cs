@@ -35,6 +35,17 @@ internal sealed class LineProgram : IDisposable
     private int _end;
     private Task<int>? _reading;
 
+    /// <summary>What is wrong with a program's name before it is started; null where a file of that name is found as the system would find it.</summary>
+    /// <param name="program">A name on the path, or a path.</param>
+    public static string? Problem(string program)
+    {
+        // Where .NET looks: beside this program, in the current folder, then in the folders of the path.
+        string[] folders = Path.IsPathRooted(program) ? [""] : [AppContext.BaseDirectory, "", .. (System.Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)];
+        string[] endings = OperatingSystem.IsWindows() ? ["", ".exe", ".com"] : [""];
+        return folders.Any(folder => endings.Any(ending => File.Exists(Path.Combine(folder, program + ending)))) ? null
+            : $"there is no program '{program}'{(Path.IsPathRooted(program) ? "" : " on the path or in the current folder")}; install it, or name its file";
+    }
+
     /// <summary>Starts the program.</summary>
     /// <exception cref="InputException">It can't be started.</exception>
     public LineProgram(LineProgramSettings settings)
