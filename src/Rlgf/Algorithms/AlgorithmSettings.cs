@@ -63,6 +63,9 @@ public enum PlanSchedule
 /// </summary>
 public sealed record AlgorithmSettings
 {
+    /// <summary>The name of an algorithm whose phases a recipe says.</summary>
+    internal const string Custom = "custom";
+
     /// <summary>Name for logs and reports.</summary>
     public required string Name { get; init; }
 
@@ -81,8 +84,21 @@ public sealed record AlgorithmSettings
     /// <summary>For <see cref="PlanSchedule.Switch"/>: the iteration that is the second phase's first (the paper's α).</summary>
     public int SwitchIteration { get; init; }
 
-    /// <summary>The phases that the schedule can choose.</summary>
-    public IReadOnlyList<RolloutPhase> Phases => Second is { } second && Schedule != PlanSchedule.Constant ? [First, second] : [First];
+    /// <summary>What is written again for prompts of which no row succeeded; null for nothing.</summary>
+    public GateSettings? Gate { get; init; }
+
+    /// <summary>A row succeeded from this reward on: for the gate, and for cuts that follow the success of a prompt.</summary>
+    public double SuccessReward { get; init; } = 1;
+
+    /// <summary>The phases that a row may have: those that the schedule can choose, then that of the gate.</summary>
+    public IReadOnlyList<RolloutPhase> Phases =>
+        [First, .. Second is { } second && Schedule != PlanSchedule.Constant ? (RolloutPhase[])[second] : [], .. Gate is { } gate ? (RolloutPhase[])[gate.Phase] : []];
+
+    /// <summary>The cut that knows something of each prompt; null for none.</summary>
+    public CutSettings? CutWithState => Phases.Select(phase => phase.Cut).FirstOrDefault(cut => cut is { HasState: true });
+
+    /// <summary>Whether it matters which rows succeeded.</summary>
+    public bool CountsSuccesses => Gate is not null || CutWithState is not null;
 
     /// <summary>How advantages are estimated.</summary>
     public AdvantageEstimator Advantage { get; init; }
@@ -110,6 +126,9 @@ public sealed record AlgorithmSettings
 
     /// <summary>Coefficient of the KL penalty, where its settings say nothing else.</summary>
     public double KlCoefficient { get; init; } = 0.05;
+
+    /// <summary>What the rows to one prompt have in common of the guide's roll-in.</summary>
+    public RollInScope RollInScope { get; init; }
 
     /// <summary>γ: discount a token.</summary>
     public double Gamma { get; init; } = 1;

@@ -12,14 +12,23 @@ public static class Plans
     /// <param name="guidance">g in [0, 1] that scales β and c where the algorithm is scaled by what the guide is worth; 1 leaves them as they are.</param>
     public static RolloutPlan Of(AlgorithmSettings algorithm, int iteration, double coin, double guidance = 1)
     {
+        var phase = PhaseOf(algorithm, iteration, coin);
+        var scale = algorithm.ScalesGuide ? guidance : 1;
+        return new RolloutPlan(phase.RollIn, phase.RollOut, phase.RollInProbability * scale, phase.Lengths, algorithm.GuideCredit * scale);
+    }
+
+    /// <summary>The phase of an iteration.</summary>
+    /// <param name="algorithm">The algorithm.</param>
+    /// <param name="iteration">From 0.</param>
+    /// <param name="coin">Uniform in [0, 1), drawn for this iteration.</param>
+    public static RolloutPhase PhaseOf(AlgorithmSettings algorithm, int iteration, double coin)
+    {
         var isFirst = algorithm.Schedule switch
         {
             PlanSchedule.Coin => coin < algorithm.FirstProbability,
             PlanSchedule.Switch => iteration < algorithm.SwitchIteration,
             _ => true,
         };
-        var phase = isFirst ? algorithm.First : algorithm.Second ?? algorithm.First;
-        var scale = algorithm.ScalesGuide ? guidance : 1;
-        return new RolloutPlan(phase.RollIn, phase.RollOut, phase.RollInProbability * scale, phase.Lengths, algorithm.GuideCredit * scale);
+        return isFirst ? algorithm.First : algorithm.Second ?? algorithm.First;
     }
 }

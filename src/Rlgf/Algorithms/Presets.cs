@@ -18,6 +18,11 @@ public static class Presets
         new("adaptive", "Adaptive", "PPO++ that remembers what was better than expected until it is learned, and asks the guide as often as that teaches more than the policy's own.", _ => Adaptive()),
         new("adaptive_v1", "Adaptive v1", "PPO++ with credit to the guide, both scaled by the measured gap.", _ => AdaptiveV1()),
         new("dr_po", "DR-PO", "Dataset reset: PPO++ whose roll-ins are the beginnings of the data's references.", _ => DrPo()),
+        new("r3", "R³", "Reverse curriculum: responses start at places of the guide's text drawn evenly, some from the prompt.", _ => R3()),
+        new("uft", "UFT", "Unified fine-tuning: groups start behind a part of the guide's text that becomes shorter, with a little supervised loss on it, until the switch.", switchIteration => switchIteration > 0 ? Uft(switchIteration) : Uft()),
+        new("adaback", "AdaBack", "Groups start behind a share of the guide's text that each prompt lowers by its successes.", _ => AdaBack()),
+        new("bread", "BREAD", "Prompts of which no row succeeded are written again from the place in the guide's text at which some rows succeed, found by halving.", _ => Bread()),
+        new("ghpo", "GHPO", "Prompts of which no row succeeded are written again behind a quarter, a half, three quarters of the guide's text.", _ => Ghpo()),
         new("grpo", "GRPO", "Groups of responses to a prompt, with their standard deviation.", _ => Grpo()),
         new("rloo", "RLOO", "Groups of responses to a prompt, each against the others.", _ => Rloo()),
         new("dr_grpo", "Dr. GRPO", "GRPO without the two divisions that favour some groups and lengths: by the group's deviation, and by the response's length.", _ => DrGrpo()),
@@ -80,6 +85,43 @@ public static class Presets
     /// </summary>
     public static AlgorithmSettings DrPo(double beta = 1) => new() { Name = "dr_po", First = GuideRollsIn(beta), NeedsReferences = true };
 
+    /// <summary>
+    /// R³, the reverse curriculum (Xi et al. 2024, arXiv 2402.05808), all stages mixed: a share <paramref name="beta"/> of responses starts behind a share of the guide's text drawn evenly. Its stages are a schedule of
+    /// the cut.
+    /// </summary>
+    public static AlgorithmSettings R3(double beta = 0.757) => new() { Name = "r3", First = GuideGives(beta, new() { Rule = CutRule.Window }) };
+
+    /// <summary>
+    /// UFT (Liu et al. 2025, arXiv 2505.16984): each group starts behind k of 5 parts of the guide's text, k binomial with a probability that falls from 0.95 to 0.05 along a cosine until the switch, 300 as
+    /// released, after which nothing is given; a supervised loss of weight 0.001 falls on what is given.
+    /// </summary>
+    public static AlgorithmSettings Uft(int switchIteration = 300, int groupSize = 4) => Grpo(groupSize) with
+    {
+        Name = "uft",
+        First = GuideGives(1, new()
+        {
+            Rule = CutRule.Binomial, Chunks = 5, Probability = 0.95, FinalProbability = 0.05, Schedule = CutSchedule.Cosine, Iterations = switchIteration,
+        }),
+        Second = PolicyAlone,
+        Schedule = PlanSchedule.Switch,
+        SwitchIteration = switchIteration,
+        RollInScope = RollInScope.Group,
+        GuideCredit = 0.001,
+        GuideCreditWeight = GuideCreditWeight.One,
+    };
+
+    /// <summary>AdaBack (Amani et al. 2025, arXiv 2506.18110): each group starts behind a share of the guide's text from the prompt's own interval, which its successes move towards nothing.</summary>
+    public static AlgorithmSettings AdaBack(int groupSize = 8) => Grpo(groupSize) with
+    {
+        Name = "adaback", First = GuideGives(1, new() { Rule = CutRule.Interval }), RollInScope = RollInScope.Group,
+    };
+
+    /// <summary>BREAD (Zhang et al. 2025, arXiv 2506.17211): GRPO that, where a whole group fails, halves its way to the beginning of the guide's text from which some rows succeed, and trains on the rows from there.</summary>
+    public static AlgorithmSettings Bread(int groupSize = 8) => Grpo(groupSize) with { Name = "bread", Gate = new(new CutSettings { Rule = CutRule.Bisect }.Over(null), Rounds: 4) };
+
+    /// <summary>GHPO (Liu et al. 2025): GRPO that, where a whole group fails, writes it again behind 1/4, then 1/2, then 3/4 of the guide's text.</summary>
+    public static AlgorithmSettings Ghpo(int groupSize = 8) => Grpo(groupSize) with { Name = "ghpo", Gate = new(new CutSettings { Rule = CutRule.Ladder }.Over(null), Rounds: 3) };
+
     /// <summary>GRPO: several responses to a prompt, each relative to its group.</summary>
     public static AlgorithmSettings Grpo(int groupSize = 8) => Ppo() with { Name = "grpo", Advantage = AdvantageEstimator.Grpo, GroupSize = groupSize, Groups = new() { Scaling = GroupScaling.GroupDeviation } };
 
@@ -115,6 +157,8 @@ public static class Presets
     private static RolloutPhase PolicyAlone { get; } = new(Actor.Policy, Actor.Policy, 0, RollInLengths.Inside);
 
     private static RolloutPhase GuideRollsIn(double beta) => new(Actor.Guide, Actor.Policy, beta, RollInLengths.Inside);
+
+    private static RolloutPhase GuideGives(double beta, CutSettings cut) => new(Actor.Guide, Actor.Policy, beta, RollInLengths.Share, cut.Over(null));
 
     private static RolloutPhase GuideRollsOut(double beta) => new(Actor.Policy, Actor.Guide, beta, RollInLengths.Limit);
 }

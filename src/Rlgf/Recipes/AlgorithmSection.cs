@@ -21,7 +21,7 @@ public enum GapScale
 public record AlgorithmSection : ICheckedSection, IKnowsKinds
 {
     /// <summary>The name of an algorithm whose phases the recipe says.</summary>
-    internal const string Custom = "custom";
+    internal const string Custom = AlgorithmSettings.Custom;
 
     /// <summary>The algorithm.</summary>
     public required string Name { get; init; }
@@ -32,6 +32,18 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
 
     /// <summary>How a roll-in's length is drawn, in every phase.</summary>
     public RollInLengths? RollInLengths { get; init; }
+
+    /// <summary>Whether rows to one prompt share the coin, the length and the guide's text of the roll-in.</summary>
+    public RollInScope? RollInScope { get; init; }
+
+    /// <summary>For <c>roll_in_lengths: share</c>: how the share of the guide's text is drawn.</summary>
+    public CutSettings? Cut { get; init; }
+
+    /// <summary>What is written again for prompts of which no row succeeded.</summary>
+    public GateSection? Gate { get; init; }
+
+    /// <summary>From which reward on a row succeeded: for <c>gate</c>, and for the cut rules <c>interval</c> and <c>bisect</c>.</summary>
+    public double? SuccessReward { get; init; }
 
     /// <summary>For <c>lols</c>: probability of the phase in which the policy rolls out.</summary>
     [Limits(AtLeast = 0, AtMost = 1)]
@@ -85,14 +97,17 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         var hasRollIns = HasRollIns(preset);
         return preset with
         {
-            First = hasRollIns ? Changed(preset.First) : preset.First,
-            Second = preset.Second is { } second && hasRollIns ? Changed(second) : preset.Second,
+            First = Changed(preset.First, hasRollIns),
+            Second = preset.Second is { } second ? Changed(second, hasRollIns) : null,
             FirstProbability = PolicyProbability ?? preset.FirstProbability,
             SwitchIteration = SwitchIteration ?? preset.SwitchIteration,
             Advantage = Advantage ?? preset.Advantage,
             GroupSize = GroupSize ?? preset.GroupSize,
             // Another estimator divides in its own way.
             Groups = Groups.Of((Advantage ?? preset.Advantage) == preset.Advantage ? preset.Groups : preset.Groups with { Scaling = null }),
+            RollInScope = RollInScope ?? preset.RollInScope,
+            Gate = Gate is { } gate ? gate.Over(preset.Gate) : preset.Gate,
+            SuccessReward = SuccessReward ?? preset.SuccessReward,
             Gamma = Gamma ?? preset.Gamma,
             Lambda = Lambda ?? preset.Lambda,
             GuideCredit = GuideCredit.Coefficient ?? preset.GuideCredit,
@@ -110,7 +125,11 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         return this with
         {
             RollInProbability = hasRollIns ? settings.First.RollInProbability : null,
-            RollInLengths = hasRollIns && (settings.Second is null || settings.Second.Lengths == settings.First.Lengths) ? settings.First.Lengths : null,
+            RollInLengths = hasRollIns && Scheduled(settings).Where(HasRollIns).Select(phase => phase.Lengths).Distinct().ToArray() is [var lengths] ? lengths : null,
+            RollInScope = settings.GroupSize > 1 && Scheduled(settings).Any(BeginsWithGuide) ? settings.RollInScope : null,
+            Gate = settings.Gate is { } gate ? new() { Rounds = gate.Rounds, Rows = gate.Rows, Cut = gate.Cut } : null,
+            SuccessReward = settings.CountsSuccesses ? settings.SuccessReward : null,
+            Cut = hasRollIns ? Scheduled(settings).Select(phase => phase.Cut).FirstOrDefault(cut => cut is not null) : null,
             PolicyProbability = settings.Schedule == PlanSchedule.Coin ? settings.FirstProbability : null,
             SwitchIteration = settings.Schedule == PlanSchedule.Switch ? settings.SwitchIteration : null,
             Advantage = settings.Advantage,
@@ -133,6 +152,13 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         var schedule = preset.Schedule;
         if (!hasRollIns && RollInProbability is not null) yield return ("roll_in_probability", isCustom ? "a custom algorithm sets it in its phases" : $"'{name}' has no roll-ins");
         if (!hasRollIns && RollInLengths is not null) yield return ("roll_in_lengths", isCustom ? "a custom algorithm sets lengths in its phases" : $"'{name}' has no roll-ins");
+        if (Cut is not null && !hasRollIns) yield return ("cut", isCustom ? "a custom algorithm sets it in its phases" : $"'{name}' has no roll-ins");
+        if (Cut is not null && hasRollIns && !Scheduled(ToSettings()).Any(phase => phase.Cut is not null))
+            yield return ("cut", $"the roll-ins of '{name}' are not cut by a share of the guide's text; set roll_in_lengths: share too, or leave it out");
+        if (Gate is { Cut: null } && preset.Gate is null) yield return ("gate", $"'{name}' writes nothing again; say by gate.cut what the new rows begin with, or leave it out");
+        if (SuccessReward is not null && !(Gate is { Cut: null } && preset.Gate is null) && !ToSettings().CountsSuccesses)
+            yield return ("success_reward", $"'{name}' does not ask which rows succeeded: that is for a gate, or a cut by the rule interval or bisect; leave it out");
+        if (RollInScope is not null && !Scheduled(preset).Any(BeginsWithGuide)) yield return ("roll_in_scope", $"the guide begins no response of '{name}'; leave it out");
         if (schedule != PlanSchedule.Coin && PolicyProbability is not null) yield return ("policy_probability", $"'{name}' throws no coin between phases; that is lols");
         if (schedule != PlanSchedule.Switch && SwitchIteration is not null) yield return ("switch_iteration", $"'{name}' doesn't switch; that is d2lols");
         if (schedule == PlanSchedule.Switch && SwitchIteration is null && preset.SwitchIteration == 0) yield return ("switch_iteration", $"'{name}' must have it: the first iteration of the second phase");
@@ -162,13 +188,47 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     }
 
     /// <summary>Whether the keys of roll-ins are for it: a custom algorithm sets them in its phases.</summary>
-    private static bool HasRollIns(AlgorithmSettings preset) => preset.Name != Custom && (preset.First.RollInProbability > 0 || preset.Second?.RollInProbability > 0);
+    private static bool HasRollIns(AlgorithmSettings preset) => preset.Name != Custom && (HasRollIns(preset.First) || (preset.Second is { } second && HasRollIns(second)));
 
-    private RolloutPhase Changed(RolloutPhase phase) => phase with
+    /// <summary>The phases that the schedule can choose: those whose keys these are. A gate has its own.</summary>
+    private static IReadOnlyList<RolloutPhase> Scheduled(AlgorithmSettings settings) => (settings with { Gate = null }).Phases;
+
+    private static bool HasRollIns(RolloutPhase phase) => phase.RollInProbability > 0;
+
+    private static bool BeginsWithGuide(RolloutPhase phase) => phase is { RollIn: Actor.Guide, RollInProbability: > 0 };
+
+    private RolloutPhase Changed(RolloutPhase phase, bool hasRollIns)
     {
-        RollInProbability = RollInProbability ?? phase.RollInProbability,
-        Lengths = RollInLengths ?? phase.Lengths,
-    };
+        // A custom algorithm says all in its phases.
+        if (!hasRollIns || !HasRollIns(phase)) return phase with { Cut = phase.Cut?.Over(null) };
+        var lengths = RollInLengths ?? phase.Lengths;
+        return phase with
+        {
+            RollInProbability = RollInProbability ?? phase.RollInProbability,
+            Lengths = lengths,
+            Cut = lengths == Rollouts.RollInLengths.Share ? (Cut ?? new()).Over(phase.Cut) : null,
+        };
+    }
+}
+
+/// <summary>
+/// Further writing for prompts of which no row succeeded: as many rows again, which begin with a share of the guide's text. A key left out, or null, is the algorithm's own; an algorithm without one gets it by
+/// <c>cut</c>.
+/// </summary>
+public sealed record GateSection
+{
+    /// <summary>How the share of the guide's text is drawn, one for all rows to a prompt.</summary>
+    public CutSettings? Cut { get; init; }
+
+    /// <summary>The most further writings of an iteration. Each is for the prompts that the one before it did not settle: of which still no row succeeded, or whose search by <c>bisect</c> is not over.</summary>
+    [Limits(AtLeast = 1, AtMost = 100)]
+    public int? Rounds { get; init; }
+
+    /// <summary>What becomes of the rows that failed.</summary>
+    public GateRows? Rows { get; init; }
+
+    /// <summary>The gate of an algorithm; null for none.</summary>
+    internal GateSettings? Over(GateSettings? own) => Cut is null && own is null ? null : new((Cut ?? new()).Over(own?.Cut), Rounds ?? own?.Rounds ?? 1, Rows ?? own?.Rows ?? GateRows.Replace);
 }
 
 /// <summary>How the responses to one prompt are compared (<c>grpo</c>, <c>rloo</c>). A key left out, or null, is the algorithm's own.</summary>

@@ -9,6 +9,9 @@ public sealed record Guidance(double Factor)
     /// <summary>Plans as they are.</summary>
     public static Guidance Full { get; } = new(1);
 
+    /// <summary>Where the guide's text is cut, for rules that know something of each prompt; null for others.</summary>
+    public CutState? Cuts { get; init; }
+
     /// <summary>Identities of prompts that the guide need not be asked about.</summary>
     public IReadOnlySet<string> Exempt { get; init; } = new HashSet<string>();
 

@@ -13,6 +13,12 @@ public sealed record PlannedRow(Prompt Prompt, RolloutPlan Plan, int Group)
 {
     /// <summary>The row's place among all that the iteration writes, from 0: with seed and iteration it names the row's random numbers.</summary>
     public int Number { get; init; }
+
+    /// <summary>Number of the row whose coin, length and guide's text this one has too, which answers the same prompt; null for its own.</summary>
+    public int? SharedWith { get; init; }
+
+    /// <summary>Names the random numbers of its roll-in.</summary>
+    internal int RollInNumber => SharedWith ?? Number;
 }
 
 /// <summary>A row that was written and scored.</summary>

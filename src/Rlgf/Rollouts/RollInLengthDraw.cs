@@ -27,6 +27,16 @@ public static class RollInLengthDraw
         return u <= written ? u : 0;
     }
 
+    /// <summary>r = ⌊ρ · L⌋ for <see cref="RollInLengths.Share"/>.</summary>
+    /// <param name="share">ρ, in [0, 1].</param>
+    /// <param name="written">L: the guide's text, its end token not counted.</param>
+    public static int OfShare(double share, int written)
+    {
+        // A share k / n of n tokens is k of them, however the division was rounded.
+        var exact = share * written;
+        return Math.Min(written, (int)Math.Floor(Math.Abs(exact - Math.Round(exact)) < 1e-9 * written ? Math.Round(exact) : exact));
+    }
+
     /// <summary>Uniform in {1, …, count}.</summary>
     private static int Uniform(double uniform, int count) => 1 + Math.Min((int)(uniform * count), count - 1);
 }

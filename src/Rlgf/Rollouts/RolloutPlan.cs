@@ -23,6 +23,19 @@ public enum RollInLengths
 
     /// <summary>r = u if u ≤ L, else 0, u as in <see cref="Limit"/>; only token r-1 is credited. The paper's equation: one action of the policy, then the guide.</summary>
     Exact,
+
+    /// <summary>r = ⌊ρ · L⌋ of the L tokens of the guide's text, its end token not counted; the share ρ is drawn by <see cref="RolloutPhase.Cut"/>. For guide roll-ins.</summary>
+    Share,
+}
+
+/// <summary>What rows to one prompt have in common.</summary>
+public enum RollInScope
+{
+    /// <summary>Nothing: each row has a coin, a length and a text of the guide of its own.</summary>
+    Row,
+
+    /// <summary>All: one draw for the whole group, which then starts from one state.</summary>
+    Group,
 }
 
 /// <summary>One kind of rollout: who begins, who finishes, how often and how long.</summary>
@@ -30,7 +43,8 @@ public enum RollInLengths
 /// <param name="RollOut">Who writes the rest.</param>
 /// <param name="RollInProbability">β.</param>
 /// <param name="Lengths">How the roll-in's length is drawn.</param>
-public sealed record RolloutPhase(Actor RollIn, Actor RollOut, [Limits(AtLeast = 0, AtMost = 1)] double RollInProbability, RollInLengths Lengths)
+/// <param name="Cut">For the lengths <c>share</c>, which must have it: how the share of the guide's text is drawn.</param>
+public sealed record RolloutPhase(Actor RollIn, Actor RollOut, [Limits(AtLeast = 0, AtMost = 1)] double RollInProbability, RollInLengths Lengths, CutSettings? Cut = null)
 {
     /// <summary>Whether the guide may be asked for anything.</summary>
     public bool NeedsGuide => new RolloutPlan(RollIn, RollOut, RollInProbability, Lengths).NeedsGuide;
@@ -45,10 +59,14 @@ public sealed record RolloutPhase(Actor RollIn, Actor RollOut, [Limits(AtLeast =
 /// <param name="RollInProbability">β: probability that a row has a roll-in; otherwise r = 0 and the roll-out starts from the prompt.</param>
 /// <param name="Lengths">How r is drawn where there is a roll-in.</param>
 /// <param name="GuideCredit">c: weight of the loss on the guide's tokens; 0 trains nothing on them.</param>
-public readonly record struct RolloutPlan(Actor RollIn, Actor RollOut, double RollInProbability, RollInLengths Lengths, double GuideCredit = 0)
+/// <param name="Share">ρ, for <see cref="RollInLengths.Share"/>: the share of the guide's text that is kept. At 0 the guide is not asked.</param>
+public readonly record struct RolloutPlan(Actor RollIn, Actor RollOut, double RollInProbability, RollInLengths Lengths, double GuideCredit = 0, double Share = 0)
 {
     /// <summary>Whether the guide may be asked for anything.</summary>
     public bool NeedsGuide => RollOut == Actor.Guide || (RollIn == Actor.Guide && RollInProbability > 0);
+
+    /// <summary>Whether this row's roll-in is the share of the guide's text that the plan says.</summary>
+    public bool CutsByShare => this is { RollIn: Actor.Guide, Lengths: RollInLengths.Share };
 
     /// <summary>The same for a row that the policy writes alone.</summary>
     public RolloutPlan ByPolicyAlone() => this with { RollIn = Actor.Policy, RollOut = Actor.Policy, RollInProbability = 0 };

@@ -46,7 +46,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
     /// <returns>What was asked; null where the guide has nothing to write.</returns>
     internal GuideQuestion? AskAhead(IReadOnlyList<PlannedRow> rows, int iteration, CancellationToken cancellationToken)
     {
-        var requests = Array.ConvertAll(WithRollIn(rows, Actor.Guide, iteration), row => Request(rows[row], [], Draw.RollInText, iteration));
+        var requests = RollInRequests(rows, WithRollIn(rows, Actor.Guide, iteration), iteration);
         return requests.Length == 0 ? null : new(token => CheckedContinuations.OfAsync(guide!, requests, shape.Vocabulary, token), cancellationToken);
     }
 
@@ -64,12 +64,13 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
         Array.Fill(results, RollInResult.None);
         var byGuide = WithRollIn(rows, Actor.Guide, iteration);
         // Whole responses, also where only r tokens are kept: a guide counts tokens its own way, and what it would have reached measures the gap.
-        var requests = Array.ConvertAll(byGuide, row => Request(rows[row], [], Draw.RollInText, iteration));
-        var texts = Answers(requests, asked, cancellationToken);
-        for (var i = 0; i < byGuide.Length; i++)
+        var texts = Answers(RollInRequests(rows, byGuide, iteration), asked, cancellationToken);
+        var places = Texts(rows, byGuide).Select((row, place) => (rows[row].RollInNumber, place)).ToDictionary();
+        foreach (var row in byGuide)
         {
-            var row = byGuide[i];
-            results[row] = texts[i] is { } text ? GuideRollIn(text, rows[row].Plan.Lengths, Uniform(Draw.RollInLength, iteration, rows[row])) : RollInResult.None with { Declined = true };
+            results[row] = texts[places[rows[row].RollInNumber]] is { } text
+                ? GuideRollIn(text, rows[row].Plan, Uniform(Draw.RollInLength, iteration, rows[row]))
+                : RollInResult.None with { Declined = true };
         }
 
         var byPolicy = WithRollIn(rows, Actor.Policy, iteration);
@@ -139,16 +140,25 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
         };
     }
 
-    private RollInResult GuideRollIn(Written text, RollInLengths lengths, double draw)
+    private RollInResult GuideRollIn(Written text, RolloutPlan plan, double draw)
     {
-        var r = RollInLengthDraw.Length(lengths, draw, _limit, text.Tokens.Length);
+        var r = plan.CutsByShare
+            ? RollInLengthDraw.OfShare(plan.Share, text.Tokens.Length - (text.Ended ? 1 : 0))
+            : RollInLengthDraw.Length(plan.Lengths, draw, _limit, text.Tokens.Length);
         if (r < text.Tokens.Length) r = Boundary(text.Tokens, r);
         return new(text.Tokens[..r], text.Ended && r == text.Tokens.Length, Unknown(r), Anything(r), text);
     }
 
     /// <summary>Places of the rows that have a roll-in by an actor.</summary>
     private int[] WithRollIn(IReadOnlyList<PlannedRow> rows, Actor actor, int iteration) =>
-        [.. Enumerable.Range(0, rows.Count).Where(row => rows[row].Plan.RollIn == actor && Uniform(Draw.RollInCoin, iteration, rows[row]) < rows[row].Plan.RollInProbability)];
+        [.. Enumerable.Range(0, rows.Count).Where(row => rows[row].Plan is var plan && plan.RollIn == actor && !(plan.CutsByShare && plan.Share == 0)
+            && Uniform(Draw.RollInCoin, iteration, rows[row]) < plan.RollInProbability)];
+
+    /// <summary>Of rows that the guide begins, those that it is asked for: one for all that have the same text of it.</summary>
+    private static IEnumerable<int> Texts(IReadOnlyList<PlannedRow> rows, int[] byGuide) => byGuide.DistinctBy(row => rows[row].RollInNumber);
+
+    private GuideRequest[] RollInRequests(IReadOnlyList<PlannedRow> rows, int[] byGuide, int iteration) =>
+        [.. Texts(rows, byGuide).Select(row => Request(rows[row], [], Draw.RollInText, iteration))];
 
     /// <summary>The text of response tokens, without the end token.</summary>
     public string TextOf(ReadOnlySpan<int> tokens, bool ended) => ResponseText.Decode(tokenizer, shape, ended ? tokens[..^1] : tokens);
@@ -197,7 +207,8 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
 
     private double Uniform(Draw draw, int iteration, PlannedRow row) => RandomStream.Uniform(seed, Stream(draw, iteration, row), 0);
 
-    private static ulong Stream(Draw draw, int iteration, PlannedRow row) => RandomStream.Combine((ulong)draw, (ulong)iteration, (ulong)row.Number);
+    private static ulong Stream(Draw draw, int iteration, PlannedRow row) => RandomStream.Combine(
+        (ulong)draw, (ulong)iteration, (ulong)(draw == Draw.RollOutText || (draw == Draw.RollInText && row.Plan.RollIn == Actor.Policy) ? row.Number : row.RollInNumber));
 
     private static TokenSet[] Anything(int count)
     {

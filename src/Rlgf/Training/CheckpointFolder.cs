@@ -5,6 +5,7 @@ using Rlgf.Lessons;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Loading;
 using Rlgf.Rewards;
+using Rlgf.Rollouts;
 using Rlgf.Runs;
 using static TorchSharp.torch;
 
@@ -23,7 +24,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
 {
     private readonly CheckpointStore<SavedState> _store = new(folder, CheckpointNaming.Iterations, keep, state => state.Iteration);
 
-    private const string GuideFile = "guide_state.bin", LessonsFile = "lessons.bin";
+    private const string GuideFile = "guide_state.bin", LessonsFile = "lessons.bin", CutsFile = "cuts.json";
 
     /// <summary>Iterations done at the newest checkpoint, or null where there is none. Compares all its files with their checksums, once.</summary>
     /// <exception cref="InputException">The newest checkpoint is damaged; names it, and the one before that is whole.</exception>
@@ -58,6 +59,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
             Rewards = saved.Rewards ?? new(),
             Guide = guide,
             Lessons = setup.Algorithm.Lessons is null ? null : LessonFile.Read(Needed(newest.Path, LessonsFile, "another algorithm, which remembers no lessons")),
+            Cuts = setup.Algorithm.CutWithState is null ? null : CutState.Read(Needed(newest.Path, CutsFile, "another algorithm, whose cuts know nothing of a prompt")),
         };
     }
 
@@ -89,6 +91,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         learner.PolicyOptimizer.Save(Path.Combine(inside, "policy_optimizer.safetensors"));
         learner.CriticOptimizer.Save(Path.Combine(inside, "critic_optimizer.safetensors"));
         if (state.Lessons is { } lessons) AtomicFile.Write(Path.Combine(inside, LessonsFile), stream => LessonFile.Write(stream, lessons));
+        if (state.Cuts is { } cuts) AtomicFile.Write(Path.Combine(inside, CutsFile), cuts.Write);
         if (state.Guide is { } guide) AtomicFile.Write(Path.Combine(inside, GuideFile), stream => stream.Write(guide));
     }
 

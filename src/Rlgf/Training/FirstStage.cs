@@ -20,9 +20,12 @@ internal sealed class FirstStage(TrainingSetup setup) : IWritingStage
     public IReadOnlyList<PlannedRow> Draw(int iteration, Guidance guidance, IReadOnlyList<ScoredRow> rows)
     {
         var coin = RandomStream.Uniform(setup.Seed, RandomStream.Combine(PlanCoin, (ulong)iteration), 0);
-        var (size, groups) = (setup.Algorithm.GroupSize, setup.RowsPerIteration / setup.Algorithm.GroupSize);
+        var (algorithm, size) = (setup.Algorithm, setup.Algorithm.GroupSize);
+        var (phase, groups) = (Plans.PhaseOf(algorithm, iteration, coin), setup.RowsPerIteration / size);
         return [.. from row in Enumerable.Range(0, groups * size)
             let prompt = setup.Prompts[_order.RowAt((long)iteration * groups + row / size)]
-            select new PlannedRow(prompt, Plans.Of(setup.Algorithm, iteration, coin, guidance.Of(prompt)), Group: row / size) { Number = row }];
+            let shared = algorithm.RollInScope == RollInScope.Group ? row / size * size : row
+            let plan = Plans.Of(algorithm, iteration, coin, guidance.Of(prompt)) with { Share = phase.Cut is { } cut ? CutDraws.Share(cut, setup.Seed, iteration, shared, guidance.Cuts?.Of(prompt.Id)) : 0 }
+            select new PlannedRow(prompt, plan, Group: row / size) { Number = row, SharedWith = shared == row ? null : shared }];
     }
 }

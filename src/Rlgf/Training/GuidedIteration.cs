@@ -20,7 +20,7 @@ namespace Rlgf.Training;
 public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learner learner) : IDisposable
 {
     private readonly RolloutWriter _writer = new(setup.Writer, setup.Policy.Shape, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);
-    private readonly IWritingStage[] _stages = [new FirstStage(setup), .. setup.LaterStages];
+    private readonly IWritingStage[] _stages = [new FirstStage(setup), .. GateStage.Of(setup), .. setup.LaterStages];
     private readonly SupervisedTexts? _texts = setup.Supervised is { Source: SupervisedSource.References } ? new(setup) : null;
     private GuideQuestion? _asked;
 
@@ -37,16 +37,18 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         using var scope = NewDisposeScope();
         var clock = new PhaseClock();
         var (algorithm, iteration) = (setup.Algorithm, state.Iteration);
-        var (gap, drawn) = (state.Gap, 0);
+        var (gap, cuts, drawn) = (state.Gap, state.Cuts, 0);
         IReadOnlyList<PlannedRow> firstRows = [];
         IReadOnlyList<GuideAnswer> answers = [];
 
         // Once for the algorithm, and again for each later stage that has something to write.
         IReadOnlyList<ScoredRow> rows = [];
+        List<Rollout> everything = [];
         foreach (var stage in _stages)
         {
             // 1. and 2. Plan: who rolls in, who rolls out, how often. Prompts: the next of the seeded order, each as often as its group is large.
-            PlannedRow[] planned = [.. stage.Draw(iteration, state.Guidance, rows).Select((row, i) => row with { Number = drawn + i })];
+            var toWrite = stage.Draw(iteration, state.Guidance with { Cuts = cuts }, rows);
+            PlannedRow[] planned = [.. toWrite.Select((row, i) => row with { Number = drawn + i, SharedWith = drawn + row.SharedWith })];
             if (planned.Length == 0) continue;
             drawn += planned.Length;
             var isFirst = stage == _stages[0];
@@ -61,7 +63,9 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             ScoredRow[] written = [.. rollouts.Zip(scored, (rollout, score) => new ScoredRow(rollout, score))];
             if (isFirst && algorithm.ComparesAnswers) answers = clock.Time("gap", () => GuideAnswers.Of(written, setup.Reward, WholeText, cancellationToken));
             if (isFirst && algorithm.ScaleByGap) gap = gap.Update([.. answers.Select(answer => answer.Reward)], GuideAnswers.OwnRewards(written));
+            cuts = cuts?.After(algorithm.CutWithState!, written, algorithm.SuccessReward);
             rows = stage.Join(rows, written);
+            everything.AddRange(rollouts);
         }
         var batch = RolloutBatch.From([.. rows.Select(row => row.Rollout)], setup.Policy.Device);
         RewardScore[] scores = [.. rows.Select(row => row.Score)];
@@ -79,7 +83,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
         // What was better than expected is remembered, and decides how much the guide is asked next.
-        state = state with { Gap = gap, Lessons = state.Lessons is { } before ? clock.Time("lessons", () => LessonsAfter(before, rows, answers, values)) : null };
+        state = state with { Gap = gap, Cuts = cuts, Lessons = state.Lessons is { } before ? clock.Time("lessons", () => LessonsAfter(before, rows, answers, values)) : null };
 
         // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
         state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
@@ -99,7 +103,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         // 9. Record.
         IsUpdating = false;
         if (replay is not null) state = state with { Lessons = state.Lessons! with { Memory = replay.Memory } };
-        return IterationResult.From(state, firstRows, setup, batch, scores, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds);
+        return IterationResult.From(state, firstRows, everything, setup, batch, scores, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds);
     }
 
     /// <summary>Stops what the guide was asked ahead.</summary>

@@ -20,8 +20,20 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
     private const int SampleRows = 8;
 
     /// <summary>Puts an iteration's numbers together.</summary>
+    /// <param name="state">Before the iteration, with what its rows changed.</param>
+    /// <param name="firstRows">The algorithm's own stage.</param>
+    /// <param name="everything">What was written, the first stage first, rows that were replaced among them: all was paid for.</param>
+    /// <param name="setup">The run.</param>
+    /// <param name="batch">What was learned from.</param>
+    /// <param name="scores">Its scores.</param>
+    /// <param name="klToStart">[B, A] float32.</param>
+    /// <param name="values">[B, A] float32; null without a critic.</param>
+    /// <param name="estimated">Advantages and returns.</param>
+    /// <param name="update">What the update measured.</param>
+    /// <param name="replay">Lessons; null without them.</param>
+    /// <param name="seconds">By phase.</param>
     internal static IterationResult From(
-        TrainingState state, IReadOnlyList<PlannedRow> firstRows, TrainingSetup setup, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
+        TrainingState state, IReadOnlyList<PlannedRow> firstRows, IReadOnlyList<Rollout> everything, TrainingSetup setup, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
         Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, LessonReplay? replay, IReadOnlyDictionary<string, double> seconds)
     {
         var rollouts = batch.Rollouts;
@@ -34,14 +46,12 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         // −log π of what was drawn estimates the entropy without bias.
         var entropy = rollouts.SelectMany((rollout, row) => Indices(rollout, Actor.Policy).Select(t => -(double)log[row][t])).DefaultIfEmpty(double.NaN).Average();
         var totals = scores.Select(score => score.Return).ToArray();
-        // What a roll-in discarded was generated too; what the guide wrote of it is known.
-        var guideTokens = rollouts.Sum(rollout => Indices(rollout, Actor.Guide).Count())
-            + rollouts.Sum(rollout => rollout.WholeGuideResponse is { } whole ? whole.Tokens.Length - rollout.RollInLength : 0);
+        var (policyTokens, guideTokens) = Tokens(everything);
         var next = state with
         {
             Iteration = state.Iteration + 1,
             Kl = state.Kl.Update(rowsOfPolicy == 0 ? null : kl.Sum() / rowsOfPolicy, rollouts.Count),
-            PolicyTokens = state.PolicyTokens + batch.PolicyTokens,
+            PolicyTokens = state.PolicyTokens + policyTokens,
             GuideTokens = state.GuideTokens + guideTokens,
         };
 
@@ -83,6 +93,14 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             metrics["reward/running_deviation"] = next.Rewards.Scale;
         }
         if (setup.Guide is { MayDecline: true }) metrics["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined);
+        if (setup.Phases.Any(phase => phase.Cut is not null))
+            metrics["cut/share"] = firstRows.Where(row => row.Plan.CutsByShare).Select(row => row.Plan.Share).DefaultIfEmpty(double.NaN).Average();
+        if (setup.Algorithm.Gate is not null)
+        {
+            var again = everything.Skip(firstRows.Count).ToArray();
+            metrics["gate/share"] = again.Select(row => row.Group).Distinct().Count() / (double)firstRows.Select(row => row.Group).Distinct().Count();
+            metrics["gate/tokens"] = Tokens(again) is var (byPolicy, byGuide) ? byPolicy + byGuide : 0;
+        }
         AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, state, replay, seconds);
 
         var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], toStart[row], advantage[row], value?[row]));
@@ -115,6 +133,14 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         metrics["seconds/total"] = seconds.Values.Sum();
     }
 
+    /// <summary>
+    /// Tokens that were generated for rows. What a roll-in discarded was generated too; what the guide wrote of it is known. Rows that begin with one text of the guide paid for it once.
+    /// </summary>
+    private static (long Policy, long Guide) Tokens(IReadOnlyCollection<Rollout> rollouts) => (
+        rollouts.Sum(rollout => (long)Indices(rollout, Actor.Policy).Count()),
+        rollouts.Where(rollout => rollout.RollOut == Actor.Guide).Sum(rollout => (long)Indices(rollout, Actor.Guide).Count())
+            + rollouts.Select(rollout => rollout.WholeGuideResponse).OfType<Written>().Distinct(ReferenceEqualityComparer.Instance).Cast<Written>().Sum(whole => (long)whole.Tokens.Length));
+
     /// <summary>A row token by token; log-probabilities are known of the policy's tokens only.</summary>
     private static SampleRecord Sample(Rollout rollout, RewardScore score, ITokenizer tokenizer, float[] log, float[] toStart, float[] advantage, float[]? value) => new(
         rollout.Prompt.Text, rollout.RollInLength, score.Return, score.Parts,
@@ -131,7 +157,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
 
     /// <summary>The plan's β, which is that of every row but where some prompts are asked for less.</summary>
     private static double MeanBeta(IReadOnlyList<PlannedRow> rows) =>
-        rows.All(row => row.Plan == rows[0].Plan) ? rows[0].Plan.RollInProbability : rows.Average(row => row.Plan.RollInProbability);
+        rows.All(row => row.Plan.RollInProbability == rows[0].Plan.RollInProbability) ? rows[0].Plan.RollInProbability : rows.Average(row => row.Plan.RollInProbability);
 
     private static float[][] Rows(Tensor matrix)
     {

@@ -56,11 +56,36 @@ public static class TrainingChecks
             yield return ("guide", $"'{name}' restarts from the data's references, and this guide writes texts of its own: use the guide references, or ppo_plus_plus");
         if (phases.Any(phase => phase.RollOut == Actor.Guide && phase is { RollIn: Actor.Guide } or { RollOut: Actor.Guide, RollInProbability: 0 }))
             yield return ("algorithm.roll_in_probability", $"a phase of the algorithm '{name}' has no token that the policy writes, so nothing would be learned: let the policy roll in or out, with a probability above 0");
+        foreach (var problem in phases.SelectMany((phase, i) => CutProblems(phase, PlaceOf(algorithm, i)))) yield return problem;
+        if (phases.Count(phase => phase.Cut is { HasState: true }) > 1)
+            yield return ("algorithm.gate.cut", $"two cuts of '{name}' go by what is known of a prompt (interval, bisect), and they would not know which of them it was; give one of them another rule");
+        if (algorithm.Gate is { Cut: { Rule: CutRule.Ladder, Chunks: { } chunks } } ladder && ladder.Rounds > chunks)
+            yield return ("algorithm.gate.rounds", $"{ladder.Rounds} writings climb a ladder of {chunks} parts: the last of them would give the whole text again; set as many rounds at most");
+        if (phases.Take(algorithm.Phases.Count - (algorithm.Gate is null ? 0 : 1)).Any(phase => phase.Cut is { Rule: CutRule.Ladder }))
+            yield return ("algorithm.cut.rule", "a ladder is climbed by further writings: it is for gate.cut; use window or binomial");
+        if (algorithm.RollInScope == RollInScope.Group && algorithm.GroupSize < 2)
+            yield return ("algorithm.roll_in_scope", $"the rows to one prompt share a roll-in, and '{name}' has one row to each: set group_size to 2 or more, or leave it out");
         if (algorithm.ComparesGroups && algorithm.GroupSize < 2)
             yield return ("algorithm.group_size", $"the estimator of '{name}' compares the responses to one prompt: group_size must be at least 2, it is {algorithm.GroupSize}");
         if (rowsPerIteration < algorithm.GroupSize || rowsPerIteration % algorithm.GroupSize != 0)
             yield return ("rows_per_iteration", $"{rowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");
         if (sampling.Greedy) yield return ("generation.greedy", "greedy responses don't explore: training needs sampling; greedy is for evaluation");
         if (sampling.Beams is not null) yield return ("generation.beams", "responses of a beam search don't explore: training needs sampling; beams are for evaluation");
+    }
+
+    /// <summary>Where a recipe says what a phase is.</summary>
+    private static string PlaceOf(AlgorithmSettings algorithm, int phase) => algorithm.Gate is not null && phase == algorithm.Phases.Count - 1 ? "algorithm.gate" : algorithm.Name != AlgorithmSettings.Custom ? "algorithm" : phase == 0 ? "algorithm.first" : "algorithm.second";
+
+    /// <summary>What is wrong with where a phase cuts the guide's text.</summary>
+    private static IEnumerable<(string Key, string Problem)> CutProblems(RolloutPhase phase, string place)
+    {
+        if (phase.Lengths != RollInLengths.Share)
+        {
+            if (phase.Cut is not null) yield return ($"{place}.cut", "it is for roll-ins of the lengths share; set these, or leave it out");
+            yield break;
+        }
+        if (phase.RollIn != Actor.Guide) yield return (place == "algorithm" ? "algorithm.roll_in_lengths" : $"{place}.lengths", "share is a share of the guide's text, and here the policy rolls in; use limit, inside or exact");
+        if (phase.Cut is null) yield return ($"{place}.cut", "roll-ins of the lengths share need it: {rule: window, low: 0, high: 1}");
+        foreach (var (key, problem) in phase.Cut?.Problems() ?? []) yield return ($"{place}.cut.{key}", problem);
     }
 }

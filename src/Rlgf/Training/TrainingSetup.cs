@@ -111,13 +111,20 @@ public sealed record TrainingState(int Iteration, KlController Kl, GuidanceGap G
     /// <summary>Mean and deviation of the rewards so far, where rewards are normalised.</summary>
     public RunningMoments Rewards { get; init; } = new();
 
+    /// <summary>What is known of each prompt's cut, for rules with a state; null for others.</summary>
+    public CutState? Cuts { get; init; }
+
     /// <summary>What is remembered, for algorithms with lessons; null for others.</summary>
     public LessonState? Lessons { get; init; }
 
     /// <summary>How much the guide is asked in the next iteration.</summary>
-    internal Guidance Guidance => Lessons?.Guidance ?? new(Gap.Factor);
+    internal Guidance Guidance => (Lessons?.Guidance ?? new(Gap.Factor)) with { Cuts = Cuts };
 
     /// <summary>Where a run begins.</summary>
     internal static TrainingState Beginning(TrainingSetup setup) =>
-        new(0, setup.Kl.NewController(), GuidanceGap.Unmeasured) { Lessons = setup.Algorithm.Lessons is null ? null : LessonState.New };
+        new(0, setup.Kl.NewController(), GuidanceGap.Unmeasured) 
+        {
+            Lessons = setup.Algorithm.Lessons is null ? null : LessonState.New,
+            Cuts = setup.Algorithm.CutWithState is null ? null : CutState.New,
+        };
 }

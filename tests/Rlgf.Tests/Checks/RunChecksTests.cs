@@ -29,6 +29,10 @@ public sealed class RunChecksTests
     [InlineData("adaptive_v1")]
     [InlineData("grpo")]
     [InlineData("rloo")]
+    [InlineData("r3")]
+    [InlineData("uft")]
+    [InlineData("adaback")]
+    [InlineData("bread")]
     public void A_sound_run_of_every_algorithm_has_no_findings(string algorithm) => Assert.Empty(RunChecks.Before(Sound(Presets.Named(algorithm, switchIteration: 5)!), Judge));
 
     [Fact]

@@ -38,9 +38,14 @@ public sealed class TrainRecipeTests
     [InlineData("dapo")]
     [InlineData("gspo")]
     [InlineData("reinforce_plus_plus")]
+    [InlineData("r3")]
+    [InlineData("uft")]
+    [InlineData("adaback")]
+    [InlineData("bread")]
+    [InlineData("ghpo")]
     public void A_name_alone_is_the_preset_also_when_resolved_and_written(string name)
     {
-        var recipe = Load([$"algorithm.name={name}", .. name switch { "d2lols" => ["algorithm.switch_iteration=2"], "dr_po" => ["guide={kind: references}"], _ => (string[])[] }]);
+        var recipe = Load([$"algorithm.name={name}", .. name switch { "d2lols" or "uft" => ["algorithm.switch_iteration=2"], "dr_po" => ["guide={kind: references}"], _ => (string[])[] }]);
         Assert.Equal(Presets.Named(name, 2), recipe.Algorithm.ToSettings());
         var again = RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(recipe.Resolved()), "again.yaml");
         Assert.Equal(Presets.Named(name, 2), again.Algorithm.ToSettings());
@@ -157,6 +162,21 @@ public sealed class TrainRecipeTests
     }
 
     [Fact]
+    public void A_cut_is_changed_key_by_key_and_another_rule_begins_anew()
+    {
+        var r3 = Load("algorithm.name=r3", "algorithm.cut.high=0.4");
+        Assert.Equal((CutRule.Window, 0.0, 0.4), (r3.Algorithm.ToSettings().First.Cut!.Rule, r3.Algorithm.ToSettings().First.Cut!.Low, r3.Algorithm.ToSettings().First.Cut!.High));
+        Assert.Equal(0.757, r3.Algorithm.ToSettings().First.RollInProbability);
+        var uft = Load("algorithm.name=uft", "algorithm.switch_iteration=50", "algorithm.cut.probability=0.6").Algorithm.ToSettings();
+        Assert.Equal((0.6, 0.05, 50, 5), (uft.First.Cut!.Probability, uft.First.Cut.FinalProbability, uft.First.Cut.Iterations, uft.First.Cut.Chunks));
+        Assert.Equal((0.0, null), (uft.Second!.RollInProbability, uft.Second.Cut));
+        var staged = Load("algorithm.name=uft", "algorithm.cut={rule: window, low: 0.5, high: 0.5}").Algorithm.ToSettings().First.Cut!;
+        Assert.Equal((CutSchedule.Constant, null, null), (staged.Schedule, staged.Probability, staged.Iterations));
+        var plus = Load("algorithm.roll_in_lengths=share", "algorithm.cut={low: 0.5}");
+        Assert.Equal(0.5, RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(plus.Resolved()), "again.yaml").Algorithm.ToSettings().First.Cut!.Low);
+    }
+
+    [Fact]
     public void A_custom_algorithm_is_its_phases()
     {
         var settings = Load("algorithm={name: custom, schedule: switch, switch_iteration: 5, first: {roll_in: guide, roll_out: policy, roll_in_probability: 1, lengths: limit}, "
@@ -196,6 +216,27 @@ public sealed class TrainRecipeTests
     [InlineData("algorithm.name=custom", "r.yaml:8: algorithm.first: a custom algorithm must have a phase: {roll_in: guide, roll_out: policy, roll_in_probability: 0.5, lengths: inside}")]
     [InlineData("algorithm.roll_in_lenghts=exact", "--set algorithm.roll_in_lenghts=exact: unknown key 'algorithm.roll_in_lenghts'; did you mean 'roll_in_lengths'?")]
     [InlineData("kl={placement: loss, estimator: k1}", "--set kl={placement: loss, estimator: k1}: kl.estimator: k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3")]
+    [InlineData("algorithm.name=dr_po", "r.yaml:6: guide: 'dr_po' restarts from the data's references, and this guide writes texts of its own: use the guide references, or ppo_plus_plus")]
+    [InlineData("algorithm.cut={low: 0.5}", "--set algorithm.cut={low: 0.5}: algorithm.cut: the roll-ins of 'ppo_plus_plus' are not cut by a share of the guide's text; set roll_in_lengths: share too, or leave it out")]
+    [InlineData("algorithm={name: ppo, cut: {low: 0.5}}", "--set algorithm={name: ppo, cut: {low: 0.5}}: algorithm.cut: 'ppo' has no roll-ins")]
+    [InlineData("algorithm={name: ppo, roll_in_scope: group}", "--set algorithm={name: ppo, roll_in_scope: group}: algorithm.roll_in_scope: the guide begins no response of 'ppo'; leave it out")]
+    [InlineData("algorithm={name: aggrevated, roll_in_lengths: share}", "--set algorithm={name: aggrevated, roll_in_lengths: share}: algorithm.roll_in_lengths: share is a share of the guide's text, and here the policy rolls in; use limit, inside or exact")]
+    [InlineData("algorithm.roll_in_scope=group", "--set algorithm.roll_in_scope=group: algorithm.roll_in_scope: the rows to one prompt share a roll-in, and 'ppo_plus_plus' has one row to each: set group_size to 2 or more, or leave it out")]
+    [InlineData("algorithm={name: r3, cut: {low: 0.8, high: 0.2}}", "--set algorithm={name: r3, cut: {low: 0.8, high: 0.2}}: algorithm.cut.low: the least share is above the largest")]
+    [InlineData("algorithm={name: r3, cut: {chunks: 4}}", "--set algorithm={name: r3, cut: {chunks: 4}}: algorithm.cut.chunks: it belongs to the rule binomial or bisect or ladder; leave it out")]
+    [InlineData("algorithm={name: r3, cut: {rule: binomial}}", "--set algorithm={name: r3, cut: {rule: binomial}}: algorithm.cut.probability: the rule binomial must have it: the probability of each part of the text")]
+    [InlineData("algorithm={name: r3, cut: {final_high: 0.2}}", "--set algorithm={name: r3, cut: {final_high: 0.2}}: algorithm.cut.final_high: it belongs to a schedule; set schedule: linear, cosine or stages, or leave it out")]
+    [InlineData("algorithm={name: r3, cut: {final_high: 0.2, schedule: linear}}", "--set algorithm={name: r3, cut: {final_high: 0.2, schedule: linear}}: algorithm.cut.iterations: a schedule must have it: the iterations until the final values")]
+    [InlineData("algorithm={name: r3, cut: {schedule: linear, iterations: 5}}", "--set algorithm={name: r3, cut: {schedule: linear, iterations: 5}}: algorithm.cut.schedule: nothing has a final value; set final_low or final_high, or leave it out")]
+    [InlineData("algorithm={name: r3, cut: {final_high: 0.2, schedule: stages, iterations: 5}}", "--set algorithm={name: r3, cut: {final_high: 0.2, schedule: stages, iterations: 5}}: algorithm.cut.stages: the schedule stages and the number of stages belong together; set both or neither")]
+    [InlineData("algorithm={name: custom, first: {roll_in: guide, roll_out: policy, roll_in_probability: 0.5, lengths: share}}", "--set algorithm={name: custom, first: {roll_in: guide, roll_out: policy, roll_in_probability: 0.5, lengths: share}}: algorithm.first.cut: roll-ins of the lengths share need it: {rule: window, low: 0, high: 1}")]
+    [InlineData("algorithm={name: r3, cut: {rule: ladder}}", "--set algorithm={name: r3, cut: {rule: ladder}}: algorithm.cut.rule: a ladder is climbed by further writings: it is for gate.cut; use window or binomial")]
+    [InlineData("algorithm={name: r3, cut: {rule: interval, low: 0.1}}", "--set algorithm={name: r3, cut: {rule: interval, low: 0.1}}: algorithm.cut.low: it belongs to the rule window; leave it out")]
+    [InlineData("algorithm={name: bread, gate: {cut: {success_low: 0.8}}}", "--set algorithm={name: bread, gate: {cut: {success_low: 0.8}}}: algorithm.gate.cut.success_low: it is above success_high")]
+    [InlineData("algorithm={name: ghpo, gate: {rounds: 5}}", "--set algorithm={name: ghpo, gate: {rounds: 5}}: algorithm.gate.rounds: 5 writings climb a ladder of 4 parts: the last of them would give the whole text again; set as many rounds at most")]
+    [InlineData("algorithm={name: grpo, gate: {rounds: 2}}", "--set algorithm={name: grpo, gate: {rounds: 2}}: algorithm.gate: 'grpo' writes nothing again; say by gate.cut what the new rows begin with, or leave it out")]
+    [InlineData("algorithm={name: grpo, success_reward: 2}", "--set algorithm={name: grpo, success_reward: 2}: algorithm.success_reward: 'grpo' does not ask which rows succeeded: that is for a gate, or a cut by the rule interval or bisect; leave it out")]
+    [InlineData("algorithm={name: adaback, gate: {cut: {rule: bisect}}}", "--set algorithm={name: adaback, gate: {cut: {rule: bisect}}}: algorithm.gate.cut: two cuts of 'adaback' go by what is known of a prompt (interval, bisect), and they would not know which of them it was; give one of them another rule")]
     [InlineData("data.filter=label = 1", "--set data.filter=label = 1: data.filter: filter 'label = 1', column 7: found '='; equality is ==")]
     [InlineData("reward={kind: regex, pattern: '(a'}", "--set reward={kind: regex, pattern: '(a'}: reward.pattern: no regular expression at character 3: insufficient closing parentheses")]
     [InlineData("judge={kind: length, target_tokens: 5, normalise: true}", "--set judge={kind: length, target_tokens: 5, normalise: true}: judge: normalise is for the reward that training learns from; a judge's scores are reported as they are")]

@@ -17,7 +17,7 @@ public sealed partial class MetricsDocumentTests
     public void Every_metric_is_in_the_document_and_the_document_names_no_other()
     {
         var policy = new TabularModel(vocabulary: 3, horizon: 3, end: null);
-        var algorithm = Presets.AdaptiveV1() with { Lessons = new() { ScalesGuide = false } };
+        var algorithm = Presets.AdaptiveV1() with { First = Presets.R3(0.5).First, Gate = Presets.Ghpo().Gate, Lessons = new() { ScalesGuide = false } };
         var setup = ToyRun.Setup(policy, algorithm, ToyRun.Guide(3, null, _ => [0.2, 0.3, 0.5]), response => response.StartsWith('2') ? 1 : 0, iterations: 1);
         // All that only some runs have.
         setup = setup with

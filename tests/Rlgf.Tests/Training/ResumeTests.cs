@@ -29,7 +29,7 @@ public sealed class ResumeTests : IDisposable
     [InlineData(CriticSharing.Separate, true)]
     public void A_resumed_run_ends_with_the_same_weights_bit_for_bit(CriticSharing sharing, bool encoderDecoder)
     {
-        foreach (var algorithm in new[] { Presets.Lols(0.5, 0.8), Presets.AdaptiveV1(), Presets.Adaptive() })
+        foreach (var algorithm in new[] { Presets.Lols(0.5, 0.8), Presets.AdaptiveV1(), Presets.Adaptive(), Presets.AdaBack(2), Presets.Bread(2) })
         {
             var whole = Run(Path.Combine(_folder, "whole" + algorithm.Name + sharing), algorithm, sharing, stopDuring: null, resume: false, encoderDecoder: encoderDecoder);
             var folder = Path.Combine(_folder, "stopped" + algorithm.Name + sharing);

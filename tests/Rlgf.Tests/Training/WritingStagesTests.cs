@@ -67,7 +67,7 @@ public sealed class WritingStagesTests
     {
         using var policy = new TabularModel(3, 3, null);
         var setup = ToyRun.Setup(policy, Presets.Ppo(), Guide, Success, iterations: 3) with { CriticSharing = sharing, LaterStages = [new SecondWriting(GuideEnds, copies: 3)] };
-        var spy = new Spy();
+        var spy = new SpyTerm();
         using var training = new GuidedTraining(setup with { FurtherLossTerms = [spy] }, new TrainingSchedule(), new MemoryLog());
         Assert.Equal(["guide.head.bias", "guide.head.weight", "policy.head.bias", "policy.head.weight"], training.Critics.NamedParameters().Select(named => named.Name).Where(name => name.Contains("head")).Order(StringComparer.Ordinal));
         training.Run(null, resume: false, CancellationToken.None);
@@ -123,24 +123,9 @@ public sealed class WritingStagesTests
     private static ((IReadOnlyList<Rollout> Rollouts, float[][] Advantages) Rows, IReadOnlyDictionary<string, double> Metrics) Run(AlgorithmSettings algorithm, params IWritingStage[] later)
     {
         using var policy = new TabularModel(3, 3, null);
-        var spy = new Spy();
+        var spy = new SpyTerm();
         var records = ToyRun.Run(ToyRun.Setup(policy, algorithm, Guide, Success, iterations: 1) with { LaterStages = later, FurtherLossTerms = [spy] });
         return ((spy.Last!.Rollouts, spy.Advantages!), records[0].Metrics);
-    }
-
-    /// <summary>Sees the rows that are learned from, and adds nothing to the loss.</summary>
-    private sealed class Spy : ILossTerm
-    {
-        public RolloutBatch? Last { get; private set; }
-        public float[][]? Advantages { get; private set; }
-        public string Name => "spy";
-
-        public TermOfRows? Prepare(LearningBatch data)
-        {
-            Last = data.Batch;
-            Advantages = [.. data.Advantages.data<float>().ToArray().Chunk((int)data.Advantages.size(1))];
-            return null;
-        }
     }
 
     /// <summary>Writes again, in another way, for each prompt of which no row succeeded.</summary>
