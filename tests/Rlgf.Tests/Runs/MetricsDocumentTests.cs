@@ -29,7 +29,7 @@ public sealed partial class MetricsDocumentTests
             Supervised = new() { Source = SupervisedSource.Guide },
         };
         var record = Assert.Single(ToyRun.Run(setup));
-        var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1, 1);
+        var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1, 1) { Group = "VALUE" };
         var compared = Assert.Single(ToyRun.Run(ToyRun.Setup(policy, Presets.Grpo(4), null, _ => 1, iterations: 1)));
         var written = record.Metrics.Keys.Concat(compared.Metrics.Keys).Concat(Evaluator.Means([row]).Keys).Concat(Supervised()).ToHashSet();
 
