@@ -10,7 +10,7 @@ namespace Rlgf.Text.Tasks;
 /// </remarks>
 public sealed class CountdownSearch
 {
-    /// <summary>Of so many numbers there are some 17,000 expressions for four, a million and a half for five, and too many to try for more.</summary>
+    /// <summary>Of four different numbers there are 5,856 expressions, of five 285,600, and of more too many to try.</summary>
     public const int MaxNumbers = 5;
 
     private readonly CountdownProblem _problem;

@@ -32,6 +32,31 @@ public sealed class CountdownSearchTests
     public void Of_two_numbers_there_are_the_expressions_that_one_writes_by_hand() => Assert.Equal(
         ["3 + 7", "3 - 7", "3*7", "3/7", "7 + 3", "7 - 3", "7*3", "7/3"], new CountdownSearch(new([3, 7], 0)).All("").Select(finish => finish.Text).Order(StringComparer.Ordinal).OrderBy(text => text[0]).ThenBy(text => "+-*/".IndexOf(text.Trim('3', '7', ' ')[0], StringComparison.Ordinal)));
 
+    /// <summary>Sums and products are counted apart, by the sizes of their last part, with brackets where they change what is computed; and the numbers stand in any order.</summary>
+    [Theory]
+    [InlineData(8, 3, 7)]
+    [InlineData(168, 14, 21, 3)]
+    [InlineData(5856, 2, 7, 50, 300)] // No part of these is 0, so that nothing is divided by it.
+    public void There_are_as_many_as_counting_gives(int count, params int[] numbers)
+    {
+        var n = numbers.Length;
+        var (sums, products) = (new int[n + 1], new int[n + 1]);
+        int Term(int size) => (size == 1 ? 1 : 0) + products[size];
+        int Factor(int size) => (size == 1 ? 1 : 0) + sums[size];
+        for (var size = 2; size <= n; size++)
+        {
+            for (var last = 1; last < size; last++)
+            {
+                // After a plus a term, after a minus also a sum in brackets; after * a factor, after / also a product in brackets.
+                sums[size] += (Term(size - last) + sums[size - last]) * (2 * Term(last) + sums[last]);
+                products[size] += (Factor(size - last) + products[size - last]) * (2 * Factor(last) + products[last]);
+            }
+        }
+
+        Assert.Equal(count, (sums[n] + products[n]) * Enumerable.Range(1, n).Aggregate(1, (product, i) => product * i));
+        Assert.Equal(count, new CountdownSearch(new([.. numbers.Select(number => (long)number)], 0)).All("").Count());
+    }
+
     [Fact]
     public void Every_beginning_of_every_expression_can_be_finished_to_it()
     {
