@@ -59,6 +59,8 @@ internal static class Curves
                 Trained("Policy loss", groups, Metric("loss/policy")),
                 Trained("Value loss", groups, Metric("loss/value"), Positive),
                 Trained("Loss on the guide's tokens", groups, Metric("loss/guide")),
+                Trained("Supervised loss", groups, Metric("loss/supervised"), Positive),
+                Trained("Groups of equal rewards", groups, Metric("groups/equal"), Share),
                 Trained("Explained variance of the critic", groups, Metric("critic/explained_variance")),
                 Trained("Advantage, mean", groups, Metric("advantage/mean")),
                 Trained("Advantage, standard deviation", groups, Metric("advantage/deviation"), Positive),

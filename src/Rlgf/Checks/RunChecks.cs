@@ -44,6 +44,7 @@ public static class RunChecks
             At("algorithm.roll_in_probability", GapThatIsNeverMeasured(setup.Algorithm)),
             At("guide", GuideWritesLess(setup)),
             At("guide", ReferencesMissing(setup)),
+            At("supervised", SupervisedTextsMissing(setup)),
             At("reward", RowsThatCanNotBeScored(setup.Prompts, setup.Reward)),
             At("judge", judge is null ? null : RowsThatCanNotBeScored(setup.Prompts, judge)),
             At("model", PaddingIsEnd(setup)),
@@ -95,6 +96,21 @@ public static class RunChecks
     /// <summary>Settings of the critics' update where there is no critic.</summary>
     public static Finding? SettingsOfNoCritic(TrainingSetup setup) =>
         setup.Update.UnusedWithoutCritic(setup.Algorithm).FirstOrDefault() is { Key: { } key, Problem: { } problem } ? Warning($"{key}: {problem}") : null;
+
+    /// <summary>Prompts that have no text for the supervised loss, or one that the model has no room for.</summary>
+    public static Finding? SupervisedTextsMissing(TrainingSetup setup)
+    {
+        if (setup.Supervised is not { Source: SupervisedSource.References }) return null;
+        try
+        {
+            var missing = setup.Prompts.Count - new SupervisedTexts(setup).Count;
+            return missing is 0 || missing == setup.Prompts.Count ? null : Warning($"{missing} of {setup.Prompts.Count} prompts have no text for the supervised loss, which is on the others alone");
+        }
+        catch (InputException impossible)
+        {
+            return Error(impossible.Message);
+        }
+    }
 
     /// <summary>Responses so short that there is never a roll-in, or always nothing after it.</summary>
     public static Finding? NoRoomForRollIns(TrainingSetup setup) => setup.Sampling.MaxNewTokens < 2 && setup.Phases.Any(phase => phase.RollInProbability > 0)

@@ -65,39 +65,34 @@ internal sealed class SupervisedLoss(TrainingSetup setup, double coefficient, in
     }
 }
 
-/// <summary>The texts that a supervised loss on the data teaches: each training prompt's, encoded when it is first drawn.</summary>
+/// <summary>The texts that a supervised loss on the data teaches: of each training prompt that has any.</summary>
 /// <param name="setup">The run.</param>
 internal sealed class SupervisedTexts(TrainingSetup setup)
 {
-    private readonly (Prompt Prompt, TokenRow?[] Rows)[] _texts =
-        [.. from prompt in setup.Prompts let texts = TextsOf(prompt, setup.Supervised!) where texts.Count > 0 select (prompt, new TokenRow?[texts.Count])];
+    private readonly TokenRow[][] _rows =
+        [.. from prompt in setup.Prompts let texts = TextsOf(prompt, setup.Supervised!) where texts.Count > 0 select texts.Select(text => Encoded(setup, prompt, text)).ToArray()];
 
     /// <summary>Prompts that have a text.</summary>
-    public int Count => _texts.Length;
+    public int Count => _rows.Length;
 
     /// <summary>A prompt with one of its texts.</summary>
     /// <param name="place">Of the prompt.</param>
     /// <param name="draw">In [0, 1): which of its texts.</param>
-    public TokenRow Row(int place, double draw)
-    {
-        var (prompt, rows) = _texts[place];
-        var i = (int)(draw * rows.Length);
-        return rows[i] ??= Encoded(setup, prompt, TextsOf(prompt, setup.Supervised!)[i]);
-    }
+    public TokenRow Row(int place, double draw) => _rows[place][(int)(draw * _rows[place].Length)];
 
     /// <summary>The texts of a prompt; none where its data has none.</summary>
     public static IReadOnlyList<string> TextsOf(Prompt prompt, SupervisedLossSettings settings) =>
         settings.Column is null ? prompt.References : RowTexts.OrNone(prompt, settings.Column, "'supervised'");
 
-    /// <summary>
-    /// A text as a whole response, end token included. It may be longer than responses of training: cut off, it would teach to open and not to end. Only what the model has no room for is left out, with the end token.
-    /// </summary>
+    /// <summary>A text as a whole response, end token included. It may be longer than responses of training: cut off, it would teach to open and not to end.</summary>
+    /// <exception cref="InputException">The model has no room for it; names the prompt.</exception>
     internal static TokenRow Encoded(TrainingSetup setup, Prompt prompt, string text)
     {
         var shape = setup.Policy.Shape;
         // A text of its own begins with its first word.
         var ids = ResponseText.Encode(setup.Tokenizer, shape, shape.ReadsPromptApart || prompt.Messages is not null ? text.TrimStart() : text);
         int[] response = [.. ids, .. setup.Sampling.EndTokens.Take(1)];
-        return new(prompt.Tokens, response.Length <= shape.Room(prompt.Tokens.Length) ? response : response[..Math.Max(0, shape.Room(prompt.Tokens.Length))]);
+        return response.Length <= shape.Room(prompt.Tokens.Length) ? new(prompt.Tokens, response) : throw new InputException(
+            $"{OwnCode.Place(prompt)}: the prompt has {prompt.Tokens.Length} tokens and its text for the supervised loss {response.Length}: more than {shape.Limits}; shorten it, or leave it out by data.filter");
     }
 }

@@ -212,6 +212,24 @@ public sealed class CriticFreeTests
     }
 
     [Fact]
+    public void What_the_longest_response_is_divides_and_not_what_was_written()
+    {
+        // Responses may have 4 tokens, and the second always is the end.
+        var (sum, mean) = (Norm(LossReduction.RowSum), Norm(LossReduction.MaxLength));
+        Assert.True(sum > 1e-2);
+        Assert.Equal(sum / 4, mean, 1e-5 * sum);
+
+        static double Norm(LossReduction reduction)
+        {
+            using var policy = new TabularModel(3, 4, 2, prefix => prefix.Length == 0 ? [0, 0, -50] : [-50, -50, 50]);
+            var setup = ToyRun.Setup(policy, Presets.Grpo(4), null, response => response[0] - '0', iterations: 1);
+            var metrics = ToyRun.Run(setup with { Update = setup.Update with { Epochs = 1, RowsPerMinibatch = 64, Reduction = reduction } })[0].Metrics;
+            Assert.Equal(2, metrics["response/length"]);
+            return metrics["policy/gradient_norm"];
+        }
+    }
+
+    [Fact]
     public void Where_all_groups_are_equal_and_left_out_no_step_is_made()
     {
         using var policy = new TabularModel(3, 3, 2);

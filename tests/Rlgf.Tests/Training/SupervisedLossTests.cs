@@ -1,5 +1,6 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
+using Rlgf.Checks;
 using Rlgf.Models;
 using Rlgf.Prompts;
 using Rlgf.Rollouts;
@@ -152,6 +153,14 @@ public sealed class SupervisedLossTests
         using var policy = new TabularModel(3, 3, 2);
         var setup = ToyRun.Setup(policy, Presets.Grpo(4), null, Tied);
         Assert.Contains("none of 1 prompts has a text", Refusal(setup with { Supervised = new() }));
+        var prompts = new[] { new Prompt("0", [0]) { References = ["01"] }, new Prompt("1", [1]) { Row = DataRow.Create("p.jsonl", 2, ("text", "")) } };
+        Assert.Contains(RunChecks.Before(setup with { Prompts = prompts, Supervised = new() }), finding => finding.Severity == Severity.Warning && finding.Message.Contains("1 of 2 prompts have no text for the supervised loss", StringComparison.Ordinal));
+        using var small = TinyGpt2.Create(seed: 1);
+        var room = small.Shape.Room(1);
+        prompts = [prompts[0], prompts[1] with { References = [string.Concat(Enumerable.Repeat('1', room))] }];
+        var said = $"p.jsonl, row 2: the prompt has 1 tokens and its text for the supervised loss {room + 1}";
+        Assert.Contains(said, Refusal(setup with { Policy = small, Reference = small.Clone(), Prompts = prompts, Supervised = new() }));
+        Assert.Contains(RunChecks.Before(setup with { Policy = small, Prompts = prompts, Supervised = new() }), finding => finding.Severity == Severity.Error && finding.Message.Contains(said, StringComparison.Ordinal));
         Assert.Contains("in 'grpo' it never does", Refusal(setup with { Supervised = new() { Source = SupervisedSource.Guide } }));
 
         static string Refusal(TrainingSetup setup) => Assert.Throws<InputException>(() => ToyRun.Run(setup)).Message;
