@@ -66,6 +66,8 @@ public sealed class RefusalTests
     [InlineData("update.dual_clip: it must be above 1.28", "update={dual_clip: 1.25}", "algorithm={name: dapo, group_size: 4}")]
     [InlineData("kl: with the advantage 'gae' the penalty goes into the reward where kl.placement does not say otherwise: it is of the KL as a term of the loss", "kl.importance_weighted=true")]
     [InlineData("kl.reduction: it is of the KL as a term of the loss", "kl={placement: reward, reduction: row_mean}")]
+    [InlineData("kl: with 'dapo' the coefficient is 0 where kl.coefficient does not say otherwise: there is no penalty", "kl.importance_weighted=true", "algorithm={name: dapo, group_size: 4}")]
+    [InlineData("kl.reduction: there is no penalty", "kl={placement: loss, coefficient: 0, reduction: row_mean}")]
     [InlineData("kl: with 'dapo' the coefficient is 0 where kl.coefficient does not say otherwise: an adaptive coefficient that starts at 0 stays there", "kl.target=3", "algorithm={name: dapo, group_size: 4}")]
     [InlineData("supervised.source: the guide writes whole answers where it rolls in, and in 'ppo' it never does", "supervised={source: guide}", "algorithm={name: ppo}")]
     [InlineData("supervised.column: it is of the data, and source is guide", "supervised={source: guide, column: a}")]

@@ -105,7 +105,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         var kl = Kl.For(algorithm);
         if (kl.Problems().FirstOrDefault() is { Problem: { } klProblem } found)
         {
-            yield return found.Key == "coefficient"
+            yield return kl.Coefficient == 0
                 ? ("kl", FormattableString.Invariant($"with '{algorithm.Name}' the coefficient is {kl.Coefficient} where kl.coefficient does not say otherwise: {klProblem}"))
                 : ("kl", $"with the advantage '{RecipeSchema.KeyOf(algorithm.Advantage.ToString())}' the penalty goes into the {RecipeSchema.KeyOf(kl.Placement.ToString()!)} where kl.placement does not say otherwise: {klProblem}");
         }

@@ -52,13 +52,14 @@ public sealed record KlSettings : ICheckedSection
     /// <param name="algorithm">The algorithm.</param>
     public KlSettings For(AlgorithmSettings algorithm)
     {
+        var coefficient = Coefficient ?? algorithm.KlCoefficient;
         var placement = Placement ?? (algorithm.ComparesGroups ? KlPlacement.Loss : KlPlacement.Reward);
         return this with
         {
-            Coefficient = Coefficient ?? algorithm.KlCoefficient,
+            Coefficient = coefficient,
             Placement = placement,
             Estimator = Estimator ?? (placement == KlPlacement.Reward ? KlEstimator.K1 : KlEstimator.K3),
-            Reduction = Reduction ?? (placement == KlPlacement.Loss ? LossReduction.TokenMean : null),
+            Reduction = Reduction ?? (placement == KlPlacement.Loss && coefficient > 0 ? LossReduction.TokenMean : null),
         };
     }
 
@@ -74,6 +75,9 @@ public sealed record KlSettings : ICheckedSection
     {
         if (Coefficient is null or > 0 && Placement == KlPlacement.Loss && Estimator == KlEstimator.K1)
             yield return ("estimator", "k1 as a loss has an expected gradient of 0, so it would hold nothing back; use k2 or k3");
+        const string NoPenalty = "there is no penalty: the coefficient is 0; set that, or leave it out";
+        if (Coefficient == 0 && Reduction is not null) yield return ("reduction", NoPenalty);
+        if (Coefficient == 0 && ImportanceWeighted) yield return ("importance_weighted", NoPenalty);
         if (Placement == KlPlacement.Reward && Reduction is not null) yield return ("reduction", "it is of the KL as a term of the loss, and here it is in the reward; set placement: loss, or leave it out");
         if (Placement == KlPlacement.Reward && ImportanceWeighted)
             yield return ("importance_weighted", "it is of the KL as a term of the loss, and here it is in the reward; set placement: loss, or leave it out");
