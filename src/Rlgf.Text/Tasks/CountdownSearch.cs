@@ -193,7 +193,11 @@ public sealed class CountdownSearch
 
         private State Operator(char symbol) => this with
         {
-            Level = Level with { Pending = symbol, HasSum = Level.HasSum || symbol is '+' or '-' }, ExpectsOperand = true, Sign = 1, MustMultiply = false, AfterBlank = false,
+            Level = Level with { Pending = symbol, HasSum = Level.HasSum || symbol is '+' or '-' },
+            ExpectsOperand = true,
+            Sign = 1,
+            MustMultiply = false,
+            AfterBlank = false,
         };
 
         private State? Close()
