@@ -52,7 +52,7 @@ public static class GeneralizedAdvantage
             if (ended is null) throw new ArgumentNullException(nameof(ended), "Which rows ended must be known where values after the last token are given.");
             Shape.RequireRows(valueAfterLast, values, nameof(valueAfterLast));
             Shape.RequireRows(ended, values, nameof(ended));
-            var beyond = valueAfterLast.to(value.dtype, value.device).KeepWhere(ended.to(ScalarType.Bool, value.device).logical_not());
+            var beyond = valueAfterLast.to(value.dtype, value.device).KeepWhere(ended.to(ScalarType.Bool, value.device).bitwise_not());
             next = where(position == length.Subtract(1), beyond.unsqueeze(1), next);
         }
 

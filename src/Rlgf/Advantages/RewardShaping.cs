@@ -29,7 +29,7 @@ public static class RewardShaping
         if (!(coefficient >= 0 && double.IsFinite(coefficient))) throw new ArgumentOutOfRangeException(nameof(coefficient), coefficient, "The KL coefficient is 0 or above.");
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        var isPenalised = IsInside(logProbs, lengths).logical_and(authorIsPolicy.to(ScalarType.Bool));
+        var isPenalised = IsInside(logProbs, lengths).bitwise_and(authorIsPolicy.to(ScalarType.Bool));
         return KlDivergence.Estimate(logProbs, referenceLogProbs, estimator).KeepWhere(isPenalised).Multiply(coefficient).MoveToOuterDisposeScope();
     }
 

@@ -110,7 +110,7 @@ public static class ClippedPolicyLoss
         if (settings.DualClip is not { } bound) return (terms, isBounded);
         // Below the bound and for good actions nothing changes: the bound lies beyond the clip range.
         var most = advantage.abs().Multiply(bound);
-        return (minimum(terms, most), isBounded.logical_or(terms > most));
+        return (minimum(terms, most), isBounded.bitwise_or(terms > most));
     }
 
     private static (Tensor Terms, Tensor IsBounded) Cispo(Tensor advantage, Tensor ratio, Tensor logProbs, PolicyLossSettings settings)

@@ -72,5 +72,5 @@ public static class MaskedReduction
     }
 
     /// <summary>x where included, 0 elsewhere, with a gradient of exactly 0 there, whatever x holds (NaN and infinity too).</summary>
-    internal static Tensor KeepWhere(this Tensor x, Tensor included) => x.MaskedFill(included.logical_not(), 0);
+    internal static Tensor KeepWhere(this Tensor x, Tensor included) => x.MaskedFill(included.bitwise_not(), 0);
 }

@@ -49,7 +49,7 @@ public static class TokenLogProbs
         var few = included.Select((isIncluded, position) => isIncluded && !SetAt(position).AreOutside).ToArray();
         if (Array.IndexOf(few, true) < 0) return Of(states, tokens, mask, Most).MoveToOuterDisposeScope();
         var ofFew = tensor(few, device: CPU).reshape(mask.shape);
-        var ofMost = mask.logical_and(ofFew.logical_not());
+        var ofMost = mask.bitwise_and(ofFew.bitwise_not());
         return Of(states, tokens, ofFew, Few).Add(Of(states, tokens, ofMost, Most)).MoveToOuterDisposeScope();
 
         Tensor Few(long[] positions, Tensor hidden, Tensor chosen) => AmongFew(Scores(positions, hidden), [.. positions.Select(position => SetAt((int)position))], chosen);

@@ -70,7 +70,7 @@ public sealed class Critics : IDisposable
         var goesOn = rows.Select(row => row.Response.Length < policy.Shape.Room(row.Prompt.Length)).ToArray();
         var values = Of([.. rows.Select((row, i) => goesOn[i] ? row with { Response = [.. row.Response, 0] } : row)], batch.Tokens.size(1) + 1);
         var isAfterLast = TensorNumbers.Range(values.size(1), values.device).unsqueeze(0) == batch.Lengths.unsqueeze(1);
-        return values.MaskedFill(isAfterLast.logical_and(tensor(goesOn, device: values.device).logical_not().unsqueeze(1)), 0).MoveToOuterDisposeScope();
+        return values.MaskedFill(isAfterLast.bitwise_and(tensor(goesOn, device: values.device).bitwise_not().unsqueeze(1)), 0).MoveToOuterDisposeScope();
 
         Tensor Of(IReadOnlyList<TokenRow> read, long width)
         {

@@ -117,7 +117,7 @@ public sealed class Learner : IDisposable
     /// <summary>Where a step's measurements are among the numbers of the update: of each term the parts' losses and statistics, and each further loss, null for none.</summary>
     private readonly record struct StepStatistics(List<int>[] Losses, int?[] Auxiliary, List<PartStatistics>[] Statistics, double PolicyNorm, double CriticNorm);
 
-    private static Tensor? Union(IEnumerable<Term> terms) => terms.Select(term => term.Mask).Aggregate((Tensor?)null, (union, mask) => union is null ? mask : union.logical_or(mask));
+    private static Tensor? Union(IEnumerable<Term> terms) => terms.Select(term => term.Mask).Aggregate((Tensor?)null, (union, mask) => union is null ? mask : union.bitwise_or(mask));
 
     /// <summary>One optimiser step on the given rows. Terms are divided by the whole minibatch's tokens, so that a split into parts changes nothing.</summary>
     private StepStatistics Step(LearningBatch data, Term[] terms, Reads reads, int[] rows, int step, DeferredNumbers measured)
@@ -170,7 +170,7 @@ public sealed class Learner : IDisposable
         var logProbs = zeros([rows.Length, width], device: batch.Tokens.device);
         var (scored, valued) = (reads.LogProbs?.index_select(0, onHost), reads.Values?.index_select(0, onHost));
         var sharedTrunk = valued is not null && _critics.Sharing == CriticSharing.SharedTrunk;
-        var read = sharedTrunk ? scored?.logical_or(valued!) ?? valued : scored;
+        var read = sharedTrunk ? scored?.bitwise_or(valued!) ?? valued : scored;
         var needed = read is null ? new int[rows.Length] : LastTrue(read);
         Tensor? states = null;
         if (needed.Max() > 0)
