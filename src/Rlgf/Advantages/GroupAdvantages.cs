@@ -35,11 +35,13 @@ public static class GroupAdvantages
     /// <param name="scaling">What to divide by.</param>
     /// <param name="unbiased">The deviation divides by n − 1 and not by n.</param>
     /// <param name="epsilon">ε, 0 or above.</param>
+    /// <param name="isBaseline">For each response whether a group's mean and deviation are over it; null, or none of a group: over all.</param>
     /// <returns>[B], constants. A group without spread, a group of one among them, gives exactly 0: it says nothing about which response is better.</returns>
     public static Tensor Grpo(
-        Tensor rewards, IReadOnlyList<int> groups, GroupScaling scaling = GroupScaling.GroupDeviation, bool unbiased = true, double epsilon = 1e-4)
+        Tensor rewards, IReadOnlyList<int> groups, GroupScaling scaling = GroupScaling.GroupDeviation, bool unbiased = true, double epsilon = 1e-4,
+        IReadOnlyList<bool>? isBaseline = null)
     {
-        return Of(rewards, groups, leaveOneOut: false, scaling, unbiased, epsilon);
+        return Of(rewards, groups, leaveOneOut: false, scaling, unbiased, epsilon, isBaseline);
     }
 
     /// <summary>r minus the mean of the other responses of its group: REINFORCE with a leave-one-out baseline, which is unbiased.</summary>
@@ -48,10 +50,11 @@ public static class GroupAdvantages
     /// <param name="groups">B numbers: responses to the same prompt bear the same one, whatever it is and wherever they lie.</param>
     /// <param name="scaling">What to divide by.</param>
     /// <param name="epsilon">ε, 0 or above.</param>
+    /// <param name="isBaseline">For each response whether a group's mean and deviation are over it; null, or none of a group: over all.</param>
     /// <returns>[B], constants; exactly 0 in a group without spread.</returns>
     /// <exception cref="InputException">A group of one: there are no others to compare with.</exception>
-    public static Tensor Rloo(Tensor rewards, IReadOnlyList<int> groups, GroupScaling scaling = GroupScaling.None, double epsilon = 1e-4) =>
-        Of(rewards, groups, leaveOneOut: true, scaling, unbiased: true, epsilon);
+    public static Tensor Rloo(Tensor rewards, IReadOnlyList<int> groups, GroupScaling scaling = GroupScaling.None, double epsilon = 1e-4, IReadOnlyList<bool>? isBaseline = null) =>
+        Of(rewards, groups, leaveOneOut: true, scaling, unbiased: true, epsilon, isBaseline);
 
     /// <summary>For each response whether the rewards of its group differ, by more than the rounding of float32.</summary>
     /// <param name="rewards">[B].</param>
@@ -81,7 +84,7 @@ public static class GroupAdvantages
         return (advantages.detach().unsqueeze(1) * isInside.to(advantages.dtype)).MoveToOuterDisposeScope();
     }
 
-    private static Tensor Of(Tensor rewards, IReadOnlyList<int> groups, bool leaveOneOut, GroupScaling scaling, bool unbiased, double epsilon)
+    private static Tensor Of(Tensor rewards, IReadOnlyList<int> groups, bool leaveOneOut, GroupScaling scaling, bool unbiased, double epsilon, IReadOnlyList<bool>? isBaseline)
     {
         var reward = Rewards(rewards, groups);
         var advantages = new double[reward.Length];
@@ -93,11 +96,17 @@ public static class GroupAdvantages
             var group = Array.ConvertAll(rows, row => reward[row]);
             // Dividing a rounding error by itself would turn it into an advantage of 1.
             if (Spread.IsNone(group)) continue;
-            var (mean, total, deviation) = (group.Average(), group.Sum(), Deviation(group, unbiased));
+            var compared = isBaseline is null ? rows : Array.FindAll(rows, row => isBaseline[row]);
+            if (compared.Length == 0) compared = rows;
+            var pool = compared.Length == rows.Length ? group : Array.ConvertAll(compared, row => reward[row]);
+            var (mean, total, deviation) = (pool.Average(), pool.Sum(), Deviation(pool, unbiased));
             foreach (var row in rows)
             {
-                advantages[row] = reward[row] - (leaveOneOut ? (total - reward[row]) / (rows.Length - 1) : mean);
-                divisors[row] = deviation + epsilon;
+                // A row is not among those that it is compared with.
+                var isOneOfThem = leaveOneOut && compared.Length > 1 && Array.BinarySearch(compared, row) >= 0;
+                advantages[row] = reward[row] - (isOneOfThem ? (total - reward[row]) / (compared.Length - 1) : mean);
+                // Compared with rows that are all equal, a distance is its own measure.
+                divisors[row] = pool == group || !Spread.IsNone(pool) ? deviation + epsilon : 1;
             }
         }
         double? ofAll = scaling switch

@@ -42,6 +42,19 @@ public sealed record GroupSettings
 
     /// <summary>What becomes of groups of equal rewards.</summary>
     public EqualGroups Equal { get; init; }
+
+    /// <summary>Whose rewards the mean and the deviation of a group are.</summary>
+    public GroupBaseline Baseline { get; init; }
+}
+
+/// <summary>Whose rewards the mean and the deviation of a group are.</summary>
+public enum GroupBaseline
+{
+    /// <summary>Those of all its rows, whoever wrote them.</summary>
+    Mixed,
+
+    /// <summary>Those of the rows that the policy wrote alone, with which the others are compared too; of all where there is none.</summary>
+    Unguided,
 }
 
 /// <summary>How the plan of an iteration is chosen.</summary>
@@ -84,15 +97,18 @@ public sealed record AlgorithmSettings
     /// <summary>For <see cref="PlanSchedule.Switch"/>: the iteration that is the second phase's first (the paper's α).</summary>
     public int SwitchIteration { get; init; }
 
+    /// <summary>m: rows of each group that are a whole answer of the guide.</summary>
+    public int GuideRows { get; init; }
+
     /// <summary>What is written again for prompts of which no row succeeded; null for nothing.</summary>
     public GateSettings? Gate { get; init; }
 
     /// <summary>A row succeeded from this reward on: for the gate, and for cuts that follow the success of a prompt.</summary>
     public double SuccessReward { get; init; } = 1;
 
-    /// <summary>The phases that a row may have: those that the schedule can choose, then that of the gate.</summary>
+    /// <summary>The phases that a row may have: those that the schedule can choose, then that of the guide's rows, then that of the gate.</summary>
     public IReadOnlyList<RolloutPhase> Phases =>
-        [First, .. Second is { } second && Schedule != PlanSchedule.Constant ? (RolloutPhase[])[second] : [], .. Gate is { } gate ? (RolloutPhase[])[gate.Phase] : []];
+        [First, .. new[] { Schedule != PlanSchedule.Constant ? Second : null, GuideRows > 0 ? new(Actor.Guide, Actor.Policy, 1, RollInLengths.Whole) : null, Gate?.Phase }.OfType<RolloutPhase>()];
 
     /// <summary>The cut that knows something of each prompt; null for none.</summary>
     public CutSettings? CutWithState => Phases.Select(phase => phase.Cut).FirstOrDefault(cut => cut is { HasState: true });
@@ -141,6 +157,12 @@ public sealed record AlgorithmSettings
 
     /// <summary>What that loss weighs tokens by.</summary>
     public GuideCreditWeight GuideCreditWeight { get; init; }
+
+    /// <summary>What of a token's probability it makes larger.</summary>
+    public GuideCreditShape GuideCreditShape { get; init; }
+
+    /// <summary>γ of <see cref="GuideCreditShape.Shaped"/>.</summary>
+    public double GuideCreditGamma { get; init; } = 0.1;
 
     /// <summary>Whether β and c are scaled by the measured gap between guide and policy (adaptive guidance, version one).</summary>
     public bool ScaleByGap { get; init; }

@@ -23,6 +23,7 @@ public static class Presets
         new("adaback", "AdaBack", "Groups start behind a share of the guide's text that each prompt lowers by its successes.", _ => AdaBack()),
         new("bread", "BREAD", "Prompts of which no row succeeded are written again from the place in the guide's text at which some rows succeed, found by halving.", _ => Bread()),
         new("ghpo", "GHPO", "Prompts of which no row succeeded are written again behind a quarter, a half, three quarters of the guide's text.", _ => Ghpo()),
+        new("luffy", "LUFFY", "One row of each group is a whole answer of the guide, compared with the policy's own and imitated by a shaped probability.", _ => Luffy()),
         new("grpo", "GRPO", "Groups of responses to a prompt, with their standard deviation.", _ => Grpo()),
         new("rloo", "RLOO", "Groups of responses to a prompt, each against the others.", _ => Rloo()),
         new("dr_grpo", "Dr. GRPO", "GRPO without the two divisions that favour some groups and lengths: by the group's deviation, and by the response's length.", _ => DrGrpo()),
@@ -122,6 +123,19 @@ public static class Presets
     /// <summary>GHPO (Liu et al. 2025): GRPO that, where a whole group fails, writes it again behind 1/4, then 1/2, then 3/4 of the guide's text.</summary>
     public static AlgorithmSettings Ghpo(int groupSize = 8) => Grpo(groupSize) with { Name = "ghpo", Gate = new(new CutSettings { Rule = CutRule.Ladder }.Over(null), Rounds: 3) };
 
+    /// <summary>
+    /// LUFFY (Yan et al. 2025, arXiv 2504.14945): Dr. GRPO without a clip, one of the group's rows being a whole answer of the guide, whose tokens are learned from with the row's advantage through p / (p + γ), γ = 0.1.
+    /// </summary>
+    public static AlgorithmSettings Luffy(int groupSize = 8, int guideRows = 1) => DrGrpo(groupSize) with
+    {
+        Name = "luffy",
+        GuideRows = guideRows,
+        PolicyLoss = new() { Reduction = LossReduction.MaxLength, ClipRange = NoClip },
+        GuideCredit = 1,
+        GuideCreditWeight = GuideCreditWeight.Signed,
+        GuideCreditShape = GuideCreditShape.Shaped,
+    };
+
     /// <summary>GRPO: several responses to a prompt, each relative to its group.</summary>
     public static AlgorithmSettings Grpo(int groupSize = 8) => Ppo() with { Name = "grpo", Advantage = AdvantageEstimator.Grpo, GroupSize = groupSize, Groups = new() { Scaling = GroupScaling.GroupDeviation } };
 
@@ -153,6 +167,9 @@ public static class Presets
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="switchIteration">For <c>d2lols</c>, which has no sensible default of its own.</param>
     public static AlgorithmSettings? Named(string name, int switchIteration) => All.FirstOrDefault(preset => preset.Name == name)?.Make(switchIteration);
+
+    /// <summary>A range that no ratio leaves.</summary>
+    private const double NoClip = 1e6;
 
     private static RolloutPhase PolicyAlone { get; } = new(Actor.Policy, Actor.Policy, 0, RollInLengths.Inside);
 

@@ -13,6 +13,22 @@ public enum GuideCreditWeight
 
     /// <summary>w_t = 1: plain imitation, for ablation.</summary>
     One,
+
+    /// <summary>w_t = Â_t as it is, below 0 too: the guide's answer is a member of the group like any other. The loss is then divided as the policy's is, so that a token weighs the same whoever wrote it.</summary>
+    Signed,
+}
+
+/// <summary>What of a guide-written token's probability p the loss makes larger.</summary>
+public enum GuideCreditShape
+{
+    /// <summary>log p, as supervised training does: each token's gradient is its weight.</summary>
+    LogProbability,
+
+    /// <summary>p: the ratio to a guide that is taken to be certain of what it wrote. The gradient on log p is p, so that what the policy finds unlikely teaches nothing.</summary>
+    Probability,
+
+    /// <summary>p / (p + γ), whose gradient on log p, γ p / (p + γ)², is largest at p = γ: "policy shaping" (Yan et al. 2025, LUFFY, arXiv 2504.14945).</summary>
+    Shaped,
 }
 
 /// <summary>Imitation of what the guide wrote, where it turned out better than the policy's own critic expected: the credit of adaptive guidance.</summary>
@@ -46,6 +62,7 @@ public static class GuideCredit
         using var scope = NewDisposeScope();
         var included = guideMask.to(ScalarType.Bool);
         if (weighting == GuideCreditWeight.One) return included.to(advantages.dtype).MoveToOuterDisposeScope();
+        if (weighting == GuideCreditWeight.Signed) return advantages.KeepWhere(included).MoveToOuterDisposeScope();
         if (weighting != GuideCreditWeight.Advantage)
             throw new InputException($"the guide credit's weight {weighting} is unknown: use {string.Join(", ", Enum.GetNames<GuideCreditWeight>())}.");
 
@@ -60,16 +77,28 @@ public static class GuideCredit
     /// <param name="weights">[B, A]: from <see cref="Weights"/>; constants.</param>
     /// <param name="guideMask">[B, A]: true (or not 0) where the guide wrote the token. Nothing outside it is read.</param>
     /// <param name="coefficient">c, 0 or above.</param>
-    /// <param name="denominator">For a part of a larger batch: the number of guide-written tokens of the whole, so that the parts' losses sum to the whole's.</param>
+    /// <param name="denominator">For a part of a larger batch: the number of guide-written tokens of the whole, or what else the reduction divides by, so that the parts' losses sum to the whole's.</param>
+    /// <param name="shape">What of a token's probability is made larger.</param>
+    /// <param name="gamma">γ of <see cref="GuideCreditShape.Shaped"/>, above 0.</param>
+    /// <param name="reduction">From tokens to one number.</param>
     /// <returns>A scalar; exactly 0 with a gradient of 0 where the guide wrote nothing.</returns>
     /// <exception cref="InputException">The coefficient is negative or not finite.</exception>
-    public static Tensor Weighted(Tensor logProbs, Tensor weights, Tensor guideMask, double coefficient, double? denominator = null)
+    public static Tensor Weighted(Tensor logProbs, Tensor weights, Tensor guideMask, double coefficient, double? denominator = null,
+        GuideCreditShape shape = GuideCreditShape.LogProbability, double gamma = 0.1, LossReduction reduction = LossReduction.TokenMean)
     {
         Shape.RequireMatrix(logProbs, nameof(logProbs));
         Shape.RequireSame(weights, logProbs, nameof(weights));
         if (!(coefficient >= 0 && double.IsFinite(coefficient))) throw new InputException($"the coefficient of the guide's credit is {coefficient}: it must be 0 or above.");
         using var scope = NewDisposeScope();
-        var loss = MaskedReduction.Apply(-logProbs * weights.detach(), guideMask, LossReduction.TokenMean, denominator).Multiply(coefficient);
+        var wanted = shape switch
+        {
+            GuideCreditShape.LogProbability => logProbs,
+            GuideCreditShape.Probability => logProbs.exp(),
+            // 1 / (1 + γ / p) by the logarithm, which nothing rounds to 0.
+            GuideCreditShape.Shaped => logProbs.Add(-Math.Log(gamma)).sigmoid(),
+            _ => throw new InputException($"the guide credit's shape {shape} is unknown: use {string.Join(", ", Enum.GetNames<GuideCreditShape>())}."),
+        };
+        var loss = MaskedReduction.Apply(-wanted * weights.detach(), guideMask, reduction, denominator).Multiply(coefficient);
         return loss.MoveToOuterDisposeScope();
     }
 }

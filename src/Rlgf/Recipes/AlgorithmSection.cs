@@ -39,6 +39,10 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     /// <summary>For <c>roll_in_lengths: share</c>: how the share of the guide's text is drawn.</summary>
     public CutSettings? Cut { get; init; }
 
+    /// <summary>m: how many of a prompt's rows are a whole answer of the guide.</summary>
+    [Limits(AtLeast = 0)]
+    public int? GuideRows { get; init; }
+
     /// <summary>What is written again for prompts of which no row succeeded.</summary>
     public GateSection? Gate { get; init; }
 
@@ -106,12 +110,15 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             // Another estimator divides in its own way.
             Groups = Groups.Of((Advantage ?? preset.Advantage) == preset.Advantage ? preset.Groups : preset.Groups with { Scaling = null }),
             RollInScope = RollInScope ?? preset.RollInScope,
+            GuideRows = GuideRows ?? preset.GuideRows,
             Gate = Gate is { } gate ? gate.Over(preset.Gate) : preset.Gate,
             SuccessReward = SuccessReward ?? preset.SuccessReward,
             Gamma = Gamma ?? preset.Gamma,
             Lambda = Lambda ?? preset.Lambda,
             GuideCredit = GuideCredit.Coefficient ?? preset.GuideCredit,
             GuideCreditWeight = GuideCredit.Weight ?? preset.GuideCreditWeight,
+            GuideCreditShape = GuideCredit.Shape ?? preset.GuideCreditShape,
+            GuideCreditGamma = GuideCredit.Gamma ?? preset.GuideCreditGamma,
             ScaleByGap = GuideCredit.Gap is { } gap ? gap == GapScale.Measured : preset.ScaleByGap,
             Lessons = Lessons.Of(preset.Lessons),
         };
@@ -127,6 +134,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             RollInProbability = hasRollIns ? settings.First.RollInProbability : null,
             RollInLengths = hasRollIns && Scheduled(settings).Where(HasRollIns).Select(phase => phase.Lengths).Distinct().ToArray() is [var lengths] ? lengths : null,
             RollInScope = settings.GroupSize > 1 && Scheduled(settings).Any(BeginsWithGuide) ? settings.RollInScope : null,
+            GuideRows = settings.GuideRows > 0 ? settings.GuideRows : null,
             Gate = settings.Gate is { } gate ? new() { Rounds = gate.Rounds, Rows = gate.Rows, Cut = gate.Cut } : null,
             SuccessReward = settings.CountsSuccesses ? settings.SuccessReward : null,
             Cut = hasRollIns ? Scheduled(settings).Select(phase => phase.Cut).FirstOrDefault(cut => cut is not null) : null,
@@ -137,7 +145,14 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             Groups = GroupsSection.Of(settings),
             Gamma = settings.ComparesGroups ? null : settings.Gamma,
             Lambda = settings.HasCritic ? settings.Lambda : null,
-            GuideCredit = new GuideCreditSection { Coefficient = settings.GuideCredit, Weight = settings.GuideCreditWeight, Gap = settings.ScaleByGap ? GapScale.Measured : GapScale.One },
+            GuideCredit = new GuideCreditSection
+            {
+                Coefficient = settings.GuideCredit,
+                Weight = settings.GuideCreditWeight,
+                Shape = settings.GuideCredit > 0 ? settings.GuideCreditShape : null,
+                Gamma = settings is { GuideCredit: > 0, GuideCreditShape: GuideCreditShape.Shaped } ? settings.GuideCreditGamma : null,
+                Gap = settings.ScaleByGap ? GapScale.Measured : GapScale.One,
+            },
             Lessons = LessonsSection.Of(settings),
             Schedule = Name == Custom ? settings.Schedule : null,
         };
@@ -155,6 +170,10 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         if (Cut is not null && !hasRollIns) yield return ("cut", isCustom ? "a custom algorithm sets it in its phases" : $"'{name}' has no roll-ins");
         if (Cut is not null && hasRollIns && !Scheduled(ToSettings()).Any(phase => phase.Cut is not null))
             yield return ("cut", $"the roll-ins of '{name}' are not cut by a share of the guide's text; set roll_in_lengths: share too, or leave it out");
+        if (GuideCredit.Gamma is not null && (GuideCredit.Shape ?? preset.GuideCreditShape) != GuideCreditShape.Shaped) yield return ("guide_credit", "gamma belongs to shape: shaped; leave it out");
+        if (GuideCredit.Shape is { } shape && shape != preset.GuideCreditShape && (GuideCredit.Coefficient ?? preset.GuideCredit) == 0)
+            yield return ("guide_credit", "shape is of a loss on the guide's tokens, and it has no weight; set coefficient too, or leave it out");
+        if (Groups.Baseline == GroupBaseline.Unguided && !ToSettings().Phases.Any(phase => phase.NeedsGuide)) yield return ("groups", $"baseline: all rows of '{name}' are unguided; leave it out");
         if (Gate is { Cut: null } && preset.Gate is null) yield return ("gate", $"'{name}' writes nothing again; say by gate.cut what the new rows begin with, or leave it out");
         if (SuccessReward is not null && !(Gate is { Cut: null } && preset.Gate is null) && !ToSettings().CountsSuccesses)
             yield return ("success_reward", $"'{name}' does not ask which rows succeeded: that is for a gate, or a cut by the rule interval or bisect; leave it out");
@@ -191,7 +210,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     private static bool HasRollIns(AlgorithmSettings preset) => preset.Name != Custom && (HasRollIns(preset.First) || (preset.Second is { } second && HasRollIns(second)));
 
     /// <summary>The phases that the schedule can choose: those whose keys these are. A gate has its own.</summary>
-    private static IReadOnlyList<RolloutPhase> Scheduled(AlgorithmSettings settings) => (settings with { Gate = null }).Phases;
+    private static IReadOnlyList<RolloutPhase> Scheduled(AlgorithmSettings settings) => (settings with { Gate = null, GuideRows = 0 }).Phases;
 
     private static bool HasRollIns(RolloutPhase phase) => phase.RollInProbability > 0;
 
@@ -244,8 +263,12 @@ public sealed record GroupsSection
     /// <summary>What becomes of groups in which every response has the same reward.</summary>
     public EqualGroups? Equal { get; init; }
 
+    /// <summary>Whose rewards the mean and the deviation of a group are.</summary>
+    public GroupBaseline? Baseline { get; init; }
+
     /// <summary>How an algorithm compares.</summary>
-    internal GroupSettings Of(GroupSettings own) => own with { Scaling = Scaling ?? own.Scaling, Epsilon = Epsilon ?? own.Epsilon, Equal = Equal ?? own.Equal };
+    internal GroupSettings Of(GroupSettings own) =>
+        own with { Scaling = Scaling ?? own.Scaling, Epsilon = Epsilon ?? own.Epsilon, Equal = Equal ?? own.Equal, Baseline = Baseline ?? own.Baseline };
 
     /// <summary>The section that says what an algorithm does.</summary>
     internal static GroupsSection Of(AlgorithmSettings algorithm) => !algorithm.ComparesGroups ? new() : new()
@@ -253,6 +276,7 @@ public sealed record GroupsSection
         Scaling = algorithm.GroupScaling,
         Epsilon = algorithm.GroupScaling == GroupScaling.None ? null : algorithm.Groups.Epsilon,
         Equal = algorithm.Groups.Equal,
+        Baseline = algorithm.Phases.Any(phase => phase.NeedsGuide) ? algorithm.Groups.Baseline : null,
     };
 }
 
@@ -265,6 +289,13 @@ public sealed record GuideCreditSection
 
     /// <summary>What tokens are weighed by.</summary>
     public GuideCreditWeight? Weight { get; init; }
+
+    /// <summary>What of a token's probability it makes larger.</summary>
+    public GuideCreditShape? Shape { get; init; }
+
+    /// <summary>γ of the shape <c>shaped</c>.</summary>
+    [Limits(Above = 0, AtMost = 1e6)]
+    public double? Gamma { get; init; }
 
     /// <summary>Whether β and c are scaled by the measured gap.</summary>
     public GapScale? Gap { get; init; }

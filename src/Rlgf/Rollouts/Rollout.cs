@@ -38,6 +38,9 @@ public sealed record Rollout
     /// <summary>Whether the policy wrote it whole, in a row where the guide was not asked to begin: what the guide's whole responses are compared with.</summary>
     public bool IsByPolicyAlone => this is { RollInLength: 0, WholeGuideResponse: null, RollOut: Actor.Policy };
 
+    /// <summary>Whether the policy wrote all of its tokens.</summary>
+    public bool IsUnguided => RollOut == Actor.Policy && (RollIn == Actor.Policy || RollInLength == 0);
+
     /// <summary>Whether the guide was asked for a part of it and left that to the policy.</summary>
     public bool GuideDeclined { get; init; }
 

@@ -26,6 +26,9 @@ public enum RollInLengths
 
     /// <summary>r = ⌊ρ · L⌋ of the L tokens of the guide's text, its end token not counted; the share ρ is drawn by <see cref="RolloutPhase.Cut"/>. For guide roll-ins.</summary>
     Share,
+
+    /// <summary>r = L, the end token included: the guide's whole answer, of which nothing is left to the policy. For guide roll-ins.</summary>
+    Whole,
 }
 
 /// <summary>What rows to one prompt have in common.</summary>

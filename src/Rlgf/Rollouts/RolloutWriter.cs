@@ -144,7 +144,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
     {
         var r = plan.CutsByShare
             ? RollInLengthDraw.OfShare(plan.Share, text.Tokens.Length - (text.Ended ? 1 : 0))
-            : RollInLengthDraw.Length(plan.Lengths, draw, _limit, text.Tokens.Length);
+            : plan.Lengths == RollInLengths.Whole ? text.Tokens.Length : RollInLengthDraw.Length(plan.Lengths, draw, _limit, text.Tokens.Length);
         if (r < text.Tokens.Length) r = Boundary(text.Tokens, r);
         return new(text.Tokens[..r], text.Ended && r == text.Tokens.Length, Unknown(r), Anything(r), text);
     }

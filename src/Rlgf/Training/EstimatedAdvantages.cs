@@ -68,7 +68,7 @@ public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns, Ten
         if (compared.Length > 0)
         {
             using var index = tensor(Array.ConvertAll(compared, row => (long)row), device: totals.device);
-            perRow = perRow.index_copy(0, index, Compare(algorithm, totals.index_select(0, index), [.. compared.Select(row => groups[row])]));
+            perRow = perRow.index_copy(0, index, Compare(algorithm, totals.index_select(0, index), compared, batch));
         }
         return new(
             GroupAdvantages.OverTokens(perRow, batch.Lengths, (int)rewards.size(1)).to(rewards.dtype).MoveToOuterDisposeScope(),
@@ -77,7 +77,12 @@ public sealed record EstimatedAdvantages(Tensor Advantages, Tensor? Returns, Ten
         { HaveSpread = haveSpread };
     }
 
-    private static Tensor Compare(AlgorithmSettings algorithm, Tensor totals, int[] groups) => algorithm.Advantage == AdvantageEstimator.Grpo
-        ? GroupAdvantages.Grpo(totals, groups, algorithm.GroupScaling, epsilon: algorithm.Groups.Epsilon)
-        : GroupAdvantages.Rloo(totals, groups, algorithm.GroupScaling, algorithm.Groups.Epsilon);
+    private static Tensor Compare(AlgorithmSettings algorithm, Tensor totals, int[] rows, RolloutBatch batch)
+    {
+        int[] groups = [.. rows.Select(row => batch.Rollouts[row].Group)];
+        bool[]? isBaseline = algorithm.Groups.Baseline == GroupBaseline.Unguided ? [.. rows.Select(row => batch.Rollouts[row].IsUnguided)] : null;
+        return algorithm.Advantage == AdvantageEstimator.Grpo
+            ? GroupAdvantages.Grpo(totals, groups, algorithm.GroupScaling, epsilon: algorithm.Groups.Epsilon, isBaseline: isBaseline)
+            : GroupAdvantages.Rloo(totals, groups, algorithm.GroupScaling, algorithm.Groups.Epsilon, isBaseline);
+    }
 }

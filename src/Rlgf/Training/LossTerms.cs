@@ -56,8 +56,14 @@ public sealed class ValueTerm(UpdateSettings settings) : ILossTerm
 
 /// <summary>Imitation of the guide's tokens that turned out well, each row by its own plan's coefficient, which is a part of what is logged.</summary>
 /// <param name="weighting">How to weight.</param>
-public sealed class GuideCreditTerm(GuideCreditWeight weighting) : ILossTerm
+/// <param name="shape">What of a token's probability is made larger.</param>
+/// <param name="gamma">γ of the shape.</param>
+/// <param name="policyReduction">How the policy's loss is reduced; so is this one where its weights are signed.</param>
+public sealed class GuideCreditTerm(
+    GuideCreditWeight weighting, GuideCreditShape shape = GuideCreditShape.LogProbability, double gamma = 0.1, LossReduction policyReduction = LossReduction.TokenMean) : ILossTerm
 {
+    private readonly LossReduction _reduction = weighting == GuideCreditWeight.Signed ? policyReduction : LossReduction.TokenMean;
+
     /// <inheritdoc/>
     public string Name => "guide";
 
@@ -74,7 +80,8 @@ public sealed class GuideCreditTerm(GuideCreditWeight weighting) : ILossTerm
         return new()
         {
             Mask = mask,
-            Compute = (part, denominator) => new(GuideCredit.Weighted(part.LogProbs, part.Pick(weights), part.Pick(mask), most, denominator)),
+            Normaliser = _reduction,
+            Compute = (part, denominator) => new(GuideCredit.Weighted(part.LogProbs, part.Pick(weights), part.Pick(mask), most, denominator, shape, gamma, _reduction)),
         };
     }
 }

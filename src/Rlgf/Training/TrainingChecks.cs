@@ -63,6 +63,10 @@ public static class TrainingChecks
             yield return ("algorithm.gate.rounds", $"{ladder.Rounds} writings climb a ladder of {chunks} parts: the last of them would give the whole text again; set as many rounds at most");
         if (phases.Take(algorithm.Phases.Count - (algorithm.Gate is null ? 0 : 1)).Any(phase => phase.Cut is { Rule: CutRule.Ladder }))
             yield return ("algorithm.cut.rule", "a ladder is climbed by further writings: it is for gate.cut; use window or binomial");
+        if (algorithm.GuideRows > 0 && algorithm.GuideRows >= algorithm.GroupSize)
+            yield return ("algorithm.guide_rows", $"{algorithm.GuideRows} of {algorithm.GroupSize} rows to a prompt are the guide's: leave one to the policy at least, or make group_size larger");
+        if (phases.Take(algorithm.Second is null ? 1 : 2).Any(phase => phase.Lengths == RollInLengths.Whole))
+            yield return (algorithm.Name == AlgorithmSettings.Custom ? "algorithm.first" : "algorithm.roll_in_lengths", "whole leaves the policy nothing to write; set algorithm.guide_rows for some rows of the guide's, or use share");
         if (algorithm.RollInScope == RollInScope.Group && algorithm.GroupSize < 2)
             yield return ("algorithm.roll_in_scope", $"the rows to one prompt share a roll-in, and '{name}' has one row to each: set group_size to 2 or more, or leave it out");
         if (algorithm.ComparesGroups && algorithm.GroupSize < 2)

@@ -43,6 +43,7 @@ public sealed class TrainRecipeTests
     [InlineData("adaback")]
     [InlineData("bread")]
     [InlineData("ghpo")]
+    [InlineData("luffy")]
     public void A_name_alone_is_the_preset_also_when_resolved_and_written(string name)
     {
         var recipe = Load([$"algorithm.name={name}", .. name switch { "d2lols" or "uft" => ["algorithm.switch_iteration=2"], "dr_po" => ["guide={kind: references}"], _ => (string[])[] }]);
@@ -237,6 +238,10 @@ public sealed class TrainRecipeTests
     [InlineData("algorithm={name: grpo, gate: {rounds: 2}}", "--set algorithm={name: grpo, gate: {rounds: 2}}: algorithm.gate: 'grpo' writes nothing again; say by gate.cut what the new rows begin with, or leave it out")]
     [InlineData("algorithm={name: grpo, success_reward: 2}", "--set algorithm={name: grpo, success_reward: 2}: algorithm.success_reward: 'grpo' does not ask which rows succeeded: that is for a gate, or a cut by the rule interval or bisect; leave it out")]
     [InlineData("algorithm={name: adaback, gate: {cut: {rule: bisect}}}", "--set algorithm={name: adaback, gate: {cut: {rule: bisect}}}: algorithm.gate.cut: two cuts of 'adaback' go by what is known of a prompt (interval, bisect), and they would not know which of them it was; give one of them another rule")]
+    [InlineData("algorithm={name: luffy, guide_rows: 8}", "--set algorithm={name: luffy, guide_rows: 8}: algorithm.guide_rows: 8 of 8 rows to a prompt are the guide's: leave one to the policy at least, or make group_size larger")]
+    [InlineData("algorithm={name: luffy, guide_credit: {shape: probability, gamma: 0.2}}", "--set algorithm={name: luffy, guide_credit: {shape: probability, gamma: 0.2}}: algorithm.guide_credit: gamma belongs to shape: shaped; leave it out")]
+    [InlineData("algorithm={name: grpo, groups: {baseline: unguided}}", "--set algorithm={name: grpo, groups: {baseline: unguided}}: algorithm.groups: baseline: all rows of 'grpo' are unguided; leave it out")]
+    [InlineData("algorithm.roll_in_lengths=whole", "--set algorithm.roll_in_lengths=whole: algorithm.roll_in_lengths: whole leaves the policy nothing to write; set algorithm.guide_rows for some rows of the guide's, or use share")]
     [InlineData("data.filter=label = 1", "--set data.filter=label = 1: data.filter: filter 'label = 1', column 7: found '='; equality is ==")]
     [InlineData("reward={kind: regex, pattern: '(a'}", "--set reward={kind: regex, pattern: '(a'}: reward.pattern: no regular expression at character 3: insufficient closing parentheses")]
     [InlineData("judge={kind: length, target_tokens: 5, normalise: true}", "--set judge={kind: length, target_tokens: 5, normalise: true}: judge: normalise is for the reward that training learns from; a judge's scores are reported as they are")]

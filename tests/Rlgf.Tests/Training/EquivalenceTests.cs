@@ -58,7 +58,7 @@ public sealed class EquivalenceTests
     [InlineData(CriticSharing.Separate, LossReduction.RowSum)]
     public void Splitting_a_minibatch_changes_nothing_beyond_rounding(CriticSharing sharing, LossReduction reduction)
     {
-        foreach (var algorithm in new[] { Presets.AggreVaTeD(0.8), Presets.AdaptiveV1(0.5) })
+        foreach (var algorithm in new[] { Presets.AggreVaTeD(0.8), Presets.AdaptiveV1(0.5), Presets.Luffy(4), Presets.Uft(switchIteration: 100) })
         {
             var whole = Weights(algorithm, Guide, setup => With(setup, 0));
             var split = Weights(algorithm, Guide, setup => With(setup, 5));
