@@ -125,8 +125,18 @@ public sealed class OverwriteTests
             ["evaluate", TrainTests.Recipe(scratch, "run"), "--set", $"model.path={scratch["nowhere"]}"]])
         {
             Assert.Contains($"{folder}: is a folder", Cli.Run([.. command, "--output", folder]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
-            Assert.Contains("there is no folder", Cli.Run([.. command, "--output", scratch["missing/rows.jsonl"]]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+            Assert.Contains($"{input} is a file", Cli.Run([.. command, "--output", Path.Combine(input, "rows.jsonl")]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public void The_folder_of_rows_is_made_with_them_and_not_before()
+    {
+        using var scratch = new Scratch();
+        Assert.Equal(ExitCode.Failed, Cli.Run("task", "chain", "--length", "2", "--rows", "101", "--output", scratch["new/folder/rows.jsonl"]).Code);
+        Assert.False(Directory.Exists(scratch["new"]));
+        Assert.Equal(ExitCode.Ok, Cli.Run("task", "chain", "--length", "2", "--rows", "100", "--output", scratch["new/folder/rows.jsonl"]).Code);
+        Assert.Equal(100, File.ReadAllLines(scratch["new/folder/rows.jsonl"]).Length);
     }
 
     [Fact]

@@ -67,6 +67,7 @@ internal sealed class RowOutput : IDisposable
 
             existing?.Dispose();
             (_path, _unfinished) = (path, path + Outputs.UnfinishedEnding);
+            if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder) Directory.CreateDirectory(folder);
             // Elsewhere than on Windows only a file that nobody shares is one's own.
             _writer = NewWriter(new FileStream(_unfinished, FileMode.Create, FileAccess.Write, OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None));
         }

@@ -10,7 +10,7 @@ namespace Rlgf.Runs;
 public static class Outputs
 {
     /// <summary>Makes sure that a file of rows can be written and takes nothing with it.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The file; its folder need not exist and is made with it.</param>
     /// <param name="inputs">Files and folders that the rows are made from; what stands for standard input is none.</param>
     /// <exception cref="InputException">It can't; names what it would replace.</exception>
     public static void RequireFile(string path, params IEnumerable<string> inputs)
@@ -24,7 +24,7 @@ public static class Outputs
         // Rows may lie beside a model, as may anything that nobody reads as a part of it.
         if (!path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) && ModelFiles.HoldsModelOrTokenizer(folder))
             throw new InputException($"{path}: {folder} holds a model or a tokenizer, which rows could replace a part of; write to another folder, or to a file that ends in .jsonl");
-        if (!Directory.Exists(folder)) throw new InputException($"{path}: can't be written: there is no folder {folder}");
+        if (File.Exists(folder)) throw new InputException($"{path}: can't be written: {folder} is a file");
         RequireWritable(folder, File.Exists(path) ? path : null);
     }
 
