@@ -156,7 +156,7 @@ public sealed class EvaluateTests
     }
 
     [Theory]
-    [InlineData(ExitCode.WrongUse, "--samples 0: at least 1 answer to each prompt", "--samples", "0")]
+    [InlineData(ExitCode.WrongUse, "--samples 0: expected 1 to 65536 answers to each prompt", "--samples", "0")]
     [InlineData(ExitCode.WrongUse, "--success says which of several answers are right: it needs --samples", "--success", "0.5")]
     [InlineData(ExitCode.WrongUse, "--success: expected a number, such as 0.7; found 'much'", "--samples", "2", "--success", "much")]
     [InlineData(ExitCode.Failed, "2 answers to a prompt would all be the same: evaluation.decoding is greedy", "--samples", "2", "--set", "evaluation.decoding={max_new_tokens: 6, greedy: true}")]
