@@ -104,7 +104,7 @@ public sealed class MetricsTests
     [InlineData("--metrics: 'bleu' is named twice", "--metrics", "bleu,chrf,bleu")]
     [InlineData("--stem is for rouge1, rouge2, rougeL, rougeLsum, which is not among the metrics asked for", "--metrics", "bleu", "--stem")]
     [InlineData("--model is for perplexity, which is not among the metrics asked for", "--metrics", "bleu", "--model", "m")]
-    [InlineData("--resamples: expected 0 or more", "--resamples", "-1")]
+    [InlineData("--resamples -1: expected 0 to 1000000", "--resamples", "-1")]
     public void Wrong_use_is_one_line(string said, params string[] options)
     {
         using var scratch = new Scratch();

@@ -19,14 +19,14 @@ public sealed class OwnKindsTests
     [InlineData("{kind: love, word: good, worth: -1}", "recipe-run.yaml:14: reward.worth is -1; it must be at least 0")]
     [InlineData("{kind: love}", "recipe-run.yaml:14: missing key 'reward.word' of the kind 'love'")]
     [InlineData("{kind: love, word: ''}", "recipe-run.yaml:14: reward.word: is empty, which every text holds")]
-    [InlineData("{kind: hate, word: good}", "recipe-run.yaml:14: reward.kind: expected one of: classifier, regex, length, sum, match, coverage, metric, program, http, model_judge, ended, length_range, love, broken; found 'hate'; a kind of somebody's own is known to the program that adds it: run that one")]
+    [InlineData("{kind: hate, word: good}", "recipe-run.yaml:14: reward.kind: expected one of: classifier, regex, length, sum, match, reasoning_gym, coverage, metric, program, http, model_judge, stack_program, ended, length_range, love, broken; found 'hate'; a kind of somebody's own is known to the program that adds it: run that one")]
     [InlineData("{kind: broken}", "recipe-run.yaml:14: reward.kind: the program's code for the kind 'broken' of rewards failed on its settings: InvalidOperationException: no luck")]
     [InlineData("{kind: broken, how: nothing}", "recipe-run.yaml:14: reward.kind: the program's code for the kind 'broken' of rewards made nothing (null)")]
     [InlineData("{kind: broken, how: refuse}", "recipe-run.yaml:14: reward.how: not so")]
     [InlineData("{kind: sum, parts: [{name: a, reward: {kind: broken, how: refuse}}]}", "recipe-run.yaml:14: reward.parts.0.reward.how: not so")]
     [InlineData("{kind: broken, how: rules}", "recipe-run.yaml:14: reward: BrokenSettings failed on these settings: InvalidOperationException: bad rules")]
     [InlineData("{kind: broken, how: setter}", "recipe-run.yaml:14: reward: BrokenSettings failed on these settings: ArgumentException: bad value")]
-    [InlineData("{kind: broken, how: score}", "the reward 'broken' failed on PROMPTS:1: InvalidOperationException: no score")]
+    [InlineData("{kind: broken, how: score}", "recipe-run.yaml:14: reward.kind: the reward 'broken' failed on PROMPTS:1: InvalidOperationException: no score")]
     public void What_is_wrong_in_a_section_of_ones_own_is_one_line(string reward, string message)
     {
         using var scratch = new Scratch();
