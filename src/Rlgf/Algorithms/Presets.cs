@@ -114,7 +114,9 @@ public static class Presets
     /// <summary>AdaBack (Amani et al. 2025, arXiv 2506.18110): each group starts behind a share of the guide's text from the prompt's own interval, which its successes move towards nothing.</summary>
     public static AlgorithmSettings AdaBack(int groupSize = 8) => Grpo(groupSize) with
     {
-        Name = "adaback", First = GuideGives(1, new() { Rule = CutRule.Interval }), RollInScope = RollInScope.Group,
+        Name = "adaback",
+        First = GuideGives(1, new() { Rule = CutRule.Interval }),
+        RollInScope = RollInScope.Group,
     };
 
     /// <summary>BREAD (Zhang et al. 2025, arXiv 2506.17211): GRPO that, where a whole group fails, halves its way to the beginning of the guide's text from which some rows succeed, and trains on the rows from there.</summary>
@@ -145,19 +147,27 @@ public static class Presets
     /// <summary>Dr. GRPO (Liu et al. 2025, arXiv 2503.20783): neither the group's deviation nor a response's own length divides.</summary>
     public static AlgorithmSettings DrGrpo(int groupSize = 8) => Grpo(groupSize) with
     {
-        Name = "dr_grpo", Groups = new() { Scaling = GroupScaling.None }, PolicyLoss = new() { Reduction = LossReduction.MaxLength }, KlCoefficient = 0,
+        Name = "dr_grpo",
+        Groups = new() { Scaling = GroupScaling.None },
+        PolicyLoss = new() { Reduction = LossReduction.MaxLength },
+        KlCoefficient = 0,
     };
 
     /// <summary>DAPO (Yu et al. 2025, arXiv 2503.14476) without sampling anew: clip-higher, a loss by tokens, groups of equal rewards left out, no KL.</summary>
     public static AlgorithmSettings Dapo(int groupSize = 8) => Grpo(groupSize) with
     {
-        Name = "dapo", Groups = new() { Scaling = GroupScaling.GroupDeviation, Equal = EqualGroups.LeaveOut }, PolicyLoss = new() { ClipRangeHigh = 0.28 }, KlCoefficient = 0,
+        Name = "dapo",
+        Groups = new() { Scaling = GroupScaling.GroupDeviation, Equal = EqualGroups.LeaveOut },
+        PolicyLoss = new() { ClipRangeHigh = 0.28 },
+        KlCoefficient = 0,
     };
 
     /// <summary>GSPO (Zheng et al. 2025, arXiv 2507.18071): the ratio is the response's, and so is the weight of its loss.</summary>
     public static AlgorithmSettings Gspo(int groupSize = 8) => Grpo(groupSize) with
     {
-        Name = "gspo", PolicyLoss = new() { Ratio = RatioLevel.Sequence, ClipRange = 3e-4, ClipRangeHigh = 4e-4, Reduction = LossReduction.RowMean }, KlCoefficient = 0,
+        Name = "gspo",
+        PolicyLoss = new() { Ratio = RatioLevel.Sequence, ClipRange = 3e-4, ClipRangeHigh = 4e-4, Reduction = LossReduction.RowMean },
+        KlCoefficient = 0,
     };
 
     /// <summary>REINFORCE++ (Hu 2025, arXiv 2501.03262): returns with the KL penalty in them, whitened.</summary>

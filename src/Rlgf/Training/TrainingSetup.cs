@@ -122,7 +122,7 @@ public sealed record TrainingState(int Iteration, KlController Kl, GuidanceGap G
 
     /// <summary>Where a run begins.</summary>
     internal static TrainingState Beginning(TrainingSetup setup) =>
-        new(0, setup.Kl.NewController(), GuidanceGap.Unmeasured) 
+        new(0, setup.Kl.NewController(), GuidanceGap.Unmeasured)
         {
             Lessons = setup.Algorithm.Lessons is null ? null : LessonState.New,
             Cuts = setup.Algorithm.CutWithState is null ? null : CutState.New,

@@ -142,7 +142,10 @@ public sealed class TrlLossTests(ITestOutputHelper output)
         if (reason is not null) return (null!, reason);
         var reduction = type switch
         {
-            "grpo" => LossReduction.RowMean, "bnpo" or "dapo" or "cispo" => LossReduction.TokenMean, "dr_grpo" => LossReduction.MaxLength, "luspo" => LossReduction.RowSum,
+            "grpo" => LossReduction.RowMean,
+            "bnpo" or "dapo" or "cispo" => LossReduction.TokenMean,
+            "dr_grpo" => LossReduction.MaxLength,
+            "luspo" => LossReduction.RowSum,
             _ => throw new NotSupportedException($"{one.Name}: loss_type {type}"),
         };
         var isCispo = type == "cispo";
