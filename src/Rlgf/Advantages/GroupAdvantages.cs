@@ -39,10 +39,8 @@ public static class GroupAdvantages
     /// <returns>[B], constants. A group without spread, a group of one among them, gives exactly 0: it says nothing about which response is better.</returns>
     public static Tensor Grpo(
         Tensor rewards, IReadOnlyList<int> groups, GroupScaling scaling = GroupScaling.GroupDeviation, bool unbiased = true, double epsilon = 1e-4,
-        IReadOnlyList<bool>? isBaseline = null)
-    {
-        return Of(rewards, groups, leaveOneOut: false, scaling, unbiased, epsilon, isBaseline);
-    }
+        IReadOnlyList<bool>? isBaseline = null) =>
+        Of(rewards, groups, leaveOneOut: false, scaling, unbiased, epsilon, isBaseline);
 
     /// <summary>r minus the mean of the other responses of its group: REINFORCE with a leave-one-out baseline, which is unbiased.</summary>
     /// <remarks>Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740), section 3.2; Kool, van Hoof, Welling 2019.</remarks>

@@ -106,9 +106,12 @@ public sealed record AlgorithmSettings
     /// <summary>A row succeeded from this reward on: for the gate, and for cuts that follow the success of a prompt.</summary>
     public double SuccessReward { get; init; } = 1;
 
+    /// <summary>The phases that the schedule can choose.</summary>
+    internal IReadOnlyList<RolloutPhase> ScheduledPhases => Second is { } second && Schedule != PlanSchedule.Constant ? [First, second] : [First];
+
     /// <summary>The phases that a row may have: those that the schedule can choose, then that of the guide's rows, then that of the gate.</summary>
     public IReadOnlyList<RolloutPhase> Phases =>
-        [First, .. new[] { Schedule != PlanSchedule.Constant ? Second : null, GuideRows > 0 ? new(Actor.Guide, Actor.Policy, 1, RollInLengths.Whole) : null, Gate?.Phase }.OfType<RolloutPhase>()];
+        [.. ScheduledPhases, .. new[] { GuideRows > 0 ? new(Actor.Guide, Actor.Policy, 1, RollInLengths.Whole) : null, Gate?.Phase }.OfType<RolloutPhase>()];
 
     /// <summary>The cut that knows something of each prompt; null for none.</summary>
     public CutSettings? CutWithState => Phases.Select(phase => phase.Cut).FirstOrDefault(cut => cut is { HasState: true });

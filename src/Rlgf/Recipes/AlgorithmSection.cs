@@ -20,9 +20,6 @@ public enum GapScale
 /// <summary>An algorithm by name, and what to change of it. A key left out, or null, is the algorithm's own.</summary>
 public record AlgorithmSection : ICheckedSection, IKnowsKinds
 {
-    /// <summary>The name of an algorithm whose phases the recipe says.</summary>
-    internal const string Custom = AlgorithmSettings.Custom;
-
     /// <summary>The algorithm.</summary>
     public required string Name { get; init; }
 
@@ -132,12 +129,12 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         return this with
         {
             RollInProbability = hasRollIns ? settings.First.RollInProbability : null,
-            RollInLengths = hasRollIns && Scheduled(settings).Where(HasRollIns).Select(phase => phase.Lengths).Distinct().ToArray() is [var lengths] ? lengths : null,
-            RollInScope = settings.GroupSize > 1 && Scheduled(settings).Any(BeginsWithGuide) ? settings.RollInScope : null,
+            RollInLengths = hasRollIns && settings.ScheduledPhases.Where(HasRollIns).Select(phase => phase.Lengths).Distinct().ToArray() is [var lengths] ? lengths : null,
+            RollInScope = settings.GroupSize > 1 && settings.ScheduledPhases.Any(phase => phase.BeginsWithGuide) ? settings.RollInScope : null,
             GuideRows = settings.GuideRows > 0 ? settings.GuideRows : null,
             Gate = settings.Gate is { } gate ? new() { Rounds = gate.Rounds, Rows = gate.Rows, Cut = gate.Cut } : null,
             SuccessReward = settings.CountsSuccesses ? settings.SuccessReward : null,
-            Cut = hasRollIns ? Scheduled(settings).Select(phase => phase.Cut).FirstOrDefault(cut => cut is not null) : null,
+            Cut = hasRollIns ? settings.ScheduledPhases.Select(phase => phase.Cut).FirstOrDefault(cut => cut is not null) : null,
             PolicyProbability = settings.Schedule == PlanSchedule.Coin ? settings.FirstProbability : null,
             SwitchIteration = settings.Schedule == PlanSchedule.Switch ? settings.SwitchIteration : null,
             Advantage = settings.Advantage,
@@ -154,21 +151,21 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
                 Gap = settings.ScaleByGap ? GapScale.Measured : GapScale.One,
             },
             Lessons = LessonsSection.Of(settings),
-            Schedule = Name == Custom ? settings.Schedule : null,
+            Schedule = Name == AlgorithmSettings.Custom ? settings.Schedule : null,
         };
     }
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        var (name, isCustom) = (Name, Name == Custom);
+        var (name, isCustom) = (Name, Name == AlgorithmSettings.Custom);
         var preset = Kinds.Algorithms.Make(this);
         var hasRollIns = HasRollIns(preset);
         var schedule = preset.Schedule;
         if (!hasRollIns && RollInProbability is not null) yield return ("roll_in_probability", isCustom ? "a custom algorithm sets it in its phases" : $"'{name}' has no roll-ins");
         if (!hasRollIns && RollInLengths is not null) yield return ("roll_in_lengths", isCustom ? "a custom algorithm sets lengths in its phases" : $"'{name}' has no roll-ins");
         if (Cut is not null && !hasRollIns) yield return ("cut", isCustom ? "a custom algorithm sets it in its phases" : $"'{name}' has no roll-ins");
-        if (Cut is not null && hasRollIns && !Scheduled(ToSettings()).Any(phase => phase.Cut is not null))
+        if (Cut is not null && hasRollIns && !ToSettings().ScheduledPhases.Any(phase => phase.Cut is not null))
             yield return ("cut", $"the roll-ins of '{name}' are not cut by a share of the guide's text; set roll_in_lengths: share too, or leave it out");
         if (GuideCredit.Gamma is not null && (GuideCredit.Shape ?? preset.GuideCreditShape) != GuideCreditShape.Shaped) yield return ("guide_credit", "gamma belongs to shape: shaped; leave it out");
         if (GuideCredit.Shape is { } shape && shape != preset.GuideCreditShape && (GuideCredit.Coefficient ?? preset.GuideCredit) == 0)
@@ -177,7 +174,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         if (Gate is { Cut: null } && preset.Gate is null) yield return ("gate", $"'{name}' writes nothing again; say by gate.cut what the new rows begin with, or leave it out");
         if (SuccessReward is not null && !(Gate is { Cut: null } && preset.Gate is null) && !ToSettings().CountsSuccesses)
             yield return ("success_reward", $"'{name}' does not ask which rows succeeded: that is for a gate, or a cut by the rule interval or bisect; leave it out");
-        if (RollInScope is not null && !Scheduled(preset).Any(BeginsWithGuide)) yield return ("roll_in_scope", $"the guide begins no response of '{name}'; leave it out");
+        if (RollInScope is not null && !preset.ScheduledPhases.Any(phase => phase.BeginsWithGuide)) yield return ("roll_in_scope", $"the guide begins no response of '{name}'; leave it out");
         if (schedule != PlanSchedule.Coin && PolicyProbability is not null) yield return ("policy_probability", $"'{name}' throws no coin between phases; that is lols");
         if (schedule != PlanSchedule.Switch && SwitchIteration is not null) yield return ("switch_iteration", $"'{name}' doesn't switch; that is d2lols");
         if (schedule == PlanSchedule.Switch && SwitchIteration is null && preset.SwitchIteration == 0) yield return ("switch_iteration", $"'{name}' must have it: the first iteration of the second phase");
@@ -207,14 +204,9 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     }
 
     /// <summary>Whether the keys of roll-ins are for it: a custom algorithm sets them in its phases.</summary>
-    private static bool HasRollIns(AlgorithmSettings preset) => preset.Name != Custom && (HasRollIns(preset.First) || (preset.Second is { } second && HasRollIns(second)));
-
-    /// <summary>The phases that the schedule can choose: those whose keys these are. A gate has its own.</summary>
-    private static IReadOnlyList<RolloutPhase> Scheduled(AlgorithmSettings settings) => (settings with { Gate = null, GuideRows = 0 }).Phases;
+    private static bool HasRollIns(AlgorithmSettings preset) => preset.Name != AlgorithmSettings.Custom && (HasRollIns(preset.First) || (preset.Second is { } second && HasRollIns(second)));
 
     private static bool HasRollIns(RolloutPhase phase) => phase.RollInProbability > 0;
-
-    private static bool BeginsWithGuide(RolloutPhase phase) => phase is { RollIn: Actor.Guide, RollInProbability: > 0 };
 
     private RolloutPhase Changed(RolloutPhase phase, bool hasRollIns)
     {

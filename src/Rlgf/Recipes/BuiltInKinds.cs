@@ -102,9 +102,9 @@ internal static class BuiltInKinds
     private static void AddAlgorithms(AlgorithmKinds algorithms)
     {
         foreach (var preset in Presets.All) algorithms.Add<AlgorithmSection>(preset.Name, preset.Meaning, section => preset.Make(section.SwitchIteration ?? 0));
-        algorithms.Add<AlgorithmSection>(AlgorithmSection.Custom, "Phases of your own: set `first`, and `second` and `schedule` where there are two.", section => new AlgorithmSettings
+        algorithms.Add<AlgorithmSection>(AlgorithmSettings.Custom, "Phases of your own: set `first`, and `second` and `schedule` where there are two.", section => new AlgorithmSettings
         {
-            Name = AlgorithmSection.Custom, First = section.First!, Second = section.Second, Schedule = section.Schedule ?? PlanSchedule.Constant,
+            Name = AlgorithmSettings.Custom, First = section.First!, Second = section.Second, Schedule = section.Schedule ?? PlanSchedule.Constant,
         });
     }
 

@@ -100,7 +100,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         if (Supervised is { Source: SupervisedSource.References, Column: null } && !HasReferences)
             yield return ("supervised", "it needs texts: set supervised.column, data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
         var algorithm = Algorithm.ToSettings();
-        if (Supervised is { Source: SupervisedSource.Guide } && !algorithm.Phases.Any(phase => phase is { RollIn: Actor.Guide, RollInProbability: > 0 })) yield return ("supervised.source", TrainingChecks.NoAnswers(algorithm));
+        if (Supervised is { Source: SupervisedSource.Guide } && !algorithm.Phases.Any(phase => phase.BeginsWithGuide)) yield return ("supervised.source", TrainingChecks.NoAnswers(algorithm));
         // What the algorithm fills in may be what does not go together with what was said.
         var kl = Kl.For(algorithm);
         if (kl.Problems().FirstOrDefault() is { Problem: { } klProblem } found)

@@ -40,7 +40,7 @@ public sealed record CutState(ImmutableSortedDictionary<string, CutInterval> Pro
         {
             var id = trial.First().Rollout.Prompt.Id;
             var before = prompts.TryGetValue(id, out var interval) ? interval : Average;
-            prompts = prompts.SetItem(id, cut.After(before, trial.Key.Share, trial.Average(row => row.Score.Return >= successReward ? 1.0 : 0)));
+            prompts = prompts.SetItem(id, cut.After(before, trial.Key.Share, ScoredRow.SuccessRate(trial, successReward)));
         }
         if (cut.Memory is not { } memory) return this with { Prompts = prompts };
         var now = trials.Select(trial => prompts[trial.First().Rollout.Prompt.Id]).ToArray();

@@ -24,7 +24,15 @@ public sealed record PlannedRow(Prompt Prompt, RolloutPlan Plan, int Group)
 /// <summary>A row that was written and scored.</summary>
 /// <param name="Rollout">The row.</param>
 /// <param name="Score">What the reward says of it.</param>
-public sealed record ScoredRow(Rollout Rollout, RewardScore Score);
+public sealed record ScoredRow(Rollout Rollout, RewardScore Score)
+{
+    /// <summary>Whether it succeeded.</summary>
+    /// <param name="successReward">From which reward on a row does.</param>
+    internal bool Succeeded(double successReward) => Score.Return >= successReward;
+
+    /// <summary>The share of some rows, at least one, that succeeded.</summary>
+    internal static double SuccessRate(IEnumerable<ScoredRow> rows, double successReward) => rows.Average(row => row.Succeeded(successReward) ? 1.0 : 0);
+}
 
 /// <summary>
 /// One stage of an iteration: what to write, given what was written and scored before. The first draws prompts under the algorithm's plan; another may write again for some prompts, in another way.

@@ -51,6 +51,9 @@ public sealed record RolloutPhase(Actor RollIn, Actor RollOut, [Limits(AtLeast =
 {
     /// <summary>Whether the guide may be asked for anything.</summary>
     public bool NeedsGuide => new RolloutPlan(RollIn, RollOut, RollInProbability, Lengths).NeedsGuide;
+
+    /// <summary>Whether responses may begin with the guide's text.</summary>
+    internal bool BeginsWithGuide => this is { RollIn: Actor.Guide, RollInProbability: > 0 };
 }
 
 /// <summary>

@@ -46,13 +46,12 @@ internal sealed class GateStage(TrainingSetup setup, GateSettings gate, int roun
     /// <summary>Whether more is written for a prompt.</summary>
     private bool IsOpen(ScoredRow[] group, CutInterval? known)
     {
-        var successes = group.Average(row => Succeeded(row) ? 1.0 : 0);
-        if (gate.Cut.Rule != CutRule.Bisect || round == 1) return successes == 0;
+        if (gate.Cut.Rule != CutRule.Bisect || round == 1) return !group.Any(Succeeded);
         // A search goes on until a trial, the last that is there, is in the band, or nothing is left to halve.
         var last = group[^1].Rollout.Plan;
         var trial = group.Where(row => row.Rollout.Plan.CutsByShare && row.Rollout.Plan.Share == last.Share).ToArray();
-        return trial.Length > 0 && !gate.Cut.IsInBand(trial.Average(row => Succeeded(row) ? 1.0 : 0)) && !gate.Cut.IsSettled(known!.Value);
+        return trial.Length > 0 && !gate.Cut.IsInBand(ScoredRow.SuccessRate(trial, setup.Algorithm.SuccessReward)) && !gate.Cut.IsSettled(known!.Value);
     }
 
-    private bool Succeeded(ScoredRow row) => row.Score.Return >= setup.Algorithm.SuccessReward;
+    private bool Succeeded(ScoredRow row) => row.Succeeded(setup.Algorithm.SuccessReward);
 }

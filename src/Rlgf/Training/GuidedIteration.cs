@@ -37,6 +37,52 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         using var scope = NewDisposeScope();
         var clock = new PhaseClock();
         var (algorithm, iteration) = (setup.Algorithm, state.Iteration);
+
+        // 1. to 5. Plan, prompts, roll in, roll out, score.
+        var written = Write(state, clock, cancellationToken);
+        var batch = RolloutBatch.From([.. written.Rows.Select(row => row.Rollout)], setup.Policy.Device);
+        var scores = written.Scores;
+
+        // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
+        var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch));
+        if (setup.NormaliseReward) state = state with { Rewards = state.Rewards.With([.. scores.Select(score => score.Return)]) };
+        var rewards = TaskRewards.PerToken(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
+        var penalties = setup.Kl.Placement == KlPlacement.Reward && state.Kl.Coefficient > 0
+            ? RewardShaping.Penalties(policyLogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, state.Kl.Coefficient, setup.Kl.Estimator!.Value)
+            : null;
+
+        // 7. Advantages, with the critic of the actor that rolls out; or relative to the group.
+        var values = algorithm.HasCritic ? clock.Time("values", () => critics.Values(batch, setup.Policy, setup.BootstrapCutRows)) : null;
+        var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
+
+        // What was better than expected is remembered, and decides how much the guide is asked next.
+        state = state with { Gap = written.Gap, Cuts = written.Cuts, Lessons = state.Lessons is { } before ? clock.Time("lessons", () => LessonsAfter(before, written, values)) : null };
+
+        // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
+        state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
+        AskAhead(iteration + 1, state.Guidance, cancellationToken);
+
+        // 8. Update by the sum of the loss's terms: policy loss on what the policy wrote, value loss on the roll-out, credit to the guide where a plan gives any.
+        var replay = state.Lessons is { } lessons ? new LessonReplay(setup, critics, lessons, state.Kl.Coefficient, iteration) : null;
+        IsUpdating = true;
+        var update = clock.Time("update", () => learner.Update(
+            new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs, state.Kl.Coefficient, estimated.Penalties)
+            {
+                Rows = estimated.RowsToLearnFrom(algorithm),
+                Weight = setup.Supervised is { Blend: true } supervised ? 1 - supervised.CoefficientAt(iteration, setup.Iterations) : 1,
+                Auxiliary = [.. new IAuxiliaryLoss?[] { replay, SupervisedLoss.Of(setup, _texts, batch.Rollouts, iteration) }.OfType<IAuxiliaryLoss>(), .. setup.AuxiliaryLosses],
+            }, iteration));
+
+        // 9. Record.
+        IsUpdating = false;
+        if (replay is not null) state = state with { Lessons = state.Lessons! with { Memory = replay.Memory } };
+        return IterationResult.From(state, written, setup, batch, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds);
+    }
+
+    /// <summary>Writes and scores the iteration's rows.</summary>
+    private WrittenRows Write(TrainingState state, PhaseClock clock, CancellationToken cancellationToken)
+    {
+        var (algorithm, iteration) = (setup.Algorithm, state.Iteration);
         var (gap, cuts, drawn) = (state.Gap, state.Cuts, 0);
         IReadOnlyList<PlannedRow> firstRows = [];
         IReadOnlyList<GuideAnswer> answers = [];
@@ -67,43 +113,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             rows = stage.Join(rows, written);
             everything.AddRange(rollouts);
         }
-        var batch = RolloutBatch.From([.. rows.Select(row => row.Rollout)], setup.Policy.Device);
-        RewardScore[] scores = [.. rows.Select(row => row.Score)];
-
-        // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
-        var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch));
-        if (setup.NormaliseReward) state = state with { Rewards = state.Rewards.With([.. scores.Select(score => score.Return)]) };
-        var rewards = TaskRewards.PerToken(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
-        var penalties = setup.Kl.Placement == KlPlacement.Reward && state.Kl.Coefficient > 0
-            ? RewardShaping.Penalties(policyLogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, state.Kl.Coefficient, setup.Kl.Estimator!.Value)
-            : null;
-
-        // 7. Advantages, with the critic of the actor that rolls out; or relative to the group.
-        var values = algorithm.HasCritic ? clock.Time("values", () => critics.Values(batch, setup.Policy, setup.BootstrapCutRows)) : null;
-        var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
-
-        // What was better than expected is remembered, and decides how much the guide is asked next.
-        state = state with { Gap = gap, Cuts = cuts, Lessons = state.Lessons is { } before ? clock.Time("lessons", () => LessonsAfter(before, rows, answers, values)) : null };
-
-        // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
-        state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
-        AskAhead(iteration + 1, state.Guidance, cancellationToken);
-
-        // 8. Update by the sum of the loss's terms: policy loss on what the policy wrote, value loss on the roll-out, credit to the guide where a plan gives any.
-        var replay = state.Lessons is { } lessons ? new LessonReplay(setup, critics, lessons, state.Kl.Coefficient, iteration) : null;
-        IsUpdating = true;
-        var update = clock.Time("update", () => learner.Update(
-            new(batch, estimated.Advantages, estimated.Returns, values?.narrow(1, 0, rewards.size(1)), referenceLogProbs, state.Kl.Coefficient, estimated.Penalties)
-            {
-                Rows = estimated.RowsToLearnFrom(algorithm),
-                Weight = setup.Supervised is { Blend: true } supervised ? 1 - supervised.CoefficientAt(iteration, setup.Iterations) : 1,
-                Auxiliary = [.. new IAuxiliaryLoss?[] { replay, Supervised(batch, iteration) }.OfType<IAuxiliaryLoss>(), .. setup.AuxiliaryLosses],
-            }, iteration));
-
-        // 9. Record.
-        IsUpdating = false;
-        if (replay is not null) state = state with { Lessons = state.Lessons! with { Memory = replay.Memory } };
-        return IterationResult.From(state, firstRows, everything, setup, batch, scores, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds);
+        return new(firstRows, everything, rows, answers, gap, cuts);
     }
 
     /// <summary>Stops what the guide was asked ahead.</summary>
@@ -115,22 +125,13 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         _asked = setup.Guide is { IsRemote: true } && iteration < setup.Iterations ? _writer.AskAhead(_stages[0].Draw(iteration, guidance, []), iteration, cancellationToken) : null;
     }
 
-    /// <summary>The supervised loss of an iteration; null where it has no weight, or nobody wrote anything to learn.</summary>
-    private SupervisedLoss? Supervised(RolloutBatch batch, int iteration)
-    {
-        if (setup.Supervised?.CoefficientAt(iteration, setup.Iterations) is not (> 0 and var coefficient)) return null;
-        if (_texts is { } texts) return new(setup, coefficient, texts.Count, texts.Row, iteration);
-        TokenRow[] answers = [.. from rollout in batch.Rollouts where rollout.WholeGuideResponse is not null select new TokenRow(rollout.Prompt.Tokens, rollout.WholeGuideResponse!.Tokens)];
-        return answers.Length == 0 ? null : new(setup, coefficient, answers.Length, (place, _) => answers[place], iteration);
-    }
-
     private string WholeText(Written whole) => _writer.TextOf(whole.Tokens, whole.Ended);
 
-    private LessonState LessonsAfter(LessonState before, IReadOnlyList<ScoredRow> rows, IReadOnlyList<GuideAnswer> answers, Tensor? values)
+    private LessonState LessonsAfter(LessonState before, WrittenRows written, Tensor? values)
     {
         var settings = setup.Algorithm.Lessons!;
-        var ofPrompts = settings.Baseline == LessonBaseline.Critic ? Critics.OfPrompts(rows, values!) : null;
-        return before.After(settings, rows, answers, ofPrompts, samples => TokenLogProbs.OfResponses(setup.Reference, samples, setup.Sampling, setup.RowsPerIteration));
+        var ofPrompts = settings.Baseline == LessonBaseline.Critic ? Critics.OfPrompts(written.Rows, values!) : null;
+        return before.After(settings, written.Rows, written.Answers, ofPrompts, samples => TokenLogProbs.OfResponses(setup.Reference, samples, setup.Sampling, setup.RowsPerIteration));
     }
 
     /// <summary>

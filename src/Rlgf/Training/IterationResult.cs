@@ -21,11 +21,9 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
 
     /// <summary>Puts an iteration's numbers together.</summary>
     /// <param name="state">Before the iteration, with what its rows changed.</param>
-    /// <param name="firstRows">The algorithm's own stage.</param>
-    /// <param name="everything">What was written, the first stage first, rows that were replaced among them: all was paid for.</param>
+    /// <param name="written">What was written and scored.</param>
     /// <param name="setup">The run.</param>
     /// <param name="batch">What was learned from.</param>
-    /// <param name="scores">Its scores.</param>
     /// <param name="klToStart">[B, A] float32.</param>
     /// <param name="values">[B, A] float32; null without a critic.</param>
     /// <param name="estimated">Advantages and returns.</param>
@@ -33,11 +31,11 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
     /// <param name="replay">Lessons; null without them.</param>
     /// <param name="seconds">By phase.</param>
     internal static IterationResult From(
-        TrainingState state, IReadOnlyList<PlannedRow> firstRows, IReadOnlyList<Rollout> everything, TrainingSetup setup, RolloutBatch batch, IReadOnlyList<RewardScore> scores,
+        TrainingState state, WrittenRows written, TrainingSetup setup, RolloutBatch batch,
         Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, LessonReplay? replay, IReadOnlyDictionary<string, double> seconds)
     {
-        var rollouts = batch.Rollouts;
-        var plan = firstRows[0].Plan;
+        var (rollouts, scores) = (batch.Rollouts, written.Scores);
+        var plan = written.First[0].Plan;
         var (log, toStart, advantage) = (Rows(batch.LogProbs), Rows(klToStart), Rows(estimated.Advantages));
         var value = values is null ? null : Rows(values);
         var kl = rollouts.Select((rollout, row) => Indices(rollout, Actor.Policy).Sum(t => (double)toStart[row][t])).ToArray();
@@ -46,7 +44,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         // −log π of what was drawn estimates the entropy without bias.
         var entropy = rollouts.SelectMany((rollout, row) => Indices(rollout, Actor.Policy).Select(t => -(double)log[row][t])).DefaultIfEmpty(double.NaN).Average();
         var totals = scores.Select(score => score.Return).ToArray();
-        var (policyTokens, guideTokens) = Tokens(everything);
+        var (policyTokens, guideTokens) = Tokens(written.Everything);
         var next = state with
         {
             Iteration = state.Iteration + 1,
@@ -65,7 +63,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["response/ended"] = rollouts.Average(rollout => rollout.Ended ? 1.0 : 0),
             ["roll_in/share"] = rollouts.Average(rollout => rollout.RollInLength > 0 ? 1.0 : 0),
             ["roll_in/length"] = rollouts.Average(rollout => rollout.RollInLength),
-            ["roll_in/probability"] = MeanBeta(firstRows),
+            ["roll_in/probability"] = MeanBeta(written.First),
             ["tokens/policy"] = next.PolicyTokens,
             ["tokens/guide"] = next.GuideTokens,
             ["advantage/mean"] = policyAdvantages.DefaultIfEmpty(0).Average(),
@@ -78,33 +76,46 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             ["critic/explained_variance"] = value is null ? double.NaN : ExplainedVariance(rollouts, value, Rows(estimated.Returns!)),
             ["learning_rate"] = update.LearningRate,
         };
-        if (setup.Algorithm.GuideCredit > 0) metrics["loss/guide"] = 0;
-        if (setup.Supervised is { } supervised)
-        {
-            metrics["loss/supervised"] = 0;
-            metrics["supervised/coefficient"] = supervised.CoefficientAt(state.Iteration, setup.Iterations);
-        }
-        if (estimated.HaveSpread is { } haveSpread)
-            metrics["groups/equal"] = Enumerable.Range(0, rollouts.Count).GroupBy(row => rollouts[row].Group, (_, rows) => haveSpread[rows.First()]).Average(hasSpread => hasSpread ? 0.0 : 1);
-        foreach (var (name, measured) in update.Terms) metrics[name] = measured;
+        AddLosses(metrics, state.Iteration, setup, rollouts, estimated, update);
         if (setup.NormaliseReward)
         {
             metrics["reward/running_mean"] = next.Rewards.Mean;
             metrics["reward/running_deviation"] = next.Rewards.Scale;
         }
-        if (setup.Guide is { MayDecline: true }) metrics["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined);
-        if (setup.Phases.Any(phase => phase.Cut is not null))
-            metrics["cut/share"] = firstRows.Where(row => row.Plan.CutsByShare).Select(row => row.Plan.Share).DefaultIfEmpty(double.NaN).Average();
-        if (setup.Algorithm.Gate is not null)
-        {
-            var again = everything.Skip(firstRows.Count).ToArray();
-            metrics["gate/share"] = again.Select(row => row.Group).Distinct().Count() / (double)firstRows.Select(row => row.Group).Distinct().Count();
-            metrics["gate/tokens"] = Tokens(again) is var (byPolicy, byGuide) ? byPolicy + byGuide : 0;
-        }
+        AddGuidance(metrics, setup, rollouts, written);
         AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, state, replay, seconds);
 
         var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], toStart[row], advantage[row], value?[row]));
         return new(next, new(state.Iteration, plan, metrics), [.. samples]);
+    }
+
+    /// <summary>What the terms of the loss measured, and how many groups had nothing to compare.</summary>
+    private static void AddLosses(
+        Dictionary<string, double> metrics, int iteration, TrainingSetup setup, IReadOnlyList<Rollout> rollouts, EstimatedAdvantages estimated, UpdateStatistics update)
+    {
+        if (setup.Algorithm.GuideCredit > 0) metrics["loss/guide"] = 0;
+        if (setup.Supervised is { } supervised)
+        {
+            metrics["loss/supervised"] = 0;
+            metrics["supervised/coefficient"] = supervised.CoefficientAt(iteration, setup.Iterations);
+        }
+        if (estimated.HaveSpread is { } haveSpread)
+            metrics["groups/equal"] = Enumerable.Range(0, rollouts.Count).GroupBy(row => rollouts[row].Group, (_, rows) => haveSpread[rows.First()]).Average(hasSpread => hasSpread ? 0.0 : 1);
+        foreach (var (name, measured) in update.Terms) metrics[name] = measured;
+    }
+
+    /// <summary>What the guide did not answer, how much of its text was given, and what was written again.</summary>
+    private static void AddGuidance(Dictionary<string, double> metrics, TrainingSetup setup, IReadOnlyList<Rollout> rollouts, WrittenRows written)
+    {
+        if (setup.Guide is { MayDecline: true }) metrics["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined);
+        if (setup.Phases.Any(phase => phase.Cut is not null))
+            metrics["cut/share"] = written.First.Where(row => row.Plan.CutsByShare).Select(row => row.Plan.Share).DefaultIfEmpty(double.NaN).Average();
+        if (setup.Algorithm.Gate is not null)
+        {
+            var again = written.Everything.Skip(written.First.Count).ToArray();
+            metrics["gate/share"] = again.Select(row => row.Group).Distinct().Count() / (double)written.First.Select(row => row.Group).Distinct().Count();
+            metrics["gate/tokens"] = Tokens(again) is var (byPolicy, byGuide) ? byPolicy + byGuide : 0;
+        }
     }
 
     /// <summary>Parts of the reward, phases, and what belongs to the guide's credit and to the gap.</summary>

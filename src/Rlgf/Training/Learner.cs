@@ -132,7 +132,7 @@ public sealed class Learner : IDisposable
         CriticOptimizer.ClearGradients();
         var losses = Array.ConvertAll(terms, _ => new List<int>());
         var statistics = Array.ConvertAll(terms, _ => new List<PartStatistics>());
-        foreach (var partRows in rows.Chunk(_settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : Math.Max(1, rows.Length)))
+        foreach (var partRows in _settings.InMicroBatches(rows))
         {
             using var inner = NewDisposeScope();
             var part = Forward(batch, reads, partRows, out var hasValues);

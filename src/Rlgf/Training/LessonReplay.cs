@@ -43,7 +43,7 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         var tokens = drawn.Sum(row => (long)row.Times * Memory.Rows[row.Place].Row.Response.Length);
         var found = new Dictionary<int, Lesson?>();
         Tensor? loss = null;
-        foreach (var part in drawn.Chunk(setup.Update.RowsPerMicroBatch > 0 ? setup.Update.RowsPerMicroBatch : Math.Max(1, drawn.Count)))
+        foreach (var part in setup.Update.InMicroBatches(drawn))
         {
             if (Accumulate(part, tokens, found) is { } more) loss = loss is null ? more : loss.Add(more);
         }

@@ -21,6 +21,19 @@ internal sealed class SupervisedLoss(TrainingSetup setup, double coefficient, in
 
     private readonly SupervisedLossSettings _settings = setup.Supervised!;
 
+    /// <summary>The loss of an iteration; null where it has no weight, or nobody wrote anything to learn.</summary>
+    /// <param name="setup">The run.</param>
+    /// <param name="texts">The data's texts; null where the guide's answers are learned.</param>
+    /// <param name="rollouts">The iteration's rows.</param>
+    /// <param name="iteration">From 0.</param>
+    public static SupervisedLoss? Of(TrainingSetup setup, SupervisedTexts? texts, IReadOnlyList<Rollout> rollouts, int iteration)
+    {
+        if (setup.Supervised?.CoefficientAt(iteration, setup.Iterations) is not (> 0 and var coefficient)) return null;
+        if (texts is not null) return new(setup, coefficient, texts.Count, texts.Row, iteration);
+        TokenRow[] answers = [.. from rollout in rollouts where rollout.WholeGuideResponse is not null select new TokenRow(rollout.Prompt.Tokens, rollout.WholeGuideResponse!.Tokens)];
+        return answers.Length == 0 ? null : new(setup, coefficient, answers.Length, (place, _) => answers[place], iteration);
+    }
+
     /// <inheritdoc/>
     public string Name => "supervised";
 
@@ -33,7 +46,7 @@ internal sealed class SupervisedLoss(TrainingSetup setup, double coefficient, in
         TokenRow[] drawn = [.. places.Take(_settings.RowsPerStep).Select(place => row(place, random.NextDouble())).Where(one => one.Response.Length > 0)];
         var tokens = drawn.Sum(one => (long)one.Response.Length);
         Tensor? loss = null;
-        foreach (var part in drawn.Chunk(setup.Update.RowsPerMicroBatch > 0 ? setup.Update.RowsPerMicroBatch : Math.Max(1, drawn.Length)))
+        foreach (var part in setup.Update.InMicroBatches(drawn))
         {
             var more = Accumulate(part, tokens);
             loss = loss is null ? more : loss.Add(more);

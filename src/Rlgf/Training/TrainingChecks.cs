@@ -22,7 +22,7 @@ public static class TrainingChecks
             throw new InputException("the KL is a term of the loss and the reference computes in another type than the policy that is trained: use one type for both");
         if (setup.Supervised is { Source: SupervisedSource.References } supervised && !setup.Prompts.Any(prompt => SupervisedTexts.TextsOf(prompt, supervised).Count > 0))
             throw new InputException($"none of {setup.Prompts.Count} prompts has a text for the supervised loss: check {(supervised.Column is { } column ? $"the column '{column}'" : "the references")}, or leave 'supervised' out");
-        if (setup.Supervised is { Source: SupervisedSource.Guide } && !setup.Phases.Any(phase => phase is { RollIn: Actor.Guide, RollInProbability: > 0 })) throw new InputException(NoAnswers(setup.Algorithm));
+        if (setup.Supervised is { Source: SupervisedSource.Guide } && !setup.Phases.Any(phase => phase.BeginsWithGuide)) throw new InputException(NoAnswers(setup.Algorithm));
         var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
         if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
             throw new InputException($"the longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either");
@@ -61,11 +61,11 @@ public static class TrainingChecks
             yield return ("algorithm.gate.cut", $"two cuts of '{name}' go by what is known of a prompt (interval, bisect), and they would not know which of them it was; give one of them another rule");
         if (algorithm.Gate is { Cut: { Rule: CutRule.Ladder, Chunks: { } chunks } } ladder && ladder.Rounds > chunks)
             yield return ("algorithm.gate.rounds", $"{ladder.Rounds} writings climb a ladder of {chunks} parts: the last of them would give the whole text again; set as many rounds at most");
-        if (phases.Take(algorithm.Phases.Count - (algorithm.Gate is null ? 0 : 1)).Any(phase => phase.Cut is { Rule: CutRule.Ladder }))
+        if (algorithm.ScheduledPhases.Any(phase => phase.Cut is { Rule: CutRule.Ladder }))
             yield return ("algorithm.cut.rule", "a ladder is climbed by further writings: it is for gate.cut; use window or binomial");
         if (algorithm.GuideRows > 0 && algorithm.GuideRows >= algorithm.GroupSize)
             yield return ("algorithm.guide_rows", $"{algorithm.GuideRows} of {algorithm.GroupSize} rows to a prompt are the guide's: leave one to the policy at least, or make group_size larger");
-        if (phases.Take(algorithm.Second is null ? 1 : 2).Any(phase => phase.Lengths == RollInLengths.Whole))
+        if (algorithm.ScheduledPhases.Any(phase => phase.Lengths == RollInLengths.Whole))
             yield return (algorithm.Name == AlgorithmSettings.Custom ? "algorithm.first" : "algorithm.roll_in_lengths", "whole leaves the policy nothing to write; set algorithm.guide_rows for some rows of the guide's, or use share");
         if (algorithm.RollInScope == RollInScope.Group && algorithm.GroupSize < 2)
             yield return ("algorithm.roll_in_scope", $"the rows to one prompt share a roll-in, and '{name}' has one row to each: set group_size to 2 or more, or leave it out");

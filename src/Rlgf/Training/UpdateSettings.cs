@@ -81,6 +81,9 @@ public sealed record UpdateSettings
     /// </summary>
     public bool? WhitenAdvantages { get; init; }
 
+    /// <summary>Rows of an optimiser step, in the parts that are in memory at once.</summary>
+    internal IEnumerable<T[]> InMicroBatches<T>(IReadOnlyCollection<T> rows) => rows.Chunk(RowsPerMicroBatch > 0 ? RowsPerMicroBatch : Math.Max(1, rows.Count));
+
     /// <summary>The loss on what the policy chose, once all is filled in.</summary>
     internal PolicyLossSettings PolicyLoss
     {

@@ -1,0 +1,20 @@
+using Rlgf.Algorithms;
+using Rlgf.Lessons;
+using Rlgf.Rewards;
+using Rlgf.Rollouts;
+
+namespace Rlgf.Training;
+
+/// <summary>What an iteration wrote and scored.</summary>
+/// <param name="First">The plan of the algorithm's own stage.</param>
+/// <param name="Everything">All rows, the first stage's first, those that were replaced among them: all was paid for.</param>
+/// <param name="Rows">The rows that are learned from.</param>
+/// <param name="Answers">The guide's whole answers with their rewards, where the algorithm compares them.</param>
+/// <param name="Gap">The gap, with this iteration's.</param>
+/// <param name="Cuts">What is known of each prompt's cut, with this iteration's trials; null for rules without a state.</param>
+internal sealed record WrittenRows(
+    IReadOnlyList<PlannedRow> First, IReadOnlyList<Rollout> Everything, IReadOnlyList<ScoredRow> Rows, IReadOnlyList<GuideAnswer> Answers, GuidanceGap Gap, CutState? Cuts)
+{
+    /// <summary>What the reward says of the rows that are learned from.</summary>
+    public IReadOnlyList<RewardScore> Scores { get; } = [.. Rows.Select(row => row.Score)];
+}
