@@ -4,16 +4,25 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models;
 
+/// <summary>What writing needs of a language model: its sizes, and rows that grow token by token. A model that is never trained, as one in another library's hands, need be no more than this.</summary>
+public interface IDecodingModel : IDisposable
+{
+    /// <summary>Sizes that callers need.</summary>
+    LanguageModelShape Shape { get; }
+
+    /// <summary>Reads the rows once and stands ready to append tokens, with all keys and values cached.</summary>
+    /// <param name="rows">B rows of different lengths; decoding goes on after <see cref="TokenRow.Response"/>.</param>
+    /// <param name="maxNewTokens">The most tokens that will be appended; the cache is allocated for them.</param>
+    IDecoder StartDecoding(IReadOnlyList<TokenRow> rows, int maxNewTokens);
+}
+
 /// <summary>
 /// A language model as the rest of the project sees it: prompts and responses go in, states, logits and the next token's distribution come out.
 /// How the two are laid out (one sequence for decoder families, encoder and decoder for the others), padding, positions and caches are the model's own business:
 /// this is the seam behind which families are added.
 /// </summary>
-public interface ILanguageModel : IDisposable
+public interface ILanguageModel : IDecodingModel
 {
-    /// <summary>Sizes that callers need.</summary>
-    LanguageModelShape Shape { get; }
-
     /// <summary>The module that holds the parameters, under the names of the checkpoint format.</summary>
     nn.Module Module { get; }
 
@@ -35,11 +44,6 @@ public interface ILanguageModel : IDisposable
     /// <param name="states">[…, D], from <see cref="ResponseStates"/> or any selection of its entries.</param>
     /// <returns>[…, V] float32.</returns>
     Tensor Logits(Tensor states);
-
-    /// <summary>Reads the rows once and stands ready to append tokens, with all keys and values cached.</summary>
-    /// <param name="rows">B rows of different lengths; decoding goes on after <see cref="TokenRow.Response"/>.</param>
-    /// <param name="maxNewTokens">The most tokens that will be appended; the cache is allocated for them.</param>
-    IDecoder StartDecoding(IReadOnlyList<TokenRow> rows, int maxNewTokens);
 
     /// <summary>
     /// What the model's folder says about generating with it (<c>generation_config.json</c>), kept so that saving writes it again; null for a model that is not from a folder, or whose folder says nothing.
@@ -94,7 +98,7 @@ public sealed record EncoderShape(int ContextLength, int StartToken);
 /// <param name="Response">A ids written after the prompt; may be empty.</param>
 public readonly record struct TokenRow(int[] Prompt, int[] Response);
 
-/// <summary>Rows that are being written, token by token. Made by <see cref="ILanguageModel.StartDecoding"/>; used by one thread.</summary>
+/// <summary>Rows that are being written, token by token. Made by <see cref="IDecodingModel.StartDecoding"/>; used by one thread.</summary>
 public interface IDecoder : IDisposable
 {
     /// <summary>B: number of rows now.</summary>

@@ -29,7 +29,7 @@ public static class BeamSearch
     /// <returns>For each row its responses, best first; fewer than wanted where no more are possible.</returns>
     /// <exception cref="Base.InputException">A setting is out of range, a row is longer than the model's context, or the model's logits are not numbers.</exception>
     public static IReadOnlyList<IReadOnlyList<FoundRow>> Search(
-        ILanguageModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, int wanted = 1, StopTexts? stop = null, CancellationToken cancellationToken = default)
+        IDecodingModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, int wanted = 1, StopTexts? stop = null, CancellationToken cancellationToken = default)
     {
         settings.Validate(model.Shape.Vocabulary);
         var beams = settings.Beams ?? throw new ArgumentException("The settings have no beams.", nameof(settings));
@@ -47,7 +47,7 @@ public static class BeamSearch
         return [.. requests.Select(request => searches[request].Best(wanted))];
     }
 
-    private static void Run(ILanguageModel model, List<RowSearch> searches, SamplingSettings settings, CancellationToken cancellationToken)
+    private static void Run(IDecodingModel model, List<RowSearch> searches, SamplingSettings settings, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         using var decoder = model.StartDecoding([.. searches.Select(search => search.Row)], searches.Max(search => search.Limit));

@@ -50,7 +50,7 @@ public static class TextGenerator
     /// <returns>What was written, in the order of <paramref name="rows"/>; with beams each row's best sequence.</returns>
     /// <exception cref="InputException">A setting is out of range, a row is longer than the model's context, or the model's logits are not numbers.</exception>
     public static IReadOnlyList<GeneratedRow> Generate(
-        ILanguageModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, ulong seed, CancellationToken cancellationToken = default) =>
+        IDecodingModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, ulong seed, CancellationToken cancellationToken = default) =>
         Generate(model, rows, settings, seed, null, cancellationToken);
 
     /// <summary>As the other, until one of some texts too.</summary>
@@ -63,7 +63,7 @@ public static class TextGenerator
     /// <returns>What was written, in the order of <paramref name="rows"/>; with beams each row's best sequence.</returns>
     /// <exception cref="InputException">A setting is out of range, a row is longer than the model's context, or the model's logits are not numbers.</exception>
     public static IReadOnlyList<GeneratedRow> Generate(
-        ILanguageModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, ulong seed, StopTexts? stop, CancellationToken cancellationToken)
+        IDecodingModel model, IReadOnlyList<GenerationRequest> rows, SamplingSettings settings, ulong seed, StopTexts? stop, CancellationToken cancellationToken)
     {
         if (settings.Beams is not null) return [.. BeamSearch.Search(model, rows, settings, 1, stop, cancellationToken).Select(found => found[0].Row)];
         settings.Validate(model.Shape.Vocabulary);
@@ -108,7 +108,7 @@ public static class TextGenerator
         return sorted.Length == 0 ? [] : sorted.Chunk((sorted.Length + batches - 1) / batches);
     }
 
-    private static void Write(ILanguageModel model, ResponseInProgress[] batch, SamplingSettings settings, ulong seed, CancellationToken cancellationToken)
+    private static void Write(IDecodingModel model, ResponseInProgress[] batch, SamplingSettings settings, ulong seed, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         using var decoder = ReadBeginnings(model, batch);
@@ -128,7 +128,7 @@ public static class TextGenerator
     }
 
     /// <summary>Starts decoding; rows of the same prompt and beginning are read once.</summary>
-    private static IDecoder ReadBeginnings(ILanguageModel model, ResponseInProgress[] batch)
+    private static IDecoder ReadBeginnings(IDecodingModel model, ResponseInProgress[] batch)
     {
         var places = new Dictionary<TokenRow, int>(TokenRowEquality.Instance);
         var distinct = new List<TokenRow>();

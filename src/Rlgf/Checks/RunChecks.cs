@@ -3,6 +3,7 @@ using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Guides;
 using Rlgf.Losses;
+using Rlgf.Models;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Statistics;
@@ -68,7 +69,7 @@ public static class RunChecks
     }
 
     /// <summary>A guide with the policy's weights changes with training, so that guided algorithms quietly become something else.</summary>
-    public static Finding? GuideIsPolicy(TrainingSetup setup) => setup.Guide is LocalModelGuide guide && ShareWeights(guide.Model.Module, setup.Policy.Module)
+    public static Finding? GuideIsPolicy(TrainingSetup setup) => setup.Guide is LocalModelGuide { Model: ILanguageModel model } guide && ShareWeights(model.Module, setup.Policy.Module)
         ? Error($"the guide '{guide.Name}' is the policy itself: it would change with every update; load it as a model of its own, even from the same folder")
         : null;
 

@@ -8,7 +8,7 @@ namespace Rlgf.Guides;
 /// <summary>A language model on this machine as guide. Its weights are its own: it never shares the policy's.</summary>
 public sealed class LocalModelGuide : ILocalGuide
 {
-    private readonly ILanguageModel _model;
+    private readonly IDecodingModel _model;
     private readonly ITokenizer _tokenizer;
     private readonly SamplingSettings _sampling;
     private readonly Func<Prompt, int[]>? _ask;
@@ -24,7 +24,7 @@ public sealed class LocalModelGuide : ILocalGuide
     /// <param name="ask">
     /// Makes of a prompt the tokens that the model reads before its answer, such as the prompt's conversation by its own chat template; the answer is then a text of its own. Null: it goes on from the prompt.
     /// </param>
-    public LocalModelGuide(string name, ILanguageModel model, ITokenizer tokenizer, ITokenizer policyTokenizer, SamplingSettings sampling, Func<Prompt, int[]>? ask = null)
+    public LocalModelGuide(string name, IDecodingModel model, ITokenizer tokenizer, ITokenizer policyTokenizer, SamplingSettings sampling, Func<Prompt, int[]>? ask = null)
     {
         (Name, _model, _tokenizer, _sampling, _ask) = (name, model, tokenizer, sampling, ask);
         UsesPolicyTokens = ask is null && HaveSameVocabulary(tokenizer, policyTokenizer);
@@ -40,7 +40,7 @@ public sealed class LocalModelGuide : ILocalGuide
     public bool UsesPolicyTokens { get; }
 
     /// <summary>The guide's model.</summary>
-    public ILanguageModel Model => _model;
+    public IDecodingModel Model => _model;
 
     /// <summary>Its tokenizer.</summary>
     public ITokenizer Tokenizer => _tokenizer;
