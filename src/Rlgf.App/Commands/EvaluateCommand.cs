@@ -77,6 +77,7 @@ internal static class EvaluateCommand
         var recipe = request.Recipe;
         using var run = new TrainingRun(recipe);
         var evaluator = run.Evaluator ?? throw recipe.Refusal("data.evaluation_path", "the recipe has no held-out prompts: set it");
+        run.RequireHeldOutRows();
         using var own = request.IsGuide ? new Answerer($"the guide, {run.Setup.Guide?.Name}", null, run.Setup.Guide ?? throw recipe.Refusal("guide", "the recipe has none to evaluate"))
             : request.Model is null ? new Answerer($"the starting model, {recipe.Model.Path}", run.Policy.Model)
             : Answerer.Load(request.Model, run);

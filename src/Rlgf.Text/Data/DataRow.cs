@@ -131,6 +131,11 @@ public sealed class DataRow
     /// <summary>An exception that says what is wrong with a value and where the value is; for the caller to throw.</summary>
     public InputException Invalid(string column, string problem) => new($"{Location}: column '{column}': {problem}");
 
+    /// <summary>An exception that says what a value must be, what it is and where it is; for the caller to throw.</summary>
+    /// <param name="column">The column.</param>
+    /// <param name="what">What it must be, such as "a number".</param>
+    public InputException Expected(string column, string what) => Invalid(column, $"expected {what}, found {Describe(this[column])}");
+
     /// <summary>The row with replacements made in each of its texts, those in lists and objects too, one replacement after the other.</summary>
     internal DataRow Replacing(IReadOnlyList<TextReplacement> replacements)
     {
@@ -168,7 +173,6 @@ public sealed class DataRow
         _ => throw new ArgumentException($"a row can't hold a {value.GetType().Name}", nameof(value)),
     };
 
-    private InputException Expected(string column, string what) => Invalid(column, $"expected {what}, found {Describe(this[column])}");
 }
 
 /// <summary>What the rows of a file have in common.</summary>

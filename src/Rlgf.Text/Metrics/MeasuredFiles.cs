@@ -47,7 +47,12 @@ public static class MeasuredFiles
 
     /// <summary>The texts of a column that holds a text or a list of texts; in csv and tsv, a list with its separator.</summary>
     /// <exception cref="InputException">It holds neither.</exception>
-    public static IReadOnlyList<string> Texts(DataRow row, string column) => row[column] is string text && !row.IsText ? [text] : row.GetStrings(column);
+    public static IReadOnlyList<string> Texts(DataRow row, string column) => row[column] switch
+    {
+        string text when !row.IsText => [text],
+        string or IReadOnlyList<object?> => row.GetStrings(column),
+        _ => throw row.Expected(column, "a text or a list of texts"),
+    };
 
     private static IReadOnlyList<string> ConceptsOf(DataRow row, string column)
     {

@@ -27,10 +27,12 @@ public static class RunChecks
     /// <summary>All checks that need no generated text. What makes a run impossible comes first.</summary>
     /// <param name="setup">The run.</param>
     /// <param name="judge">The score for evaluation that training must not see; null for none.</param>
-    public static IReadOnlyList<Finding> Before(TrainingSetup setup, IReward? judge = null) =>
+    /// <param name="heldOut">The prompts that evaluations ask; null for none.</param>
+    /// <param name="guideIsEvaluated">Whether the guide answers them too.</param>
+    public static IReadOnlyList<Finding> Before(TrainingSetup setup, IReward? judge = null, IReadOnlyList<Prompt>? heldOut = null, bool guideIsEvaluated = false) =>
     [
-        .. new[]
-        {
+        .. ((Finding?[])
+        [
             Impossible(setup),
             At("guide", GuideIsPolicy(setup)),
             ReferenceIsPolicy(setup),
@@ -44,27 +46,41 @@ public static class RunChecks
             At("algorithm.guide_credit", CreditToNobody(setup.Algorithm)),
             At("algorithm.roll_in_probability", GapThatIsNeverMeasured(setup.Algorithm)),
             At("guide", GuideWritesLess(setup)),
-            At("guide", ReferencesMissing(setup)),
-            At("supervised", SupervisedTextsMissing(setup)),
-            At("reward", RowsThatCanNotBeScored(setup.Prompts, setup.Reward)),
-            At("judge", judge is null ? null : RowsThatCanNotBeScored(setup.Prompts, judge)),
+            At("guide", setup.Phases.Any(phase => phase.NeedsGuide) ? RowChecks.RowsThatTheGuideCanNotAnswer(setup.Prompts, setup.Guide) : null),
+            At("guide", guideIsEvaluated ? RowChecks.RowsThatTheGuideCanNotAnswer(heldOut ?? [], setup.Guide, RowChecks.HeldOut) : null),
+            At("supervised", RowChecks.SupervisedTextsMissing(setup)),
+            .. RowsThatCanNotBeScored("reward", setup.Reward, setup.Prompts, heldOut ?? []),
+            .. RowsThatCanNotBeScored("judge", judge, setup.Prompts, heldOut ?? []),
             At("model", PaddingIsEnd(setup)),
             At("data", TemplateInPrompt(setup)),
             At("judge", JudgeIsReward(setup.Reward, judge)),
-        }.OfType<Finding>(),
+        ]).OfType<Finding>(),
     ];
 
-    /// <summary>What the run itself refuses to begin with, as a finding.</summary>
+    /// <summary>Rows that a reward can't score, of both files; what stops the one to learn from may be the same in the other, which is then not looked at.</summary>
+    /// <param name="key">The recipe's key of the reward.</param>
+    /// <param name="reward">The reward; null for none.</param>
+    /// <param name="prompts">Prompts to learn from.</param>
+    /// <param name="heldOut">Prompts that evaluations ask.</param>
+    public static IEnumerable<Finding> RowsThatCanNotBeScored(string key, IReward? reward, IReadOnlyList<Prompt> prompts, IReadOnlyList<Prompt> heldOut)
+    {
+        if (reward is null) yield break;
+        var first = At(key, RowChecks.RowsThatCanNotBeScored(prompts, reward));
+        if (first is not null) yield return first;
+        if (first is not { Severity: Severity.Error } && At(key, RowChecks.RowsThatCanNotBeScored(heldOut, reward, RowChecks.HeldOut)) is { } held) yield return held;
+    }
+
+    /// <summary>What the run itself refuses to begin with, as a finding with its key.</summary>
     public static Finding? Impossible(TrainingSetup setup)
     {
         try
         {
-            TrainingChecks.ThrowIfImpossible(setup);
-            return null;
+            return TrainingChecks.Problems(setup).Select(found => At(found.Key, Error(found.Problem))).FirstOrDefault();
         }
-        catch (InputException impossible)
+        catch (InputException unread)
         {
-            return Error(impossible.Message);
+            // Nothing but the column of the supervised loss is read there.
+            return At("supervised.column", Error(unread.Message));
         }
     }
 
@@ -98,21 +114,6 @@ public static class RunChecks
     public static Finding? SettingsOfNoCritic(TrainingSetup setup) =>
         setup.Update.UnusedWithoutCritic(setup.Algorithm).FirstOrDefault() is { Key: { } key, Problem: { } problem } ? Warning($"{key}: {problem}") : null;
 
-    /// <summary>Prompts that have no text for the supervised loss, or one that the model has no room for.</summary>
-    public static Finding? SupervisedTextsMissing(TrainingSetup setup)
-    {
-        if (setup.Supervised is not { Source: SupervisedSource.References }) return null;
-        try
-        {
-            var missing = setup.Prompts.Count - new SupervisedTexts(setup).Count;
-            return missing is 0 || missing == setup.Prompts.Count ? null : Warning($"{missing} of {setup.Prompts.Count} prompts have no text for the supervised loss, which is on the others alone");
-        }
-        catch (InputException impossible)
-        {
-            return Error(impossible.Message);
-        }
-    }
-
     /// <summary>Responses so short that there is never a roll-in, or always nothing after it.</summary>
     public static Finding? NoRoomForRollIns(TrainingSetup setup) => setup.Sampling.MaxNewTokens < 2 && setup.Phases.Any(phase => phase.RollInProbability > 0)
         ? Error($"responses of {setup.Sampling.MaxNewTokens} token have no room for a roll-in and a roll-out: one of the two losses falls on nothing; allow at least 2")
@@ -124,7 +125,7 @@ public static class RunChecks
         var (most, least) = (setup.Sampling.MaxNewTokens, setup.Sampling.MinNewTokens);
         if (setup.Sampling.EndTokens.Count > 0 || least >= most) return null;
         const string Remedy = "name one as eos_token_id in the model's generation_config.json, or as generation.end_tokens in the recipe";
-        if (Parts(setup.Reward).Any(part => part is LengthReward))
+        if (RewardParts.Of(setup.Reward).Any(part => part is LengthReward))
             return Error($"no token ends a response: neither the model nor its tokenizer names one, so that all have {most} tokens and a reward of their length can change nothing; {Remedy}");
         return Warning($"no token ends a response: neither the model nor its tokenizer names one, so that every response is cut at max_new_tokens, {most}{(least > 0 ? $", and min_new_tokens {least} is without effect" : "")}; {Remedy}");
     }
@@ -170,54 +171,6 @@ public static class RunChecks
             : null;
     }
 
-    /// <summary>Reference texts as guide, and prompts without one.</summary>
-    public static Finding? ReferencesMissing(TrainingSetup setup)
-    {
-        if (setup.Guide is not ReferencesGuide || !setup.Phases.Any(phase => phase.NeedsGuide)) return null;
-        var without = setup.Prompts.Where(prompt => prompt.References.Count == 0).ToArray();
-        return without.Length > 0
-            ? Error($"{without.Length} of {setup.Prompts.Count} prompts have no reference response, which the guide '{setup.Guide.Name}' needs{(without[0].Row is { } row ? $", {row.Location} first" : "")}; filter them out")
-            : null;
-    }
-
-    /// <summary>Prompts whose row lacks what the reward compares responses with.</summary>
-    public static Finding? RowsThatCanNotBeScored(IReadOnlyList<Prompt> prompts, IReward reward)
-    {
-        foreach (var part in Parts(reward).Where(part => part is IReadsRows))
-        {
-            var reader = (IReadsRows)part;
-            (Prompt Prompt, string? Problem)[] lacking;
-            try
-            {
-                lacking = [.. prompts.Select(prompt => (Prompt: prompt, Problem: Lacks(reader, prompt))).Where(row => row.Problem is not null)];
-            }
-            catch (InputException all)
-            {
-                // What no row has: a column that is not there.
-                return Error(all.Message);
-            }
-
-            if (lacking.Length == 0) continue;
-            var said = $"{lacking.Length} of {prompts.Count} prompts can't be scored by '{part.Name}', {lacking[0].Prompt.Row?.Location ?? $"'{lacking[0].Prompt.Text}'"} first: {lacking[0].Problem}";
-            return reader.Failures.Score is { } score ? Warning(Invariant($"{said}; they get {score}")) : Error($"{said}; filter them out, or set failure_score");
-        }
-
-        return null;
-    }
-
-    private static string? Lacks(IReadsRows reader, Prompt prompt)
-    {
-        try
-        {
-            reader.Require(prompt);
-            return null;
-        }
-        catch (RowFailure failure)
-        {
-            return failure.Message;
-        }
-    }
-
     /// <summary>
     /// Prompts that hold template tokens and are put into a template: data that somebody rendered already would get two templates, one inside the other. It may also be that people write of such tokens.
     /// </summary>
@@ -257,7 +210,7 @@ public static class RunChecks
     public static Finding? JudgeIsReward(IReward reward, IReward? judge)
     {
         if (judge is null) return null;
-        return Parts(reward).Any(part => Parts(judge).Any(other => AreTheSame(part, other)))
+        return RewardParts.Of(reward).Any(part => RewardParts.Of(judge).Any(other => AreTheSame(part, other)))
             ? Error($"the judge '{judge.Name}' is the reward '{reward.Name}', which training sees: it can't show whether the reward was exploited; judge by a classifier trained on other data, or by none")
             : null;
     }
@@ -354,13 +307,6 @@ public static class RunChecks
         using var scope = NewDisposeScope();
         return one.eq(other).all().item<bool>();
     }
-
-    private static IEnumerable<IReward> Parts(IReward reward) => reward switch
-    {
-        WeightedReward sum => sum.Parts.SelectMany(part => Parts(part.Reward)),
-        TransformedReward transformed => Parts(transformed.Reward),
-        _ => [reward],
-    };
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 

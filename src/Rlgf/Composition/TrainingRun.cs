@@ -97,16 +97,22 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Looks for what goes wrong silently; see <see cref="RunChecks"/>. Writes some responses with the policy, to see what the reward and the judge make of them.</summary>
     public IReadOnlyList<Finding> Check(CancellationToken cancellationToken)
     {
-        var findings = RunChecks.Before(Setup, Judge);
-        // What can't be trained can't always be sampled either. What the recipe alone makes impossible was refused when it was read; what is left is the room for responses.
-        if (RunChecks.Impossible(Setup) is { } impossible)
-            return [.. findings.Select(finding => Placed(finding == impossible ? finding with { Key = "generation.max_new_tokens" } : finding))];
-        // Nor can what some rows lack be scored for a look.
-        if (new[] { Setup.Reward, Judge }.OfType<IReward>().Any(reward => RunChecks.RowsThatCanNotBeScored(Setup.Prompts, reward) is { Severity: Severity.Error })) return [.. findings.Select(Placed)];
+        var findings = RunChecks.Before(Setup, Judge, Evaluator?.Prompts, EvaluatesGuide);
+        // What can't be trained can't always be sampled either, nor can what some rows lack be scored for a look.
+        if (RunChecks.Impossible(Setup) is not null || findings.Any(finding => finding is { Severity: Severity.Error, Key: "reward" or "judge" })) return [.. findings.Select(Placed)];
         var responses = FirstResponses(cancellationToken);
         var rewards = Recipe.Locations.Of("reward", () => CheckedScores.Of(Setup.Reward, responses, cancellationToken));
         var same = Judge is { } judge && RunChecks.JudgeIsReward(Setup.Reward, judge) is null ? RunChecks.JudgeSaysTheSame(rewards, Recipe.Locations.Of("judge", () => CheckedScores.Of(judge, responses, cancellationToken))) : null;
         return [.. findings.Select(Placed), .. new[] { RunChecks.ConstantReward(rewards) is { } constant ? Placed(constant with { Key = "reward" }) : null, same is null ? null : Placed(same with { Key = "judge" }) }.OfType<Finding>()];
+    }
+
+    /// <summary>Looks for held-out rows that can't be scored, before anything answers them.</summary>
+    /// <exception cref="InputException">There are some; names a row and the recipe's key.</exception>
+    public void RequireHeldOutRows()
+    {
+        var heldOut = Evaluator?.Prompts ?? [];
+        var lacking = RunChecks.RowsThatCanNotBeScored("reward", Setup.Reward, [], heldOut).Concat(RunChecks.RowsThatCanNotBeScored("judge", Judge, [], heldOut)).FirstOrDefault(finding => finding.Severity == Severity.Error);
+        if (lacking is not null) throw new InputException(Placed(lacking).Message);
     }
 
     /// <summary>A finding with the place of the key that it is about.</summary>
@@ -136,7 +142,7 @@ public sealed class TrainingRun : IDisposable
         using var logs = claim.Open(Description, done ?? 0, FolderRunLog.Resume, log);
         told.AddRange(logs.All);
         new RunLogs(told).Started(new RunStart(done ?? 0, Recipe.Iterations, done is not null, notes));
-        if (Setup.Guide is { } guide && Evaluator is { } evaluator && (Recipe.Evaluation.Guide ?? !guide.IsRemote) && !Folder.HasGuideEvaluation(evaluator.Prompts.Count)) logs.Folder.GuideEvaluation(evaluator.Evaluate(guide, cancellationToken));
+        if (EvaluatesGuide && !Folder.HasGuideEvaluation(Evaluator!.Prompts.Count)) logs.Folder.GuideEvaluation(Evaluator.Evaluate(Setup.Guide!, cancellationToken));
         return training.Run(store, resume, cancellationToken);
     }
 
@@ -176,12 +182,14 @@ public sealed class TrainingRun : IDisposable
         };
     }
 
+    private bool EvaluatesGuide => Evaluator is not null && Setup.Guide is { } guide && (Recipe.Evaluation.Guide ?? !guide.IsRemote);
+
     private Evaluator? NewEvaluator(ILanguageModel reference)
     {
         if (Recipe.Data.EvaluationPath is null) return null;
         var evaluator = EvaluatorOf(reference);
         // What a row lacks is better said before anything is written.
-        _ = evaluator.Groups;
+        _ = Recipe.Locations.Of("evaluation.by", () => evaluator.Groups);
         return evaluator;
     }
 

@@ -57,7 +57,7 @@ public sealed class Evaluator
                 _ => throw row.Invalid(column, "results are given by a text, a number, or true and false"),
             })];
         return groups.Distinct().Count() is > MostGroups and var count
-            ? throw new InputException($"evaluation.by: the column '{column}' has {count} values in the held-out rows; results are given by at most {MostGroups}")
+            ? throw new InputException($"the column '{column}' has {count} values in the held-out rows; results are given by at most {MostGroups}")
             : groups;
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Rlgf.Base;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 
 namespace Rlgf.Guides;
@@ -10,7 +11,7 @@ namespace Rlgf.Guides;
 /// </summary>
 /// <param name="right">The share of whole answers that are the reference, in (0, 1].</param>
 /// <param name="alphabet">The characters that a wrong one is drawn from; null: those of the reference and of its prompt.</param>
-public sealed class ImperfectReferencesGuide(double right, string? alphabet = null) : ILocalGuide
+public sealed class ImperfectReferencesGuide(double right, string? alphabet = null) : ILocalGuide, IReadsRows
 {
     /// <inheritdoc/>
     public string Name => string.Create(CultureInfo.InvariantCulture, $"references, {right:0.####} right");
@@ -36,4 +37,8 @@ public sealed class ImperfectReferencesGuide(double right, string? alphabet = nu
         }));
         return new GuideContinuation(text, Ended: true);
     })];
+
+    FailureRule IReadsRows.Failures => new();
+
+    void IReadsRows.Require(Prompt prompt) => ReferencesGuide.Require(prompt);
 }

@@ -199,8 +199,10 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         if (Lessons.Asking is not null && !preset.Phases.Any(phase => phase.NeedsGuide)) yield return ("lessons", $"asking: '{name}' has no guide to ask; leave it out");
         if (Lessons.Baseline == LessonBaseline.Critic && !settings.HasCritic)
             yield return ("lessons", $"baseline: critic needs a critic, and '{name}' has none; use running_mean or prompt");
-        if (Advantage is AdvantageEstimator.Grpo or AdvantageEstimator.Rloo && (GroupSize ?? preset.GroupSize) < 2)
-            yield return ("group_size", "grpo and rloo compare the responses to one prompt: at least 2");
+        if (settings.ComparesGroups && settings.GroupSize < 2)
+            yield return ("group_size", $"the estimator of '{name}' compares the responses to one prompt: it must be at least 2, it is {settings.GroupSize}");
+        if (RollInScope is null && settings is { RollInScope: Rollouts.RollInScope.Group, GroupSize: < 2 })
+            yield return ("group_size", $"the rows to one prompt share a roll-in of '{name}', and one row has nobody to share it with: set 2 or more, or roll_in_scope: row");
     }
 
     /// <summary>Whether the keys of roll-ins are for it: a custom algorithm sets them in its phases.</summary>

@@ -76,7 +76,7 @@ public sealed record RunPlacement(
     internal static PlacementSection Types(TrainRecipe recipe, KlPlacement kl)
     {
         var (placed, older) = (recipe.Placement, recipe.Precision ?? new PrecisionSection());
-        var rollouts = (placed.Rollouts.Precision ?? older.Rollouts).ResolvedOn(placed.Rollouts.Device ?? placed.Policy.Device ?? recipe.Device);
+        var rollouts = (placed.Rollouts.Precision ?? older.Rollouts ?? Models.NumberTypes.Precision.Float32).ResolvedOn(placed.Rollouts.Device ?? placed.Policy.Device ?? recipe.Device);
         var reference = placed.Reference.Precision ?? older.Reference;
         // What is compared is computed in one type; as a loss the KL compares with the policy that is trained, which is float32.
         var canRound = rollouts == Models.NumberTypes.Precision.Bfloat16 && kl == KlPlacement.Reward;
@@ -94,7 +94,7 @@ public sealed record RunPlacement(
         };
 
         // The older key of rewards is the judge's too, and one of the two may have nothing that computes in it.
-        Precision TypeOf(PlacedModels has, PartPlacement part, Precision older) => has == PlacedModels.AnyType ? Type(recipe, part, older) : Models.NumberTypes.Precision.Float32;
+        Precision TypeOf(PlacedModels has, PartPlacement part, Precision? older) => has == PlacedModels.AnyType ? Type(recipe, part, older) : Models.NumberTypes.Precision.Float32;
 
         static PartPlacement At(PartPlacement part) => part.Device is { } device ? part with { Device = DeviceName.Resolved(device) } : part;
     }
@@ -127,9 +127,14 @@ public sealed record RunPlacement(
             if (part.Precision is not (null or Models.NumberTypes.Precision.Float32)) yield return ($"placement.{key}.precision", "what is trained is float32; leave it out");
         }
 
-        foreach (var (key, part, type) in new[] { ("rollouts", placed.Rollouts, older.Rollouts), ("reference", placed.Reference, older.Reference), ("guide", placed.Guide, older.Guide), ("rewards", placed.Rewards, older.Rewards) })
+        (string Key, PartPlacement Part, string OlderKey, Precision? Type)[] twice =
+        [
+            ("rollouts", placed.Rollouts, "rollouts", older.Rollouts), ("reference", placed.Reference, "reference", older.Reference), ("guide", placed.Guide, "guide", older.Guide),
+            ("rewards", placed.Rewards, "rewards", older.Rewards), ("judge", placed.Judge, "rewards", older.Rewards),
+        ];
+        foreach (var (key, part, olderKey, type) in twice)
         {
-            if (part.Precision is not null && type != Models.NumberTypes.Precision.Float32) yield return ($"placement.{key}.precision", $"precision.{key} says it too; leave one of them out");
+            if (part.Precision is not null && type is not null) yield return ($"placement.{key}.precision", $"precision.{olderKey} says it too; leave one of them out");
         }
 
         foreach (var problem in Unused(recipe)) yield return problem;
@@ -137,7 +142,7 @@ public sealed record RunPlacement(
             yield return ("placement.critic.device", "the critic is a head on the policy's states and is where those are; leave it out, or set critic.sharing: separate");
 
         var rollouts = placed.Rollouts.Precision ?? older.Rollouts;
-        var (said, reference) = placed.Reference.Precision is { } type2 ? ("placement.reference.precision", type2) : ("precision.reference", older.Reference);
+        var (said, reference) = (placed.Reference.Precision is null ? "precision.reference" : "placement.reference.precision", placed.Reference.Precision ?? older.Reference);
         if (reference == Models.NumberTypes.Precision.Bfloat16 && rollouts != Models.NumberTypes.Precision.Bfloat16)
             yield return (said, "bfloat16 would be compared with a policy in another type, so that the start had a KL to itself; let rollouts be bfloat16 too, or leave the reference float32");
         else if (reference == Models.NumberTypes.Precision.Bfloat16 && recipe.Kl.For(recipe.Algorithm.ToSettings()).Placement == KlPlacement.Loss)
@@ -169,5 +174,5 @@ public sealed record RunPlacement(
         static bool IsSaid(Precision? type) => type is not (null or Models.NumberTypes.Precision.Float32);
     }
 
-    private static Precision Type(TrainRecipe recipe, PartPlacement part, Precision older) => (part.Precision ?? older).ResolvedOn(part.Device ?? recipe.Device);
+    private static Precision Type(TrainRecipe recipe, PartPlacement part, Precision? older) => (part.Precision ?? older ?? Models.NumberTypes.Precision.Float32).ResolvedOn(part.Device ?? recipe.Device);
 }

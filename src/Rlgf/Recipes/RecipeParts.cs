@@ -130,7 +130,8 @@ public sealed class RecipeParts : IDisposable
         {
             null => [],
             string text => [text],
-            _ => row.GetStrings(column),
+            IReadOnlyList<object?> => row.GetStrings(column),
+            _ => throw row.Expected(column, "a text or a list of texts"),
         };
         return [.. texts.Where(text => text.Length > 0)];
     }

@@ -39,20 +39,20 @@ public sealed record EvaluationSection
     public bool? Guide { get; init; }
 }
 
-/// <summary>Types of the numbers that frozen models and rollouts compute with: the older form of <c>placement</c>, whose parts have a type and a device. Each part's type is said in one of the two.</summary>
+/// <summary>Types of the numbers that frozen models and rollouts compute with: the older form of <c>placement</c>, whose parts have a type and a device. Each part's type is said in one of the two; null says nothing.</summary>
 public sealed record PrecisionSection
 {
     /// <summary>As <c>placement.reference.precision</c>.</summary>
-    public Precision Reference { get; init; }
+    public Precision? Reference { get; init; }
 
     /// <summary>As <c>placement.guide.precision</c>.</summary>
-    public Precision Guide { get; init; }
+    public Precision? Guide { get; init; }
 
     /// <summary>As <c>placement.rewards.precision</c>, and of the judge too.</summary>
-    public Precision Rewards { get; init; }
+    public Precision? Rewards { get; init; }
 
     /// <summary>As <c>placement.rollouts.precision</c>.</summary>
-    public Precision Rollouts { get; init; }
+    public Precision? Rollouts { get; init; }
 }
 
 /// <summary>What is kept for going on after a stop.</summary>

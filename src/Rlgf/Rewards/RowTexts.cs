@@ -21,7 +21,8 @@ internal static class RowTexts
             null => [],
             string text => [text],
             long or double => [FormattableString.Invariant($"{row[column]}")],
-            _ => row.GetStrings(column),
+            IReadOnlyList<object?> => row.GetStrings(column),
+            _ => throw row.Expected(column, "a text, a number or a list of texts"),
         };
         return texts.Any(text => text.Length > 0) ? [.. texts.Where(text => text.Length > 0)] : throw new RowFailure($"column '{column}' is empty");
     }

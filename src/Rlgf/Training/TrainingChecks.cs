@@ -13,19 +13,33 @@ public static class TrainingChecks
     /// <exception cref="InputException">The setup can't run.</exception>
     public static void ThrowIfImpossible(TrainingSetup setup)
     {
-        if (setup.Prompts.Count == 0) throw new InputException("there are no prompts to train on: check the data file and its filter");
-        var guide = setup.Guide;
-        if (Problems(setup.Algorithm, setup.Phases, setup.Sampling, setup.RowsPerIteration, guide?.CanRollOut, guide?.GivesReferences).FirstOrDefault() is { Problem: { } problem }) throw new InputException(problem);
+        if (Problems(setup).FirstOrDefault() is { Problem: { } problem }) throw new InputException(problem);
+    }
+
+    /// <summary>What makes a setup impossible: the recipe's key that it is about, and one line.</summary>
+    /// <param name="setup">The run.</param>
+    public static IEnumerable<(string Key, string Problem)> Problems(TrainingSetup setup)
+    {
+        if (setup.Prompts.Count == 0)
+        {
+            yield return ("data", "there are no prompts to train on: check the data file and its filter");
+            yield break;
+        }
+        foreach (var problem in Problems(setup.Algorithm, setup.Phases, setup.Sampling, setup.RowsPerIteration, setup.Guide?.CanRollOut, setup.Guide?.GivesReferences)) yield return problem;
         if (PrecisionOfModels.PrecisionOf(setup.ComparedPolicy) != PrecisionOfModels.PrecisionOf(setup.Reference))
-            throw new InputException("the reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type");
+            yield return ("placement.reference.precision", "the reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type");
         if (setup.Kl.Placement == KlPlacement.Loss && PrecisionOfModels.PrecisionOf(setup.Policy) != PrecisionOfModels.PrecisionOf(setup.Reference))
-            throw new InputException("the KL is a term of the loss and the reference computes in another type than the policy that is trained: use one type for both");
+            yield return ("placement.reference.precision", "the KL is a term of the loss and the reference computes in another type than the policy that is trained: use one type for both");
         if (setup.Supervised is { Source: SupervisedSource.References } supervised && !setup.Prompts.Any(prompt => SupervisedTexts.TextsOf(prompt, supervised).Count > 0))
-            throw new InputException($"none of {setup.Prompts.Count} prompts has a text for the supervised loss: check {(supervised.Column is { } column ? $"the column '{column}'" : "the references")}, or leave 'supervised' out");
-        if (setup.Supervised is { Source: SupervisedSource.Guide } && !setup.Phases.Any(phase => phase.BeginsWithGuide)) throw new InputException(NoAnswers(setup.Algorithm));
+        {
+            yield return supervised.Column is { } column
+                ? ("supervised.column", $"none of {setup.Prompts.Count} prompts has a text for the supervised loss: column '{column}' is empty in all of their rows; name another, or leave 'supervised' out")
+                : ("supervised", $"none of {setup.Prompts.Count} prompts has a text for the supervised loss, since none has a reference: check data.reference_column, or data.prompt_tokens, after which nothing is left of the texts; or leave 'supervised' out");
+        }
+        if (setup.Supervised is { Source: SupervisedSource.Guide } && !setup.Phases.Any(phase => phase.BeginsWithGuide)) yield return ("supervised.source", NoAnswers(setup.Algorithm));
         var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
         if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
-            throw new InputException($"the longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either");
+            yield return ("generation.max_new_tokens", $"the longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either");
     }
 
     /// <summary>What can't work before anything is loaded: the recipe's key that it is about, and one line.</summary>
@@ -67,10 +81,10 @@ public static class TrainingChecks
             yield return ("algorithm.guide_rows", $"{algorithm.GuideRows} of {algorithm.GroupSize} rows to a prompt are the guide's: leave one to the policy at least, or make group_size larger");
         if (algorithm.ScheduledPhases.Any(phase => phase.Lengths == RollInLengths.Whole))
             yield return (algorithm.Name == AlgorithmSettings.Custom ? "algorithm.first" : "algorithm.roll_in_lengths", "whole leaves the policy nothing to write; set algorithm.guide_rows for some rows of the guide's, or use share");
-        if (algorithm.RollInScope == RollInScope.Group && algorithm.GroupSize < 2)
-            yield return ("algorithm.roll_in_scope", $"the rows to one prompt share a roll-in, and '{name}' has one row to each: set group_size to 2 or more, or leave it out");
         if (algorithm.ComparesGroups && algorithm.GroupSize < 2)
             yield return ("algorithm.group_size", $"the estimator of '{name}' compares the responses to one prompt: group_size must be at least 2, it is {algorithm.GroupSize}");
+        if (algorithm.RollInScope == RollInScope.Group && algorithm.GroupSize < 2)
+            yield return ("algorithm.roll_in_scope", $"the rows to one prompt share a roll-in, and '{name}' has one row to each: set group_size to 2 or more, or leave it out");
         if (rowsPerIteration < algorithm.GroupSize || rowsPerIteration % algorithm.GroupSize != 0)
             yield return ("rows_per_iteration", $"{rowsPerIteration} rows can't be shared out in groups of algorithm.group_size {algorithm.GroupSize}");
         if (sampling.Greedy) yield return ("generation.greedy", "greedy responses don't explore: training needs sampling; greedy is for evaluation");

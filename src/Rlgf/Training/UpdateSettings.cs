@@ -129,6 +129,13 @@ public sealed record UpdateSettings
         if (loss.Surrogate == PolicySurrogate.Cispo && ClipRange is not null) yield return ("clip_range", "cispo bounds the ratio from above only; set clip_range_high, or leave it out");
         if (loss.Surrogate == PolicySurrogate.Cispo && DualClip is not null) yield return ("dual_clip", "cispo bounds every ratio by 1 + clip_range_high already; leave it out");
         if (!loss.IsDualClipBeyondTheRange) yield return ("dual_clip", FormattableString.Invariant($"it must be above {1 + loss.High}, where the clip range ends; 3 is usual"));
+        if (loss.Surrogate == PolicySurrogate.Clipped && loss.ClipRangeHigh < loss.ClipRange)
+        {
+            string Of(string key, double? said, double? value) => FormattableString.Invariant($"{key}{(said is null ? $", which '{algorithm.Name}' has as" : "")} {value}");
+            yield return ClipRangeHigh is null
+                ? ("clip_range", FormattableString.Invariant($"{ClipRange} is above {Of("clip_range_high", null, loss.ClipRangeHigh)}: the range is the wider one above 1; set that too, or lower this"))
+                : ("clip_range_high", FormattableString.Invariant($"{ClipRangeHigh} is below {Of("clip_range", ClipRange, loss.ClipRange)}: the range is the wider one above 1; raise this, or lower that"));
+        }
         foreach (var unused in UnusedWithoutCritic(algorithm)) yield return unused;
     }
 

@@ -119,7 +119,7 @@ public sealed class RunChecksTests
     {
         Finds(Severity.Error, "can only begin them", Sound(Presets.AggreVaTeD()) with { Guide = new ReferencesGuide() });
         var rows = new[] { new Prompt("", []) { References = ["012"] }, new Prompt("", []) { Row = DataRow.Create("p.jsonl", 2, ("text", "")) } };
-        Finds(Severity.Error, "1 of 2 prompts have no reference response, which the guide 'references' needs, p.jsonl, row 2 first",
+        Finds(Severity.Error, "1 of 2 prompts can't be answered by the guide 'references', p.jsonl, row 2 first: there is no reference response; filter them out",
             Sound(Presets.PpoPlusPlus()) with { Guide = new ReferencesGuide(), Prompts = rows });
     }
 

@@ -31,6 +31,9 @@ public sealed class PlacementTests
     [InlineData("placement: {judge: {device: cpu}}", "placement.judge: there is no judge; leave it out, or set judge")]
     [InlineData("placement: {teacher: {device: cpu}}", "teacher")]
     [InlineData("precision: {guide: bfloat16}\nplacement: {guide: {precision: float32}}", "placement.guide.precision: precision.guide says it too; leave one of them out")]
+    [InlineData("precision: {guide: float32}\nplacement: {guide: {precision: bfloat16}}", "recipe.yaml:12: placement.guide.precision: precision.guide says it too; leave one of them out")]
+    [InlineData("precision: {rollouts: float32}\nplacement: {rollouts: {precision: bfloat16}}", "placement.rollouts.precision: precision.rollouts says it too; leave one of them out")]
+    [InlineData("judge: {kind: classifier, path: c}\nprecision: {rewards: bfloat16}\nplacement: {judge: {precision: float32}}", "placement.judge.precision: precision.rewards says it too; leave one of them out")]
     public void What_no_machine_can_do_or_says_nothing_is_refused_by_its_place(string more, string problem) =>
         Assert.Contains(problem, Assert.Throws<InputException>(() => Parse(more)).Message, StringComparison.Ordinal);
 

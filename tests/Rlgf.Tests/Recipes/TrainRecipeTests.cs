@@ -212,7 +212,11 @@ public sealed class TrainRecipeTests
     [InlineData("algorithm.policy_probability=0.5", "--set algorithm.policy_probability=0.5: algorithm.policy_probability: 'ppo_plus_plus' throws no coin between phases; that is lols")]
     [InlineData("algorithm={name: ppo, roll_in_probability: 0.5}", "--set algorithm={name: ppo, roll_in_probability: 0.5}: algorithm.roll_in_probability: 'ppo' has no roll-ins")]
     [InlineData("algorithm.roll_in_probability=1.5", "--set algorithm.roll_in_probability=1.5: algorithm.roll_in_probability is 1.5; it must be at most 1")]
-    [InlineData("algorithm.advantage=grpo", "r.yaml:8: algorithm.group_size: grpo and rloo compare the responses to one prompt: at least 2")]
+    [InlineData("algorithm.advantage=grpo", "r.yaml:8: algorithm.group_size: the estimator of 'ppo_plus_plus' compares the responses to one prompt: it must be at least 2, it is 1")]
+    [InlineData("algorithm={name: adaback, group_size: 1}", "--set algorithm={name: adaback, group_size: 1}: algorithm.group_size: the estimator of 'adaback' compares the responses to one prompt: it must be at least 2, it is 1")]
+    [InlineData("algorithm={name: uft, group_size: 1, advantage: gae}", "--set algorithm={name: uft, group_size: 1, advantage: gae}: algorithm.group_size: the rows to one prompt share a roll-in of 'uft', and one row has nobody to share it with: set 2 or more, or roll_in_scope: row")]
+    [InlineData("update={clip_range: 0.3, clip_range_high: 0.1}", "--set update={clip_range: 0.3, clip_range_high: 0.1}: update.clip_range_high: 0.1 is below clip_range 0.3: the range is the wider one above 1; raise this, or lower that")]
+    [InlineData("update={clip_range_high: 0.1}", "--set update={clip_range_high: 0.1}: update.clip_range_high: 0.1 is below clip_range, which 'ppo_plus_plus' has as 0.2: the range is the wider one above 1; raise this, or lower that")]
     [InlineData("algorithm={name: grpo, group_size: 3}", "r.yaml:10: rows_per_iteration: 8 rows can't be shared out in groups of algorithm.group_size 3")]
     [InlineData("algorithm.name=custom", "r.yaml:8: algorithm.first: a custom algorithm must have a phase: {roll_in: guide, roll_out: policy, roll_in_probability: 0.5, lengths: inside}")]
     [InlineData("algorithm.roll_in_lenghts=exact", "--set algorithm.roll_in_lenghts=exact: unknown key 'algorithm.roll_in_lenghts'; did you mean 'roll_in_lengths'?")]
@@ -249,6 +253,17 @@ public sealed class TrainRecipeTests
         "--set reward={kind: sum, parts: [{name: a, reward: {kind: length, target_tokens: 5, normalise: true}}]}: reward.parts: normalise is for the whole reward; set it beside parts, and weigh the parts by weight")]
     [InlineData("reward={kind: sum, parts: []}", "--set reward={kind: sum, parts: []}: reward.parts: a sum needs one part at least")]
     public void A_combination_that_cannot_run_names_its_key(string change, string message) => Assert.Equal(message, Assert.Throws<InputException>(() => Load(change)).Message);
+
+    [Fact]
+    public void A_clip_range_above_the_algorithm_s_own_upper_one_is_refused_by_what_was_said()
+    {
+        Assert.Equal(
+            "--set update.clip_range=0.5: update.clip_range: 0.5 is above clip_range_high, which 'dapo' has as 0.28: the range is the wider one above 1; set that too, or lower this",
+            Assert.Throws<InputException>(() => Load("guide=null", "algorithm.name=dapo", "update.clip_range=0.5")).Message);
+        Assert.Equal(0.6, ((TrainRecipe)Load("guide=null", "algorithm.name=dapo", "update.clip_range=0.5", "update.clip_range_high=0.6").Resolved()).Update.ClipRangeHigh);
+        // A weight is bounded from above only.
+        Assert.Equal(0.1, Load("update.surrogate=cispo", "update.clip_range_high=0.1").Update.ClipRangeHigh);
+    }
 
     [Fact]
     public void A_guide_that_is_not_there_can_not_be_evaluated() => Assert.Equal(

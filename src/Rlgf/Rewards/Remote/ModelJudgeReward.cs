@@ -34,7 +34,7 @@ public sealed record ModelJudgeSettings
 /// A model as judge, asked by the protocol of OpenAI's chat completions that many servers speak: the answer must be a number within limits and nothing else. It is asked for its likeliest answer (temperature 0).
 /// </summary>
 /// <remarks>Zheng et al. 2023, "Judging LLM-as-a-judge" (arXiv 2306.05685), single answer grading.</remarks>
-public sealed partial class ModelJudgeReward : IReward, IDisposable
+public sealed partial class ModelJudgeReward : IReward, IReadsRows, IDisposable
 {
     private readonly EndpointSettings _endpointSettings;
     private readonly JsonEndpoint _endpoint;
@@ -95,14 +95,25 @@ public sealed partial class ModelJudgeReward : IReward, IDisposable
         {
             "prompt" => response.Prompt.Text,
             "response" => response.Text,
-            "reference" => RowTexts.Of(response.Prompt, null, $"the reward '{Name}'")[0],
-            var column => string.Join('\n', RowTexts.Of(response.Prompt, column["row.".Length..], $"the reward '{Name}'")),
+            var name => OfRow(response.Prompt, name),
         });
         var messages = new JsonArray();
         if (_settings.System is { } system) messages.Add(new JsonObject { ["role"] = "system", ["content"] = system });
         messages.Add(new JsonObject { ["role"] = "user", ["content"] = text });
         return new JsonObject { ["model"] = _settings.Model, ["messages"] = messages, ["temperature"] = 0, ["max_tokens"] = _settings.MaxTokens };
     }
+
+    FailureRule IReadsRows.Failures => _failures;
+
+    void IReadsRows.Require(Prompt prompt)
+    {
+        foreach (Match match in Placeholder().Matches(_settings.Template)) if (match.Groups[1].Value is not ("prompt" or "response") and var name) OfRow(prompt, name);
+    }
+
+    /// <summary>What a name in braces stands for that is of the prompt's row.</summary>
+    private string OfRow(Prompt prompt, string name) => name == "reference"
+        ? RowTexts.Of(prompt, null, $"the reward '{Name}'")[0]
+        : string.Join('\n', RowTexts.Of(prompt, name["row.".Length..], $"the reward '{Name}'"));
 
     private string Text(JsonElement answer)
     {
