@@ -43,6 +43,10 @@ public sealed unsafe class MappedFile : IDisposable
             if (foreign is not null) throw new InputException($"{path}: {foreign}.");
             throw new InputException($"{path}: it has {length} bytes, too few for {kind}; copy or download it again.");
         }
+        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new InputException($"{path}: there is no such file; {kind} is needed.", failure);
+        }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"{path}: can't be read: {failure.Message}", failure);

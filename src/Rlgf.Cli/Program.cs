@@ -1,3 +1,7 @@
-var builder = Rlgf.App.RlgfApp.CreateBuilder(args);
+using Rlgf.App;
+using Rlgf.Cli;
+
+var builder = RlgfApp.CreateBuilder(args);
 builder.Program = "rlgf";
+PackagedGuides.AddTo(builder.Guides);
 return await builder.Build().RunAsync();

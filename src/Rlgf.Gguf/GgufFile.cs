@@ -24,6 +24,8 @@ public sealed class GgufFile : IDisposable
     private const uint Magic = 0x46554747; // "GGUF"
     private const int MostTensors = 200_000;
     private const int MostDimensions = 4;
+    private const int LeastBytes = 24;
+    private const string What = "a GGUF file";
 
     /// <summary>Numbers computed at once: a multiple of every block.</summary>
     private const int Piece = 1 << 20;
@@ -37,10 +39,7 @@ public sealed class GgufFile : IDisposable
     {
         _file = file;
         var reader = new GgufReader(file);
-        if (reader.UInt32() != Magic) throw Fault("it doesn't begin with GGUF: it is not a GGUF file");
-        Version = ReadVersion(reader);
-        var tensors = reader.Count(leastBytes: 24, "the number of tensors", MostTensors);
-        Metadata = GgufMetadata.Read(file.Path, reader, GgufMetadata.ReadCount(reader));
+        (Version, var tensors, Metadata) = ReadHead(file.Path, reader);
         _tensors = ReadTensors(reader, tensors);
         CheckRanges();
     }
@@ -77,6 +76,13 @@ public sealed class GgufFile : IDisposable
         }
     }
 
+    /// <summary>Reads the keys and values alone.</summary>
+    internal static GgufMetadata OpenMetadata(string path)
+    {
+        using var file = MappedFile.Open(path, LeastBytes, What);
+        return ReadHead(path, new GgufReader(file)).Metadata;
+    }
+
     /// <summary>Takes the tensors of another part, and owns it from then on.</summary>
     internal void Add(GgufFile part)
     {
@@ -90,7 +96,7 @@ public sealed class GgufFile : IDisposable
 
     private static GgufFile OpenOne(string path)
     {
-        var file = MappedFile.Open(path, 24, "a GGUF file");
+        var file = MappedFile.Open(path, LeastBytes, What);
         try
         {
             return new GgufFile(file);
@@ -162,11 +168,14 @@ public sealed class GgufFile : IDisposable
 
     private GgufTensor Find(string name) => _tensors.TryGetValue(name, out var tensor) ? tensor : throw new InputException($"{Path}: it has no tensor '{name}'; copy or download the file again.");
 
-    private uint ReadVersion(GgufReader reader)
+    private static (uint Version, int Tensors, GgufMetadata Metadata) ReadHead(string path, GgufReader reader)
     {
+        if (reader.UInt32() != Magic) throw Fault(path, "it doesn't begin with GGUF: it is not a GGUF file");
         var version = reader.UInt32();
-        if (version is 2 or 3) return version;
-        throw Fault((version & 0xFFFF) == 0 ? "its numbers are in the other byte order (big-endian), which isn't read" : $"it is of version {version} of the format; 2 and 3 are read");
+        if (version is not (2 or 3))
+            throw Fault(path, (version & 0xFFFF) == 0 ? "its numbers are in the other byte order (big-endian), which isn't read" : $"it is of version {version} of the format; 2 and 3 are read");
+        var tensors = reader.Count(leastBytes: 24, "the number of tensors", MostTensors);
+        return (version, tensors, GgufMetadata.Read(path, reader, GgufMetadata.ReadCount(reader)));
     }
 
     private Dictionary<string, GgufTensor> ReadTensors(GgufReader reader, int count)
@@ -212,5 +221,7 @@ public sealed class GgufFile : IDisposable
         }
     }
 
-    private InputException Fault(string what) => new($"{Path}: {what}; copy or download it again.");
+    private InputException Fault(string what) => Fault(Path, what);
+
+    private static InputException Fault(string path, string what) => new($"{path}: {what}; copy or download it again.");
 }

@@ -17,6 +17,11 @@ public sealed class GgufMetadata
 
     private GgufMetadata(string path) => _path = path;
 
+    /// <summary>Reads the keys and values of a file alone, whatever its tensors are stored as.</summary>
+    /// <param name="path">The file; of a model in parts, the first.</param>
+    /// <exception cref="InputException">It's absent, cut short or malformed.</exception>
+    public static GgufMetadata Open(string path) => GgufFile.OpenMetadata(path);
+
     /// <summary>Reads the values, whose number stands before them.</summary>
     internal static GgufMetadata Read(string path, GgufReader reader, int count)
     {

@@ -16,6 +16,12 @@ public static class TokenizerFolder
     /// <exception cref="InputException">A file is missing or broken, or asks for something that isn't supported; the message names the file and the key.</exception>
     public static ITokenizer Load(string folder) => Build(TokenizerFiles.Read(folder));
 
+    /// <summary>As <see cref="Load"/>, from files that are in no folder.</summary>
+    /// <param name="source">What messages call the folder.</param>
+    /// <param name="files">Their contents by their names, such as <c>tokenizer.json</c>.</param>
+    /// <exception cref="InputException">A file is missing or broken, or asks for something that isn't supported.</exception>
+    public static ITokenizer OfFiles(string source, IReadOnlyDictionary<string, byte[]> files) => Build(TokenizerFiles.InMemory(source, new Dictionary<string, byte[]>(files)));
+
     /// <summary>Copies a tokenizer's files, whatever they hold, into a folder that exists.</summary>
     /// <exception cref="InputException">A file can't be read or written.</exception>
     public static void Copy(string from, string to) => TokenizerFiles.Read(from).Save(to);

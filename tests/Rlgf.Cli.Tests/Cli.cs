@@ -7,9 +7,17 @@ internal static class Cli
 {
     public static CliResult Run(params string[] args) => RunWith("", default, args);
 
-    public static CliResult RunWith(string input, CancellationToken stop, params string[] args) => RunWith(kinds: null, input, stop, args);
+    public static CliResult RunWith(string input, CancellationToken stop, params string[] args) => RunWith(Kinds(), input, stop, args);
 
-    public static CliResult RunWith(PartKinds? kinds, string input, CancellationToken stop, params string[] args)
+    /// <summary>The kinds that the program has.</summary>
+    public static PartKinds Kinds()
+    {
+        var kinds = new PartKinds();
+        PackagedGuides.AddTo(kinds.Guides);
+        return kinds;
+    }
+
+    public static CliResult RunWith(PartKinds kinds, string input, CancellationToken stop, params string[] args)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };

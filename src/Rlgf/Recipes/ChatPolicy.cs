@@ -5,6 +5,7 @@ using Rlgf.Prompts;
 using Rlgf.Text;
 using Rlgf.Text.Conversations;
 using Rlgf.Text.Data;
+using Rlgf.Tokenizers;
 
 namespace Rlgf.Recipes;
 
@@ -25,7 +26,14 @@ public sealed record ChatPolicy(ConversationEncoder Encoder, ChatSection Section
     /// <summary>An encoder by the template of a model's folder.</summary>
     /// <exception cref="InputException">It has none, or one that can't be used.</exception>
     internal static ConversationEncoder EncoderOf(string folder, TextModel model, ChatSection? chat) =>
-        new(ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(folder)), model.Tokenizer, TemplateDate, chat?.MarkersAreTokens == true);
+        EncoderOf(ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(folder)), model.Tokenizer, chat);
+
+    /// <summary>An encoder by a template, as a recipe's models are asked: on the same date always.</summary>
+    /// <param name="template">The template.</param>
+    /// <param name="tokenizer">The tokenizer of who is asked.</param>
+    /// <param name="chat">How; null for the defaults.</param>
+    /// <exception cref="InputException">The template can't be used.</exception>
+    public static ConversationEncoder EncoderOf(ChatTemplate template, ITokenizer tokenizer, ChatSection? chat) => new(template, tokenizer, TemplateDate, chat?.MarkersAreTokens == true);
 
     /// <summary>The prompt that asks for a response.</summary>
     /// <param name="prompt">Text, conversation where there is one, references and row.</param>

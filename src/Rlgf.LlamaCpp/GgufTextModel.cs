@@ -1,0 +1,65 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Rlgf.Base;
+using Rlgf.ChatTemplates;
+using Rlgf.Gguf;
+using Rlgf.Tokenizers;
+
+namespace Rlgf.LlamaCpp;
+
+/// <summary>All that a GGUF file has of a language model: the model in llama.cpp's hands, its tokenizer, the tokens that end a text and the chat template.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="Tokenizer">The tokenizer, this project's own: it gives the ids that llama.cpp's would.</param>
+/// <param name="EndTokens">Ids that end a text.</param>
+/// <param name="Template">The chat template; null where there is none.</param>
+public sealed record GgufTextModel(LlamaCppModel Model, ITokenizer Tokenizer, IReadOnlyList<int> EndTokens, ChatTemplate? Template) : IDisposable
+{
+    /// <summary>Characters of many kinds: two tokenizers that agree on them were cut by the same rules.</summary>
+    private const string Sample = "It's 12345 o'clock: naïve Ωmega, 你好 — 🙂👩‍👧!\n\n\tif (x_1 >= 3.14) return \"a b\";   DON'T  été";
+
+    /// <summary>Loads a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="settings">How llama.cpp computes; null for the defaults.</param>
+    /// <exception cref="InputException">The file is refused by llama.cpp, or its tokenizer isn't read or would give other ids than llama.cpp's.</exception>
+    public static GgufTextModel Load(string path, LlamaCppSettings? settings = null)
+    {
+        // Its head first: that is read in no time, and what is wrong with it is said better here.
+        var metadata = GgufMetadata.Open(path);
+        var parts = new GgufTokenizer(metadata);
+        var model = LlamaCppModel.Load(path, settings);
+        try
+        {
+            var tokenizer = TokenizerFolder.OfFiles(path, new Dictionary<string, byte[]>
+            {
+                ["tokenizer.json"] = Bytes(parts.ToTokenizerJson()),
+                ["tokenizer_config.json"] = Bytes(parts.ToConfiguration(model.Shape.ContextLength)),
+            });
+            if (tokenizer.VocabularySize > model.Shape.Vocabulary) throw new InputException($"{path}: its tokenizer has {tokenizer.VocabularySize} tokens and its model {model.Shape.Vocabulary}.");
+            RequireSame(path, parts, tokenizer, model);
+            return new GgufTextModel(model, tokenizer, parts.EndIds, parts.DefaultTemplate is { } text ? ChatTemplate.Parse($"{path}: tokenizer.chat_template", text, SpecialTokens(parts)) : null);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Model.Dispose();
+
+    private static byte[] Bytes(JsonObject json) => Encoding.UTF8.GetBytes(json.ToJsonString());
+
+    private static Dictionary<string, string> SpecialTokens(GgufTokenizer parts)
+    {
+        (string Role, int? Id)[] roles = [("bos_token", parts.BosId), ("eos_token", parts.EosId), ("pad_token", parts.PadId)];
+        return roles.Where(role => role.Id is not null).ToDictionary(role => role.Role, role => parts.TokenOf(role.Id!.Value));
+    }
+
+    /// <summary>The file has no more than a name for how its tokenizer cuts words: where the two read it otherwise, the model would be given ids that it never saw.</summary>
+    private static void RequireSame(string path, GgufTokenizer parts, ITokenizer tokenizer, LlamaCppModel model)
+    {
+        if (!tokenizer.Encode(Sample).AsSpan().SequenceEqual(model.Tokenize(Sample)))
+            throw new InputException($"{path}: its tokenizer ({parts.Description}) is read here otherwise than by llama.cpp; take a file that was made by a converter that knows it, or convert the model's own folder.");
+    }
+}

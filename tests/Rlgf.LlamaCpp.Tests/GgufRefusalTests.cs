@@ -1,0 +1,65 @@
+using Rlgf.Base;
+
+namespace Rlgf.LlamaCpp.Tests;
+
+/// <summary>Files that can't be a guide: one line that says why.</summary>
+public sealed class GgufRefusalTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("rlgf-gguf-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void A_file_that_is_none() => Says("no such file", Path.Combine(_folder, "absent.gguf"));
+
+    [Fact]
+    public void A_file_of_another_format() => Says("it is text", Write("other.gguf", [.. "This is a text, and no model at all."u8]));
+
+    [Fact]
+    public void A_file_that_was_cut_short()
+    {
+        var whole = File.ReadAllBytes(GgufFixture.PathOf("llama.f32"));
+        Says("llama.cpp refuses it", Write("short.gguf", whole[..(whole.Length / 2)]));
+        Says("short2.gguf", Write("short2.gguf", whole[..1000]));
+    }
+
+    [Fact]
+    public void A_model_with_an_encoder()
+    {
+        var path = GgufFixture.PathOf("t5.f32");
+        Assert.Contains("encoder", Assert.Throws<InputException>(() => LlamaCppModel.Load(path)).Message, StringComparison.Ordinal);
+        Says("'t5'", path);
+    }
+
+    [Fact]
+    public void An_architecture_that_is_unknown()
+    {
+        var bytes = File.ReadAllBytes(GgufFixture.PathOf("llama.f32"));
+        var at = bytes.AsSpan().IndexOf("general.architecture"u8) + "general.architecture"u8.Length + 4 + 8;
+        "lxxma"u8.CopyTo(bytes.AsSpan(at));
+        Says("unknown model architecture: 'lxxma'", Write("unknown.gguf", bytes));
+    }
+
+    [Fact]
+    public void A_token_that_is_none()
+    {
+        using var model = LlamaCppModel.Load(GgufFixture.PathOf("llama.f32"));
+        Assert.Contains("token 100000", Assert.Throws<InputException>(() => model.StartDecoding([new([1, 100_000], [])], 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("no token", Assert.Throws<InputException>(() => model.StartDecoding([new([], [1])], 1)).Message, StringComparison.Ordinal);
+    }
+
+    private static void Says(string what, string path)
+    {
+        var message = Assert.Throws<InputException>(() => GgufTextModel.Load(path).Dispose()).Message;
+        Assert.Contains(what, message, StringComparison.Ordinal);
+        Assert.Contains(path, message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', message);
+    }
+
+    private string Write(string name, byte[] bytes)
+    {
+        var path = Path.Combine(_folder, name);
+        File.WriteAllBytes(path, bytes);
+        return path;
+    }
+}
