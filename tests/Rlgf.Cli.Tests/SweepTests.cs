@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Rlgf.App.Report;
 using Rlgf.App.Sweeps;
+using Rlgf.Recipes;
 using Rlgf.Runs;
 
 namespace Rlgf.Cli.Tests;
@@ -197,6 +198,7 @@ public sealed class SweepTests
     [InlineData(ExitCode.Failed, "'ppo_plus_plus' doesn't switch; that is d2lols", "--over", "algorithm.switch_iteration=1,2")]
     [InlineData(ExitCode.Failed, "data.evaluation_path: a sweep compares its runs on held-out prompts, and the recipe has none: set it", "--set", "data.evaluation_path=null", "--set", "evaluation={every: 2}", "--over", "update.epochs=1,2")]
     [InlineData(ExitCode.Failed, "there is no such recipe", "none.yaml")]
+    [InlineData(ExitCode.Failed, "--set update.epochs=3: --set update={epochs: 2}, which comes after it, sets all of 'update' anew", "--set", "update.epochs=3", "--set", "update={epochs: 2}")]
     [InlineData(ExitCode.WrongUse, "the recipe is there twice", "SAME")]
     public void What_is_wrong_is_one_line_before_anything_runs(int code, string message, params string[] args)
     {
@@ -212,6 +214,18 @@ public sealed class SweepTests
     {
         Assert.Equal(["{name: ppo, gamma: 1}", "{name: lols}", "[1, 2]", "'a,b'", "it's", "x\"y"], SweptKey.Parse("algorithm={name: ppo, gamma: 1},{name: lols} , [1, 2],'a,b',it's,x\"y").Values);
         Assert.Equal([3UL, 1, 2, 7], SeedList.Parse("3,1..2,7"));
+    }
+
+    [Fact]
+    public void A_key_of_a_section_that_varies_is_set_in_each_of_its_values()
+    {
+        using var scratch = new Scratch();
+        RecipeChange[] changes = ["algorithm.gamma=0.5", "update={epochs: 3}"];
+        SweptKey[] keys = [SweptKey.Parse("algorithm={name: ppo},{name: adaptive, gamma: 0.25}"), SweptKey.Parse("update.clip_range=0.1,0.3")];
+        var plan = SweepPlan.Of(new SweepRequest([TrainTests.Recipe(scratch, "unused")], changes, keys, null, scratch["sweep"]), (file, all) => RecipeFile.Load<TrainRecipe>(file, all));
+        Assert.Equal(
+            [("ppo", 0.5, 3, 0.1), ("ppo", 0.5, 3, 0.3), ("adaptive", 0.5, 3, 0.1), ("adaptive", 0.5, 3, 0.3)],
+            plan.Runs.Select(run => (run.Recipe.Algorithm.Name, run.Recipe.Algorithm.Gamma!.Value, run.Recipe.Update.Epochs, run.Recipe.Update.ClipRange!.Value)));
     }
 
     [Fact]

@@ -39,7 +39,7 @@ internal sealed record SweepPlan(string Folder, string Title, IReadOnlyList<stri
         var settings = keys.Aggregate(1L, (count, key) => Math.Min(count * key.Values.Count, int.MaxValue));
         if (settings * (request.Seeds?.Count ?? 1) > MostRuns)
             throw new UsageException($"these are {settings} settings with {request.Seeds?.Count ?? 1} seeds each; a sweep has at most {MostRuns} runs: leave some values out");
-        var first = read(request.Recipes[0], [.. request.Changes]);
+        var first = read(request.Recipes[0], [.. Together(request, [.. keys.Select(key => key.Key)], [.. keys.Select(key => key.Values[0])])]);
         var folder = request.Output ?? $"runs/sweep-{first.Name}";
         var names = keys.Select(NamesOf).ToArray();
         List<PlannedRun> runs = [];
@@ -77,7 +77,7 @@ internal sealed record SweepPlan(string Folder, string Title, IReadOnlyList<stri
         var path = Path.Combine(folder, Path.Combine(name.Split('/')));
         RecipeChange[] changes =
         [
-            .. request.Changes, .. Varied(keys, values), new(string.Create(CultureInfo.InvariantCulture, $"seed={seed}"), string.Create(CultureInfo.InvariantCulture, $"--seeds {seed}")),
+            .. Together(request, keys, values), new(string.Create(CultureInfo.InvariantCulture, $"seed={seed}"), string.Create(CultureInfo.InvariantCulture, $"--seeds {seed}")),
             // In quotes of YAML, which takes those of JSON: a path may hold what YAML takes for something else.
             new($"output={JsonSerializer.Serialize(path)}", $"--output {path}"),
         ];
@@ -88,7 +88,15 @@ internal sealed record SweepPlan(string Folder, string Title, IReadOnlyList<stri
     }
 
     private static ulong SeedOf(SweepRequest request, SweptKey[] keys, string[] values, Func<string, RecipeChange[], TrainRecipe> read) =>
-        read(request.Recipes.Count > 1 ? values[0] : request.Recipes[0], [.. request.Changes, .. Varied([.. keys.Select(key => key.Key)], values)]).Seed;
+        read(request.Recipes.Count > 1 ? values[0] : request.Recipes[0], [.. Together(request, [.. keys.Select(key => key.Key)], values)]).Seed;
+
+    /// <summary>What <c>--set</c> and <c>--over</c> change together. Where one gives a section and the other a key in it, the section comes first.</summary>
+    private static IEnumerable<RecipeChange> Together(SweepRequest request, IReadOnlyList<string> keys, IReadOnlyList<string> values)
+    {
+        RecipeChange[] varied = [.. Varied(keys, values)];
+        var sections = varied.Where(one => request.Changes.Any(change => change.Key.StartsWith($"{one.Key}.", StringComparison.Ordinal))).ToArray();
+        return [.. sections, .. request.Changes, .. varied.Except(sections)];
+    }
 
     private static IEnumerable<RecipeChange> Varied(IReadOnlyList<string> keys, IReadOnlyList<string> values) => keys.Zip(values).Where(one => one.First != RecipeKey).Select(one => RecipeChange.By("--over", $"{one.First}={one.Second}"));
 

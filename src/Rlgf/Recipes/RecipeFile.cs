@@ -9,7 +9,7 @@ public static class RecipeFile
     /// <summary>Reads a recipe.</summary>
     /// <typeparam name="T">The recipe's record, or a base record of which the recipe's <c>kind:</c> chooses one.</typeparam>
     /// <param name="path">The file.</param>
-    /// <param name="changes">Changes to what the file says.</param>
+    /// <param name="changes">Changes to what the file says, in their order; none may set a section of which an earlier one has set a key.</param>
     /// <param name="kinds">The kinds of parts that it can name; null for the built-in ones.</param>
     /// <exception cref="InputException">The file can't be read or says something that the record hasn't; names file (or change), line and key.</exception>
     public static T Load<T>(string path, IEnumerable<RecipeChange>? changes = null, PartKinds? kinds = null)
@@ -35,7 +35,9 @@ public static class RecipeFile
         kinds ??= PartKinds.BuiltIn;
         kinds.ThrowIfWrong();
         var root = RecipeNode.Parse(text, line => $"{name}:{line}");
-        foreach (var change in changes ?? [])
+        RecipeChange[] all = [.. changes ?? []];
+        RequireNoneUndone(all);
+        foreach (var change in all)
         {
             root = Override(root, change);
         }
@@ -53,6 +55,14 @@ public static class RecipeFile
     /// <summary>A relative path is looked for from the current folder, then from the recipe's.</summary>
     private static Func<string, string> FromHereOr(string? folder) => path =>
         folder is null || Path.IsPathRooted(path) || Path.Exists(path) || !Path.Exists(Path.Combine(folder, path)) ? path : Path.Combine(folder, path);
+
+    /// <summary>A change of a section takes with it what was set below it before: nobody says that and means it.</summary>
+    private static void RequireNoneUndone(RecipeChange[] changes)
+    {
+        for (var i = 0; i < changes.Length; i++)
+            if (changes.Skip(i + 1).FirstOrDefault(later => changes[i].Key.StartsWith($"{later.Key}.", StringComparison.Ordinal)) is { } undoing)
+                throw new InputException($"{changes[i].Place}: {undoing.Place}, which comes after it, sets all of '{undoing.Key}' anew; give it after that, or within its value");
+    }
 
     private static RecipeNode Override(RecipeNode root, RecipeChange changed)
     {
