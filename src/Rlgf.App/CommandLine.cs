@@ -62,7 +62,7 @@ internal static class CommandLine
     /// <summary>The root command with all others below it.</summary>
     public static Command Create(Terminal terminal, PartKinds? kinds = null)
     {
-        kinds ??= new PartKinds();
+        kinds ??= AppKinds.New();
         var root = new Command(terminal.Program, "Tunes text models by reinforcement learning with guided feedback.\n\nExample: rlgf quickstart");
         foreach (var command in All(terminal, kinds))
         {

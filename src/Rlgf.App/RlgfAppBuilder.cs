@@ -12,7 +12,7 @@ namespace Rlgf.App;
 public sealed class RlgfAppBuilder
 {
     private readonly string[] _args;
-    private readonly PartKinds _kinds = new();
+    private readonly PartKinds _kinds = AppKinds.New();
 
     internal RlgfAppBuilder(string[] args) => _args = args;
 

@@ -12,7 +12,7 @@ internal static class Cli
     /// <summary>The kinds that the program has.</summary>
     public static PartKinds Kinds()
     {
-        var kinds = new PartKinds();
+        var kinds = AppKinds.New();
         PackagedGuides.AddTo(kinds.Guides);
         return kinds;
     }

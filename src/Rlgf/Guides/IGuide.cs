@@ -18,6 +18,9 @@ public interface IGuide
     /// <summary>Whether it can go on from a response that somebody else began. A guide that can't may roll in only; an algorithm that needs more is refused before anything is written.</summary>
     bool CanRollOut { get; }
 
+    /// <summary>Why it can't, as a sentence, where that isn't plain from what it is; null otherwise.</summary>
+    string? RollOutProblem => null;
+
     /// <summary>
     /// Whether it reads and answers in the policy's own tokens (<see cref="Prompts.Prompt.Tokens"/>, <see cref="GuideRequest.ResponseTokens"/>, <see cref="GuideContinuation.Tokens"/>). If not, it is handed
     /// and answers text, and roll-ins are cut where a character ends.
@@ -65,6 +68,16 @@ public interface IStatefulGuide : IGuide
     /// <summary>Goes on from a state that <see cref="SaveState"/> gave.</summary>
     /// <param name="state">The bytes.</param>
     void RestoreState(byte[] state);
+}
+
+/// <summary>A guide that costs something: what it has cost so far belongs to what is measured of each iteration, and is said when a run ends.</summary>
+public interface IMeteredGuide : IGuide
+{
+    /// <summary>What was spent since the run began, and what is left: metrics by name, each of which begins with <c>guide/</c>.</summary>
+    IReadOnlyDictionary<string, double> Metrics { get; }
+
+    /// <summary>The same in lines, with what went wrong on the way, a line for each kind.</summary>
+    IReadOnlyList<string> Summary { get; }
 }
 
 /// <summary>A text to go on with.</summary>

@@ -81,4 +81,10 @@ public sealed class PartServices
     /// <param name="key">The key, such as <c>url</c>.</param>
     /// <param name="problem">What is wrong and what to do.</param>
     public InputException Refusal(string key, string problem) => _parts.Recipe.Refusal($"{_key}.{key}", problem);
+
+    /// <summary>Does what a key of the part's section asks for; what goes wrong is said with the key's file and line.</summary>
+    /// <param name="key">The key, such as <c>url</c>.</param>
+    /// <param name="act">Does it.</param>
+    /// <exception cref="InputException">What <paramref name="act"/> throws, with the place.</exception>
+    public T Of<T>(string key, Func<T> act) => _parts.Recipe.Locations.Of($"{_key}.{key}", act);
 }

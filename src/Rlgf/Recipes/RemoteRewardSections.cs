@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Remote;
 using Rlgf.Rewards;
 using Rlgf.Rewards.Remote;
 
@@ -90,8 +91,7 @@ public abstract record EndpointRewardSection : FallibleRewardSection
     internal EndpointSettings Endpoint(PartServices services) => new()
     {
         Address = new Uri(Url),
-        Token = TokenVariable is not { } variable ? null
-            : Environment.GetEnvironmentVariable(variable) is { Length: > 0 } token ? token : throw services.Refusal("token_variable", $"the environment has no variable {variable}: set it to the token"),
+        Token = TokenVariable is { } variable ? services.Of("token_variable", () => EnvironmentText.Require(variable, "the token")) : null,
         Timeout = TimeSpan.FromSeconds(TimeoutSeconds),
         Retries = Retries,
         FirstWait = TimeSpan.FromSeconds(RetryWaitSeconds),

@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Guides;
 using Rlgf.Models.Tensors;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
@@ -108,6 +109,8 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
     private static void AddGuidance(Dictionary<string, double> metrics, TrainingSetup setup, IReadOnlyList<Rollout> rollouts, WrittenRows written)
     {
         if (setup.Guide is { MayDecline: true }) metrics["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined);
+        if (setup.Guide is IMeteredGuide metered)
+            foreach (var (name, value) in metered.Metrics) metrics[name] = value;
         if (setup.Phases.Any(phase => phase.Cut is not null))
             metrics["cut/share"] = written.First.Where(row => row.Plan.CutsByShare).Select(row => row.Plan.Share).DefaultIfEmpty(double.NaN).Average();
         if (setup.Algorithm.Gate is not null)

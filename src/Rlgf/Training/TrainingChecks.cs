@@ -25,7 +25,8 @@ public static class TrainingChecks
             yield return ("data", "there are no prompts to train on: check the data file and its filter");
             yield break;
         }
-        foreach (var problem in Problems(setup.Algorithm, setup.Phases, setup.Sampling, setup.RowsPerIteration, setup.Guide?.CanRollOut, setup.Guide?.GivesReferences)) yield return problem;
+        foreach (var (key, problem) in Problems(setup.Algorithm, setup.Phases, setup.Sampling, setup.RowsPerIteration, setup.Guide?.CanRollOut, setup.Guide?.GivesReferences))
+            yield return (key, key == "guide" && setup.Guide?.RollOutProblem is { } reason ? $"{problem} ({reason})" : problem);
         if (PrecisionOfModels.PrecisionOf(setup.ComparedPolicy) != PrecisionOfModels.PrecisionOf(setup.Reference))
             yield return ("placement.reference.precision", "the reference computes in another type than the policy, so that the KL would begin above 0: use one type for both, or a writing copy of the reference's type");
         if (setup.Kl.Placement == KlPlacement.Loss && PrecisionOfModels.PrecisionOf(setup.Policy) != PrecisionOfModels.PrecisionOf(setup.Reference))

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Prompts;
+using Rlgf.Remote;
 using Rlgf.Rewards;
 using Rlgf.Rewards.Remote;
 

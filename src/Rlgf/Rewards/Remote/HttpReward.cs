@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Prompts;
+using Rlgf.Remote;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Rewards.Remote;

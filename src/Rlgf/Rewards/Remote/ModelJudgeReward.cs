@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Rlgf.Base;
 using Rlgf.Prompts;
+using Rlgf.Remote;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Rewards.Remote;

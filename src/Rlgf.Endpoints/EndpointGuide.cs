@@ -1,0 +1,191 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using Rlgf.Base;
+using Rlgf.Endpoints.Asking;
+using Rlgf.Endpoints.Budgets;
+using Rlgf.Endpoints.Protocol;
+using Rlgf.Guides;
+using Rlgf.Rewards;
+
+namespace Rlgf.Endpoints;
+
+/// <summary>A guide elsewhere: an endpoint, or a client of a program's own. Only text goes there and comes back.</summary>
+public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
+{
+    private readonly EndpointGuideParts _parts;
+    private long _spentRows;
+    private long _unansweredRows;
+
+    internal EndpointGuide(EndpointGuideParts parts) => _parts = parts;
+
+    /// <inheritdoc/>
+    public string Name => _parts.Name;
+
+    /// <inheritdoc/>
+    public bool CanRollOut => _parts.Form.CanGoOn;
+
+    /// <inheritdoc/>
+    public string? RollOutProblem => CanRollOut ? null : _parts.RollOutProblem;
+
+    /// <inheritdoc/>
+    public bool IsRemote => true;
+
+    /// <inheritdoc/>
+    public bool MayDecline => _parts.WhenSpent == WithoutAnswer.ContinueWithout || _parts.WhenUnanswered == WithoutAnswer.ContinueWithout;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, double> Metrics
+    {
+        get
+        {
+            var spent = _parts.Ledger.Spent;
+            var metrics = new Dictionary<string, double>
+            {
+                ["guide/requests"] = spent.Requests, ["guide/prompt_tokens"] = spent.PromptTokens, ["guide/completion_tokens"] = spent.CompletionTokens, ["guide/cached"] = _parts.Answers.FromCache,
+                ["guide/faults"] = _parts.Faults.Total,
+            };
+            if (_parts.Ledger.Cost is { } cost) metrics["guide/cost"] = cost;
+            if (_parts.Ledger.Left is { } left) metrics["guide/left"] = left;
+            return metrics;
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Summary
+    {
+        get
+        {
+            var spent = _parts.Ledger.Spent;
+            var cost = _parts.Ledger.Cost is { } amount ? string.Create(CultureInfo.InvariantCulture, $", {amount:0.00##} {_parts.Currency}") : "";
+            var left = _parts.Ledger.Left is { } share ? string.Create(CultureInfo.InvariantCulture, $"; {share:0.0 %} of the budget is left") : "";
+            List<string> lines =
+            [
+                string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {spent.Requests:#,0} answers bought, {spent.PromptTokens:#,0} tokens read and {spent.CompletionTokens:#,0} written{cost}; {_parts.Answers.FromCache:#,0} from the cache{left}"),
+                .. _parts.Faults.Counts.Select(fault => string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {fault.Kind}: {fault.Count:#,0} times")),
+            ];
+            if (_spentRows > 0) lines.Add(string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {_spentRows:#,0} rows were left to the policy, as the budget is spent"));
+            if (_unansweredRows > 0) lines.Add(string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {_unansweredRows:#,0} rows were left to the policy, as there was no answer"));
+            return lines;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<GuideContinuation?>> ContinueAsync(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken)
+    {
+        // Where one fails for good, the others that are not on their way yet needn't be sent.
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var answers = requests.Select(request => ContinueOrStopAsync(request, stop)).ToArray();
+        try
+        {
+            return await Task.WhenAll(answers).ConfigureAwait(false);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested && Array.Find(answers, answer => answer.IsFaulted) is { } failed)
+        {
+            // What stopped the others, not that they were stopped.
+            return [await failed.ConfigureAwait(false)];
+        }
+    }
+
+    /// <inheritdoc/>
+    public byte[] SaveState() => _parts.Ledger.Save();
+
+    /// <inheritdoc/>
+    public void RestoreState(byte[] state) => _parts.Ledger.Restore(state);
+
+    /// <inheritdoc/>
+    public void Dispose() => _parts.Dispose();
+
+    private async Task<GuideContinuation?> ContinueOrStopAsync(GuideRequest request, CancellationTokenSource stop)
+    {
+        try
+        {
+            return await ContinueAsync(request, stop.Token).ConfigureAwait(false);
+        }
+        catch (InputException)
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private async Task<GuideContinuation?> ContinueAsync(GuideRequest request, CancellationToken cancellationToken)
+    {
+        var question = _parts.Form.Of(request);
+        try
+        {
+            var answer = await _parts.Answers.GetAsync(question, cancellationToken).ConfigureAwait(false);
+            return _parts.Form.Continuation(request, question, answer.Text, answer.Finish, answer.IsStreamed);
+        }
+        catch (BudgetSpentException)
+        {
+            if (_parts.WhenSpent == WithoutAnswer.Stop) throw new InputException($"the guide '{Name}': its budget is spent; raise guide.budget and resume, or set guide.when_spent: continue_without");
+            Interlocked.Increment(ref _spentRows);
+            return null;
+        }
+        catch (EndpointRefusal refusal)
+        {
+            if (_parts.WhenUnanswered == WithoutAnswer.Stop) throw new InputException($"the guide '{Name}': {_parts.Address}: {refusal.Message} (asked for {OwnCode.Place(request.Prompt)})", refusal);
+            Interlocked.Increment(ref _unansweredRows);
+            return null;
+        }
+    }
+}
+
+/// <summary>What an <see cref="EndpointGuide"/> is made of.</summary>
+internal sealed record EndpointGuideParts : IDisposable
+{
+    /// <summary>Name for logs.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The endpoint, for messages.</summary>
+    public required string Address { get; init; }
+
+    /// <summary>How it is asked.</summary>
+    public required QuestionForm Form { get; init; }
+
+    /// <summary>Gets answers.</summary>
+    public required PaidAnswers Answers { get; init; }
+
+    /// <summary>Counts what is spent.</summary>
+    public required Ledger Ledger { get; init; }
+
+    /// <summary>Counts what went wrong.</summary>
+    public required FaultCounts Faults { get; init; }
+
+    /// <summary>Of the prices.</summary>
+    public string? Currency { get; init; }
+
+    /// <summary>Why it can't go on from a text, where it can't.</summary>
+    public string? RollOutProblem { get; init; }
+
+    /// <summary>What happens when the budget is spent.</summary>
+    public WithoutAnswer WhenSpent { get; init; }
+
+    /// <summary>What happens to a request without an answer.</summary>
+    public WithoutAnswer WhenUnanswered { get; init; }
+
+    /// <summary>What ends with the guide.</summary>
+    public IReadOnlyList<IDisposable> Owned { get; init; } = [];
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Answers.Dispose();
+        foreach (var owned in Owned) owned.Dispose();
+    }
+}
+
+/// <summary>How often what went wrong.</summary>
+internal sealed class FaultCounts
+{
+    private readonly ConcurrentDictionary<string, long> _counts = new(StringComparer.Ordinal);
+
+    /// <summary>How often anything did.</summary>
+    public long Total => _counts.Values.Sum();
+
+    /// <summary>How often each kind did, by name.</summary>
+    public IEnumerable<(string Kind, long Count)> Counts => _counts.OrderBy(fault => fault.Key, StringComparer.Ordinal).Select(fault => (fault.Key, fault.Value));
+
+    /// <summary>Counts one.</summary>
+    public void Add(string kind) => _counts.AddOrUpdate(kind, 1, (_, count) => count + 1);
+}

@@ -1,0 +1,28 @@
+using Rlgf.Endpoints.Protocol;
+
+namespace Rlgf.Endpoints.Probing;
+
+/// <summary>What an endpoint was found to do.</summary>
+internal sealed record Capabilities
+{
+    /// <summary>Whether it goes on from a text (raw completions).</summary>
+    public bool Completes { get; init; }
+
+    /// <summary>Whether it answers conversations.</summary>
+    public bool Chats { get; init; }
+
+    /// <summary>How it is told to go on with the beginning of an answer.</summary>
+    public PrefillForm Prefill { get; init; }
+
+    /// <summary>Whether it takes a seed.</summary>
+    public bool TakesSeed { get; init; }
+
+    /// <summary>Whether the seed decides: the same one gives the same text, another one another.</summary>
+    public bool? SeedDecides { get; init; }
+
+    /// <summary>Whether it counts tokens.</summary>
+    public bool Counts { get; init; }
+
+    /// <summary>Whether usage figures have to be asked for, and may be.</summary>
+    public bool AsksUsage { get; init; }
+}

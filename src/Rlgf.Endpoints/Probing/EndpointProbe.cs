@@ -1,0 +1,126 @@
+using System.Net;
+using Rlgf.ChatTemplates;
+using Rlgf.Endpoints.Protocol;
+
+namespace Rlgf.Endpoints.Probing;
+
+/// <summary>
+/// Finds out what an endpoint can do before anything is paid for: it is asked to go on from half a word. Nothing in an answer says whether a text was gone on with or a new turn begun, so that the count of what was read
+/// decides where there is one: a beginning of k words costs k times the tokens of one if it is gone on with, and more if a turn is closed and another opened behind it. Else the answer must be the rest of the word.
+/// </summary>
+/// <param name="model">The model's name.</param>
+/// <param name="ask">Asks the endpoint.</param>
+/// <param name="asksUsage">Told whether to ask for usage figures.</param>
+internal sealed class EndpointProbe(string model, Func<Question, CancellationToken, Task<Completion>> ask, Action<bool> asksUsage)
+{
+    private const string HalfWord = "The capital of France is Par", Rest = "is";
+    private const string Sentence = HalfWord + Rest + ".";
+
+    /// <summary>More tokens than this for one letter, a token that begins the text included, are a template's.</summary>
+    private const int MostForOneLetter = 2;
+
+    private static readonly Decoding Greedy = new() { MaxTokens = 4, SendsSeed = false };
+    private static readonly Decoding One = Greedy with { MaxTokens = 1 };
+
+    private bool _asksUsage = true;
+
+    /// <summary>Whether it goes on from texts.</summary>
+    /// <param name="mustGoOn">Whether it has to be seen that it does; else it is enough that it answers.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <returns>What was found; null where it has no raw completions.</returns>
+    /// <exception cref="EndpointRefusal">It refused for another reason than that.</exception>
+    public async Task<Capabilities?> CompletionsAsync(bool mustGoOn, CancellationToken cancellationToken)
+    {
+        if (await TryAsync(Question.OfText(model, HalfWord, Greedy, 0), cancellationToken).ConfigureAwait(false) is not { } answer) return null;
+        var goesOn = answer.Choices[0].Text.StartsWith(Rest, StringComparison.Ordinal);
+        if (!goesOn && mustGoOn && answer.Usage is not null)
+        {
+            // A model may not know the word; a letter alone costs a token where nothing is put around it.
+            var letter = await TryAsync(Question.OfText(model, "a", One, 0), cancellationToken).ConfigureAwait(false);
+            goesOn = letter?.Usage is { PromptTokens: <= MostForOneLetter };
+        }
+
+        return goesOn || !mustGoOn ? await WithSeedAsync(new Capabilities { Completes = true, Counts = answer.Usage is not null }, decoding => Question.OfText(model, HalfWord, decoding, 1), cancellationToken).ConfigureAwait(false) : null;
+    }
+
+    /// <summary>Whether it answers conversations, and goes on with the beginning of an answer.</summary>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <returns>What was found; null where it has no chat completions.</returns>
+    /// <exception cref="EndpointRefusal">It refused for another reason than that.</exception>
+    public async Task<Capabilities?> ChatAsync(CancellationToken cancellationToken)
+    {
+        if (await TryAsync(Chat("", PrefillForm.None, Greedy), cancellationToken).ConfigureAwait(false) is not { } plain) return null;
+        var found = new Capabilities { Chats = true, Counts = plain.Usage is not null };
+        foreach (var form in (PrefillForm[])[PrefillForm.ContinueFinalMessage, PrefillForm.TrailingMessage])
+        {
+            if (!await GoesOnAsync(plain.Usage, form, cancellationToken).ConfigureAwait(false)) continue;
+            found = found with { Prefill = form };
+            break;
+        }
+
+        return await WithSeedAsync(found, decoding => Chat("", PrefillForm.None, decoding), cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<bool> GoesOnAsync(Usage? plain, PrefillForm form, CancellationToken cancellationToken)
+    {
+        // What it can't be told it refuses.
+        if (await TryAsync(Chat(HalfWord, form, Greedy), cancellationToken).ConfigureAwait(false) is not { } answer) return false;
+        if (plain is { } without
+            && (await TryAsync(Chat("a", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } one
+            && (await TryAsync(Chat("a a", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } two
+            && two.PromptTokens > one.PromptTokens)
+        {
+            return one.PromptTokens - without.PromptTokens == two.PromptTokens - one.PromptTokens;
+        }
+
+        var text = answer.Choices[0].Text;
+        return text.StartsWith(Rest, StringComparison.Ordinal) || (!answer.IsStreamed && text.StartsWith(Sentence[..^1], StringComparison.Ordinal));
+    }
+
+    /// <summary>Whether a seed is taken, and decides: an answer of the same seed with more tokens goes on from that with fewer.</summary>
+    private async Task<Capabilities> WithSeedAsync(Capabilities found, Func<Decoding, Question> question, CancellationToken cancellationToken)
+    {
+        var sampling = new Decoding { MaxTokens = 6, Temperature = 1 };
+        found = found with { AsksUsage = _asksUsage };
+        if (await TryAsync(question(sampling), cancellationToken).ConfigureAwait(false) is not { } first) return found;
+        var second = await TryAsync(question(sampling with { MaxTokens = 7 }), cancellationToken).ConfigureAwait(false);
+        return found with { TakesSeed = true, SeedDecides = second?.Choices[0].Text.StartsWith(first.Choices[0].Text, StringComparison.Ordinal) };
+    }
+
+    private Question Chat(string prefill, PrefillForm form, Decoding decoding) =>
+        Question.OfChat(model, [new ChatMessage("user", $"Write this sentence and nothing else: {Sentence}")], prefill, form, decoding, 1);
+
+    /// <summary>Asks; null where the endpoint has no such path or field.</summary>
+    private async Task<Completion?> TryAsync(Question question, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ask(question, cancellationToken).ConfigureAwait(false);
+        }
+        catch (EndpointRefusal refusal) when (IsUnknown(refusal))
+        {
+            if (!_asksUsage || refusal.Status is not (HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity)) return null;
+        }
+
+        try
+        {
+            // Some know no stream_options, and may know all else.
+            asksUsage(false);
+            var answer = await ask(question, cancellationToken).ConfigureAwait(false);
+            _asksUsage = false;
+            return answer;
+        }
+        catch (EndpointRefusal refusal) when (IsUnknown(refusal))
+        {
+            asksUsage(true);
+            return null;
+        }
+    }
+
+    private static bool IsUnknown(EndpointRefusal refusal) => !IsAboutModel(refusal)
+        && refusal.Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity or HttpStatusCode.NotImplemented;
+
+    /// <summary>Whether a refusal is about the model's name.</summary>
+    public static bool IsAboutModel(EndpointRefusal refusal) =>
+        refusal.Status is HttpStatusCode.NotFound or HttpStatusCode.BadRequest && (refusal.Message.Contains("model", StringComparison.OrdinalIgnoreCase) || refusal.Message.Contains("pinned", StringComparison.OrdinalIgnoreCase));
+}

@@ -1,0 +1,114 @@
+using System.Net;
+using System.Text;
+using Polly.CircuitBreaker;
+using Polly.Timeout;
+using Rlgf.Remote;
+using Rlgf.Rewards.Remote;
+
+namespace Rlgf.Endpoints.Protocol;
+
+/// <summary>What became of a question that got no answer.</summary>
+/// <param name="problem">What, as part of a sentence, after the address.</param>
+/// <param name="status">The status of a refusal; null where there was no answer.</param>
+internal sealed class EndpointRefusal(string problem, HttpStatusCode? status) : Exception(problem)
+{
+    /// <summary>The status of a refusal; null where there was no answer.</summary>
+    public HttpStatusCode? Status { get; } = status;
+}
+
+/// <summary>Asks an endpoint.</summary>
+internal sealed class CompletionClient : IDisposable
+{
+    private const long LongestError = 1 << 20;
+    private static readonly HttpRequestOptionsKey<Exchange> ExchangeKey = new(nameof(Exchange));
+
+    private readonly EndpointSettings _settings;
+    private readonly HttpClient _http;
+    private readonly Action<string> _failed;
+    private readonly Action<Question, string> _wasted;
+
+    /// <summary>Asks nothing yet.</summary>
+    /// <param name="settings">The endpoint, such as <c>http://localhost:8000/v1/</c>.</param>
+    /// <param name="failed">Told of each attempt that failed: its kind.</param>
+    /// <param name="wasted">Told of what was written of an answer that broke off or was none.</param>
+    public CompletionClient(EndpointSettings settings, Action<string> failed, Action<Question, string> wasted)
+    {
+        (_settings, _failed, _wasted) = (settings, failed, wasted);
+        _http = PatientHttp.Create(settings, ReadAsync, (response, failure) => failed(KindOf(response, failure)));
+    }
+
+    /// <summary>Whether usage figures are asked for at the end of a stream.</summary>
+    public bool AsksUsage { get; set; } = true;
+
+    /// <summary>Asks, again where that may help.</summary>
+    /// <exception cref="EndpointRefusal">There is no answer.</exception>
+    public async Task<Completion> AskAsync(Question question, CancellationToken cancellationToken)
+    {
+        var exchange = new Exchange(question);
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_settings.Address, question.Path)) { Content = new StringContent(question.ToBody(AsksUsage), Encoding.UTF8, "application/json") };
+        request.Options.Set(ExchangeKey, exchange);
+        try
+        {
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            if (response.IsSuccessStatusCode) return exchange.Answer!;
+            _failed(KindOf(response, null));
+            var said = ErrorText.Of(await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
+            throw new EndpointRefusal(PatientHttp.Refusal((int)response.StatusCode, RowJson.Short(_settings.WithoutToken(said))), response.StatusCode);
+        }
+        catch (Exception failure) when (failure is not EndpointRefusal && PatientHttp.Problem(failure, _settings) is { } problem)
+        {
+            _failed(KindOf(null, failure));
+            throw new EndpointRefusal(failure is CompletionFault ? _settings.WithoutToken(failure.Message) : problem, null);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _http.Dispose();
+
+    private async Task ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        if (!response.IsSuccessStatusCode)
+        {
+            await response.Content.LoadIntoBufferAsync(LongestError, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        if (!response.RequestMessage!.Options.TryGetValue(ExchangeKey, out var exchange)) throw new InvalidOperationException("The request was not made here.");
+        var reader = new CompletionReader();
+        try
+        {
+            exchange.Answer = Checked(await reader.ReadAsync(response.Content, cancellationToken).ConfigureAwait(false), exchange.Question);
+        }
+        catch when (reader.TextSoFar is { Length: > 0 } text)
+        {
+            _wasted(exchange.Question, text);
+            throw;
+        }
+    }
+
+    private static Completion Checked(Completion answer, Question question)
+    {
+        if (answer.Choices.Count != 1) throw new CompletionFault(CompletionFault.ChoiceCount, $"the answer has {answer.Choices.Count} choices, and one was asked for");
+        return answer.Usage is { CompletionTokens: var written } && written > question.Decoding.MaxTokens
+            ? throw new CompletionFault(CompletionFault.TooLong, $"the answer has {written} tokens, and {question.Decoding.MaxTokens} at most were asked for")
+            : answer;
+    }
+
+    private static string KindOf(HttpResponseMessage? response, Exception? failure) => failure switch
+    {
+        null => $"status {(int)response!.StatusCode}",
+        CompletionFault fault => fault.Kind,
+        TimeoutRejectedException => CompletionFault.TimedOut,
+        BrokenCircuitException => CompletionFault.Broken,
+        HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded } or IOException => CompletionFault.Unfinished,
+        _ => CompletionFault.Connection,
+    };
+
+    /// <summary>A question with what is answered.</summary>
+    private sealed class Exchange(Question question)
+    {
+        public Question Question { get; } = question;
+
+        public Completion? Answer { get; set; }
+    }
+}

@@ -1,0 +1,325 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Rlgf.Endpoints.Tests;
+
+/// <summary>What goes wrong with one request.</summary>
+internal enum Fault
+{
+    None,
+    TooManyRequests,
+    ServerError,
+    Unavailable,
+    Hangs,
+    Cut,
+    InvalidJson,
+    EmptyChoice,
+    TooManyTokens,
+    TwoChoices,
+}
+
+/// <summary>When a server says what an answer cost.</summary>
+internal enum UsageFigures
+{
+    WhenAsked,
+    Always,
+    Never,
+}
+
+/// <summary>
+/// A server on this machine that speaks OpenAI's protocol, with a model that is a function: at temperature 0 its text depends on what it reads alone. A token is a word with what is before it. Half of the word Paris it
+/// goes on with.
+/// </summary>
+internal sealed class OpenAiServer : IDisposable
+{
+    private static readonly string[] Words = ["good", "film", "the", "and", "is", "a", "very", "bad", "movie", "it", "was", "great"];
+
+    private readonly HttpListener _listener = new();
+    private readonly ManualResetEventSlim _closed = new();
+    private int _now;
+    private int _most;
+    private int _number;
+
+    public OpenAiServer()
+    {
+        using (var free = new TcpListener(IPAddress.Loopback, 0))
+        {
+            free.Start();
+            Address = new Uri($"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}/v1");
+        }
+
+        _listener.Prefixes.Add(new Uri(Address, "/").ToString());
+        _listener.Start();
+        _ = ServeAsync();
+    }
+
+    /// <summary>The endpoint.</summary>
+    public Uri Address { get; }
+
+    public bool HasCompletions { get; init; } = true;
+
+    public bool HasChat { get; init; } = true;
+
+    /// <summary>Whether a last message of the assistant's is gone on with.</summary>
+    public bool ContinuesTrailingMessage { get; init; }
+
+    /// <summary>Whether <c>continue_final_message</c> is known; a server that doesn't know it refuses it where it refuses unknown fields.</summary>
+    public bool KnowsContinueFinalMessage { get; init; }
+
+    /// <summary>Whether a field that isn't known is refused.</summary>
+    public bool RefusesUnknownFields { get; init; }
+
+    public bool KnowsStreamOptions { get; init; } = true;
+
+    public UsageFigures Usage { get; init; } = UsageFigures.WhenAsked;
+
+    /// <summary>Whether a stream ends with <c>[DONE]</c>.</summary>
+    public bool SaysDone { get; init; } = true;
+
+    /// <summary>Whether <c>stream</c> is passed over and the answer comes whole, beginning with what was given, as llama.cpp's does.</summary>
+    public bool AnswersWhole { get; init; }
+
+    public string? Key { get; init; }
+
+    public string Model { get; init; } = "m";
+
+    /// <summary>What goes wrong with a request, by its number from 1 and its body.</summary>
+    public Func<int, JsonObject, Fault> FaultOf { get; set; } = (_, _) => Fault.None;
+
+    /// <summary>What is answered to a text in place of the model's own words; null for those.</summary>
+    public Func<string, string?> AnswerOf { get; set; } = _ => null;
+
+    /// <summary>How long each word takes.</summary>
+    public TimeSpan TimeForWord { get; init; }
+
+    /// <summary>Bodies of requests so far, with the path.</summary>
+    public ConcurrentQueue<(string Path, JsonObject Body)> Requests { get; } = [];
+
+    /// <summary>Values of their header Authorization.</summary>
+    public ConcurrentQueue<string?> Tokens { get; } = [];
+
+    /// <summary>Bodies of the requests whose right answer was sent to its end.</summary>
+    public ConcurrentQueue<string> Answered { get; } = [];
+
+    /// <summary>How often what went wrong.</summary>
+    public ConcurrentDictionary<Fault, int> Faults { get; } = [];
+
+    /// <summary>Answers that were broken off since who asked had gone.</summary>
+    public int Abandoned => _abandoned;
+
+    /// <summary>The most requests that were here at once.</summary>
+    public int MostAtOnce => _most;
+
+    private int _abandoned;
+
+    public void Dispose()
+    {
+        _closed.Set();
+        _listener.Close();
+    }
+
+    /// <summary>What the model writes after a text, and whether it ends by itself.</summary>
+    public (string[] Tokens, bool Ends) Write(string text, int most, double temperature, long seed)
+    {
+        if (AnswerOf(text) is { } own) return ([own], true);
+        var state = 14695981039346656037UL;
+        foreach (var character in text.TrimEnd()) state = (state ^ character) * 1099511628211UL;
+        if (temperature > 0) state ^= (ulong)seed * 0x9E3779B97F4A7C15UL;
+        List<string> tokens = text.EndsWith("Par", StringComparison.Ordinal) ? ["is"] : [];
+        var length = 3 + (int)(state % 7);
+        while (tokens.Count < length)
+        {
+            state = state * 6364136223846793005UL + 1442695040888963407UL;
+            tokens.Add((tokens.Count == 0 && text.EndsWith(' ') ? "" : " ") + Words[(state >> 33) % (ulong)Words.Length]);
+        }
+
+        return ([.. tokens.Take(most)], length <= most);
+    }
+
+    private async Task ServeAsync()
+    {
+        while (true)
+        {
+            HttpListenerContext context;
+            try
+            {
+                context = await _listener.GetContextAsync();
+            }
+            catch (Exception ended) when (ended is HttpListenerException or ObjectDisposedException or InvalidOperationException)
+            {
+                return;
+            }
+
+            _ = Task.Factory.StartNew(() => Answer(context), TaskCreationOptions.LongRunning);
+        }
+    }
+
+    private void Answer(HttpListenerContext context)
+    {
+        try
+        {
+            lock (_listener) _most = Math.Max(_most, ++_now);
+            Handle(context);
+        }
+        catch (Exception gone) when (gone is HttpListenerException or ObjectDisposedException or IOException or InvalidOperationException)
+        {
+            Interlocked.Increment(ref _abandoned);
+        }
+        finally
+        {
+            lock (_listener) _now--;
+        }
+    }
+
+    private void Handle(HttpListenerContext context)
+    {
+        var path = context.Request.Url!.AbsolutePath;
+        Tokens.Enqueue(context.Request.Headers["Authorization"]);
+        if (Key is not null && context.Request.Headers["Authorization"] != $"Bearer {Key}")
+        {
+            Send(context, 401, $$$"""{"error": {"message": "Incorrect API key provided: {{{context.Request.Headers["Authorization"]}}}", "type": "authentication_error"}}""");
+            return;
+        }
+
+        if (path == "/v1/models")
+        {
+            Send(context, 200, """{"data": []}""");
+            return;
+        }
+
+        using var reader = new StreamReader(context.Request.InputStream, Encoding.UTF8);
+        var body = JsonNode.Parse(reader.ReadToEnd())!.AsObject();
+        Requests.Enqueue((path, body));
+        if (!(path == "/v1/completions" && HasCompletions) && !(path == "/v1/chat/completions" && HasChat))
+        {
+            Send(context, 404, """{"error": {"message": "File Not Found", "type": "not_found_error", "code": 404}}""");
+            return;
+        }
+
+        if ((string?)body["model"] != Model)
+        {
+            Send(context, 404, new JsonObject { ["error"] = new JsonObject { ["message"] = $"The model `{body["model"]}` does not exist." } }.ToJsonString());
+            return;
+        }
+
+        string[] unknown = [.. KnowsContinueFinalMessage ? Array.Empty<string>() : ["continue_final_message", "add_generation_prompt"], .. KnowsStreamOptions ? Array.Empty<string>() : ["stream_options"]];
+        if (RefusesUnknownFields && unknown.FirstOrDefault(body.ContainsKey) is { } field)
+        {
+            Send(context, 422, new JsonObject { ["detail"] = $"Unexpected fields in the request: {{'{field}'}}" }.ToJsonString());
+            return;
+        }
+
+        var fault = FaultOf(Interlocked.Increment(ref _number), body);
+        Faults.AddOrUpdate(fault, 1, (_, count) => count + 1);
+        Answer(context, path.EndsWith("/chat/completions", StringComparison.Ordinal), body, fault);
+    }
+
+    private void Answer(HttpListenerContext context, bool isChat, JsonObject body, Fault fault)
+    {
+        var (status, said) = fault switch
+        {
+            Fault.TooManyRequests => (429, """{"error": {"message": "slowly"}}"""),
+            Fault.ServerError => (500, "Internal Server Error"),
+            Fault.Unavailable => (503, """{"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}"""),
+            _ => (0, ""),
+        };
+        if (status > 0)
+        {
+            if (status == 429) context.Response.Headers["Retry-After"] = "0";
+            Send(context, status, said);
+            return;
+        }
+
+        if (fault == Fault.Hangs)
+        {
+            _closed.Wait(TimeSpan.FromSeconds(60));
+            context.Response.Abort();
+            return;
+        }
+
+        var (text, given, promptTokens) = Read(body, isChat);
+        var most = (int)body["max_tokens"]!;
+        var (tokens, ends) = Write(text, most, (double?)body["temperature"] ?? 1, (long?)body["seed"] ?? Random.Shared.Next());
+        if (fault == Fault.TooManyTokens) (tokens, ends) = ([.. tokens, .. Enumerable.Repeat(" more", most)], false);
+        var usage = new JsonObject { ["prompt_tokens"] = promptTokens, ["completion_tokens"] = tokens.Length, ["total_tokens"] = promptTokens + tokens.Length };
+        if (AnswersWhole) SendWhole(context, isChat, given + string.Concat(tokens), ends, usage);
+        else Stream(context, isChat, tokens, ends, Usage == UsageFigures.Always || (Usage == UsageFigures.WhenAsked && body["stream_options"] is not null) ? usage : null, fault);
+        if (fault == Fault.None) Answered.Enqueue(body.ToJsonString());
+    }
+
+    /// <summary>What the model reads, what of it was given as the beginning of its turn, and how many tokens it is.</summary>
+    private (string Text, string Given, int Tokens) Read(JsonObject body, bool isChat)
+    {
+        if (!isChat) return ((string)body["prompt"]!, "", CountOf((string)body["prompt"]!));
+        var messages = body["messages"]!.AsArray().Select(message => (Role: (string)message!["role"]!, Content: (string)message["content"]!)).ToArray();
+        var continues = messages[^1].Role == "assistant" && (ContinuesTrailingMessage || (KnowsContinueFinalMessage && (bool?)body["continue_final_message"] == true));
+        var text = new StringBuilder();
+        foreach (var (role, content) in messages) text.Append('<').Append(role).Append("> ").Append(content).Append(" <end> ");
+        if (continues) text.Length -= " <end> ".Length;
+        else text.Append("<assistant> ");
+        return (text.ToString(), continues ? messages[^1].Content : "", CountOf(text.ToString()));
+    }
+
+    private static int CountOf(string text) => text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length;
+
+    private void Stream(HttpListenerContext context, bool isChat, string[] tokens, bool ends, JsonObject? usage, Fault fault)
+    {
+        context.Response.ContentType = "text/event-stream";
+        context.Response.SendChunked = true;
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            if (fault == Fault.Cut && i == tokens.Length / 2)
+            {
+                context.Response.OutputStream.Flush();
+                context.Response.Abort();
+                return;
+            }
+
+            if (TimeForWord > TimeSpan.Zero) Thread.Sleep(TimeForWord);
+            Event(context, fault == Fault.InvalidJson ? "{\"choices\": [{\"te" : Part(isChat, fault == Fault.EmptyChoice ? null : tokens[i], null));
+            if (fault == Fault.TwoChoices) Event(context, Part(isChat, tokens[i], null, index: 1));
+        }
+
+        if (fault == Fault.EmptyChoice) Event(context, """{"choices": [{}]}""");
+        else Event(context, Part(isChat, isChat ? null : "", ends ? "stop" : "length"));
+        if (fault == Fault.TwoChoices) Event(context, Part(isChat, "", "length", index: 1));
+        if (usage is not null) Event(context, new JsonObject { ["choices"] = new JsonArray(), ["usage"] = usage.DeepClone() }.ToJsonString());
+        if (SaysDone) Event(context, "[DONE]");
+        context.Response.Close();
+    }
+
+    private static string Part(bool isChat, string? text, string? finish, int index = 0)
+    {
+        var choice = new JsonObject { ["index"] = index };
+        if (isChat) choice["delta"] = text is null ? new JsonObject() : new JsonObject { ["content"] = text };
+        else choice["text"] = text;
+        if (finish is not null) choice["finish_reason"] = finish;
+        return new JsonObject { ["choices"] = new JsonArray(choice) }.ToJsonString();
+    }
+
+    private static void Event(HttpListenerContext context, string data)
+    {
+        context.Response.OutputStream.Write(Encoding.UTF8.GetBytes($"data: {data}\n\n"));
+        context.Response.OutputStream.Flush();
+    }
+
+    private static void SendWhole(HttpListenerContext context, bool isChat, string text, bool ends, JsonObject usage)
+    {
+        var choice = new JsonObject { ["index"] = 0, ["finish_reason"] = ends ? "stop" : "length" };
+        if (isChat) choice["message"] = new JsonObject { ["role"] = "assistant", ["content"] = text };
+        else choice["text"] = text;
+        Send(context, 200, new JsonObject { ["choices"] = new JsonArray(choice), ["usage"] = usage }.ToJsonString());
+    }
+
+    private static void Send(HttpListenerContext context, int status, string body)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = body.StartsWith('{') ? "application/json; charset=utf-8" : "text/plain";
+        context.Response.OutputStream.Write(Encoding.UTF8.GetBytes(body));
+        context.Response.Close();
+    }
+}
