@@ -114,4 +114,9 @@ public interface IDecoder : IDisposable
     /// <summary>Keeps the given rows in the given order. A row may be left out (it has finished) or named more than once (several samples of one prompt, beams).</summary>
     /// <param name="rows">Indices below <see cref="Rows"/>.</param>
     void Select(ReadOnlySpan<int> rows);
+
+    /// <summary>Takes the rows of another decoder behind its own, so that both go on in one batch. A model that can't do that need not implement it.</summary>
+    /// <param name="other">A decoder of the same model; where its rows were taken, it is disposed.</param>
+    /// <returns>Whether the rows were taken; otherwise nothing has changed.</returns>
+    bool TryJoin(IDecoder other) => false;
 }

@@ -12,10 +12,13 @@ internal sealed class CausalDecoder : IDecoder
     private readonly LanguageModelShape _shape;
     private readonly Device _device;
     private readonly KeyValueCache _cache;
-    private readonly int _positionLimit;
+    private int _positionLimit;
     private int[] _lengths;
     private long[] _buffer;
     private Tensor? _nextLogits;
+
+    /// <summary>The cache has room for so many new tokens at most before one of them is there: few responses are as long as they may be.</summary>
+    private const int MostRoom = 512;
 
     public CausalDecoder(ICausalTransformer transformer, LanguageModelShape shape, Device device, IReadOnlyList<TokenRow> rows, int maxNewTokens)
     {
@@ -28,7 +31,7 @@ internal sealed class CausalDecoder : IDecoder
         _lengths = [.. rows.Select(row => row.Prompt.Length + row.Response.Length)];
         var columns = _lengths.Max();
         _positionLimit = columns + maxNewTokens;
-        _cache = new KeyValueCache(transformer.AttentionShape, _positionLimit, [.. _lengths.Select(length => columns - length)], device);
+        _cache = new KeyValueCache(transformer.AttentionShape, columns + Math.Min(maxNewTokens, MostRoom), [.. _lengths.Select(length => columns - length)], device);
         _buffer = new long[2 * rows.Count * columns];
 
         var ids = _buffer.AsSpan(0, rows.Count * columns);
@@ -77,10 +80,24 @@ internal sealed class CausalDecoder : IDecoder
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
         var index = tensor(indices, device: _device);
-        _cache.Select(index);
+        _cache.Select(rows, index);
         Replace(NextLogits.index_select(0, index));
         _lengths = lengths;
         _buffer = new long[2 * rows.Length];
+    }
+
+    public bool TryJoin(IDecoder other)
+    {
+        if (other is not CausalDecoder decoder || decoder._transformer != _transformer) return false;
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        _cache.Join(decoder._cache);
+        Replace(cat([NextLogits, decoder.NextLogits]));
+        _lengths = [.. _lengths, .. decoder._lengths];
+        _buffer = new long[2 * _lengths.Length];
+        _positionLimit = Math.Max(_positionLimit, decoder._positionLimit);
+        decoder.Dispose();
+        return true;
     }
 
     public void Dispose()

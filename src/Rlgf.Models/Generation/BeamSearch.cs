@@ -34,7 +34,7 @@ public static class BeamSearch
         settings.Validate(model.Shape.Vocabulary);
         var beams = settings.Beams ?? throw new ArgumentException("The settings have no beams.", nameof(settings));
         if (wanted < 1 || wanted > beams.Width) throw new ArgumentOutOfRangeException(nameof(wanted), wanted, $"must be from 1 to {beams.Width}, the number of beams");
-        var requests = rows.Select(request => new ResponseInProgress(request, settings, model.Shape, stop)).ToArray();
+        var requests = rows.Select(request => new ResponseInProgress(request, settings, model.Shape, seed: 0, stop)).ToArray();
         TextGenerator.RequireRoom(requests, model.Shape);
         var searches = requests.ToDictionary(request => request, request => new RowSearch(request, settings, beams, model.Shape, stop));
 

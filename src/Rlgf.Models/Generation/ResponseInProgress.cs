@@ -1,18 +1,29 @@
 namespace Rlgf.Models.Generation;
 
 /// <summary>A response that is being written.</summary>
-internal sealed class ResponseInProgress(GenerationRequest request, SamplingSettings settings, LanguageModelShape shape, StopTexts? stop)
+internal sealed class ResponseInProgress(GenerationRequest request, SamplingSettings settings, LanguageModelShape shape, ulong seed, StopTexts? stop)
 {
     private readonly List<int> _tokens = GivenTokens(request.Row, shape);
     private readonly int _given = GivenTokens(request.Row, shape).Count;
     private readonly List<float> _sampledLogProbs = [];
     private readonly List<float> _rawLogProbs = [];
     private readonly List<TokenSet> _choices = [];
+    private readonly List<IReadOnlyList<TokenLogProb>> _alternatives = [];
+    private bool _isCancelled;
 
     /// <summary>What was given.</summary>
     public TokenRow Row => request.Row;
 
-    /// <summary>Names the row's random numbers.</summary>
+    /// <summary>How tokens are chosen.</summary>
+    public SamplingSettings Settings => settings;
+
+    /// <summary>How many of the most likely tokens are noted at each step, whatever is drawn.</summary>
+    public int Alternatives { get; init; }
+
+    /// <summary>With <see cref="Stream"/>, names the row's random numbers.</summary>
+    public ulong Seed => seed;
+
+    /// <summary>With <see cref="Seed"/>, names the row's random numbers.</summary>
     public ulong Stream => request.Stream;
 
     /// <summary>The most tokens to write.</summary>
@@ -40,7 +51,14 @@ internal sealed class ResponseInProgress(GenerationRequest request, SamplingSett
     public bool Stopped { get; private set; }
 
     /// <summary>Whether nothing more is to be written.</summary>
-    public bool IsDone => Ended || Stopped || Written >= Limit;
+    public bool IsDone => Ended || Stopped || _isCancelled || Written >= Limit;
+
+    /// <summary>Nothing more is wanted.</summary>
+    public void Cancel() => _isCancelled = true;
+
+    /// <summary>A token that was written.</summary>
+    /// <param name="place">Which, from 0.</param>
+    public WrittenToken At(int place) => new(_tokens[_given + place], _rawLogProbs[place], _alternatives[place]);
 
     /// <summary>What processors may look at.</summary>
     public RowHistory History => new(_tokens, ResponseLength, request.IsPart ? int.MaxValue : Limit - Written);
@@ -50,8 +68,10 @@ internal sealed class ResponseInProgress(GenerationRequest request, SamplingSett
     /// <param name="sampledLogProb">Under the distribution that it was drawn from.</param>
     /// <param name="rawLogProb">Under the model's own.</param>
     /// <param name="choices">What could be drawn in its place.</param>
-    public void Add(int token, float sampledLogProb, float rawLogProb, TokenSet choices)
+    /// <param name="alternatives">The most likely tokens, where they are asked for.</param>
+    public void Add(int token, float sampledLogProb, float rawLogProb, TokenSet choices, IReadOnlyList<TokenLogProb> alternatives)
     {
+        _alternatives.Add(alternatives);
         _choices.Add(choices);
         _tokens.Add(token);
         _sampledLogProbs.Add(sampledLogProb);

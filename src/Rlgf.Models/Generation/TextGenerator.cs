@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Rlgf.Base;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -67,13 +66,13 @@ public static class TextGenerator
     {
         if (settings.Beams is not null) return [.. BeamSearch.Search(model, rows, settings, 1, stop, cancellationToken).Select(found => found[0].Row)];
         settings.Validate(model.Shape.Vocabulary);
-        var responses = rows.Select(request => new ResponseInProgress(request, settings, model.Shape, stop)).ToArray();
+        var responses = rows.Select(request => new ResponseInProgress(request, settings, model.Shape, seed, stop)).ToArray();
         RequireRoom(responses, model.Shape);
 
         using var noGradient = no_grad();
         foreach (var batch in Batches(responses, settings.BatchRows))
         {
-            Write(model, batch, settings, seed, cancellationToken);
+            Write(model, batch, cancellationToken);
         }
 
         return Array.ConvertAll(responses, response => response.ToGeneratedRow());
@@ -108,14 +107,14 @@ public static class TextGenerator
         return sorted.Length == 0 ? [] : sorted.Chunk((sorted.Length + batches - 1) / batches);
     }
 
-    private static void Write(IDecodingModel model, ResponseInProgress[] batch, SamplingSettings settings, ulong seed, CancellationToken cancellationToken)
+    private static void Write(IDecodingModel model, ResponseInProgress[] batch, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         using var decoder = ReadBeginnings(model, batch);
         var rows = batch.ToList();
         while (true)
         {
-            ChooseTokens(decoder.NextLogits, rows, settings, seed);
+            TokenChoice.Choose(decoder.NextLogits, rows);
             if (rows.TrueForAll(row => row.IsDone))
             {
                 return;
@@ -128,12 +127,12 @@ public static class TextGenerator
     }
 
     /// <summary>Starts decoding; rows of the same prompt and beginning are read once.</summary>
-    private static IDecoder ReadBeginnings(IDecodingModel model, ResponseInProgress[] batch)
+    internal static IDecoder ReadBeginnings(IDecodingModel model, IReadOnlyList<ResponseInProgress> batch)
     {
         var places = new Dictionary<TokenRow, int>(TokenRowEquality.Instance);
         var distinct = new List<TokenRow>();
-        var placeOf = new int[batch.Length];
-        for (var i = 0; i < batch.Length; i++)
+        var placeOf = new int[batch.Count];
+        for (var i = 0; i < batch.Count; i++)
         {
             if (!places.TryGetValue(batch[i].Row, out placeOf[i]))
             {
@@ -143,7 +142,7 @@ public static class TextGenerator
         }
 
         var decoder = model.StartDecoding(distinct, batch.Max(row => row.Limit));
-        if (distinct.Count < batch.Length)
+        if (distinct.Count < batch.Count)
         {
             decoder.Select(placeOf);
         }
@@ -168,71 +167,6 @@ public static class TextGenerator
         rows.RemoveAll(row => row.IsDone);
     }
 
-    /// <summary>Adds a token to each row that is not finished.</summary>
-    private static void ChooseTokens(Tensor logits, List<ResponseInProgress> rows, SamplingSettings settings, ulong seed)
-    {
-        using var scope = NewDisposeScope();
-        var histories = rows.ConvertAll(row => row.History);
-        var candidates = LogitsProcessing.Apply(logits, histories, settings);
-        var tokens = new int[rows.Count];
-        var logProbs = new double[rows.Count];
-        TokenSet[] choices;
-        if (settings.Greedy)
-        {
-            ChooseMostLikely(candidates.Logits, tokens);
-            choices = Array.ConvertAll(tokens, TokenSet.Single);
-        }
-        else
-        {
-            Sample(candidates, rows, seed, tokens, logProbs);
-            choices = candidates.Sets((int)logits.size(1));
-        }
-
-        var isRaw = !settings.Greedy && ReferenceEquals(candidates.Logits, logits);
-        var rawLogProbs = isRaw ? Array.ConvertAll(logProbs, value => (float)value) : LogProbs(logits, tokens);
-        for (var i = 0; i < rows.Count; i++)
-        {
-            if (rows[i].IsDone)
-            {
-                continue;
-            }
-
-            if (tokens[i] < 0 || !float.IsFinite(rawLogProbs[i]))
-            {
-                throw NotNumbers();
-            }
-
-            rows[i].Add(tokens[i], (float)logProbs[i], rawLogProbs[i], choices[i]);
-        }
-    }
-
     internal static InputException NotNumbers() =>
         new("The model's logits are not numbers (NaN or infinite): its weights are damaged, or training has diverged; lower the learning rate.");
-
-    private static void ChooseMostLikely(Tensor logits, int[] tokens) => MemoryMarshal.Cast<byte, int>(logits.argmax(1).to(ScalarType.Int32).cpu().bytes).CopyTo(tokens);
-
-    private static void Sample(Candidates candidates, List<ResponseInProgress> rows, ulong seed, int[] tokens, double[] logProbs)
-    {
-        var uniforms = rows.ConvertAll(row => RandomStream.Uniform(seed, row.Stream, (ulong)row.ResponseLength)).ToArray();
-        InverseTransform.Draw(candidates.Logits.softmax(1), uniforms, tokens, logProbs);
-        if (candidates.Ids is not { } ids)
-        {
-            return;
-        }
-
-        var places = tensor(Array.ConvertAll(tokens, place => (long)Math.Max(place, 0)), tokens.Length, 1, device: ids.device);
-        var chosen = MemoryMarshal.Cast<byte, long>(ids.gather(1, places).cpu().bytes);
-        for (var i = 0; i < tokens.Length; i++)
-        {
-            tokens[i] = tokens[i] < 0 ? -1 : (int)chosen[i];
-        }
-    }
-
-    /// <summary>For each row, the log-probability of a token under the softmax of [B, V] logits.</summary>
-    private static float[] LogProbs(Tensor logits, int[] tokens)
-    {
-        var chosen = tensor(Array.ConvertAll(tokens, token => (long)Math.Max(token, 0)), device: logits.device);
-        var logProbs = -nn.functional.cross_entropy(logits, chosen, reduction: nn.Reduction.None);
-        return MemoryMarshal.Cast<byte, float>(logProbs.cpu().bytes).ToArray();
-    }
 }
