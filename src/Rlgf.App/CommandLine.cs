@@ -14,13 +14,14 @@ internal static class CommandLine
     /// <param name="args">Arguments, without the program's name.</param>
     /// <param name="terminal">Where it reads and writes.</param>
     /// <param name="kinds">The kinds of parts that recipes can name; null for the built-in ones.</param>
+    /// <param name="added">Commands that the program brings itself; null for none.</param>
     /// <returns>One of <see cref="ExitCode"/>.</returns>
-    public static int Run(string[] args, Terminal terminal, PartKinds? kinds = null)
+    public static int Run(string[] args, Terminal terminal, PartKinds? kinds = null, IReadOnlyList<Func<Terminal, Command>>? added = null)
     {
         try
         {
             kinds?.ThrowIfWrong();
-            var parsed = Create(terminal, kinds).Parse(args, new ParserConfiguration { EnablePosixBundling = false });
+            var parsed = Create(terminal, kinds, added).Parse(args, new ParserConfiguration { EnablePosixBundling = false });
             if (WrongUse(parsed, args, terminal.Program) is { } line)
             {
                 throw new UsageException(line);
@@ -60,11 +61,11 @@ internal static class CommandLine
     }
 
     /// <summary>The root command with all others below it.</summary>
-    public static Command Create(Terminal terminal, PartKinds? kinds = null)
+    public static Command Create(Terminal terminal, PartKinds? kinds = null, IReadOnlyList<Func<Terminal, Command>>? added = null)
     {
         kinds ??= AppKinds.New();
         var root = new Command(terminal.Program, "Tunes text models by reinforcement learning with guided feedback.\n\nExample: rlgf quickstart");
-        foreach (var command in All(terminal, kinds))
+        foreach (var command in All(terminal, kinds).Concat((added ?? []).Select(create => create(terminal))))
         {
             root.Subcommands.Add(command);
         }

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Text;
 using Rlgf.App.Terminals;
 using Rlgf.Models;
@@ -12,7 +13,9 @@ public sealed class RlgfApp
     private readonly PartKinds _kinds;
     private readonly string _program;
 
-    internal RlgfApp(string[] args, PartKinds kinds, string program) => (_args, _kinds, _program) = (args, kinds, program);
+    private readonly IReadOnlyList<Func<Terminal, Command>> _commands;
+
+    internal RlgfApp(string[] args, PartKinds kinds, string program, IReadOnlyList<Func<Terminal, Command>> commands) => (_args, _kinds, _program, _commands) = (args, kinds, program, commands);
 
     /// <summary>Begins a command line.</summary>
     /// <param name="args">The program's arguments.</param>
@@ -38,6 +41,6 @@ public sealed class RlgfApp
             OutColumns = Console.IsOutputRedirected ? 80 : Math.Max(40, Console.BufferWidth),
             Width = Console.IsErrorRedirected ? 0 : Math.Max(40, Console.BufferWidth),
         };
-        return CommandLine.Run(_args, terminal, _kinds);
+        return CommandLine.Run(_args, terminal, _kinds, _commands);
     }
 }

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Reflection;
 using Rlgf.App.Terminals;
 using Rlgf.Guides;
@@ -34,6 +35,9 @@ public sealed class RlgfAppBuilder
     /// <summary>Algorithms.</summary>
     public AlgorithmKinds Algorithms => _kinds.Algorithms;
 
+    /// <summary>Commands that the program brings itself, since they need what this package shouldn't: each made for a terminal.</summary>
+    internal IReadOnlyList<Func<Terminal, Command>> Commands { get; set; } = [];
+
     /// <summary>The command line, ready to run.</summary>
-    public RlgfApp Build() => new(_args, _kinds, Program);
+    public RlgfApp Build() => new(_args, _kinds, Program, Commands);
 }

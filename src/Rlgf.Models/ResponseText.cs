@@ -15,6 +15,11 @@ public static class ResponseText
     public static string Decode(ITokenizer tokenizer, LanguageModelShape shape, ReadOnlySpan<int> ids) =>
         shape.ReadsPromptApart ? tokenizer.Decode(ids) : tokenizer.DecodeContinuation(ids);
 
+    /// <summary>As <see cref="Decode"/>, for a response whose tokens come one by one.</summary>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="shape">The model's sizes, which say whether it is an encoder–decoder.</param>
+    public static StreamingDecoder Decoder(ITokenizer tokenizer, LanguageModelShape shape) => new(tokenizer, goesOn: !shape.ReadsPromptApart);
+
     /// <summary>Prompt and response as one text.</summary>
     /// <param name="prompt">The prompt.</param>
     /// <param name="response">The response, or the beginning of it.</param>

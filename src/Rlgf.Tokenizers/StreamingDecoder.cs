@@ -5,7 +5,8 @@ namespace Rlgf.Tokenizers;
 /// <summary>Decodes tokens as they come, giving text out only when its last character is whole. The parts together are what decoding all at once gives.</summary>
 /// <param name="tokenizer">The tokenizer of the ids.</param>
 /// <param name="skipSpecialTokens">Whether special tokens are left out.</param>
-public sealed class StreamingDecoder(ITokenizer tokenizer, bool skipSpecialTokens = true)
+/// <param name="goesOn">Whether the text goes on from another, so that a space before its first word stays (<see cref="ITokenizer.DecodeContinuation"/>).</param>
+public sealed class StreamingDecoder(ITokenizer tokenizer, bool skipSpecialTokens = true, bool goesOn = false)
 {
     // The last tokens that are written out already: some tokenizers decode a text's first token differently, so there must be one before what is new.
     private readonly List<int> _ids = [];
@@ -34,7 +35,7 @@ public sealed class StreamingDecoder(ITokenizer tokenizer, bool skipSpecialToken
         if (count == 0)
             return "";
         var ids = CollectionsMarshal.AsSpan(_ids);
-        var text = tokenizer.Decode(ids[..(_written + count)], skipSpecialTokens)[tokenizer.Decode(ids[.._written], skipSpecialTokens).Length..];
+        var text = Decode(ids[..(_written + count)])[Decode(ids[.._written]).Length..];
         if (text.Length > 0)
         {
             _ids.RemoveRange(0, _written);
@@ -43,4 +44,6 @@ public sealed class StreamingDecoder(ITokenizer tokenizer, bool skipSpecialToken
         _written += count;
         return text;
     }
+
+    private string Decode(ReadOnlySpan<int> ids) => goesOn ? tokenizer.DecodeContinuation(ids, skipSpecialTokens) : tokenizer.Decode(ids, skipSpecialTokens);
 }

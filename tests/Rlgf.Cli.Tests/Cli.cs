@@ -22,7 +22,7 @@ internal static class Cli
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
         using var reader = new StringReader(input);
-        var code = CommandLine.Run(args, new Terminal(reader, output, error) { Stop = stop, OwnProgram = ["dotnet", RunningProcess.Program] }, kinds);
+        var code = CommandLine.Run(args, new Terminal(reader, output, error) { Stop = stop, OwnProgram = ["dotnet", RunningProcess.Program] }, kinds, OwnCommands.All);
         return new CliResult(code, output.ToString(), error.ToString());
     }
 }

@@ -11,7 +11,7 @@ public sealed class CommandReferenceTests
     {
         using var nothing = new StringReader("");
         var text = new StringBuilder("# Commands\n\nThis is what `--help` says. `./rlgf` at the root of the repository builds what has changed and runs the command.\n");
-        foreach (var path in Paths(CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null)), []))
+        foreach (var path in Paths(CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null), added: OwnCommands.All), []))
         {
             var help = Cli.Run([.. path, "--help"]).Output.TrimEnd().Split('\n').Select(line => line.TrimEnd());
             text.Append($"\n## rlgf {string.Join(' ', path)}".TrimEnd()).Append("\n\n```\n").AppendJoin('\n', help).Append("\n```\n");

@@ -14,7 +14,7 @@ public sealed class NumericOptionTests
     {
         using var nothing = new StringReader("");
         var data = new TheoryData<string, string, bool>();
-        foreach (var (path, command) in Commands(CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null)), []))
+        foreach (var (path, command) in Commands(CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null), added: OwnCommands.All), []))
         {
             foreach (var option in command.Options)
             {
@@ -44,7 +44,7 @@ public sealed class NumericOptionTests
     public void A_number_is_taken_as_it_is_written(string command, string option, bool isReal)
     {
         using var nothing = new StringReader("");
-        var root = CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null));
+        var root = CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null), added: OwnCommands.All);
         (string Text, double Value)[] numbers = isReal ? [("0.7", 0.7), (".5", 0.5), ("1e-3", 0.001), ("2", 2)] : [("12", 12), ("0", 0), ("1000", 1000)];
         foreach (var (text, value) in numbers)
         {
@@ -63,7 +63,7 @@ public sealed class NumericOptionTests
     private static string[] Required(string command)
     {
         using var nothing = new StringReader("");
-        Command found = CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null));
+        Command found = CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null), added: OwnCommands.All);
         foreach (var name in command.Split(' ')) found = found.Subcommands.First(child => child.Name == name);
         return [.. found.Arguments.Where(argument => argument.Arity.MinimumNumberOfValues > 0).Select(_ => "x"), .. found.Options.Where(option => option.Required).SelectMany(option => new[] { option.Name, "x" })];
     }

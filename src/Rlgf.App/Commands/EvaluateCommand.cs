@@ -60,17 +60,14 @@ internal static class EvaluateCommand
             if (count is null && parsed.GetValue(success) is not null) throw new UsageException("--success says which of several answers are right: it needs --samples");
             var source = parsed.GetRequiredValue(recipe);
             var read = RecipeOptions.Read<TrainRecipe>(source, RecipeOptions.Changes(parsed, set, device), kinds);
-            if (folder is null && !isStart && !isGuide && RecipeOptions.RunOf(source) is { } run) folder = NewestPolicy(run, "; --start evaluates the model that it starts from");
-            var other = parsed.GetValue(against) is { } path ? RecipeOptions.RunOf(path) is { HoldsRun: true } otherRun ? NewestPolicy(otherRun, "") : path : null;
+            if (folder is null && !isStart && !isGuide && RecipeOptions.RunOf(source) is { } run) folder = RecipeOptions.NewestPolicy(run, "evaluate; --start evaluates the model that it starts from");
+            var other = parsed.GetValue(against) is { } path ? RecipeOptions.RunOf(path) is { HoldsRun: true } otherRun ? RecipeOptions.NewestPolicy(otherRun, "evaluate") : path : null;
             var target = parsed.GetValue(output);
             if (target is not null) RowOutput.Require(target, [RecipeOptions.FileOf(source), .. read.Inputs()]);
             return Run(new Request(read, folder, isGuide, other, count, parsed.GetValue(success) ?? UsualSuccess, target), terminal);
         });
         return command;
     }
-
-    private static string NewestPolicy(RunFolder run, string hint) => CheckpointFolder.NewestPolicy(run.CheckpointsFolder)?.Path
-        ?? throw new InputException($"{run.Path}: the run has no checkpoint yet, so there is no trained policy to evaluate{hint}");
 
     private static int Run(Request request, Terminal terminal)
     {

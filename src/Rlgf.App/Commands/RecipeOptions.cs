@@ -2,6 +2,7 @@ using System.CommandLine;
 using Rlgf.Base;
 using Rlgf.Recipes;
 using Rlgf.Runs;
+using Rlgf.Training;
 
 namespace Rlgf.App.Commands;
 
@@ -24,6 +25,13 @@ internal static class RecipeOptions
     /// <summary>The run whose recipe a path names: its folder, or the recipe in it; null for a recipe to begin runs with.</summary>
     public static RunFolder? RunOf(string path) => Directory.Exists(path) ? new RunFolder(path)
         : RunFolder.IsRecipeOfRun(path) ? new RunFolder(Path.GetDirectoryName(path) is { Length: > 0 } folder ? folder : ".") : null;
+
+    /// <summary>The folder of the policy in a run's newest checkpoint.</summary>
+    /// <param name="run">The run.</param>
+    /// <param name="use">What it is wanted for, as a verb.</param>
+    /// <exception cref="InputException">The run has no checkpoint yet.</exception>
+    public static string NewestPolicy(RunFolder run, string use) => CheckpointFolder.NewestPolicy(run.CheckpointsFolder)?.Path
+        ?? throw new InputException($"{run.Path}: the run has no checkpoint yet, so there is no trained policy to {use}");
 
     /// <summary>The recipe's file.</summary>
     /// <param name="path">A file, or the folder of a run.</param>

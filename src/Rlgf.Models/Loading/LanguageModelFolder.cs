@@ -54,6 +54,31 @@ public static class LanguageModelFolder
     /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the model.</exception>
     public static void LoadWeights(ILanguageModel model, string folder) => ModelFolder.LoadWeights(model.Module, folder);
 
+    /// <summary>Puts a folder's adapter on a copy of its base model, which shares the base's memory; both can then be used side by side.</summary>
+    /// <param name="baseModel">The base, without an adapter. From now on it is frozen.</param>
+    /// <param name="baseFolder">Where it came from.</param>
+    /// <param name="folder">The adapter's folder.</param>
+    /// <exception cref="InputException">A file is missing or malformed, the adapter is for another model, or the base has an adapter of its own.</exception>
+    public static ILanguageModel LoadAdapter(ILanguageModel baseModel, string baseFolder, string folder)
+    {
+        if (LoraAdapters.Has(baseModel.Module)) throw new InputException($"{baseFolder}: the model has an adapter itself; another can be put on a whole model only");
+        if (!AdapterFolder.Is(folder)) throw new InputException($"{folder}: it holds no adapter ({AdapterFolder.ConfigurationFile}).");
+        var named = AdapterFolder.BaseOf(folder);
+        if (Path.GetFullPath(named) != Path.GetFullPath(baseFolder)) throw new InputException($"{folder}: the adapter is for the model in {named}, not for that in {baseFolder}");
+        LoraAdapters.Freeze(baseModel.Module);
+        var adapted = baseModel.Clone();
+        try
+        {
+            AdapterFolder.Load(adapted.Module, folder);
+            return adapted;
+        }
+        catch
+        {
+            adapted.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>
     /// Writes a model into a folder, which is made where there is none. Other files in it (a tokenizer) stay. What the folder that it came from says about generating is written too;
     /// otherwise what <c>config.json</c> says about it is. Of a model with an adapter only the adapter is written, as PEFT does.
