@@ -127,7 +127,15 @@ public sealed class CompletionTests(TestServer server) : IClassFixture<TestServe
     {
         object Asked(bool stream) => new
         {
-            prompt = new[] { "I don't", "This movie" }, max_tokens = 20, seed = 3, stop, echo, stream, logprobs = 1, return_token_ids = true, stream_options = new { include_usage = true },
+            prompt = new[] { "I don't", "This movie" },
+            max_tokens = 20,
+            seed = 3,
+            stop,
+            echo,
+            stream,
+            logprobs = 1,
+            return_token_ids = true,
+            stream_options = new { include_usage = true },
         };
         var whole = await server.AskAsync(Path, Asked(false));
         var parts = await server.StreamAsync(Path, Asked(true));

@@ -59,7 +59,13 @@ internal sealed class ModelEndpoints(ServedModel served, ModelShelf shelf)
 
     private object Shown(ModelEntry entry) => new
     {
-        Id = entry.Name, Object = "model", Created = entry.Created.ToUnixTimeSeconds(), OwnedBy = "rlgf", Root = entry.Parent ?? entry.Name, entry.Parent, MaxModelLen = served.RowTokens,
+        Id = entry.Name,
+        Object = "model",
+        Created = entry.Created.ToUnixTimeSeconds(),
+        OwnedBy = "rlgf",
+        Root = entry.Parent ?? entry.Name,
+        entry.Parent,
+        MaxModelLen = served.RowTokens,
     };
 
     private static string Required(RequestFields fields, string field) => fields.Text(field) ?? throw new RequestException(field, $"{field}: is missing");
