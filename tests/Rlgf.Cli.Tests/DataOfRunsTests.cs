@@ -97,6 +97,40 @@ public sealed class DataOfRunsTests
         }
     }
 
+    [Theory]
+    [InlineData("algorithm.roll_in_probability: the guide begins no response of 'ppo_plus_plus': the probability is 0", "algorithm.roll_in_probability=0")]
+    [InlineData("algorithm.cut.nothing_probability: nothing of the guide's text is ever given in 'adaback', as this is 1", "algorithm={name: adaback, cut: {nothing_probability: 1}}", "generation.max_new_tokens=40")]
+    [InlineData("algorithm.success_reward: no row can succeed: that takes a reward of 2 and there is none above 1", "algorithm={name: bread, success_reward: 2}", "generation.max_new_tokens=40")]
+    [InlineData("algorithm.guide_rows: no row of a group is the guide's: it is 0 and 'luffy' has 1", "algorithm={name: luffy, guide_rows: 0}")]
+    [InlineData("algorithm.guide_credit.coefficient: what the guide wrote teaches nothing: its weight is 0 and 'luffy' has 1", "algorithm={name: luffy, guide_credit: {coefficient: 0}}", "generation.max_new_tokens=40")]
+    [InlineData("supervised.coefficient: the supervised loss teaches nothing: its weight is 0 in every iteration", "supervised={coefficient: 0}", "generation.max_new_tokens=40")]
+    [InlineData("generation.max_new_tokens: 8 of 8 prompts have a reference that is longer than a response may be, 6 tokens: the guide 'references' gives its beginning and never its end; the longest has ", "generation.max_new_tokens=6")]
+    public void Guidance_that_is_switched_off_is_said_once_before_the_run(string message, params string[] changes)
+    {
+        using var scratch = new Scratch();
+        var recipe = Recipe(scratch, "train.jsonl", """{"text": "The acting is good and bad 8"}""");
+        string[] set = [.. changes.SelectMany(change => (string[])["--set", change])];
+        foreach (var command in (string[])["check", "train"])
+        {
+            var result = Cli.Run([command, recipe, .. set]);
+            Assert.Equal(ExitCode.Ok, result.Code);
+            var line = Assert.Single((result.Output + result.Error).Split('\n'), line => line.StartsWith("warning: ", StringComparison.Ordinal));
+            Assert.StartsWith($"warning: --set {changes[0]}: {message}", line, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_guide_that_never_teaches_is_said_once_while_it_trains()
+    {
+        using var scratch = new Scratch();
+        var recipe = Recipe(scratch, "train.jsonl", """{"text": "The acting is good and bad 8"}""");
+        string[] set = [.. ((string[])["generation.max_new_tokens=40", "algorithm={name: adaptive, lessons: {window: 8}}", "reward={kind: regex, pattern: never}"]).SelectMany(change => (string[])["--set", change])];
+        var result = Cli.Run(["train", recipe, .. set]);
+        Assert.Equal(ExitCode.Ok, result.Code);
+        var line = Assert.Single(result.ErrorLines, line => line.Contains("no lesson in", StringComparison.Ordinal));
+        Assert.Matches("^warning: after [123] iterations: no lesson in the guide's first 8 whole answers, nor in the policy's own: all rewards are 0, so that", line);
+    }
+
     /// <summary>A recipe with two files of eight rows, of which one has a bad row, its last.</summary>
     /// <param name="scratch">Where.</param>
     /// <param name="file">Which file has the bad row.</param>

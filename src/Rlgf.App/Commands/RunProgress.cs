@@ -42,6 +42,9 @@ internal sealed class RunProgress(Terminal terminal, RunRecipe recipe, string un
     /// <inheritdoc/>
     public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) { }
 
+    /// <inheritdoc/>
+    public void Warning(int iteration, string message) => _line?.Note(string.Create(CultureInfo.InvariantCulture, $"warning: after {iteration} {unit}s: {message}"));
+
     /// <summary>Ends with a line that says how many in what time.</summary>
     public void Ended() => _line?.Done();
 

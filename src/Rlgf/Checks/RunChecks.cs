@@ -36,14 +36,14 @@ public static class RunChecks
             Impossible(setup),
             At("guide", GuideIsPolicy(setup)),
             ReferenceIsPolicy(setup),
-            At("kl.coefficient", NoKlPenalty(setup.Kl)),
+            At("kl.coefficient", NoKlPenalty(setup.Kl, setup.Algorithm)),
             At("kl.estimator", BiasedPenalty(setup.Kl)),
             At("update.critic_learning_rate", SettingsOfNoCritic(setup)),
             At("generation.max_new_tokens", NoRoomForRollIns(setup)),
             At("generation.end_tokens", NoEndToken(setup)),
             At("guide", GuideHasNoEnd(setup)),
             At("algorithm", PhaseThatNeverRuns(setup.Algorithm, setup.Iterations)),
-            At("algorithm.guide_credit", CreditToNobody(setup.Algorithm)),
+            .. GuidanceChecks.Before(setup),
             At("algorithm.roll_in_probability", GapThatIsNeverMeasured(setup.Algorithm)),
             At("guide", GuideWritesLess(setup)),
             At("guide", setup.Phases.Any(phase => phase.NeedsGuide) ? RowChecks.RowsThatTheGuideCanNotAnswer(setup.Prompts, setup.Guide) : null),
@@ -94,10 +94,11 @@ public static class RunChecks
         ? Error("the reference is the policy itself: the KL to it is always 0; load it as a model of its own")
         : null;
 
-    /// <summary>Settings under which the KL penalty does nothing.</summary>
-    public static Finding? NoKlPenalty(KlSettings kl) => kl switch
+    /// <summary>Settings under which the KL penalty does nothing. Of an algorithm that has none by itself that is no mistake.</summary>
+    public static Finding? NoKlPenalty(KlSettings kl, AlgorithmSettings algorithm) => kl switch
     {
         { Coefficient: <= 0, Target: not null } => Error("the KL coefficient is adaptive and begins at 0, where it stays: it is only ever multiplied; begin above 0, such as 0.05"),
+        { Coefficient: 0 } when algorithm.KlCoefficient == 0 => null,
         { Coefficient: 0 } => Warning("the KL coefficient is 0: nothing keeps the policy near its start, and rewards get exploited; 0.05 is usual"),
         { Coefficient: < 0 } => Error(Invariant($"the KL coefficient is {kl.Coefficient}: a negative one rewards drifting away; use one above 0")),
         { Placement: KlPlacement.Loss, Estimator: KlEstimator.K1 } =>
@@ -146,11 +147,6 @@ public static class RunChecks
             Warning(Invariant($"'{algorithm.Name}' takes its first phase with probability {algorithm.FirstProbability}: only one of its phases ever runs; use one between 0 and 1")),
         _ => null,
     };
-
-    /// <summary>A loss on the guide's tokens where the guide writes none.</summary>
-    public static Finding? CreditToNobody(AlgorithmSettings algorithm) => algorithm.GuideCredit > 0 && !algorithm.Phases.Any(phase => phase.NeedsGuide)
-        ? Warning($"'{algorithm.Name}' gives the guide credit but never asks it: the credit falls on nothing; set a roll-in by the guide or a credit of 0")
-        : null;
 
     /// <summary>A gap between guide and policy that needs responses which the policy writes alone, where there are none.</summary>
     public static Finding? GapThatIsNeverMeasured(AlgorithmSettings algorithm) => algorithm.ComparesAnswers && algorithm.Phases.All(phase => phase.RollInProbability >= 1)

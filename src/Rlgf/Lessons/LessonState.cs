@@ -1,3 +1,4 @@
+using System.Globalization;
 using Rlgf.Rollouts;
 using Rlgf.Statistics;
 
@@ -79,6 +80,26 @@ public sealed record LessonState(LessonMemory Memory, GuideAsking Asking, IReadO
                 ? new(asking.Factor(settings.Window)) { Exempt = memory.Prompts, ExemptFactor = LessonSettings.SmallestFactor }
                 : Guidance.Full,
         };
+    }
+
+    /// <summary>
+    /// What is said, once, when the window of whose answers teach is full for the first time and none of them was a lesson; null otherwise. The guide is then asked in full where the policy found no lesson
+    /// either, since nothing else can teach, and as seldom as can be where it did.
+    /// </summary>
+    /// <param name="before">The state before the iteration.</param>
+    /// <param name="settings">The rules.</param>
+    /// <param name="hasGuide">Whether a guide is asked; otherwise the policy's own answers count.</param>
+    internal string? NothingTaught(LessonState before, LessonSettings settings, bool hasGuide)
+    {
+        var (now, then) = hasGuide ? (Asking.Guide, before.Asking.Guide) : (Asking.Policy, before.Asking.Policy);
+        if (now.Count < settings.Window || then.Count >= settings.Window || now.Sum() > 0) return null;
+        var answers = $"{(hasGuide ? "the guide's" : "the policy's")} first {now.Count} whole answers";
+        if (Asking.Policy.Sum() > 0)
+            return $"none of {answers} was better than what the policy is expected to get, and some of the policy's own were: it is asked at {LessonSettings.SmallestFactor.ToString(CultureInfo.InvariantCulture)} of its probability from now on; try a guide that is right more often, or ppo";
+        if (Memory.Rows.Length > 0) return null;
+        var rewards = Spread == 0 ? FormattableString.Invariant($"all rewards are {PolicyMean:0.###}") : FormattableString.Invariant($"none was above {PolicyMean:0.###}");
+        return $"no lesson in {answers}{(hasGuide ? ", nor in the policy's own" : "")}: {rewards}, so that there is nothing to remember{(hasGuide && settings.ScalesGuide ? " and the guide is asked in full" : "")}; "
+            + "try a guide that is right more often, a larger generation.max_new_tokens where answers are cut, a reward with steps below the whole, or easier prompts";
     }
 
     private static SampledRow Whole(GuideAnswer answer)

@@ -125,13 +125,14 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     public AlgorithmSection Resolved()
     {
         var settings = ToSettings();
-        var hasRollIns = HasRollIns(Kinds.Algorithms.Make(this));
+        var preset = Kinds.Algorithms.Make(this);
+        var hasRollIns = HasRollIns(preset);
         return this with
         {
             RollInProbability = hasRollIns ? settings.First.RollInProbability : null,
             RollInLengths = hasRollIns && settings.ScheduledPhases.Where(HasRollIns).Select(phase => phase.Lengths).Distinct().ToArray() is [var lengths] ? lengths : null,
             RollInScope = settings.GroupSize > 1 && settings.ScheduledPhases.Any(phase => phase.BeginsWithGuide) ? settings.RollInScope : null,
-            GuideRows = settings.GuideRows > 0 ? settings.GuideRows : null,
+            GuideRows = settings.GuideRows > 0 || preset.GuideRows > 0 ? settings.GuideRows : null,
             Gate = settings.Gate is { } gate ? new() { Rounds = gate.Rounds, Rows = gate.Rows, Cut = gate.Cut } : null,
             SuccessReward = settings.CountsSuccesses ? settings.SuccessReward : null,
             Cut = hasRollIns ? settings.ScheduledPhases.Select(phase => phase.Cut).FirstOrDefault(cut => cut is not null) : null,

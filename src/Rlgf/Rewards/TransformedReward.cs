@@ -41,16 +41,28 @@ public sealed class TransformedReward(IReward reward, ScoreTransform? transform,
         var scores = await CheckedScores.OfAsync(reward, responses, cancellationToken).ConfigureAwait(false);
         return [.. scores.Select((score, row) => score with
         {
-            Total = Math.Min(atMost ?? double.PositiveInfinity, Math.Max(atLeast ?? double.NegativeInfinity, Transformed(score.Total, responses[row]))),
+            Total = Within(Transformed(transform is ScoreTransform.LogOnePlus or ScoreTransform.SquareRoot ? NotNegative(score.Total, responses[row]) : score.Total)),
         })];
     }
 
-    private double Transformed(double score, Response response) => transform switch
+    /// <summary>Between which numbers its scores lie, given those of its reward; null where one of them is not known.</summary>
+    internal (double Least, double Most)? Range((double Least, double Most)? own)
+    {
+        var isPositive = transform is ScoreTransform.LogOnePlus or ScoreTransform.SquareRoot;
+        var (one, other) = (Transformed(isPositive ? Math.Max(0, own?.Least ?? 0) : own?.Least ?? double.NegativeInfinity), Transformed(isPositive ? Math.Max(0, own?.Most ?? double.PositiveInfinity) : own?.Most ?? double.PositiveInfinity));
+        var (least, most) = (Within(Math.Min(one, other)), Within(Math.Max(one, other)));
+        return double.IsFinite(least) && double.IsFinite(most) ? (least, most) : null;
+    }
+
+    private double Within(double score) => Math.Min(atMost ?? double.PositiveInfinity, Math.Max(atLeast ?? double.NegativeInfinity, score));
+
+    /// <summary>Each of them rises or falls throughout.</summary>
+    private double Transformed(double score) => transform switch
     {
         ScoreTransform.Complement => 1 - score,
         ScoreTransform.Sigmoid => 1 / (1 + Math.Exp(-score)),
-        ScoreTransform.LogOnePlus => Math.Log(1 + NotNegative(score, response)),
-        ScoreTransform.SquareRoot => Math.Sqrt(NotNegative(score, response)),
+        ScoreTransform.LogOnePlus => Math.Log(1 + score),
+        ScoreTransform.SquareRoot => Math.Sqrt(score),
         ScoreTransform.Square => score * Math.Abs(score),
         _ => score,
     };

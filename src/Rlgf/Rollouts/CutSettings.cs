@@ -142,6 +142,15 @@ public sealed record CutSettings
     /// <summary>Whether it knows something of each prompt (<see cref="CutState"/>).</summary>
     public bool HasState => Rule is CutRule.Interval or CutRule.Bisect;
 
+    /// <summary>The key whose value makes that nothing of the guide's text is ever given; null where something is.</summary>
+    internal string? GivesNothingBy => Rule switch
+    {
+        CutRule.Window when High == 0 && (FinalHigh ?? 0) == 0 => "high",
+        CutRule.Binomial when Probability == 0 && (FinalProbability ?? 0) == 0 => "probability",
+        CutRule.Interval when NothingProbability == 1 => "nothing_probability",
+        _ => null,
+    };
+
     /// <summary>What is missing, contradicts itself or is not used, by key, of settings that are filled in (<see cref="Over"/>).</summary>
     public IEnumerable<(string Key, string Problem)> Problems()
     {

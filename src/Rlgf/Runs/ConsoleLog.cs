@@ -17,6 +17,9 @@ public sealed class ConsoleLog(TextWriter output) : IRunLog
     public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) { }
 
     /// <inheritdoc/>
+    public void Warning(int iteration, string message) => Write("warning after iteration", iteration, [message]);
+
+    /// <inheritdoc/>
     public void Step(StepRecord record) => Write("step", record.Step, [.. record.Metrics.Where(metric => metric.Key == "loss").Select(Shown)]);
 
     /// <inheritdoc/>

@@ -20,6 +20,11 @@ public interface IRunLog
     /// <summary>Some of an iteration's rows, token by token.</summary>
     void Samples(int iteration, IReadOnlyList<SampleRecord> samples);
 
+    /// <summary>What is not as it should be in a run that goes on, said once.</summary>
+    /// <param name="iteration">Iterations done.</param>
+    /// <param name="message">One line: what, and what to try.</param>
+    void Warning(int iteration, string message) { }
+
     /// <summary>One step of a supervised training.</summary>
     void Step(StepRecord record) { }
 

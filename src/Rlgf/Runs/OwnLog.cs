@@ -20,6 +20,9 @@ internal sealed class OwnLog(IRunLog log) : IRunLog, IDisposable
     public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => Tell(FormattableString.Invariant($"the samples of iteration {iteration}"), () => log.Samples(iteration, samples));
 
     /// <inheritdoc/>
+    public void Warning(int iteration, string message) => Tell(FormattableString.Invariant($"a warning after {iteration} iterations"), () => log.Warning(iteration, message));
+
+    /// <inheritdoc/>
     public void Step(StepRecord record) => Tell(FormattableString.Invariant($"step {record.Step}"), () => log.Step(record));
 
     /// <inheritdoc/>

@@ -34,6 +34,12 @@ public sealed class RunLogs(IReadOnlyList<IRunLog> logs) : IRunLog
     }
 
     /// <inheritdoc/>
+    public void Warning(int iteration, string message)
+    {
+        foreach (var log in logs) log.Warning(iteration, message);
+    }
+
+    /// <inheritdoc/>
     public void Step(StepRecord record)
     {
         foreach (var log in logs) log.Step(record);

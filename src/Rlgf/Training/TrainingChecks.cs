@@ -93,7 +93,7 @@ public static class TrainingChecks
     }
 
     /// <summary>Where a recipe says what a phase is.</summary>
-    private static string PlaceOf(AlgorithmSettings algorithm, int phase) => algorithm.Gate is not null && phase == algorithm.Phases.Count - 1 ? "algorithm.gate" : algorithm.Name != AlgorithmSettings.Custom ? "algorithm" : phase == 0 ? "algorithm.first" : "algorithm.second";
+    internal static string PlaceOf(AlgorithmSettings algorithm, int phase) => algorithm.Gate is not null && phase == algorithm.Phases.Count - 1 ? "algorithm.gate" : algorithm.Name != AlgorithmSettings.Custom ? "algorithm" : phase == 0 ? "algorithm.first" : "algorithm.second";
 
     /// <summary>What is wrong with where a phase cuts the guide's text.</summary>
     private static IEnumerable<(string Key, string Problem)> CutProblems(RolloutPhase phase, string place)

@@ -265,6 +265,28 @@ public sealed class TrainRecipeTests
         Assert.Equal(0.1, Load("update.surrogate=cispo", "update.clip_range_high=0.1").Update.ClipRangeHigh);
     }
 
+    [Theory]
+    [InlineData("{name: luffy, guide_rows: 0}")]
+    [InlineData("{name: luffy, guide_rows: 2, guide_credit: {coefficient: 0}}")]
+    [InlineData("{name: uft, roll_in_probability: 0, switch_iteration: 4}")]
+    [InlineData("{name: uft, roll_in_scope: row, cut: {probability: 0}}")]
+    [InlineData("{name: r3, roll_in_lengths: inside}")]
+    [InlineData("{name: adaback, cut: {nothing_probability: 1, memory: 0}, success_reward: 0.5}")]
+    [InlineData("{name: bread, success_reward: 0, gate: {rows: join}}")]
+    [InlineData("{name: dapo, groups: {equal: keep, epsilon: 0}}")]
+    [InlineData("{name: dr_grpo, groups: {scaling: batch_deviation}}")]
+    [InlineData("{name: lols, policy_probability: 0}")]
+    [InlineData("{name: adaptive, guide_credit: {coefficient: 1, weight: one}, lessons: {asking: one}}")]
+    [InlineData("{name: adaptive_v1, guide_credit: {coefficient: 0, gap: one}}")]
+    [InlineData("{name: grpo, advantage: gae, lambda: 0, gamma: 0.5}")]
+    [InlineData("{name: ppo, advantage: rloo, group_size: 2, groups: {scaling: group_deviation}}")]
+    public void What_an_algorithm_was_told_is_still_so_when_all_is_filled_in(string section)
+    {
+        var algorithm = Load($"algorithm={section}").Algorithm;
+        Assert.Equal(algorithm.ToSettings(), algorithm.Resolved().ToSettings());
+        Assert.Equal(algorithm.ToSettings(), RecipeFile.Parse<AlgorithmSection>(RecipeFile.Write(algorithm.Resolved()), "a.yaml").ToSettings());
+    }
+
     [Fact]
     public void A_guide_that_is_not_there_can_not_be_evaluated() => Assert.Equal(
         "--set evaluation.guide=true: evaluation.guide: there is no guide to evaluate; leave it out, or set guide",

@@ -104,6 +104,9 @@ public sealed partial class ModelJudgeReward : IReward, IReadsRows, IDisposable
         return new JsonObject { ["model"] = _settings.Model, ["messages"] = messages, ["temperature"] = 0, ["max_tokens"] = _settings.MaxTokens };
     }
 
+    /// <summary>The least and the greatest number that is an answer.</summary>
+    internal (double Least, double Most) Range => (_settings.AtLeast, _settings.AtMost);
+
     FailureRule IReadsRows.Failures => _failures;
 
     void IReadsRows.Require(Prompt prompt)
