@@ -5,6 +5,7 @@ using Rlgf.Guides;
 using Rlgf.Lessons;
 using Rlgf.Models.Generation;
 using Rlgf.Prompts;
+using Rlgf.Remote;
 using Rlgf.Rewards;
 using Rlgf.Rewards.Remote;
 using Rlgf.Rollouts;
