@@ -66,6 +66,8 @@ internal static class Curves
                 Trained("Advantage, standard deviation", groups, Metric("advantage/deviation"), Positive),
                 Trained("Clipped share", groups, Metric("policy/clip_fraction"), Share),
                 Trained("Gap to the guide, standard deviations", groups, Metric("gap/smoothed")),
+                Trained("What the guide makes of the same beginnings, less the policy's", groups, Metric("worth/gap")),
+                Trained("Distance of the guide's tokens, nats", groups, Metric("worth/distance")),
                 Trained("Roll-in probability β", groups, record => record.Plan.NeedsGuide ? record.Plan.RollInProbability : double.NaN, Share),
                 Trained("Rows that the guide left to the policy", groups, Metric("guide/unanswered"), Positive),
                 Trained("Tokens written by the policy, in all", groups, Metric("tokens/policy"), Positive),

@@ -97,6 +97,12 @@ public sealed record AlgorithmSettings
     /// <summary>For <see cref="PlanSchedule.Switch"/>: the iteration that is the second phase's first (the paper's α).</summary>
     public int SwitchIteration { get; init; }
 
+    /// <summary>
+    /// For <see cref="PlanSchedule.Switch"/>: the measured gap between guide and policy, in the reward's unit, at which the second phase begins before that iteration; null for the iteration alone. Ours: what the guide's endings are
+    /// worth over the policy's own is what the first phase can teach.
+    /// </summary>
+    public double? SwitchAtGap { get; init; }
+
     /// <summary>m: rows of each group that are a whole answer of the guide.</summary>
     public int GuideRows { get; init; }
 

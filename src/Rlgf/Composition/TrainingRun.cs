@@ -174,6 +174,7 @@ public sealed class TrainingRun : IDisposable
             CriticDevice = places.Critic.Device,
             BootstrapCutRows = Recipe.Critic.BootstrapCutRows,
             Supervised = Recipe.Supervised,
+            GuideWorth = Recipe.GuideWorth,
             Kl = Recipe.Kl,
             Update = Recipe.Update,
             Iterations = Recipe.Iterations,

@@ -54,6 +54,9 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
     [Limits(AtLeast = 0)]
     public int? SwitchIteration { get; init; }
 
+    /// <summary>For algorithms that switch: the measured gap between guide and policy, in the reward's unit, at which the second phase begins before that iteration, such as 0; null for the iteration alone. Needs <c>guide_worth</c>.</summary>
+    public double? SwitchAtGap { get; init; }
+
     /// <summary>How advantages are estimated.</summary>
     public AdvantageEstimator? Advantage { get; init; }
 
@@ -102,6 +105,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             Second = preset.Second is { } second ? Changed(second, hasRollIns) : null,
             FirstProbability = PolicyProbability ?? preset.FirstProbability,
             SwitchIteration = SwitchIteration ?? preset.SwitchIteration,
+            SwitchAtGap = SwitchAtGap ?? preset.SwitchAtGap,
             Advantage = Advantage ?? preset.Advantage,
             GroupSize = GroupSize ?? preset.GroupSize,
             // Another estimator divides in its own way.
@@ -138,6 +142,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
             Cut = hasRollIns ? settings.ScheduledPhases.Select(phase => phase.Cut).FirstOrDefault(cut => cut is not null) : null,
             PolicyProbability = settings.Schedule == PlanSchedule.Coin ? settings.FirstProbability : null,
             SwitchIteration = settings.Schedule == PlanSchedule.Switch ? settings.SwitchIteration : null,
+            SwitchAtGap = settings.SwitchAtGap,
             Advantage = settings.Advantage,
             GroupSize = settings.GroupSize,
             Groups = GroupsSection.Of(settings),
@@ -178,6 +183,7 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         if (RollInScope is not null && !preset.ScheduledPhases.Any(phase => phase.BeginsWithGuide)) yield return ("roll_in_scope", $"the guide begins no response of '{name}'; leave it out");
         if (schedule != PlanSchedule.Coin && PolicyProbability is not null) yield return ("policy_probability", $"'{name}' throws no coin between phases; that is lols");
         if (schedule != PlanSchedule.Switch && SwitchIteration is not null) yield return ("switch_iteration", $"'{name}' doesn't switch; that is d2lols");
+        if (schedule != PlanSchedule.Switch && SwitchAtGap is not null) yield return ("switch_at_gap", $"'{name}' doesn't switch; that is d2lols");
         if (schedule == PlanSchedule.Switch && SwitchIteration is null && preset.SwitchIteration == 0) yield return ("switch_iteration", $"'{name}' must have it: the first iteration of the second phase");
         if (!isCustom && First is not null) yield return ("first", $"'{name}' has its own phases; use the name custom");
         if (!isCustom && Second is not null) yield return ("second", $"'{name}' has its own phases; use the name custom");

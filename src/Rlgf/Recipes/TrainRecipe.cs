@@ -3,6 +3,7 @@ using Rlgf.Base;
 using Rlgf.Models.Generation;
 using Rlgf.Rollouts;
 using Rlgf.Training;
+using Rlgf.Worth;
 
 namespace Rlgf.Recipes;
 
@@ -35,6 +36,9 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
 
     /// <summary>A next-token loss on answers of others beside reinforcement learning; null for none.</summary>
     public SupervisedLossSettings? Supervised { get; init; }
+
+    /// <summary>How it is measured what the guide is worth, and whether the run should warn where it is worth nothing; null: it isn't measured.</summary>
+    public GuideWorthSettings? GuideWorth { get; init; }
 
     /// <summary>The penalty for drifting from the start.</summary>
     public KlSettings Kl { get; init; } = new();
@@ -100,6 +104,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         if (Supervised is { Source: SupervisedSource.References, Column: null } && !HasReferences)
             yield return ("supervised", "it needs texts: set supervised.column, data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
         var algorithm = Algorithm.ToSettings();
+        if (GuideWorth is not null && Guide is null) yield return ("guide_worth", "there is no guide whose worth could be measured: set guide, or leave this out");
+        if (Algorithm.SwitchAtGap is not null && GuideWorth is null) yield return ("algorithm.switch_at_gap", "the gap is not measured: set guide_worth, such as guide_worth: {share: 0.25}");
         if (Supervised is { Source: SupervisedSource.Guide } && !algorithm.Phases.Any(phase => phase.BeginsWithGuide)) yield return ("supervised.source", TrainingChecks.NoAnswers(algorithm));
         // What the algorithm fills in may be what does not go together with what was said.
         var kl = Kl.For(algorithm);

@@ -12,6 +12,9 @@ public sealed record Guidance(double Factor)
     /// <summary>Where the guide's text is cut, for rules that know something of each prompt; null for others.</summary>
     public CutState? Cuts { get; init; }
 
+    /// <summary>Whether the measured gap has told the algorithm to go over to its second phase.</summary>
+    public bool HasSwitched { get; init; }
+
     /// <summary>Identities of prompts that the guide need not be asked about.</summary>
     public IReadOnlySet<string> Exempt { get; init; } = new HashSet<string>();
 

@@ -7,6 +7,7 @@ using Rlgf.Models.Loading;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
+using Rlgf.Worth;
 using static TorchSharp.torch;
 
 namespace Rlgf.Training;
@@ -24,7 +25,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
 {
     private readonly CheckpointStore<SavedState> _store = new(folder, CheckpointNaming.Iterations, keep, state => state.Iteration);
 
-    private const string GuideFile = "guide_state.bin", LessonsFile = "lessons.bin", CutsFile = "cuts.json";
+    private const string GuideFile = "guide_state.bin", LessonsFile = "lessons.bin", CutsFile = "cuts.json", WorthFile = "worth.json";
 
     /// <summary>Iterations done at the newest checkpoint, or null where there is none. Compares all its files with their checksums, once.</summary>
     /// <exception cref="InputException">The newest checkpoint is damaged; names it, and the one before that is whole.</exception>
@@ -60,6 +61,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
             Guide = guide,
             Lessons = setup.Algorithm.Lessons is null ? null : LessonFile.Read(Needed(newest.Path, LessonsFile, "another algorithm, which remembers no lessons")),
             Cuts = setup.Algorithm.CutWithState is null ? null : CutState.Read(Needed(newest.Path, CutsFile, "another algorithm, whose cuts know nothing of a prompt")),
+            Worth = setup.GuideWorth is null ? null : GuideWorth.Read(Needed(newest.Path, WorthFile, "a run that doesn't measure what the guide is worth")),
         };
     }
 
@@ -92,6 +94,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         learner.CriticOptimizer.Save(Path.Combine(inside, "critic_optimizer.safetensors"));
         if (state.Lessons is { } lessons) AtomicFile.Write(Path.Combine(inside, LessonsFile), stream => LessonFile.Write(stream, lessons));
         if (state.Cuts is { } cuts) AtomicFile.Write(Path.Combine(inside, CutsFile), cuts.Write);
+        if (state.Worth is { } worth) AtomicFile.Write(Path.Combine(inside, WorthFile), worth.Write);
         if (state.Guide is { } guide) AtomicFile.Write(Path.Combine(inside, GuideFile), stream => stream.Write(guide));
     }
 

@@ -3,8 +3,10 @@ using Rlgf.Algorithms;
 using Rlgf.Guides;
 using Rlgf.Lessons;
 using Rlgf.Models;
+using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
+using Rlgf.Worth;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -36,7 +38,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     {
         using var scope = NewDisposeScope();
         var clock = new PhaseClock();
-        var (algorithm, iteration) = (setup.Algorithm, state.Iteration);
+        var (algorithm, iteration, before) = (setup.Algorithm, state.Iteration, state.Lessons);
 
         // 1. to 5. Plan, prompts, roll in, roll out, score.
         var written = Write(state, clock, cancellationToken);
@@ -56,7 +58,8 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
         // What was better than expected is remembered, and decides how much the guide is asked next.
-        state = state with { Gap = written.Gap, Cuts = written.Cuts, Lessons = state.Lessons is { } before ? clock.Time("lessons", () => LessonsAfter(before, written, values)) : null };
+        var sign = written.Worth?.Measurement is { } measured ? Judge(ref state, measured) : null;
+        state = state with { Gap = written.Gap, Cuts = written.Cuts, Lessons = before is null ? null : clock.Time("lessons", () => LessonsAfter(before, written, values)) };
 
         // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
         state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
@@ -76,7 +79,10 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         // 9. Record.
         IsUpdating = false;
         if (replay is not null) state = state with { Lessons = state.Lessons! with { Memory = replay.Memory } };
-        return IterationResult.From(state, written, setup, batch, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds);
+        return IterationResult.From(state, written, setup, batch, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds) with
+        {
+            Warnings = [.. new[] { sign?.Message, NothingTaught(before, state.Lessons) }.OfType<string>()],
+        };
     }
 
     /// <summary>Writes and scores the iteration's rows.</summary>
@@ -113,7 +119,16 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             rows = stage.Join(rows, written);
             everything.AddRange(rollouts);
         }
-        return new(firstRows, everything, rows, answers, gap, cuts);
+
+        // Beside them, where the run asks: what the guide makes of the policy's own beginnings.
+        var worth = setup.GuideWorth is { } measures && measures.IsDue(iteration) ? clock.Time("worth", () => Measure(measures, firstRows, rows, iteration, cancellationToken)) : null;
+        return new(firstRows, everything, rows, answers, gap, cuts) { Worth = worth };
+    }
+
+    private MeasuredWorth Measure(GuideWorthSettings measures, IReadOnlyList<PlannedRow> planned, IReadOnlyList<ScoredRow> rows, int iteration, CancellationToken cancellationToken)
+    {
+        Prompt[] prompts = [.. planned.DistinctBy(row => row.Group).Select(row => row.Prompt)];
+        return new GuideWorthMeasure(setup, _writer).Of(prompts[..measures.Of(prompts.Length)], rows.Average(row => row.Score.Return), iteration, cancellationToken);
     }
 
     /// <summary>Stops what the guide was asked ahead.</summary>
@@ -126,6 +141,17 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     }
 
     private string WholeText(Written whole) => _writer.TextOf(whole.Tokens, whole.Ended);
+
+    /// <summary>Adds a measurement of the guide's worth to the state; gives a sign of failure that there is now, which is remembered as said.</summary>
+    private WorthSign? Judge(ref TrainingState state, WorthMeasurement measured)
+    {
+        var worth = state.Worth!.After(measured, setup.GuideWorth!, setup.Algorithm.SwitchAtGap);
+        var sign = WorthSigns.Of(worth, setup.GuideWorth!, setup.Algorithm, state.Iteration + 1, setup.Iterations);
+        state = state with { Worth = sign is null ? worth : worth with { Said = worth.Said.Add(sign.Name) } };
+        return sign;
+    }
+
+    private string? NothingTaught(LessonState? before, LessonState? after) => after?.NothingTaught(before!, setup.Algorithm.Lessons!, setup.Phases.Any(phase => phase.NeedsGuide));
 
     private LessonState LessonsAfter(LessonState before, WrittenRows written, Tensor? values)
     {

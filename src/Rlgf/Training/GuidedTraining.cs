@@ -74,12 +74,11 @@ public sealed class GuidedTraining : IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var result = iteration.Run(state, cancellationToken);
-                var warning = result.State.Lessons?.NothingTaught(state.Lessons!, _setup.Algorithm.Lessons!, _setup.Phases.Any(phase => phase.NeedsGuide));
                 state = result.State;
                 // The log first: a checkpoint says that what led to it has been written down.
                 if (_schedule.HasSamples(state.Iteration, _setup.Iterations)) _log.Samples(state.Iteration, result.Samples);
                 _log.Iteration(result.Record);
-                if (warning is not null) _log.Warning(state.Iteration, warning);
+                foreach (var warning in result.Warnings) _log.Warning(state.Iteration, warning);
                 logged = state.Iteration;
                 if (_schedule.IsSaved(state.Iteration, _setup.Iterations))
                 {

@@ -7,6 +7,7 @@ using Rlgf.Rollouts;
 using Rlgf.Runs;
 using Rlgf.Statistics;
 using Rlgf.Tokenizers;
+using Rlgf.Worth;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,6 +20,9 @@ namespace Rlgf.Training;
 public sealed record IterationResult(TrainingState State, IterationRecord Record, IReadOnlyList<SampleRecord> Samples)
 {
     private const int SampleRows = 8;
+
+    /// <summary>What is not as it should be in a run that goes on, one line each; none mostly.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>Puts an iteration's numbers together.</summary>
     /// <param name="state">Before the iteration, with what its rows changed.</param>
@@ -50,8 +54,8 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         {
             Iteration = state.Iteration + 1,
             Kl = state.Kl.Update(rowsOfPolicy == 0 ? null : kl.Sum() / rowsOfPolicy, rollouts.Count),
-            PolicyTokens = state.PolicyTokens + policyTokens,
-            GuideTokens = state.GuideTokens + guideTokens,
+            PolicyTokens = state.PolicyTokens + policyTokens + (written.Worth?.PolicyTokens ?? 0),
+            GuideTokens = state.GuideTokens + guideTokens + (written.Worth?.GuideTokens ?? 0),
         };
 
         var metrics = new Dictionary<string, double>
@@ -84,6 +88,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             metrics["reward/running_deviation"] = next.Rewards.Scale;
         }
         AddGuidance(metrics, setup, rollouts, written);
+        if (state.Worth is { } worth) AddWorth(metrics, worth, setup.GuideWorth!);
         AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, state, replay, seconds);
 
         var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], toStart[row], advantage[row], value?[row]));
@@ -119,6 +124,17 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
             metrics["gate/share"] = again.Select(row => row.Group).Distinct().Count() / (double)written.First.Select(row => row.Group).Distinct().Count();
             metrics["gate/tokens"] = Tokens(again) is var (byPolicy, byGuide) ? byPolicy + byGuide : 0;
         }
+    }
+
+    /// <summary>What guide and policy make of the same beginnings.</summary>
+    private static void AddWorth(Dictionary<string, double> metrics, GuideWorth worth, GuideWorthSettings settings)
+    {
+        var gap = worth.Gap(settings.Window);
+        metrics["worth/gap"] = gap.Mean;
+        metrics["worth/gap_half_width"] = gap.HalfWidth;
+        metrics["worth/guide"] = worth.Guide(settings.Window);
+        metrics["worth/policy"] = worth.Policy(settings.Window);
+        metrics["worth/distance"] = worth.Distance(settings.Window);
     }
 
     /// <summary>Parts of the reward, phases, and what belongs to the guide's credit and to the gap.</summary>

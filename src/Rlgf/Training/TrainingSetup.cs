@@ -9,6 +9,7 @@ using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
 using Rlgf.Tokenizers;
+using Rlgf.Worth;
 using static TorchSharp.torch;
 
 namespace Rlgf.Training;
@@ -64,6 +65,9 @@ public sealed record TrainingSetup
     /// <summary>A next-token loss on answers of others beside reinforcement learning; null for none.</summary>
     public SupervisedLossSettings? Supervised { get; init; }
 
+    /// <summary>How it is measured what the guide is worth; null: it isn't.</summary>
+    public GuideWorthSettings? GuideWorth { get; init; }
+
     /// <summary>Losses on rows of their own that every optimiser step adds. Empty for every algorithm there is a name for; lessons have theirs anyway.</summary>
     public IReadOnlyList<IAuxiliaryLoss> AuxiliaryLosses { get; init; } = [];
 
@@ -117,8 +121,11 @@ public sealed record TrainingState(int Iteration, KlController Kl, GuidanceGap G
     /// <summary>What is remembered, for algorithms with lessons; null for others.</summary>
     public LessonState? Lessons { get; init; }
 
+    /// <summary>What the guide was worth lately, where that is measured; null elsewhere.</summary>
+    public GuideWorth? Worth { get; init; }
+
     /// <summary>How much the guide is asked in the next iteration.</summary>
-    internal Guidance Guidance => (Lessons?.Guidance ?? new(Gap.Factor)) with { Cuts = Cuts };
+    internal Guidance Guidance => (Lessons?.Guidance ?? new(Gap.Factor)) with { Cuts = Cuts, HasSwitched = Worth?.SwitchedAt is not null };
 
     /// <summary>Where a run begins.</summary>
     internal static TrainingState Beginning(TrainingSetup setup) =>
@@ -126,5 +133,6 @@ public sealed record TrainingState(int Iteration, KlController Kl, GuidanceGap G
         {
             Lessons = setup.Algorithm.Lessons is null ? null : LessonState.New,
             Cuts = setup.Algorithm.CutWithState is null ? null : CutState.New,
+            Worth = setup.GuideWorth is null ? null : GuideWorth.New,
         };
 }

@@ -15,6 +15,9 @@ namespace Rlgf.Training;
 internal sealed record WrittenRows(
     IReadOnlyList<PlannedRow> First, IReadOnlyList<Rollout> Everything, IReadOnlyList<ScoredRow> Rows, IReadOnlyList<GuideAnswer> Answers, GuidanceGap Gap, CutState? Cuts)
 {
+    /// <summary>What the guide is worth, measured beside them; null where it wasn't.</summary>
+    public MeasuredWorth? Worth { get; init; }
+
     /// <summary>What the reward says of the rows that are learned from.</summary>
     public IReadOnlyList<RewardScore> Scores { get; } = [.. Rows.Select(row => row.Score)];
 }

@@ -27,6 +27,7 @@ public sealed partial class MetricsDocumentTests
             Kl = new KlSettings { Coefficient = 0.1, Placement = KlPlacement.Loss },
             Update = setup.Update with { ValueClipRange = 0.1 },
             Supervised = new() { Source = SupervisedSource.Guide },
+            GuideWorth = new(),
         };
         var record = Assert.Single(ToyRun.Run(setup));
         var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1, 1) { Group = "VALUE" };

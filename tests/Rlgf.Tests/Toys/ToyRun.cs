@@ -85,8 +85,10 @@ internal sealed class MemoryLog : IRunLog
     public List<IterationRecord> Iterations { get; } = [];
     public List<EvaluationRecord> Evaluations { get; } = [];
     public List<SampleRecord> SampleRows { get; } = [];
+    public List<(int Iteration, string Message)> Warnings { get; } = [];
 
     public void Iteration(IterationRecord record) => Iterations.Add(record);
+    public void Warning(int iteration, string message) => Warnings.Add((iteration, message));
     public void Evaluation(EvaluationRecord record) => Evaluations.Add(record);
     public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => SampleRows.AddRange(samples);
 }

@@ -10,6 +10,7 @@ using Rlgf.Rewards;
 using Rlgf.Tests.Runs;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
+using Rlgf.Worth;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -73,6 +74,18 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public void What_the_guide_is_worth_is_remembered_over_a_stop_and_switches_at_the_same_iteration()
+    {
+        // The gap is below 1000 as soon as two iterations are measured, those before the stop among them.
+        var d2lols = Presets.D2Lols(100) with { SwitchAtGap = 1000 };
+        var worth = new GuideWorthSettings { Share = 0.5, Every = 3, Window = 2 };
+        var whole = Run(Path.Combine(_folder, "whole"), d2lols, CriticSharing.SharedTrunk, stopDuring: null, resume: false, worth: worth);
+        Assert.Null(Run(Path.Combine(_folder, "stopped"), d2lols, CriticSharing.SharedTrunk, stopDuring: 4, resume: false, worth: worth));
+        Assert.Equal(whole, Run(Path.Combine(_folder, "stopped"), d2lols, CriticSharing.SharedTrunk, stopDuring: null, resume: true, worth: worth));
+        Assert.NotEqual(whole, Run(Path.Combine(_folder, "never"), d2lols with { SwitchAtGap = null }, CriticSharing.SharedTrunk, stopDuring: null, resume: false, worth: worth));
+    }
+
+    [Fact]
     public void A_stop_while_text_is_written_saves_the_iterations_that_are_done()
     {
         var folder = Path.Combine(_folder, "saved");
@@ -115,7 +128,7 @@ public sealed class ResumeTests : IDisposable
 
     /// <summary>Six iterations on a tiny GPT-2 or T5. Stopped: the reward of that iteration cancels, in the middle of it.</summary>
     /// <returns>All final weights, or null if it was stopped.</returns>
-    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null, bool encoderDecoder = false, SupervisedLossSettings? supervised = null)
+    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null, bool encoderDecoder = false, SupervisedLossSettings? supervised = null, GuideWorthSettings? worth = null)
     {
         using var cancellation = new CancellationTokenSource();
         using var policy = adapterOn is not null ? LanguageModelFolder.Load(adapterOn) : encoderDecoder ? TinyT5.Create(seed: 3) : TinyGpt2.Create(seed: 3);
@@ -136,6 +149,7 @@ public sealed class ResumeTests : IDisposable
             NormaliseReward = algorithm.ScaleByGap,
             Prompts = [.. Enumerable.Range(0, 7).Select(i => new Prompt(i.ToString(System.Globalization.CultureInfo.InvariantCulture), [i]) { References = i == 3 ? [] : ["10" + i, "2"] })],
             Supervised = supervised,
+            GuideWorth = worth,
             Sampling = sampling,
             Algorithm = algorithm,
             CriticSharing = sharing,
