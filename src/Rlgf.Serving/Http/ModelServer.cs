@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Rlgf.Base;
 using Rlgf.Models.Loading;
@@ -78,6 +79,7 @@ public sealed class ModelServer : IAsyncDisposable
             kestrel.Listen(settings.Address(), settings.Port);
         });
         builder.Services.AddRoutingCore();
+        MetricsExport.AddTo(builder);
         return builder.Build();
     }
 
@@ -122,8 +124,9 @@ public sealed class ModelServer : IAsyncDisposable
         }
         finally
         {
-            if (http.Request.Path.StartsWithSegments("/v1", StringComparison.Ordinal))
-                metrics.Answered(http.Request.Path, http.Response.StatusCode, Stopwatch.GetElapsedTime(start), (http.Items[UsageCount.Key] as UsageCount)?.Read ?? 0);
+            // By the path that is known here, not by whatever a client writes.
+            if (http.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } known } && known.StartsWith("/v1/", StringComparison.Ordinal))
+                metrics.Answered(known, http.Response.StatusCode, Stopwatch.GetElapsedTime(start), (http.Items[UsageCount.Key] as UsageCount)?.Read ?? 0);
         }
     }
 }
