@@ -17,7 +17,11 @@ public sealed class ChatClientTests(TestServer server) : IClassFixture<TestServe
         var options = new ChatOptions { Temperature = temperature, Seed = seed, MaxOutputTokens = 12, Instructions = "Be short.", TopP = 0.9f };
         var expected = await server.AskAsync("/v1/chat/completions", new
         {
-            messages = new[] { new { role = "system", content = "Be short." }, new { role = "user", content = "Is it good?" } }, max_tokens = 12, temperature, seed, top_p = 0.9f,
+            messages = new[] { new { role = "system", content = "Be short." }, new { role = "user", content = "Is it good?" } },
+            max_tokens = 12,
+            temperature,
+            seed,
+            top_p = 0.9f,
         });
 
         var answer = await client.GetResponseAsync(Messages, options, TestContext.Current.CancellationToken);
@@ -39,7 +43,11 @@ public sealed class ChatClientTests(TestServer server) : IClassFixture<TestServe
         var options = new ChatOptions { Temperature = 0, MaxOutputTokens = 8, AdditionalProperties = new() { ["continue_final_message"] = true } };
         var expected = await server.AskAsync("/v1/chat/completions", new
         {
-            messages = new[] { new { role = "user", content = "Is it good?" }, new { role = "assistant", content = "Slow" } }, max_tokens = 8, temperature = 0, continue_final_message = true, add_generation_prompt = false,
+            messages = new[] { new { role = "user", content = "Is it good?" }, new { role = "assistant", content = "Slow" } },
+            max_tokens = 8,
+            temperature = 0,
+            continue_final_message = true,
+            add_generation_prompt = false,
         });
         Assert.Equal((string)expected["choices"]![0]!["message"]!["content"]!, (await client.GetResponseAsync(begun, options, TestContext.Current.CancellationToken)).Text);
         Assert.Equal("mine", client.GetService<ChatClientMetadata>()!.DefaultModelId);

@@ -17,7 +17,9 @@ public sealed class ClientTests(TestServer server) : IClassFixture<TestServer>
 
     private async Task<string> ExpectedAsync() => (string)(await server.AskAsync("/v1/chat/completions", new
     {
-        messages = new[] { new { role = "system", content = "Be short." }, new { role = "user", content = "Is it good?" } }, max_tokens = 12, temperature = 0,
+        messages = new[] { new { role = "system", content = "Be short." }, new { role = "user", content = "Is it good?" } },
+        max_tokens = 12,
+        temperature = 0,
     }))["choices"]![0]!["message"]!["content"]!;
 
     [Fact]

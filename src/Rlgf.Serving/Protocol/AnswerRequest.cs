@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Rlgf.Models.Generation;
+using Rlgf.Base;
 using Rlgf.Serving.Answers;
 using Rlgf.Text.Conversations;
 using Rlgf.Text.Data;
@@ -12,6 +12,8 @@ internal sealed record AnswerRequest
 {
     /// <summary>The most alternatives for each place.</summary>
     private const int MostLogProbs = 20;
+
+    private const string Source = "request";
 
     /// <summary>Who is asked; null for the model that is served.</summary>
     public string? Model { get; private init; }
@@ -88,8 +90,15 @@ internal sealed record AnswerRequest
     private static IReadOnlyList<ChatMessage> Messages(RequestFields fields)
     {
         if (fields.Value("messages") is not { } messages) throw new RequestException("messages", "messages: is missing: give a list of {\"role\", \"content\"}");
-        var row = JsonLines.Read(new StringReader($"{{\"messages\":{JsonSerializer.Serialize(messages)}}}"), "request").Single();
-        return ConversationReader.Read(row, "messages");
+        try
+        {
+            return ConversationReader.Read(JsonLines.Read(new StringReader($"{{\"messages\":{JsonSerializer.Serialize(messages)}}}"), Source).Single(), "messages");
+        }
+        catch (InputException wrong)
+        {
+            // What a file calls a column is a field here.
+            throw new RequestException("messages", wrong.Message.Replace($"{Source}:1: column 'messages'", "messages", StringComparison.Ordinal));
+        }
     }
 
     private static AnswerRequest Of(RequestFields fields, int? maxTokens, int? logProbs, int answers)
