@@ -38,7 +38,7 @@ internal static class BuiltInKinds
     {
         rewards.Add<MatchRewardSection>("match", (section, services) => new MatchReward(
             services.Name,
-            new MatchSettings { Column = section.Column, Pattern = section.Pattern, ColumnPattern = section.ColumnPattern, Compare = section.Compare, Tolerance = section.Tolerance },
+            new MatchSettings { Column = section.Column, Pattern = section.Pattern, Boxed = section.Boxed, ColumnPattern = section.ColumnPattern, Compare = section.Compare, Tolerance = section.Tolerance },
             section.Failures));
         rewards.Add<ReasoningGymRewardSection>("reasoning_gym", (section, services) => new ReasoningGymReward(services.Name, section.Rule, section.Failures));
         rewards.Add<CoverageRewardSection>("coverage", (section, services) => new MetricReward(services.Name, Coverage(section.AllOrNothing), section.Column, section.Failures));

@@ -28,6 +28,11 @@ public sealed record MatchRewardSection : FallibleRewardSection, ICheckedSection
     /// <summary>Where the answer is in the response, as a .NET regular expression without look-around and back-references: its first group, or all of it where it has none, at its last match. Null: all of the response.</summary>
     public string? Pattern { get; init; }
 
+    /// <summary>
+    /// Whether the answer is what stands in the response's last <c>\boxed{…}</c>, in place of <c>pattern</c>; a response without one, or whose last one isn't closed, is wrong. <c>\boxed 4</c> is a box up to a dollar sign or the end.
+    /// </summary>
+    public bool Boxed { get; init; }
+
     /// <summary>Where the answer is in the column, in the same way; null for all of it.</summary>
     public string? ColumnPattern { get; init; }
 
@@ -46,6 +51,7 @@ public sealed record MatchRewardSection : FallibleRewardSection, ICheckedSection
     {
         if (Pattern is { } pattern && UserPattern.Problem(pattern) is { } problem) yield return ("pattern", problem);
         if (ColumnPattern is { } ofColumn && UserPattern.Problem(ofColumn) is { } wrong) yield return ("column_pattern", wrong);
+        if (Boxed && Pattern is not null) yield return ("boxed", "says where the answer is in place of pattern; leave out one of the two");
         if (Tolerance > 0 && Compare != AnswerComparison.Number) yield return ("tolerance", "is for numbers; set compare: number");
     }
 }

@@ -17,6 +17,9 @@ public enum AnswerComparison
 
     /// <summary>As numbers: commas between digits, a currency sign before and a per cent sign or a full stop after them don't count; of several numbers the last.</summary>
     Number,
+
+    /// <summary>Character for character, white space included.</summary>
+    Verbatim,
 }
 
 /// <summary>How a <see cref="MatchReward"/> finds and compares answers.</summary>
@@ -27,6 +30,9 @@ public sealed record MatchSettings
 
     /// <summary>Where the answer is in the response; null for all of it.</summary>
     public string? Pattern { get; init; }
+
+    /// <summary>Whether it is what stands in the response's last box (<see cref="LatexBox"/>), in place of <see cref="Pattern"/>.</summary>
+    public bool Boxed { get; init; }
 
     /// <summary>Where the answer is in the column; null for all of it.</summary>
     public string? ColumnPattern { get; init; }
@@ -82,10 +88,11 @@ public sealed partial class MatchReward : ILocalReward, IReadsRows
     {
         // Read before the response is looked at, so that a row without one is told whatever was written.
         var (right, numbers) = RightAnswers(response.Prompt);
-        if (Find(_pattern, response.Text) is not { } given) return false;
+        if ((_settings.Boxed ? LatexBox.Last(response.Text) : Find(_pattern, response.Text)) is not { } given) return false;
         return _settings.Compare switch
         {
             AnswerComparison.Number => Number(given) is { } number && numbers.Any(other => Math.Abs(number - other) <= _settings.Tolerance * Math.Abs(other)),
+            AnswerComparison.Verbatim => right.Contains(given, StringComparer.Ordinal),
             AnswerComparison.Exact => right.Any(text => text.Trim() == given.Trim()),
             _ => Words(given) is var words && right.Any(text => Words(text) == words),
         };

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
@@ -40,6 +41,27 @@ public sealed class DataRewardTests
         Assert.Equal(1, Score(new MatchReward("match", new MatchSettings { Compare = AnswerComparison.Number }), Rows.Of(1, "42", ["42"])).Total);
         Assert.Equal(1, Score(new MatchReward("match", new MatchSettings { Column = "answer", Compare = AnswerComparison.Number }), Rows.Of(1, "42", null, ("answer", 42))).Total);
     }
+
+    [Fact]
+    public void A_boxed_answer_is_what_the_last_box_holds_character_for_character()
+    {
+        var reward = new MatchReward("match", new MatchSettings { Column = "answer", Boxed = true, Compare = AnswerComparison.Verbatim });
+        var probes = File.ReadLines(Path.Combine(AppContext.BaseDirectory, "fixtures", "rewards", "boxed.jsonl")).Select(line => JsonNode.Parse(line)!).ToArray();
+        Assert.Equal(32, probes.Length);
+        Assert.All(probes, probe => Assert.True(
+            (double)probe["reward"]! == Score(reward, Rows.Of(1, (string)probe["given"]!, null, ("answer", (string)probe["answer"]!))).Total, (string)probe["probe"]!));
+    }
+
+    [Theory]
+    [InlineData(@"so \boxed{\frac{1}{2}} and", @"\frac{1}{2}")]
+    [InlineData(@"\boxed{\boxed{3}}", "3")] // The last one is the inner.
+    [InlineData(@"\boxed{}", "")]
+    [InlineData(@"\boxed{a}}", "a")]
+    [InlineData(@"$\boxed 1$ or $\boxed 2$", "2")]
+    [InlineData(@"4 \boxed", null)]
+    [InlineData(@"\boxed}{4}", null)]
+    [InlineData(@"\boxed{\frac{1}{2}", null)]
+    public void The_last_box_of_a_text_has_matched_braces(string text, string? expected) => Assert.Equal(expected, LatexBox.Last(text));
 
     [Theory]
     [InlineData("ab+", 1)]
