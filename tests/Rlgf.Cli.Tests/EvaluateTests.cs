@@ -125,6 +125,26 @@ public sealed class EvaluateTests
     }
 
     [Fact]
+    public void Held_out_prompts_are_split_by_the_start_and_a_run_reports_each_class_in_every_evaluation()
+    {
+        using var scratch = new Scratch();
+        var recipe = TrainTests.Recipe(scratch, "run");
+        string[] all = ["--set", "evaluation.prompts=12", "--set", "reward.pattern='[ei]'"];
+        Lines(["evaluate", recipe, "--start", "--samples", "4", "--output", scratch["split.jsonl"], .. all]);
+        var classes = Fixtures.Rows(scratch["split.jsonl"]).GroupBy(row => (string)row["difficulty"]!).ToDictionary(group => group.Key, group => group.Count());
+        Assert.True(classes.Count > 1);
+
+        Assert.Equal(ExitCode.Ok, Cli.Run(["train", recipe, .. all, "--set", $"data.evaluation_path={scratch["split.jsonl"]}", "--set", "evaluation.by=difficulty"]).Code);
+        var evaluations = new RunFolder(scratch["run"]).ReadEvaluations();
+        Assert.Equal(3, evaluations.Count);
+        foreach (var evaluation in evaluations)
+        {
+            Assert.Equal(classes.Keys.Order().Select(name => $"reward/by/{name}"), evaluation.Metrics.Keys.Where(key => key.StartsWith("reward/by/", StringComparison.Ordinal)).Order());
+            Assert.Equal(evaluation.Metrics["reward/mean"], classes.Sum(one => one.Value * evaluation.Metrics[$"reward/by/{one.Key}"]) / 12, 1e-12);
+        }
+    }
+
+    [Fact]
     public void Against_another_model_wins_are_counted_prompt_by_prompt()
     {
         using var scratch = new Scratch();
