@@ -9,7 +9,10 @@ namespace Rlgf.Lessons;
 /// <summary>The state of lessons as bytes, for checkpoints: every number whole, so that a run that goes on is the same run.</summary>
 internal static class LessonFile
 {
-    private const string Format = "rlgf lessons 1";
+    private const string Format = "rlgf lessons 2";
+
+    /// <summary>Before answers' tokens were counted; it is still read.</summary>
+    private const string WithoutTokens = "rlgf lessons 1";
 
     /// <summary>Writes a state.</summary>
     public static void Write(Stream stream, LessonState state)
@@ -28,7 +31,7 @@ internal static class LessonFile
             }
             foreach (var number in (double[])[row.Reward, row.ReferenceLogProb, row.Level, row.Price]) writer.Write(number);
         });
-        foreach (var window in (IReadOnlyList<double>[])[state.Asking.Guide, state.Asking.Policy, state.PolicyRewards, state.Rewards]) Write(writer, window, writer.Write);
+        foreach (var window in (IReadOnlyList<double>[])[state.Asking.Guide, state.Asking.Policy, state.Asking.GuideTokens, state.Asking.PolicyTokens, state.PolicyRewards, state.Rewards]) Write(writer, window, writer.Write);
         writer.Write(state.Guidance.Factor);
         writer.Write(state.Guidance.ExemptFactor);
         Write(writer, [.. state.Guidance.Exempt.Order(StringComparer.Ordinal)], writer.Write);
@@ -42,7 +45,8 @@ internal static class LessonFile
         using var reader = new BinaryReader(stream, Encoding.UTF8);
         try
         {
-            if (reader.ReadString() is var format && format != Format) throw new InputException($"{path}: the memory of lessons is of the format '{format}', and this version reads '{Format}': resume with the version that made it.");
+            var format = reader.ReadString();
+            if (format is not (Format or WithoutTokens)) throw new InputException($"{path}: the memory of lessons is of the format '{format}', and this version reads '{Format}': resume with the version that made it.");
             var memory = Read(reader, () =>
             {
                 var id = reader.ReadString();
@@ -52,9 +56,10 @@ internal static class LessonFile
                 return new Lesson(id, row, choices, reader.ReadDouble(), reader.ReadDouble(), reader.ReadDouble(), reader.ReadDouble());
             });
             var (guide, policy) = (Read(reader, reader.ReadDouble), Read(reader, reader.ReadDouble));
+            var (guideTokens, policyTokens) = format == WithoutTokens ? ([], []) : (Read(reader, reader.ReadDouble), Read(reader, reader.ReadDouble));
             var (policyRewards, rewards) = (Read(reader, reader.ReadDouble), Read(reader, reader.ReadDouble));
             var (factor, exemptFactor) = (reader.ReadDouble(), reader.ReadDouble());
-            return new(new([.. memory]), new(guide, policy), policyRewards, rewards, new Guidance(factor)
+            return new(new([.. memory]), new(guide, policy) { GuideTokens = guideTokens, PolicyTokens = policyTokens }, policyRewards, rewards, new Guidance(factor)
             {
                 ExemptFactor = exemptFactor,
                 Exempt = Read(reader, reader.ReadString).ToHashSet(StringComparer.Ordinal),

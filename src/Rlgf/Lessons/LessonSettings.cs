@@ -34,6 +34,9 @@ public sealed record LessonSettings
     /// <summary>Whether the guide is asked as often as its lessons are worth it; otherwise as often as the plan says (g = 1).</summary>
     public bool ScalesGuide { get; init; } = true;
 
+    /// <summary>What a token that the guide writes costs, in tokens that the policy writes: what each teaches is then compared per unit of cost. Null compares answers, whatever they cost.</summary>
+    public double? GuideTokenPrice { get; init; }
+
     /// <summary>The largest weight of a remembered row: one lucky row must not outweigh the others.</summary>
     public const double LargestWeight = 3;
 

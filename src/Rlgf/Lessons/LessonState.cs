@@ -62,10 +62,10 @@ public sealed record LessonState(LessonMemory Memory, GuideAsking Asking, IReadO
         double Lesson(Rollout rollout, double reward) => spread > 0 && reward - Level(rollout) is var size && size >= LessonSettings.SmallestLesson * spread ? size : 0;
 
         // Of prompts that hold a lesson already, neither says how the two compare.
-        double[] OfNewPrompts(IEnumerable<(Rollout Rollout, double Reward)> given) =>
-            [.. from row in given where !before.ContainsKey(row.Rollout.Prompt.Id) select Lesson(row.Rollout, row.Reward)];
+        (double, int)[] OfNewPrompts(IEnumerable<(Rollout Rollout, double Reward, int[] Tokens)> given) =>
+            [.. from row in given where !before.ContainsKey(row.Rollout.Prompt.Id) select (Lesson(row.Rollout, row.Reward), row.Tokens.Length)];
         var asking = Asking.With(
-            OfNewPrompts(answers.Select(answer => (answer.Rollout, answer.Reward))), OfNewPrompts(own.Select(row => (row.Rollout, row.Score.Return))), settings.Window);
+            OfNewPrompts(answers.Select(answer => (answer.Rollout, answer.Reward, answer.Written.Tokens))), OfNewPrompts(own.Select(row => (row.Rollout, row.Score.Return, row.Rollout.Tokens))), settings.Window);
 
         var candidates = rows.Select(row => (row.Rollout, row.Rollout.Sample, Reward: row.Score.Return)).Concat(answers.Select(answer => (answer.Rollout, Sample: Whole(answer), answer.Reward)));
         var taught = candidates.Where(row => row.Sample.Row.Response.Length > 0 && Lesson(row.Rollout, row.Reward) > 0).ToArray();
@@ -77,7 +77,7 @@ public sealed record LessonState(LessonMemory Memory, GuideAsking Asking, IReadO
             Memory = memory,
             Asking = asking,
             Guidance = settings.ScalesGuide
-                ? new(asking.Factor(settings.Window)) { Exempt = memory.Prompts, ExemptFactor = LessonSettings.SmallestFactor }
+                ? new(asking.Factor(settings.Window, settings.GuideTokenPrice)) { Exempt = memory.Prompts, ExemptFactor = LessonSettings.SmallestFactor }
                 : Guidance.Full,
         };
     }

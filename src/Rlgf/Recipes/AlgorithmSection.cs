@@ -204,6 +204,8 @@ public record AlgorithmSection : ICheckedSection, IKnowsKinds
         if ((GuideCredit.Coefficient ?? preset.GuideCredit) == 0 && GuideCredit.Weight is { } weight && weight != preset.GuideCreditWeight)
             yield return ("guide_credit.weight", $"'{name}' gives the guide no credit; set guide_credit.coefficient too, or leave it out");
         if (Lessons.Asking is not null && !preset.Phases.Any(phase => phase.NeedsGuide)) yield return ("lessons", $"asking: '{name}' has no guide to ask; leave it out");
+        if (Lessons.GuideTokenPrice is not null && settings.Lessons is { ScalesGuide: true } && !settings.Phases.Any(phase => phase.NeedsGuide)) yield return ("lessons.guide_token_price", $"'{name}' has no guide to ask; leave it out");
+        if (Lessons.GuideTokenPrice is not null && settings.Lessons is { ScalesGuide: false }) yield return ("lessons.guide_token_price", "the guide is asked as often as the algorithm says, whatever it costs; set asking: measured, or leave it out");
         if (Lessons.Baseline == LessonBaseline.Critic && !settings.HasCritic)
             yield return ("lessons", $"baseline: critic needs a critic, and '{name}' has none; use running_mean or prompt");
         if (settings.ComparesGroups && settings.GroupSize < 2)
@@ -327,6 +329,10 @@ public sealed record LessonsSection
     /// <summary>Whether the guide is asked by how much it teaches.</summary>
     public GapScale? Asking { get; init; }
 
+    /// <summary>For <c>asking: measured</c>: what a token that the guide writes costs, in tokens that the policy writes (counted in the policy's); how much each teaches is then compared per unit of cost. Null: answers are compared, whatever they cost.</summary>
+    [Limits(Above = 0, AtMost = 1e6)]
+    public double? GuideTokenPrice { get; init; }
+
     /// <summary>What an algorithm remembers; null for nothing.</summary>
     internal LessonSettings? Of(LessonSettings? own) => own is null && Coefficient is null ? null : (own ?? new()) is var settings ? settings with
     {
@@ -336,6 +342,7 @@ public sealed record LessonsSection
         Baseline = Baseline ?? settings.Baseline,
         Window = Window ?? settings.Window,
         ScalesGuide = Asking is { } asking ? asking == GapScale.Measured : settings.ScalesGuide,
+        GuideTokenPrice = GuideTokenPrice ?? settings.GuideTokenPrice,
     } : null;
 
     /// <summary>The section that says what an algorithm does.</summary>
@@ -347,5 +354,6 @@ public sealed record LessonsSection
         Baseline = settings.Baseline,
         Window = settings.Window,
         Asking = !algorithm.Phases.Any(phase => phase.NeedsGuide) ? null : settings.ScalesGuide ? GapScale.Measured : GapScale.One,
+        GuideTokenPrice = settings.GuideTokenPrice,
     };
 }

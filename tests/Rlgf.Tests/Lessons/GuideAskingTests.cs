@@ -41,8 +41,29 @@ public sealed class GuideAskingTests
     [Fact]
     public void Windows_hold_the_last_rows()
     {
-        var asking = GuideAsking.Unmeasured.With([1, 2, 3], [4], 2).With([5], [6, 7, 8], 2);
+        var asking = GuideAsking.Unmeasured.With([(1, 10), (2, 20), (3, 30)], [(4, 40)], 2).With([(5, 50)], [(6, 60), (7, 70), (8, 80)], 2);
         Assert.Equal([3, 5], asking.Guide);
         Assert.Equal([7, 8], asking.Policy);
+        Assert.Equal([30, 50], asking.GuideTokens);
+        Assert.Equal([70, 80], asking.PolicyTokens);
+    }
+
+    [Theory]
+    // L_g = (0.5 + 0 + 0.5) / 3 = 1/3 for 6 tokens, L_π = 1/4 for 3. Without a price log2(4/3).
+    [InlineData(null, 0.4150374992788438)]
+    // At half the policy's price the guide's answer costs what the policy's does: 1/3 / 3 against 1/4 / 3.
+    [InlineData(0.5, 0.4150374992788438)]
+    // A third: 1/3 / 2 against 1/4 / 3, which is twice as much.
+    [InlineData(1.0 / 3, 1)]
+    // 0.45: 1/3 / 2.7 against 1/12, log2(40/27).
+    [InlineData(0.45, 0.5670405927238938)]
+    // As dear as the policy's: 1/3 / 6 against 1/12, two thirds of it.
+    [InlineData(1.0, 0.05)]
+    public void With_a_price_of_the_guide_s_tokens_lessons_are_compared_per_unit_of_cost(double? price, double expected)
+    {
+        var asking = GuideAsking.Unmeasured.With([(0.5, 4), (0, 8)], [(0.5, 2), (0.5, 4), (0, 5), (0, 1)], 512);
+        Assert.Equal(expected, asking.Factor(512, price), 1e-12);
+        // Who found nothing has nothing to compare, whatever the guide costs.
+        Assert.Equal(1, GuideAsking.Unmeasured.With([(0, 4)], [(0, 2)], 512).Factor(512, price));
     }
 }

@@ -116,7 +116,7 @@ public sealed class LessonStateTests
             Row("é", 7, 0.1) with { Choices = [TokenSet.Among([3, 7, 1])], Level = 0.1 + 0.2, Price = -1e-17 },
             Row("b", 2) with { Choices = [TokenSet.Without([5])] },
         };
-        var state = new LessonState(LessonMemory.Empty.With(rows, 9), new([0.1, 1.0 / 3], [2]), [1e300], [0.1], new(0.7) { Exempt = new HashSet<string> { "é", "b" }, ExemptFactor = 0.05 });
+        var state = new LessonState(LessonMemory.Empty.With(rows, 9), new([0.1, 1.0 / 3], [2]) { GuideTokens = [4, 5], PolicyTokens = [6] }, [1e300], [0.1], new(0.7) { Exempt = new HashSet<string> { "é", "b" }, ExemptFactor = 0.05 });
         var path = Path.GetTempFileName();
         try
         {
@@ -125,6 +125,14 @@ public sealed class LessonStateTests
             Assert.Equal(Bytes(state), Bytes(read));
             Assert.Equal([1, 3, 7], read.Memory.Rows[0].Choices[0].Ids.Order());
             Assert.Equal(state.Guidance.Exempt.Order(StringComparer.Ordinal), read.Guidance.Exempt.Order(StringComparer.Ordinal));
+            Assert.Equal([6], read.Asking.PolicyTokens);
+
+            // As it was before tokens were counted: without their two lists, which lie before the last 49 bytes.
+            var older = Bytes(state with { Asking = new(state.Asking.Guide, state.Asking.Policy) });
+            older[older.AsSpan().IndexOf("lessons 2"u8) + 8] = (byte)'1';
+            File.WriteAllBytes(path, [.. older[..^57], .. older[^49..]]);
+            Assert.Equal(Bytes(state with { Asking = new(state.Asking.Guide, state.Asking.Policy) }), Bytes(LessonFile.Read(path)));
+
             File.WriteAllBytes(path, Bytes(state)[..^5]);
             Assert.Contains("damaged", Assert.Throws<InputException>(() => LessonFile.Read(path)).Message, StringComparison.Ordinal);
         }

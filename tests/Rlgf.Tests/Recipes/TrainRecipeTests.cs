@@ -245,6 +245,7 @@ public sealed class TrainRecipeTests
     [InlineData("algorithm={name: luffy, guide_rows: 8}", "--set algorithm={name: luffy, guide_rows: 8}: algorithm.guide_rows: 8 of 8 rows to a prompt are the guide's: leave one to the policy at least, or make group_size larger")]
     [InlineData("algorithm={name: luffy, guide_credit: {shape: probability, gamma: 0.2}}", "--set algorithm={name: luffy, guide_credit: {shape: probability, gamma: 0.2}}: algorithm.guide_credit: gamma belongs to shape: shaped; leave it out")]
     [InlineData("algorithm={name: grpo, groups: {baseline: unguided}}", "--set algorithm={name: grpo, groups: {baseline: unguided}}: algorithm.groups: baseline: all rows of 'grpo' are unguided; leave it out")]
+    [InlineData("algorithm={name: adaptive, lessons: {asking: one, guide_token_price: 2}}", "--set algorithm={name: adaptive, lessons: {asking: one, guide_token_price: 2}}: algorithm.lessons.guide_token_price: the guide is asked as often as the algorithm says, whatever it costs; set asking: measured, or leave it out")]
     [InlineData("algorithm.roll_in_lengths=whole", "--set algorithm.roll_in_lengths=whole: algorithm.roll_in_lengths: whole leaves the policy nothing to write; set algorithm.guide_rows for some rows of the guide's, or use share")]
     [InlineData("data.filter=label = 1", "--set data.filter=label = 1: data.filter: filter 'label = 1', column 7: found '='; equality is ==")]
     [InlineData("reward={kind: regex, pattern: '(a'}", "--set reward={kind: regex, pattern: '(a'}: reward.pattern: no regular expression at character 3: insufficient closing parentheses")]
@@ -278,6 +279,7 @@ public sealed class TrainRecipeTests
     [InlineData("{name: lols, policy_probability: 0}")]
     [InlineData("{name: adaptive, guide_credit: {coefficient: 1, weight: one}, lessons: {asking: one}}")]
     [InlineData("{name: adaptive_v1, guide_credit: {coefficient: 0, gap: one}}")]
+    [InlineData("{name: adaptive, lessons: {guide_token_price: 2.5}}")]
     [InlineData("{name: grpo, advantage: gae, lambda: 0, gamma: 0.5}")]
     [InlineData("{name: ppo, advantage: rloo, group_size: 2, groups: {scaling: group_deviation}}")]
     public void What_an_algorithm_was_told_is_still_so_when_all_is_filled_in(string section)
