@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Rlgf.Base;
 
 /// <summary>
-/// Numbers in recipes and on the command line: digits with a decimal point and an exponent, the same in every country. No separators of thousands, so that <c>0,7</c> is an error
-/// and not 7; no blanks, no other base, nothing that isn't finite.
+/// Numbers in recipes and on the command line: digits with a decimal point and an exponent, the same in every country. Digits may be grouped by <c>_</c>, as in <c>2_000_000</c>; no other separators of thousands, so
+/// that <c>0,7</c> is an error and not 7; no blanks, no other base, nothing that isn't finite.
 /// </summary>
 public static class WrittenNumber
 {
@@ -15,6 +15,7 @@ public static class WrittenNumber
     public static object? Parse(string? text, Type type)
     {
         var culture = CultureInfo.InvariantCulture;
+        if (text?.Contains('_', StringComparison.Ordinal) == true) text = IsGrouped(text) ? text.Replace("_", "", StringComparison.Ordinal) : null;
         return type == typeof(double)
             ? double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, culture, out var real) && double.IsFinite(real) ? real : null
             : type == typeof(int) ? int.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var whole) ? whole : null
@@ -22,6 +23,10 @@ public static class WrittenNumber
             : type == typeof(ulong) ? ulong.TryParse(text, NumberStyles.None, culture, out var natural) ? natural : null
             : throw new NotSupportedException($"there are no settings of the type {type.Name}");
     }
+
+    /// <summary>Whether each underscore stands between two digits.</summary>
+    private static bool IsGrouped(string text) =>
+        Enumerable.Range(0, text.Length).All(i => text[i] != '_' || (i > 0 && i < text.Length - 1 && char.IsAsciiDigit(text[i - 1]) && char.IsAsciiDigit(text[i + 1])));
 
     /// <summary>What is expected, for messages.</summary>
     /// <param name="type">As for <see cref="Parse"/>.</param>

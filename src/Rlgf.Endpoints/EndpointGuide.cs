@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.ObjectModel;
 using System.Globalization;
 using Rlgf.Base;
 using Rlgf.Endpoints.Asking;
@@ -12,40 +13,47 @@ namespace Rlgf.Endpoints;
 /// <summary>A guide elsewhere: an endpoint, or a client of a program's own. Only text goes there and comes back.</summary>
 public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
 {
-    private readonly EndpointGuideParts _parts;
+    private readonly Lazy<EndpointGuideParts> _made;
     private long _spentRows;
     private long _unansweredRows;
 
-    internal EndpointGuide(EndpointGuideParts parts) => _parts = parts;
+    /// <summary>Asks nothing yet.</summary>
+    /// <param name="name">Name for logs and reports.</param>
+    /// <param name="mayDecline">Whether a row may be left to the policy.</param>
+    /// <param name="make">Makes its parts when they are first needed, which finds out what the endpoint can do: a run that is only evaluated needs no guide.</param>
+    internal EndpointGuide(string name, bool mayDecline, Func<EndpointGuideParts> make) => (Name, MayDecline, _made) = (name, mayDecline, new(make));
+
+    private EndpointGuideParts Parts => _made.Value;
 
     /// <inheritdoc/>
-    public string Name => _parts.Name;
+    public string Name { get; }
 
     /// <inheritdoc/>
-    public bool CanRollOut => _parts.Form.CanGoOn;
+    public bool CanRollOut => Parts.Form.CanGoOn;
 
     /// <inheritdoc/>
-    public string? RollOutProblem => CanRollOut ? null : _parts.RollOutProblem;
+    public string? RollOutProblem => CanRollOut ? null : Parts.RollOutProblem;
 
     /// <inheritdoc/>
     public bool IsRemote => true;
 
     /// <inheritdoc/>
-    public bool MayDecline => _parts.WhenSpent == WithoutAnswer.ContinueWithout || _parts.WhenUnanswered == WithoutAnswer.ContinueWithout;
+    public bool MayDecline { get; }
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, double> Metrics
     {
         get
         {
-            var spent = _parts.Ledger.Spent;
+            if (!_made.IsValueCreated) return ReadOnlyDictionary<string, double>.Empty;
+            var spent = Parts.Ledger.Spent;
             var metrics = new Dictionary<string, double>
             {
-                ["guide/requests"] = spent.Requests, ["guide/prompt_tokens"] = spent.PromptTokens, ["guide/completion_tokens"] = spent.CompletionTokens, ["guide/cached"] = _parts.Answers.FromCache,
-                ["guide/faults"] = _parts.Faults.Total,
+                ["guide/requests"] = spent.Requests, ["guide/prompt_tokens"] = spent.PromptTokens, ["guide/completion_tokens"] = spent.CompletionTokens, ["guide/cached"] = Parts.Answers.FromCache,
+                ["guide/faults"] = Parts.Faults.Total,
             };
-            if (_parts.Ledger.Cost is { } cost) metrics["guide/cost"] = cost;
-            if (_parts.Ledger.Left is { } left) metrics["guide/left"] = left;
+            if (Parts.Ledger.Cost is { } cost) metrics["guide/cost"] = cost;
+            if (Parts.Ledger.Left is { } left) metrics["guide/left"] = left;
             return metrics;
         }
     }
@@ -55,13 +63,14 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
     {
         get
         {
-            var spent = _parts.Ledger.Spent;
-            var cost = _parts.Ledger.Cost is { } amount ? string.Create(CultureInfo.InvariantCulture, $", {amount:0.00##} {_parts.Currency}") : "";
-            var left = _parts.Ledger.Left is { } share ? string.Create(CultureInfo.InvariantCulture, $"; {share:0.0 %} of the budget is left") : "";
+            if (!_made.IsValueCreated) return [];
+            var spent = Parts.Ledger.Spent;
+            var cost = Parts.Ledger.Cost is { } amount ? string.Create(CultureInfo.InvariantCulture, $", {amount:0.00##} {Parts.Currency}") : "";
+            var left = Parts.Ledger.Left is { } share ? string.Create(CultureInfo.InvariantCulture, $"; {share:0.0 %} of the budget is left") : "";
             List<string> lines =
             [
-                string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {spent.Requests:#,0} answers bought, {spent.PromptTokens:#,0} tokens read and {spent.CompletionTokens:#,0} written{cost}; {_parts.Answers.FromCache:#,0} from the cache{left}"),
-                .. _parts.Faults.Counts.Select(fault => string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {fault.Kind}: {fault.Count:#,0} times")),
+                string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {spent.Requests:#,0} answers bought, {spent.PromptTokens:#,0} tokens read and {spent.CompletionTokens:#,0} written{cost}; {Parts.Answers.FromCache:#,0} from the cache{left}"),
+                .. Parts.Faults.Counts.Select(fault => string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {fault.Kind}: {fault.Count:#,0} times")),
             ];
             if (_spentRows > 0) lines.Add(string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {_spentRows:#,0} rows were left to the policy, as the budget is spent"));
             if (_unansweredRows > 0) lines.Add(string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {_unansweredRows:#,0} rows were left to the policy, as there was no answer"));
@@ -87,13 +96,16 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
     }
 
     /// <inheritdoc/>
-    public byte[] SaveState() => _parts.Ledger.Save();
+    public byte[] SaveState() => Parts.Ledger.Save();
 
     /// <inheritdoc/>
-    public void RestoreState(byte[] state) => _parts.Ledger.Restore(state);
+    public void RestoreState(byte[] state) => Parts.Ledger.Restore(state);
 
     /// <inheritdoc/>
-    public void Dispose() => _parts.Dispose();
+    public void Dispose()
+    {
+        if (_made.IsValueCreated) Parts.Dispose();
+    }
 
     private async Task<GuideContinuation?> ContinueOrStopAsync(GuideRequest request, CancellationTokenSource stop)
     {
@@ -110,21 +122,21 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
 
     private async Task<GuideContinuation?> ContinueAsync(GuideRequest request, CancellationToken cancellationToken)
     {
-        var question = _parts.Form.Of(request);
+        var question = Parts.Form.Of(request);
         try
         {
-            var answer = await _parts.Answers.GetAsync(question, cancellationToken).ConfigureAwait(false);
-            return _parts.Form.Continuation(request, question, answer.Text, answer.Finish, answer.IsStreamed);
+            var answer = await Parts.Answers.GetAsync(question, cancellationToken).ConfigureAwait(false);
+            return Parts.Form.Continuation(request, question, answer.Text, answer.Finish, answer.IsStreamed);
         }
         catch (BudgetSpentException)
         {
-            if (_parts.WhenSpent == WithoutAnswer.Stop) throw new InputException($"the guide '{Name}': its budget is spent; raise guide.budget and resume, or set guide.when_spent: continue_without");
+            if (Parts.WhenSpent == WithoutAnswer.Stop) throw new InputException($"the guide '{Name}': its budget is spent; raise guide.budget and resume, or set guide.when_spent: continue_without");
             Interlocked.Increment(ref _spentRows);
             return null;
         }
         catch (EndpointRefusal refusal)
         {
-            if (_parts.WhenUnanswered == WithoutAnswer.Stop) throw new InputException($"the guide '{Name}': {_parts.Address}: {refusal.Message} (asked for {OwnCode.Place(request.Prompt)})", refusal);
+            if (Parts.WhenUnanswered == WithoutAnswer.Stop) throw new InputException($"the guide '{Name}': {Parts.Address}: {refusal.Message} (asked for {OwnCode.Place(request.Prompt)})", refusal);
             Interlocked.Increment(ref _unansweredRows);
             return null;
         }
@@ -134,9 +146,6 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
 /// <summary>What an <see cref="EndpointGuide"/> is made of.</summary>
 internal sealed record EndpointGuideParts : IDisposable
 {
-    /// <summary>Name for logs.</summary>
-    public required string Name { get; init; }
-
     /// <summary>The endpoint, for messages.</summary>
     public required string Address { get; init; }
 

@@ -19,9 +19,12 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
 {
     private readonly FaultCounts _faults = new();
 
-    /// <summary>Makes it.</summary>
-    /// <exception cref="InputException">It can't be made; names file, line and key.</exception>
-    public EndpointGuide Make()
+    /// <summary>The guide, which nobody has asked yet.</summary>
+    public EndpointGuide Make() => new(section.Model, section.WhenSpent == WithoutAnswer.ContinueWithout || section.WhenUnanswered == WithoutAnswer.ContinueWithout, Parts);
+
+    /// <summary>Makes its parts.</summary>
+    /// <exception cref="InputException">They can't be made; names file, line and key.</exception>
+    private EndpointGuideParts Parts()
     {
         var settings = Settings();
         var hasMessages = section.Chat is not null || services.Prompts.Any(prompt => prompt.Messages is not null);
@@ -39,9 +42,8 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
                 (settings.Address.ToString(), section.Model), section.Replay == CacheReplay.Only ? null : client.AskAsync, cache, ledger, text => tokenizer.Encode(text, addSpecialTokens: true).Length, section.InFlight);
             var found = OwnCode.Wait(() => FindOutAsync(settings, client, cache, answers, canBeText: !hasMessages || template is not null));
             client.AsksUsage = found.AsksUsage;
-            return new EndpointGuide(new EndpointGuideParts
+            return new EndpointGuideParts
             {
-                Name = section.Model,
                 Address = settings.Address.ToString(),
                 Form = new QuestionForm { Model = section.Model, Mode = ModeOf(found), Prefill = found.Prefill, Chat = section.Chat, Template = template, Decoding = DecodingOf(found) },
                 Answers = answers,
@@ -52,7 +54,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
                 WhenSpent = section.WhenSpent,
                 WhenUnanswered = section.WhenUnanswered,
                 Owned = [client, .. cache is null ? Array.Empty<IDisposable>() : [cache]],
-            });
+            };
         }
         catch
         {

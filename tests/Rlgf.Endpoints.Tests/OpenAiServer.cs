@@ -8,7 +8,7 @@ using System.Text.Json.Nodes;
 namespace Rlgf.Endpoints.Tests;
 
 /// <summary>What goes wrong with one request.</summary>
-internal enum Fault
+public enum Fault
 {
     None,
     TooManyRequests,
@@ -23,7 +23,7 @@ internal enum Fault
 }
 
 /// <summary>When a server says what an answer cost.</summary>
-internal enum UsageFigures
+public enum UsageFigures
 {
     WhenAsked,
     Always,
@@ -82,6 +82,9 @@ internal sealed class OpenAiServer : IDisposable
 
     /// <summary>Whether <c>stream</c> is passed over and the answer comes whole, beginning with what was given, as llama.cpp's does.</summary>
     public bool AnswersWhole { get; init; }
+
+    /// <summary>Tokens that are put around a text that is to be gone on from.</summary>
+    public int TemplateTokens { get; init; }
 
     public string? Key { get; init; }
 
@@ -254,7 +257,7 @@ internal sealed class OpenAiServer : IDisposable
     /// <summary>What the model reads, what of it was given as the beginning of its turn, and how many tokens it is.</summary>
     private (string Text, string Given, int Tokens) Read(JsonObject body, bool isChat)
     {
-        if (!isChat) return ((string)body["prompt"]!, "", CountOf((string)body["prompt"]!));
+        if (!isChat) return ((string)body["prompt"]!, "", TemplateTokens + CountOf((string)body["prompt"]!));
         var messages = body["messages"]!.AsArray().Select(message => (Role: (string)message!["role"]!, Content: (string)message["content"]!)).ToArray();
         var continues = messages[^1].Role == "assistant" && (ContinuesTrailingMessage || (KnowsContinueFinalMessage && (bool?)body["continue_final_message"] == true));
         var text = new StringBuilder();

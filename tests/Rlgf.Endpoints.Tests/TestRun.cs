@@ -43,6 +43,9 @@ internal sealed record CommandResult(int Code, string Output, string Error)
 /// <summary>Tiny runs that a server guides.</summary>
 internal static class TestRun
 {
+    /// <summary>The data's texts, whose beginnings are the prompts.</summary>
+    public static string[] Texts { get; } = [.. Enumerable.Range(0, 40).Select(i => $"{i} films were good and the end of the last is better than that")];
+
     /// <summary>Runs the command line in this process.</summary>
     public static CommandResult Run(CancellationToken stop, params string[] args)
     {
@@ -63,10 +66,14 @@ internal static class TestRun
     /// <summary>The rows of metrics.jsonl.</summary>
     public static JsonNode[] Metrics(Scratch scratch, string run = "run") => [.. File.ReadLines(scratch[$"{run}/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
 
+    /// <summary>The rows of metrics.jsonl without times and without what the guide cost.</summary>
+    public static string[] Numbers(Scratch scratch, string run) => [.. Metrics(scratch, run).Select(row => string.Join('\n', row.AsObject()
+        .Where(metric => !metric.Key.StartsWith("seconds/", StringComparison.Ordinal) && !metric.Key.StartsWith("guide/", StringComparison.Ordinal)).Select(metric => $"{metric.Key} {metric.Value}")))];
+
     private static string Recipe(Scratch scratch, string endpoint)
     {
         if (!File.Exists(scratch["data.jsonl"]))
-            File.WriteAllLines(scratch["data.jsonl"], Enumerable.Range(0, 8).Select(i => $$"""{"text": "the film number {{i}} is a good movie and the end is better than that"}"""));
+            File.WriteAllLines(scratch["data.jsonl"], Texts.Select(text => $$"""{"text": "{{text}}"}"""));
         File.WriteAllText(scratch["recipe.yaml"], $$"""
             kind: train
             name: endpoint

@@ -78,7 +78,7 @@ internal sealed class RunProgress(Terminal terminal, RunRecipe recipe, string un
     /// <summary>The figures that tell most of answers, on one line.</summary>
     private static string Figures(IReadOnlyDictionary<string, double> metrics)
     {
-        (string Metric, string Name)[] shown = [("reward/mean", "reward"), ("judge/mean", "judge"), ("kl/start", "KL"), ("response/length", "tokens")];
+        (string Metric, string Name)[] shown = [("reward/mean", "reward"), ("judge/mean", "judge"), ("kl/start", "KL"), ("response/length", "tokens"), ("guide/cost", "guide's cost"), ("guide/left", "of its budget left")];
         return string.Join(" · ", shown.Where(one => metrics.TryGetValue(one.Metric, out var value) && double.IsFinite(value))
             .Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Name} {Number.Fixed(metrics[one.Metric], 3)}")));
     }

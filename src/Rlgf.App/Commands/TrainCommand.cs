@@ -4,6 +4,7 @@ using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Checks;
 using Rlgf.Composition;
+using Rlgf.Guides;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
 using Rlgf.Runs;
@@ -66,10 +67,12 @@ internal static class TrainCommand
         catch (OperationCanceledException)
         {
             if (progress.HasBegun) WriteReport(run);
+            TellCost(run, terminal);
             throw progress.Stopped(isPart);
         }
 
         WriteReport(run);
+        TellCost(run, terminal);
         terminal.Error.WriteLine($"{run.Folder.ReportPath} shows the run; the trained model is in {Path.Combine(run.Folder.CheckpointsFolder, $"iteration-{state.Iteration:00000}", "policy")}");
         return run.Folder;
     }
@@ -77,6 +80,14 @@ internal static class TrainCommand
     private static void WriteReport(TrainingRun run)
     {
         if (run.Folder.ReadMetrics().Count > 0) HtmlReport.Write(run.Folder.ReportPath, new ReportData(run.Recipe.Name, [ReportRun.Read(run.Folder)]));
+    }
+
+    /// <summary>What a guide that costs something has cost, and what that bought.</summary>
+    private static void TellCost(TrainingRun run, Terminal terminal)
+    {
+        if (run.Setup.Guide is not IMeteredGuide guide) return;
+        foreach (var line in guide.Summary) terminal.Error.WriteLine(line);
+        if (GuidanceGain.Of(run.Folder) is { } gain) terminal.Error.WriteLine(gain.Line);
     }
 
     private static void RequireSound(TrainingRun run, Terminal terminal)

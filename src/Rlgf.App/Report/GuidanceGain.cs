@@ -1,0 +1,32 @@
+using System.Globalization;
+using Rlgf.Runs;
+
+namespace Rlgf.App.Report;
+
+/// <summary>How much the reward has risen in a run, for what its guide has written: a rate, not what the guide alone did.</summary>
+/// <param name="From">Mean reward at the beginning.</param>
+/// <param name="To">Mean reward at the end.</param>
+/// <param name="Tokens">Tokens that the guide has written since.</param>
+/// <param name="IsHeldOut">Whether the rewards are those of held-out prompts; else they are those of the first and of the last iteration.</param>
+internal sealed record GuidanceGain(double From, double To, double Tokens, bool IsHeldOut)
+{
+    private const string Reward = "reward/mean", GuideTokens = "tokens/guide";
+
+    /// <summary>What a run's folder says; null where it has no two measurements, or the guide has written nothing.</summary>
+    public static GuidanceGain? Of(RunFolder folder)
+    {
+        var iterations = folder.ReadMetrics();
+        if (iterations.Count == 0 || !iterations[^1].Metrics.TryGetValue(GuideTokens, out var tokens) || tokens <= 0) return null;
+        double[] heldOut = [.. folder.ReadEvaluations().OrderBy(evaluation => evaluation.Iteration).Select(evaluation => evaluation.Metrics[Reward])];
+        if (heldOut.Length > 1) return new(heldOut[0], heldOut[^1], tokens, IsHeldOut: true);
+        return iterations.Count > 1 ? new(iterations[0].Metrics[Reward], iterations[^1].Metrics[Reward], tokens, IsHeldOut: false) : null;
+    }
+
+    /// <summary>What a thousand tokens of the guide bought.</summary>
+    public double PerThousand => (To - From) / Tokens * 1000;
+
+    /// <summary>As a line.</summary>
+    public string Line => string.Create(
+        CultureInfo.InvariantCulture,
+        $"guidance: the {(IsHeldOut ? "held-out reward" : "reward of training")} went from {From:0.0000} to {To:0.0000} with {Tokens:#,0} tokens of the guide's: {PerThousand:+0.0000;-0.0000;0.0000} for a thousand");
+}
