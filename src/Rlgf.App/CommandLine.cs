@@ -89,6 +89,7 @@ internal static class CommandLine
         new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal, kinds) },
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
         new Command("guide", "Asks guides.") { GuideSampleCommand.Create(terminal, kinds) },
+        CacheCommands.Create(terminal),
         TaskCommands.Create(terminal),
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),

@@ -131,5 +131,6 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         TopP = section.Sampling.TopP,
         Stop = section.Sampling.Stop,
         SendsSeed = found.TakesSeed,
+        LimitField = found.LimitField,
     };
 }

@@ -75,6 +75,9 @@ internal sealed class OpenAiServer : IDisposable
 
     public bool KnowsStreamOptions { get; init; } = true;
 
+    /// <summary>Whether a chat is refused <c>max_tokens</c>, as the service's newer models do.</summary>
+    public bool HasNoMaxTokens { get; init; }
+
     public UsageFigures Usage { get; init; } = UsageFigures.WhenAsked;
 
     /// <summary>Whether a stream ends with <c>[DONE]</c>.</summary>
@@ -117,7 +120,11 @@ internal sealed class OpenAiServer : IDisposable
     /// <summary>The most requests that were here at once.</summary>
     public int MostAtOnce => _most;
 
+    /// <summary>Tokens that were read and written, by its own count.</summary>
+    public long TokensServed => _tokensServed;
+
     private int _abandoned;
+    private long _tokensServed;
 
     public void Dispose()
     {
@@ -172,6 +179,11 @@ internal sealed class OpenAiServer : IDisposable
         {
             Interlocked.Increment(ref _abandoned);
         }
+        catch (Exception wrong)
+        {
+            // A test that waits for an answer would wait for ever.
+            Send(context, 400, wrong.ToString());
+        }
         finally
         {
             lock (_listener) _now--;
@@ -206,6 +218,12 @@ internal sealed class OpenAiServer : IDisposable
         if ((string?)body["model"] != Model)
         {
             Send(context, 404, new JsonObject { ["error"] = new JsonObject { ["message"] = $"The model `{body["model"]}` does not exist." } }.ToJsonString());
+            return;
+        }
+
+        if (HasNoMaxTokens && path.EndsWith("/chat/completions", StringComparison.Ordinal) && body.ContainsKey("max_tokens"))
+        {
+            Send(context, 400, """{"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."}}""");
             return;
         }
 
@@ -245,10 +263,11 @@ internal sealed class OpenAiServer : IDisposable
         }
 
         var (text, given, promptTokens) = Read(body, isChat);
-        var most = (int)body["max_tokens"]!;
+        var most = (int)(body["max_tokens"] ?? body["max_completion_tokens"])!;
         var (tokens, ends) = Write(text, most, (double?)body["temperature"] ?? 1, (long?)body["seed"] ?? Random.Shared.Next());
         if (fault == Fault.TooManyTokens) (tokens, ends) = ([.. tokens, .. Enumerable.Repeat(" more", most)], false);
         var usage = new JsonObject { ["prompt_tokens"] = promptTokens, ["completion_tokens"] = tokens.Length, ["total_tokens"] = promptTokens + tokens.Length };
+        Interlocked.Add(ref _tokensServed, promptTokens + tokens.Length);
         if (AnswersWhole) SendWhole(context, isChat, given + string.Concat(tokens), ends, usage);
         else Stream(context, isChat, tokens, ends, Usage == UsageFigures.Always || (Usage == UsageFigures.WhenAsked && body["stream_options"] is not null) ? usage : null, fault);
         if (fault == Fault.None) Answered.Enqueue(body.ToJsonString());

@@ -44,6 +44,17 @@ public sealed class ProbeTests
     }
 
     [Fact]
+    public async Task Another_name_of_the_limit_is_found()
+    {
+        using var server = new OpenAiServer { HasCompletions = false, HasNoMaxTokens = true };
+        using var client = Client(server);
+        Assert.Equal("max_completion_tokens", (await Probe(client).ChatAsync(CancellationToken.None))!.LimitField);
+        using var scratch = new Scratch();
+        var result = TestRun.Train(scratch, server);
+        Assert.True(result.Code == 0, result.Error);
+    }
+
+    [Fact]
     public async Task A_chat_behind_the_path_of_completions_is_found_out_by_the_count_of_tokens()
     {
         // It answers the text as a question would be answered, with a template's tokens around it.

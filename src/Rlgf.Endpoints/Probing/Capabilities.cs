@@ -20,6 +20,9 @@ internal sealed record Capabilities
     /// <summary>Whether the seed decides: the same one gives the same text, another one another.</summary>
     public bool? SeedDecides { get; init; }
 
+    /// <summary>What the field is called that limits an answer.</summary>
+    public string LimitField { get; init; } = Decoding.MaxTokensField;
+
     /// <summary>Whether it counts tokens.</summary>
     public bool Counts { get; init; }
 

@@ -23,6 +23,7 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     private static readonly Decoding One = Greedy with { MaxTokens = 1 };
 
     private bool _asksUsage = true;
+    private string _limitField = Decoding.MaxTokensField;
 
     /// <summary>Whether it goes on from texts.</summary>
     /// <param name="mustGoOn">Whether it has to be seen that it does; else it is enough that it answers.</param>
@@ -49,8 +50,14 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     /// <exception cref="EndpointRefusal">It refused for another reason than that.</exception>
     public async Task<Capabilities?> ChatAsync(CancellationToken cancellationToken)
     {
-        if (await TryAsync(Chat("", PrefillForm.None, Greedy), cancellationToken).ConfigureAwait(false) is not { } plain) return null;
-        var found = new Capabilities { Chats = true, Counts = plain.Usage is not null };
+        if (await TryAsync(Chat("", PrefillForm.None, Greedy), cancellationToken).ConfigureAwait(false) is not { } plain)
+        {
+            _limitField = Decoding.MaxCompletionTokensField;
+            if (await TryAsync(Chat("", PrefillForm.None, Greedy), cancellationToken).ConfigureAwait(false) is not { } other) return null;
+            plain = other;
+        }
+
+        var found = new Capabilities { Chats = true, Counts = plain.Usage is not null, LimitField = _limitField };
         foreach (var form in (PrefillForm[])[PrefillForm.ContinueFinalMessage, PrefillForm.TrailingMessage])
         {
             if (!await GoesOnAsync(plain.Usage, form, cancellationToken).ConfigureAwait(false)) continue;
@@ -88,7 +95,7 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     }
 
     private Question Chat(string prefill, PrefillForm form, Decoding decoding) =>
-        Question.OfChat(model, [new ChatMessage("user", $"Write this sentence and nothing else: {Sentence}")], prefill, form, decoding, 1);
+        Question.OfChat(model, [new ChatMessage("user", $"Write this sentence and nothing else: {Sentence}")], prefill, form, decoding with { LimitField = _limitField }, 1);
 
     /// <summary>Asks; null where the endpoint has no such path or field.</summary>
     private async Task<Completion?> TryAsync(Question question, CancellationToken cancellationToken)
@@ -122,5 +129,5 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
 
     /// <summary>Whether a refusal is about the model's name.</summary>
     public static bool IsAboutModel(EndpointRefusal refusal) =>
-        refusal.Status is HttpStatusCode.NotFound or HttpStatusCode.BadRequest && (refusal.Message.Contains("model", StringComparison.OrdinalIgnoreCase) || refusal.Message.Contains("pinned", StringComparison.OrdinalIgnoreCase));
+        refusal.Status is HttpStatusCode.NotFound or HttpStatusCode.BadRequest && !refusal.Message.Contains("parameter", StringComparison.OrdinalIgnoreCase) && (refusal.Message.Contains("model", StringComparison.OrdinalIgnoreCase) || refusal.Message.Contains("pinned", StringComparison.OrdinalIgnoreCase));
 }

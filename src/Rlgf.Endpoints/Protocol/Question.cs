@@ -19,7 +19,7 @@ internal sealed class Question
     private Question(string path, JsonObject fields, string given, Decoding decoding, long sample)
     {
         (Path, _fields, Given, Decoding, Sample) = (path, fields, given, decoding, sample);
-        fields["max_tokens"] = decoding.MaxTokens;
+        fields[decoding.LimitField] = decoding.MaxTokens;
         fields["temperature"] = decoding.Temperature;
         if (decoding.TopP != 1) fields["top_p"] = decoding.TopP;
         if (decoding.Stop.Count > 0) fields["stop"] = new JsonArray([.. decoding.Stop.Select(text => (JsonNode)text)]);
@@ -38,8 +38,11 @@ internal sealed class Question
     /// <summary>Which of several samples it is; the seed where the endpoint takes one.</summary>
     public long Sample { get; }
 
+    /// <summary>The conversation of a chat, with the beginning of the answer at its end; empty for a completion.</summary>
+    public IReadOnlyList<ChatMessage> Messages => [.. (_fields["messages"]?.AsArray() ?? []).Select(message => new ChatMessage((string)message!["role"]!, (string)message["content"]!))];
+
     /// <summary>All text that the endpoint reads.</summary>
-    public string Text => (string?)_fields["prompt"] ?? string.Join('\n', _fields["messages"]!.AsArray().Select(message => (string)message!["content"]!));
+    public string Text => (string?)_fields["prompt"] ?? string.Join('\n', Messages.Select(message => message.Content));
 
     /// <summary>To go on from a text.</summary>
     public static Question OfText(string model, string text, Decoding decoding, long sample) => new(Completions, new JsonObject { ["model"] = model, ["prompt"] = text }, text, decoding, sample);
@@ -84,8 +87,14 @@ internal sealed class Question
 /// <summary>How an endpoint writes.</summary>
 internal sealed record Decoding
 {
+    /// <summary>Names of the field that limits an answer.</summary>
+    public const string MaxTokensField = "max_tokens", MaxCompletionTokensField = "max_completion_tokens";
+
     /// <summary>The most tokens of an answer, by the endpoint's count.</summary>
     public required int MaxTokens { get; init; }
+
+    /// <summary>What the field is called that says so: newer models of the service take another in chats.</summary>
+    public string LimitField { get; init; } = MaxTokensField;
 
     /// <summary>0 is the likeliest text.</summary>
     public double Temperature { get; init; }

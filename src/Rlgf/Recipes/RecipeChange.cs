@@ -1,9 +1,11 @@
+using System.Text.RegularExpressions;
+
 namespace Rlgf.Recipes;
 
 /// <summary>A change to a recipe, such as <c>update.epochs=2</c>: the path of a key (list items by their number from 0), then a value in YAML.</summary>
 /// <param name="Text">The change.</param>
 /// <param name="Place">Where it was said, for messages, such as <c>--over update.epochs=2</c>.</param>
-public sealed record RecipeChange(string Text, string Place)
+public sealed partial record RecipeChange(string Text, string Place)
 {
     /// <summary>A change is its own place, so more of it is shown than of other texts.</summary>
     private const int MostShown = 120;
@@ -18,5 +20,9 @@ public sealed record RecipeChange(string Text, string Place)
     /// <summary>A change by an option that takes changes.</summary>
     /// <param name="option">The option.</param>
     /// <param name="text">The change.</param>
-    public static RecipeChange By(string option, string text) => new(text, $"{option} {RecipeText.Shown(text, MostShown)}");
+    public static RecipeChange By(string option, string text) => new(text, $"{option} {RecipeText.Shown(Secret().Replace(text, "$1…"), MostShown)}");
+
+    /// <summary>A key that was written where it doesn't belong; what says so doesn't repeat it.</summary>
+    [GeneratedRegex(@"(\bapi_key\s*[=:]\s*)(?!\$\{)[^\s,}]+")]
+    private static partial Regex Secret();
 }

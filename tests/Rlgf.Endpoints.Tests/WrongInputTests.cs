@@ -1,0 +1,102 @@
+using Microsoft.Data.Sqlite;
+using Rlgf.Endpoints.Caching;
+
+namespace Rlgf.Endpoints.Tests;
+
+/// <summary>What is wrong is one line that names the place, before any training; a key is in no file and no output.</summary>
+public sealed class WrongInputTests
+{
+    [Theory]
+    [InlineData("guide.endpoint=nonsense", "guide.endpoint: is no address such as http://localhost:8000/v1")]
+    [InlineData("guide.endpoint=http://me:secret@localhost/v1", "guide.endpoint: holds more than an address")]
+    [InlineData("guide.endpoint=http://example.org/v1", "guide.endpoint: example.org would be asked without encryption")]
+    [InlineData("guide.endpoint=${RLGF_NOT_SET}", "guide.endpoint: the environment has no variable RLGF_NOT_SET: set it to the endpoint's address")]
+    [InlineData("guide.api_key=sk-in-the-recipe", "guide.api_key: a key stands in no file")]
+    [InlineData("guide.api_key=${RLGF_NOT_SET}", "guide.api_key: the environment has no variable RLGF_NOT_SET: set it to the key")]
+    [InlineData("guide.model=other", "guide.model: ADDRESS: the server refused with 404: 'The model `other` does not exist.'")]
+    [InlineData("guide.mode=chat_with_prefill", "guide.mode: ADDRESS goes on with no beginning of an answer")]
+    [InlineData("guide.chat_template=.", "guide.chat_template: .: has no chat template")]
+    [InlineData("guide.budget={requests: 0}", "guide.budget.requests is 0; it must be at least 1")]
+    [InlineData("guide.budget={tokens: 0}", "guide.budget.tokens is 0; it must be at least 1")]
+    [InlineData("guide.budget={cost: 0 USD, prices: {input: 1, output: 1}}", "guide.budget.cost: is an amount above 0 with its currency, such as 5.00 USD")]
+    [InlineData("guide.budget={cost: 5 USD}", "guide.budget.cost: is counted by the prices of tokens; set budget.prices")]
+    [InlineData("guide.budget={requests: 1}", "guide.budget: is too small to find out what the endpoint can do")]
+    [InlineData("guide.budget={}", "guide.budget.tokens: the budget has no limit")]
+    [InlineData("guide.when_spent=continue_without", "guide.when_spent: is for when the budget is spent, and there is none")]
+    [InlineData("guide.replay=only", "guide.replay: only the cache is to answer, and there is none; set cache")]
+    public void A_wrong_setting_is_one_line(string set, string said)
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer();
+        var line = TestRun.Train(scratch, server, set).OneErrorLine();
+        Assert.Contains(said.Replace("ADDRESS", server.Address + "/", StringComparison.Ordinal), line, StringComparison.Ordinal);
+        Assert.DoesNotContain("sk-in-the-recipe", line, StringComparison.Ordinal);
+        Assert.False(File.Exists(scratch["run/metrics.jsonl"]));
+    }
+
+    [Fact]
+    public void Nobody_there_is_one_line()
+    {
+        using var scratch = new Scratch();
+        var server = new OpenAiServer();
+        server.Dispose();
+        Assert.Contains($"guide.endpoint: {server.Address}/: no answer: Connection refused", TestRun.Train(scratch, server, "guide.retries=1").OneErrorLine(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_key_is_in_no_file_and_no_output()
+    {
+        const string Canary = "sk-canary-5f1d2c";
+        using var scratch = new Scratch();
+        using var key = new Variable(Canary);
+        using var server = new OpenAiServer { Key = Canary };
+        string[] set = [$"guide.api_key=${{{key.Name}}}", $"guide.cache={scratch["cache.db"]}"];
+        var result = TestRun.Train(scratch, server, set);
+        Assert.True(result.Code == 0, result.Error);
+        // A server that refuses a key may say which; here it does.
+        using var wrong = new OpenAiServer { Key = "sk-another" };
+        var refused = TestRun.Train(scratch, wrong, [.. set, $"output={scratch["other"]}"]);
+        Assert.Contains("guide.api_key: ", refused.OneErrorLine(), StringComparison.Ordinal);
+        Assert.Contains("the server refused with 401: 'Incorrect API key provided: Bearer ***'", refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain(Canary, result.Error + result.Output + refused.Error + refused.Output, StringComparison.Ordinal);
+        var files = Directory.GetFiles(scratch[""], "*", SearchOption.AllDirectories);
+        Assert.InRange(files.Length, 10, int.MaxValue);
+        Assert.All(files, file => Assert.True(File.ReadAllBytes(file).AsSpan().IndexOf(System.Text.Encoding.UTF8.GetBytes(Canary)) < 0, file));
+        Assert.Contains(key.Name, File.ReadAllText(scratch["run/recipe.yaml"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_cache_that_is_none_or_another_or_cut_off_is_one_line()
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer();
+        var file = scratch["cache.db"];
+        string Line() => TestRun.Train(scratch, server, $"guide.cache={file}").OneErrorLine();
+
+        File.WriteAllText(file, new string('x', 4096));
+        Assert.Contains($"guide.cache: {file}: is no cache of answers", Line(), StringComparison.Ordinal);
+        File.Delete(file);
+        Execute(file, "CREATE TABLE other (x)");
+        Assert.Contains($"guide.cache: {file}: is a database of something else", Line(), StringComparison.Ordinal);
+        File.Delete(file);
+        AnswerCache.Open(file).Dispose();
+        Execute(file, "PRAGMA user_version = 7");
+        Assert.Contains($"guide.cache: {file}: is a cache of version 7, and this program has version 1", Line(), StringComparison.Ordinal);
+        File.Delete(file);
+        using (var cache = AnswerCache.Open(file))
+            for (var i = 0; i < 200; i++) cache.Add(CacheTests.Answer(i));
+        var whole = new FileInfo(file).Length;
+        using (var stream = File.OpenWrite(file)) stream.SetLength(whole / 2);
+        Assert.Contains($"guide.cache: {file}: is cut off", Line(), StringComparison.Ordinal);
+        Assert.Contains("guide.cache: ", TestRun.Train(scratch, server, $"guide.cache={scratch["no/such/folder.db"]}").OneErrorLine(), StringComparison.Ordinal);
+    }
+
+    private static void Execute(string file, string sql)
+    {
+        using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+}
