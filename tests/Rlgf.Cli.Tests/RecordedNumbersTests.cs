@@ -9,7 +9,7 @@ namespace Rlgf.Cli.Tests;
 /// </summary>
 public sealed class RecordedNumbersTests
 {
-    private static readonly string[] Algorithms = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive_v1", "adaptive", "grpo", "rloo", "dr_po", "dr_grpo", "dapo", "gspo", "reinforce_plus_plus", "r3", "uft", "adaback", "bread", "ghpo", "luffy"];
+    private static readonly string[] Algorithms = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive_v1", "adaptive", "grpo", "rloo", "dr_po", "dr_grpo", "dapo", "gspo", "reinforce_plus_plus", "r3", "uft", "adaback", "bread", "ghpo", "luffy", "hpt"];
 
     private static string Record => Path.Combine(CommandReferenceTests.RepositoryRoot(), "tests", "Rlgf.Cli.Tests", "fixtures", "recorded-numbers.json");
 
@@ -22,7 +22,7 @@ public sealed class RecordedNumbersTests
         {
             // References can only begin a response.
             string[] writer = algorithm is "aggrevated" or "lols" or "d2lols" ? ["--set", "guide.kind=model", "--set", $"guide.path={Fixtures.Model("gpt2")}"] : [];
-            string[] more = algorithm switch { "grpo" or "rloo" or "dr_grpo" or "dapo" or "gspo" or "adaback" or "bread" or "ghpo" or "luffy" => ["--set", "algorithm.group_size=4"], "d2lols" or "uft" => ["--set", "algorithm.switch_iteration=2"], _ => [] };
+            string[] more = algorithm switch { "grpo" or "rloo" or "dr_grpo" or "dapo" or "gspo" or "adaback" or "bread" or "ghpo" or "luffy" or "hpt" => ["--set", "algorithm.group_size=4"], "d2lols" or "uft" => ["--set", "algorithm.switch_iteration=2"], _ => [] };
             runs[$"tiny, {algorithm}"] = Numbers(scratch, $"tiny-{algorithm}", ["train", TrainTests.Recipe(scratch, $"tiny-{algorithm}"), "--set", $"algorithm.name={algorithm}", .. writer, .. more]);
         }
 

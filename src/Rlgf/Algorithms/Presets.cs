@@ -23,6 +23,7 @@ public static class Presets
         new("adaback", "AdaBack", "Groups start behind a share of the guide's text that each prompt lowers by its successes.", _ => AdaBack()),
         new("bread", "BREAD", "Prompts of which no row succeeded are written again from the place in the guide's text at which some rows succeed, found by halving.", _ => Bread()),
         new("ghpo", "GHPO", "Prompts of which no row succeeded are written again behind a quarter, a half, three quarters of the guide's text.", _ => Ghpo()),
+        new("hpt", "HPT", "Prompts of which no row succeeded are learned from the guide's text by a supervised loss, the others from the policy's own responses.", _ => Hpt()),
         new("luffy", "LUFFY", "One row of each group is a whole answer of the guide, compared with the policy's own and imitated by a shaped probability.", _ => Luffy()),
         new("grpo", "GRPO", "Groups of responses to a prompt, with their standard deviation.", _ => Grpo()),
         new("rloo", "RLOO", "Groups of responses to a prompt, each against the others.", _ => Rloo()),
@@ -124,6 +125,18 @@ public static class Presets
 
     /// <summary>GHPO (Liu et al. 2025): GRPO that, where a whole group fails, writes it again behind 1/4, then 1/2, then 3/4 of the guide's text.</summary>
     public static AlgorithmSettings Ghpo(int groupSize = 8) => Grpo(groupSize) with { Name = "ghpo", Gate = new(new CutSettings { Rule = CutRule.Ladder }.Over(null), Rounds: 3) };
+
+    /// <summary>
+    /// HPT, hybrid post-training (Lv et al. 2025, arXiv 2509.04419): Dr. GRPO where a row of the group succeeds; where none does, the group is the guide's whole text with a supervised loss of weight 1 on it. The
+    /// policy writes no more than its end.
+    /// </summary>
+    public static AlgorithmSettings Hpt(int groupSize = 8) => DrGrpo(groupSize) with
+    {
+        Name = "hpt",
+        Gate = new(new CutSettings { Rule = CutRule.Window, Low = 1, High = 1 }.Over(null)),
+        GuideCredit = 1,
+        GuideCreditWeight = GuideCreditWeight.One,
+    };
 
     /// <summary>
     /// LUFFY (Yan et al. 2025, arXiv 2504.14945): Dr. GRPO without a clip, one of the group's rows being a whole answer of the guide, whose tokens are learned from with the row's advantage through p / (p + γ), γ = 0.1.

@@ -43,10 +43,50 @@ public sealed class ExactGradientTests
             "PPO++" => new RolloutPlan(Actor.Guide, Actor.Policy, beta, RollInLengths.Inside),
             _ => new RolloutPlan(Actor.Policy, Actor.Guide, beta, Enum.Parse<RollInLengths>(lengths, ignoreCase: true)),
         };
-        var algorithm = Presets.Ppo() with { Lambda = lambda, Gamma = 1 };
         using var policy = new TabularModel(task.Tokens, task.Horizon, task.End, prefix => task.Theta(ToyTask.Digits(prefix)));
-        using var critics = ExactCritics(policy, task, plan.RollOut);
+        var gradient = Gradient(policy, task, plan, lambda, lengths, task.Guide);
+        foreach (var state in entry.GetProperty("gradient").EnumerateObject())
+        {
+            var row = gradient[policy.IndexOf(ToyTask.Ids(state.Name))].data<float>().ToArray();
+            var expected = ToyTask.Numbers(state.Value);
+            for (var token = 0; token < expected.Length; token++) Assert.Equal(expected[token], -row[token], Tolerance); // The loss descends, the fixture ascends.
+        }
+    }
 
+    /// <summary>
+    /// With the policy itself as guide, states are as often as without, and the token at place t trains where the cut is not behind it: of H tokens, cut evenly at 1 … H − 1 with probability β, that is
+    /// (1 − β) + β t / (H − 1). So the gradient at a state of t tokens is PPO's times that, exactly.
+    /// </summary>
+    [Theory]
+    [InlineData(0.6, 0.0)]
+    [InlineData(0.6, 0.95)]
+    [InlineData(1.0, 1.0)]
+    public void With_itself_as_guide_a_token_of_PPO_plus_plus_counts_by_how_often_it_is_not_cut_off(double beta, double lambda)
+    {
+        using var scope = NewDisposeScope();
+        var seen = 0;
+        foreach (var task in ToyTask.All().Where(task => task.End is null))
+        {
+            using var policy = new TabularModel(task.Tokens, task.Horizon, task.End, prefix => task.Theta(ToyTask.Digits(prefix)));
+            var alone = Gradient(policy, task, new RolloutPlan(Actor.Policy, Actor.Policy, 0, RollInLengths.Inside), lambda, "inside", task.Policy).clone();
+            policy.Logit.grad = null;
+            var guided = Gradient(policy, task, new RolloutPlan(Actor.Guide, Actor.Policy, beta, RollInLengths.Inside), lambda, "inside", task.Policy);
+            foreach (var prefix in policy.Prefixes)
+            {
+                var share = (1 - beta) + beta * prefix.Length / (task.Horizon - 1);
+                var (expected, row) = (alone[policy.IndexOf(prefix)].data<float>().ToArray(), guided[policy.IndexOf(prefix)].data<float>().ToArray());
+                for (var token = 0; token < row.Length; token++) Assert.Equal(share * expected[token], row[token], Tolerance);
+                seen += expected.Count(x => Math.Abs(x) > 100 * Tolerance);
+            }
+        }
+        Assert.True(seen > 10, $"{seen} numbers above 0 were compared");
+    }
+
+    /// <summary>The expected gradient of the loss, summed over every roll-in, length and roll-out.</summary>
+    private static Tensor Gradient(TabularModel policy, ToyTask task, RolloutPlan plan, double lambda, string lengths, Func<string, double[]> guide)
+    {
+        var algorithm = Presets.Ppo() with { Lambda = lambda, Gamma = 1 };
+        using var critics = ExactCritics(policy, task, plan.RollOut);
         foreach (var (rollIn, probabilityOfRollIn) in task.RollIns(ActorOf(plan.RollIn), plan.RollInProbability, lengths))
             foreach (var (response, probabilityOfRest) in task.Continuations(rollIn, ActorOf(plan.RollOut)))
             {
@@ -64,15 +104,9 @@ public sealed class ExactGradientTests
                 if (loss.requires_grad) (probability * loss).backward();
             }
 
-        var gradient = policy.Logit.grad ?? zeros_like(policy.Logit);
-        foreach (var state in entry.GetProperty("gradient").EnumerateObject())
-        {
-            var row = gradient[policy.IndexOf(ToyTask.Ids(state.Name))].data<float>().ToArray();
-            var expected = ToyTask.Numbers(state.Value);
-            for (var token = 0; token < expected.Length; token++) Assert.Equal(expected[token], -row[token], Tolerance); // The loss descends, the fixture ascends.
-        }
+        return policy.Logit.grad ?? zeros_like(policy.Logit);
 
-        Func<string, double[]> ActorOf(Actor actor) => actor == Actor.Policy ? task.Policy : task.Guide;
+        Func<string, double[]> ActorOf(Actor actor) => actor == Actor.Policy ? task.Policy : guide;
     }
 
     private static Rollout Row(string response, int rollInLength, RolloutPlan plan, ToyTask task)

@@ -84,6 +84,32 @@ public sealed class GateTests
         }
     }
 
+    /// <summary>The gate of HPT never open is its base, always open supervised training: one optimiser step of each, on two prompts whose texts fill a response, so that the policy writes nothing of them.</summary>
+    [Fact]
+    public void HPT_is_Dr_GRPO_where_rows_succeed_and_supervised_training_where_none_does()
+    {
+        SupervisedLossSettings supervised = new() { Coefficient = 1, Blend = true };
+        Assert.Equal(Weights(Presets.DrGrpo(4), null), Weights(Presets.Hpt(4) with { SuccessReward = 0 }, null));
+        var taught = Weights(Presets.Hpt(4) with { SuccessReward = 9 }, null);
+        Assert.All(Weights(Presets.DrGrpo(4), supervised).Zip(taught), pair => Assert.Equal(pair.First, pair.Second, 1e-6));
+        // By hand: from a uniform policy the first step of Adam moves each logit by the learning rate, towards the texts' tokens, 1 after nothing, 1 or 2 after that; 0 goes down in both places.
+        Assert.Equal([-0.05f, 0.05f, -0.05f], taught[..3].Select(x => MathF.Round(x, 4)));
+        Assert.NotEqual(Weights(Presets.DrGrpo(4), null), taught);
+
+        static float[] Weights(AlgorithmSettings algorithm, SupervisedLossSettings? supervised)
+        {
+            using var policy = new TabularModel(3, 3, null);
+            var setup = ToyRun.Setup(policy, algorithm, new ReferencesGuide(), response => response.Count(c => c == '0'), iterations: 1);
+            ToyRun.Run(setup with
+            {
+                Prompts = [new Prompt("", []) { Id = "a", References = ["112"] }, new Prompt("", []) { Id = "b", References = ["121"] }],
+                Supervised = supervised,
+                Update = setup.Update with { Epochs = 1, RowsPerMinibatch = 64, Reduction = algorithm.PolicyLoss.Reduction },
+            });
+            return [.. policy.Logit.data<float>()];
+        }
+    }
+
     [Fact]
     public void A_gate_without_a_guide_is_refused()
     {
