@@ -1,6 +1,7 @@
 namespace Rlgf.Cli.Tests;
 
 /// <summary>The guide <c>kind: gguf</c> in a recipe.</summary>
+[Collection(ExactNumbersCollection.Name)]
 public sealed class GgufGuideTests
 {
     private static string Gguf => Path.Combine(AppContext.BaseDirectory, "fixtures", "gguf", "llama.f32.gguf");

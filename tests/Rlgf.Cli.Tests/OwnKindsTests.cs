@@ -11,6 +11,7 @@ using Rlgf.Text.Data;
 namespace Rlgf.Cli.Tests;
 
 /// <summary>Kinds of parts that a program adds: they work everywhere where the built-in ones do, and what is wrong with them or their settings is one line.</summary>
+[Collection(ExactNumbersCollection.Name)]
 public sealed class OwnKindsTests
 {
     [Theory]

@@ -86,13 +86,13 @@ public static class GuidanceChecks
     /// <summary>References as guide that are longer than a response may be: their beginnings are given and never their ends.</summary>
     public static Finding? ReferencesBeyondTheLimit(TrainingSetup setup)
     {
-        if (setup.Guide is not (ReferencesGuide or ImperfectReferencesGuide) || !setup.Phases.Any(phase => phase.NeedsGuide)) return null;
+        if (setup.Guides.FirstOrDefault(guide => guide is ReferencesGuide or ImperfectReferencesGuide) is not { } guide || !setup.Phases.Any(phase => phase.NeedsGuide)) return null;
         var (limit, shape, end) = (setup.Sampling.MaxNewTokens, setup.Policy.Shape, setup.Sampling.EndTokens.Count > 0 ? 1 : 0);
         (Prompt Prompt, int Tokens)[] longer = [.. setup.Prompts.Select(prompt => (Prompt: prompt, Tokens: prompt.References.Select(text => Tokens(prompt, text)).DefaultIfEmpty(0).Max())).Where(row => row.Tokens > limit)];
         if (longer.Length == 0) return null;
         var (longest, most) = longer.MaxBy(row => row.Tokens);
         return Warning("generation.max_new_tokens",
-            $"{longer.Length} of {setup.Prompts.Count} prompts have a reference that is longer than a response may be, {limit} tokens: the guide '{setup.Guide.Name}' gives its beginning and never its end; "
+            $"{longer.Length} of {setup.Prompts.Count} prompts have a reference that is longer than a response may be, {limit} tokens: the guide '{guide.Name}' gives its beginning and never its end; "
             + $"the longest has {most}{(end > 0 ? " with its end" : "")} ({OwnCode.Place(longest)}): raise this to {most}, or leave such rows out by data.filter");
 
         // As the writer of rollouts counts them.

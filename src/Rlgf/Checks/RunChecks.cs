@@ -46,8 +46,8 @@ public static class RunChecks
             .. GuidanceChecks.Before(setup),
             At("algorithm.roll_in_probability", GapThatIsNeverMeasured(setup.Algorithm)),
             At("guide", GuideWritesLess(setup)),
-            At("guide", setup.Phases.Any(phase => phase.NeedsGuide) ? RowChecks.RowsThatTheGuideCanNotAnswer(setup.Prompts, setup.Guide) : null),
-            At("guide", guideIsEvaluated ? RowChecks.RowsThatTheGuideCanNotAnswer(heldOut ?? [], setup.Guide, RowChecks.HeldOut) : null),
+            At("guide", setup.Phases.Any(phase => phase.NeedsGuide) ? setup.Guides.Select(guide => RowChecks.RowsThatTheGuideCanNotAnswer(setup.Prompts, guide)).FirstOrDefault(finding => finding is not null) : null),
+            At("guide", guideIsEvaluated ? setup.Guides.Select(guide => RowChecks.RowsThatTheGuideCanNotAnswer(heldOut ?? [], guide, RowChecks.HeldOut)).FirstOrDefault(finding => finding is not null) : null),
             At("supervised", RowChecks.SupervisedTextsMissing(setup)),
             .. RowsThatCanNotBeScored("reward", setup.Reward, setup.Prompts, heldOut ?? []),
             .. RowsThatCanNotBeScored("judge", judge, setup.Prompts, heldOut ?? []),
@@ -85,7 +85,7 @@ public static class RunChecks
     }
 
     /// <summary>A guide with the policy's weights changes with training, so that guided algorithms quietly become something else.</summary>
-    public static Finding? GuideIsPolicy(TrainingSetup setup) => setup.Guide is LocalModelGuide { Model: ILanguageModel model } guide && ShareWeights(model.Module, setup.Policy.Module)
+    public static Finding? GuideIsPolicy(TrainingSetup setup) => setup.Guides.OfType<LocalModelGuide>().FirstOrDefault(guide => guide.Model is ILanguageModel model && ShareWeights(model.Module, setup.Policy.Module)) is { } guide
         ? Error($"the guide '{guide.Name}' is the policy itself: it would change with every update; load it as a model of its own, even from the same folder")
         : null;
 
@@ -133,7 +133,8 @@ public static class RunChecks
 
     /// <summary>A guide that never ends a response, where the policy does.</summary>
     public static Finding? GuideHasNoEnd(TrainingSetup setup) =>
-        setup.Guide is LocalModelGuide { Sampling: { EndTokens.Count: 0 } sampling } guide && setup.Sampling.EndTokens.Count > 0 && sampling.MinNewTokens < sampling.MaxNewTokens && setup.Phases.Any(phase => phase.NeedsGuide)
+        setup.Guides.OfType<LocalModelGuide>().FirstOrDefault(guide => guide.Sampling is { EndTokens.Count: 0 } sampling && sampling.MinNewTokens < sampling.MaxNewTokens) is { } guide
+        && setup.Sampling.EndTokens.Count > 0 && setup.Phases.Any(phase => phase.NeedsGuide)
             ? Warning($"no token ends what the guide '{guide.Name}' writes: neither it nor its tokenizer names one, so that its responses are cut at the limit; name one as eos_token_id in its generation_config.json, or as guide.sampling.end_tokens in the recipe")
             : null;
 
@@ -156,7 +157,11 @@ public static class RunChecks
     /// <summary>A guide that may write fewer tokens than the policy, so that its responses end where the policy's would go on.</summary>
     public static Finding? GuideWritesLess(TrainingSetup setup)
     {
-        if (setup.Guide is not LocalModelGuide guide || !setup.Phases.Any(phase => phase.NeedsGuide)) return null;
+        return setup.Phases.Any(phase => phase.NeedsGuide) ? setup.Guides.OfType<LocalModelGuide>().Select(guide => WritesLess(setup, guide)).FirstOrDefault(finding => finding is not null) : null;
+    }
+
+    private static Finding? WritesLess(TrainingSetup setup, LocalModelGuide guide)
+    {
         var (most, least) = (setup.Sampling.MaxNewTokens, setup.Sampling.MinNewTokens);
         if (guide.Sampling.MaxNewTokens < most)
             return Error($"the guide '{guide.Name}' may write {guide.Sampling.MaxNewTokens} tokens and the policy {most}: the guide's responses would be cut short; let it write at least {most}");
@@ -172,7 +177,7 @@ public static class RunChecks
     /// </summary>
     public static Finding? TemplateInPrompt(TrainingSetup setup)
     {
-        var asked = setup.Guide is LocalModelGuide { IsAsked: true } guide ? guide : null;
+        var asked = setup.Guides.OfType<LocalModelGuide>().FirstOrDefault(guide => guide.IsAsked);
         foreach (var (who, tokenizer) in new[] { ("the policy", setup.Prompts.Any(prompt => prompt.Messages is not null) ? setup.Tokenizer : null), ($"the guide '{asked?.Name}'", asked?.Tokenizer) })
         {
             if (tokenizer is null) continue;

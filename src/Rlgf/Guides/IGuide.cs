@@ -103,4 +103,8 @@ public sealed record GuideRequest
 /// <param name="Text">The continuation alone, with the space before its first word where there is one.</param>
 /// <param name="Ended">Whether the guide ended its response there; false if it was cut at a limit.</param>
 /// <param name="Tokens">The continuation in the policy's tokens, end token included where it ended, from guides that share the policy's vocabulary; null otherwise.</param>
-public sealed record GuideContinuation(string Text, bool Ended, int[]? Tokens = null);
+public sealed record GuideContinuation(string Text, bool Ended, int[]? Tokens = null)
+{
+    /// <summary>Which of several guides wrote it; null where there is one.</summary>
+    public string? By { get; init; }
+}

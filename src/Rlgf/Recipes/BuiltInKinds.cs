@@ -22,6 +22,8 @@ internal static class BuiltInKinds
         kinds.Guides.Add<ReferencesGuideSection>("references", (_, _) => new ReferencesGuide());
         kinds.Guides.Add<ImperfectReferencesGuideSection>("imperfect_references", (section, _) => new ImperfectReferencesGuide(section.Right, section.Alphabet));
         kinds.Guides.Add<CountdownSearchGuideSection>("countdown_search", (section, _) => new CountdownSearchGuide(section.Right));
+        kinds.Guides.Add<SeveralGuidesSection>("several", (section, services) => new SeveralGuides(
+            [.. section.Guides.Select((part, i) => new GuideOption(part.Name, services.Guide(part.Guide, FormattableString.Invariant($"guides.{i}.guide")), part.Weight ?? 1))], section.Choose));
         kinds.Rewards.Add<ClassifierRewardSection>("classifier", Classifier);
         kinds.Rewards.Add<RegexRewardSection>("regex", (section, services) => new RegexReward(services.Name, section.Pattern, section.IncludePrompt));
         kinds.Rewards.Add<LengthRewardSection>("length", (section, services) => new LengthReward(services.Name, section.TargetTokens));

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Guides;
 using Rlgf.Models.Generation;
 
 namespace Rlgf.Recipes;
@@ -18,6 +19,9 @@ public abstract record GuideSection
 
     /// <summary>Whether it answers with the data's references; null where that is not known before it is made.</summary>
     internal virtual bool? GivesReferences => null;
+
+    /// <summary>The guides that it is made of; itself where it is one.</summary>
+    internal virtual IEnumerable<GuideSection> All => [this];
 }
 
 /// <summary>A language model on this machine; its tokenizer may differ from the policy's.</summary>
@@ -94,4 +98,54 @@ public sealed record CountdownSearchGuideSection : GuideSection
 
     /// <inheritdoc/>
     public override PlacedModels Models => PlacedModels.None;
+}
+
+/// <summary>Several guides: each request goes to one of them, and what each cost and bought is measured apart.</summary>
+public sealed record SeveralGuidesSection : GuideSection, ICheckedSection
+{
+    /// <summary>The guides.</summary>
+    public required IReadOnlyList<GuidePart> Guides { get; init; }
+
+    /// <summary>How a request gets its guide.</summary>
+    public GuideChoice Choose { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => Guides.Max(part => part.Guide.Models);
+
+    internal override bool OnlyRollsIn => Guides.All(part => part.Guide.OnlyRollsIn);
+
+    internal override bool? GivesReferences => Guides.All(part => part.Guide.GivesReferences == true) ? true : Guides.Any(part => part.Guide.GivesReferences == false) ? false : null;
+
+    internal override IEnumerable<GuideSection> All => Guides.SelectMany(part => part.Guide.All);
+
+    /// <inheritdoc/>
+    public override GuideSection Resolved(SamplingSettings generation) => this with { Guides = [.. Guides.Select(part => part with { Guide = part.Guide.Resolved(generation) })] };
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Guides.Count < 2) yield return ("guides", $"has {Guides.Count}: name two at least, or the one as guide itself");
+        if (Guides.GroupBy(part => part.Name).FirstOrDefault(same => same.Count() > 1) is { } twice) yield return ("guides", $"two are called '{twice.Key}': give each a name of its own");
+        if (Guides.Any(part => part.Guide is SeveralGuidesSection)) yield return ("guides", "one of them is of several itself: list all in one place");
+        for (var i = 0; i < Guides.Count; i++)
+        {
+            if (Choose == GuideChoice.Bandit && Guides[i].Weight is not null)
+                yield return (FormattableString.Invariant($"guides.{i}.weight"), "with choose: bandit nobody has a weight; leave it out, or choose by weights");
+        }
+    }
+}
+
+/// <summary>One of several guides.</summary>
+public sealed record GuidePart
+{
+    /// <summary>What it is called in metrics and reports.</summary>
+    [RecipeName]
+    public required string Name { get; init; }
+
+    /// <summary>The guide.</summary>
+    public required GuideSection Guide { get; init; }
+
+    /// <summary>With <c>choose: weights</c>: its share of the requests, in proportion to those of the others; null: 1.</summary>
+    [Limits(Above = 0, AtMost = 1e6)]
+    public double? Weight { get; init; }
 }

@@ -97,9 +97,9 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     {
         if (Data.MessagesColumn is not null && Model.Chat?.Instruction is not null)
             yield return ("model", "chat.instruction is for texts, and data.messages_column holds whole conversations; leave one of them out");
-        if (Data.MessagesColumn is not null && Guide is ModelGuideSection { Chat.Instruction: not null })
+        if (Data.MessagesColumn is not null && Guide?.All.Any(guide => guide is ModelGuideSection { Chat.Instruction: not null }) == true)
             yield return ("guide", "chat.instruction is for texts, and data.messages_column holds whole conversations, which the guide is given by its own template; leave the instruction out");
-        if (Guide is ReferencesGuideSection or ImperfectReferencesGuideSection && !HasReferences)
+        if (Guide?.All.Any(guide => guide is ReferencesGuideSection or ImperfectReferencesGuideSection) == true && !HasReferences)
             yield return ("guide", "references need a text to follow the prompt: set data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
         if (Supervised is { Source: SupervisedSource.References, Column: null } && !HasReferences)
             yield return ("supervised", "it needs texts: set supervised.column, data.prompt_tokens (the rest of the text is the reference) or data.reference_column");

@@ -44,6 +44,12 @@ public sealed record Rollout
     /// <summary>Whether the guide was asked for a part of it and left that to the policy.</summary>
     public bool GuideDeclined { get; init; }
 
+    /// <summary>Which of several guides wrote the guide's part; null where there is one, or none wrote.</summary>
+    public string? GuidedBy { get; init; }
+
+    /// <summary>Tokens that the guide wrote for it, those that were cut off included.</summary>
+    internal long GuideTokens => (RollOut == Actor.Guide ? Tokens.Length - RollInLength : 0) + (WholeGuideResponse?.Tokens.Length ?? 0);
+
     /// <summary>Whether the response ended by itself; false if it was cut at the limit.</summary>
     public required bool Ended { get; init; }
 

@@ -23,7 +23,11 @@ public sealed record RollInResult(int[] Tokens, bool Ended, float[] LogProbs, To
 /// <summary>Response tokens as somebody wrote them.</summary>
 /// <param name="Tokens">Ids of the policy's tokenizer, end token included where it ended.</param>
 /// <param name="Ended">Whether the response ended by itself.</param>
-public sealed record Written(int[] Tokens, bool Ended);
+public sealed record Written(int[] Tokens, bool Ended)
+{
+    /// <summary>Which of several guides wrote it; null where there is one, or the policy did.</summary>
+    public string? By { get; init; }
+}
 
 /// <summary>Lets policy and guide write responses, each row as its plan says.</summary>
 /// <param name="writer">Writes for π_θ.</param>
@@ -107,7 +111,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
         var texts = Answers(Array.ConvertAll(byGuide, row => Request(rows[row], rollIns[row].Tokens, Draw.RollOutText, iteration)), null, cancellationToken);
         for (var i = 0; i < byGuide.Length; i++)
         {
-            if (texts[i] is { } text) written[byGuide[i]] = new(text.Tokens, text.Ended, Unknown(text.Tokens.Length), Anything(text.Tokens.Length));
+            if (texts[i] is { } text) written[byGuide[i]] = new(text.Tokens, text.Ended, Unknown(text.Tokens.Length), Anything(text.Tokens.Length), text.By);
             else declined[byGuide[i]] = true;
         }
 
@@ -137,6 +141,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
             StandsAlone = shape.ReadsPromptApart,
             WholeGuideResponse = rollIn.WholeGuideResponse,
             GuideDeclined = declined,
+            GuidedBy = rollIn.WholeGuideResponse?.By ?? rollOut.By,
         };
     }
 
@@ -168,7 +173,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
     {
         if (requests.Length == 0) return [];
         var continuations = asked is not null ? asked.Answers() : CheckedContinuations.Of(Guide, requests, shape.Vocabulary, cancellationToken);
-        return [.. continuations.Select((continuation, i) => continuation is null ? null : InPolicyTokens(continuation, requests[i]))];
+        return [.. continuations.Select((continuation, i) => continuation is null ? null : InPolicyTokens(continuation, requests[i]) with { By = continuation.By })];
     }
 
     private IGuide Guide => guide ?? throw new InvalidOperationException("The plan needs a guide and there is none.");
@@ -225,5 +230,5 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
     }
 
     /// <summary>What was written of a row.</summary>
-    private readonly record struct Part(int[] Tokens, bool Ended, float[] LogProbs, TokenSet[] Choices);
+    private readonly record struct Part(int[] Tokens, bool Ended, float[] LogProbs, TokenSet[] Choices, string? By = null);
 }

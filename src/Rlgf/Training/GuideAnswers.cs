@@ -1,3 +1,4 @@
+using Rlgf.Guides;
 using Rlgf.Lessons;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
@@ -18,6 +19,15 @@ internal static class GuideAnswers
         Rollout[] asked = [.. from row in rows where row.Rollout.WholeGuideResponse is not null select row.Rollout];
         Response[] responses = Array.ConvertAll(asked, row => row.Response with { Text = textOf(row.WholeGuideResponse!), Tokens = row.WholeGuideResponse!.Tokens, Ended = row.WholeGuideResponse.Ended });
         return [.. CheckedScores.Of(reward, responses, cancellationToken).Zip(asked, (score, row) => new GuideAnswer(row, score.Return))];
+    }
+
+    /// <summary>What came of what several guides wrote.</summary>
+    /// <param name="rows">The iteration's rows.</param>
+    public static IReadOnlyList<JudgedAnswer> Judged(IReadOnlyList<ScoredRow> rows)
+    {
+        var alone = OwnRewards(rows) is { Length: > 0 } own ? own.Average() : rows.Average(row => row.Score.Return);
+        return [.. from row in rows where row.Rollout.GuidedBy is not null
+            select new JudgedAnswer(row.Rollout.GuidedBy!, row.Rollout.Prompt.Id, row.Score.Return, row.Score.Return - alone, row.Rollout.GuideTokens)];
     }
 
     /// <summary>The rewards of the responses that the policy wrote whole, with which those are compared.</summary>

@@ -61,6 +61,9 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var sign = written.Worth?.Measurement is { } measured ? Judge(ref state, measured) : null;
         state = state with { Gap = written.Gap, Cuts = written.Cuts, Lessons = before is null ? null : clock.Time("lessons", () => LessonsAfter(before, written, values)) };
 
+        // Several guides are told what came of what each wrote.
+        (setup.Guide as IJudgedGuide)?.Judge(GuideAnswers.Judged(written.Rows));
+
         // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
         state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
         AskAhead(iteration + 1, state.Guidance, cancellationToken);

@@ -71,6 +71,9 @@ public sealed record TrainingSetup
     /// <summary>Losses on rows of their own that every optimiser step adds. Empty for every algorithm there is a name for; lessons have theirs anyway.</summary>
     public IReadOnlyList<IAuxiliaryLoss> AuxiliaryLosses { get; init; } = [];
 
+    /// <summary>The guide, or those that it is made of.</summary>
+    internal IEnumerable<IGuide> Guides => Guide switch { null => [], SeveralGuides several => several.Options.Select(option => option.Guide), var one => [one] };
+
     /// <summary>The phases that a row may have, of the algorithm and of later stages.</summary>
     internal IReadOnlyList<RolloutPhase> Phases => [.. Algorithm.Phases, .. LaterStages.SelectMany(stage => stage.Phases)];
 
