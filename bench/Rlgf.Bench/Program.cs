@@ -32,6 +32,11 @@ const string usage = """
 
       --metrics FILE      rows {"text", "references"}
 
+    Or whether a server keeps its word under 64 clients that come and go:
+
+      --serving DIR       a language model's folder
+      --minutes N         how long (default: 10)
+
     """;
 
 try
@@ -54,6 +59,13 @@ try
     if (options.Metrics is { } metrics)
     {
         MetricsBenchmark.Run(metrics, options.Repeats);
+        return 0;
+    }
+
+    if (options.Serving is { } served)
+    {
+        TorchRuntime.Load(options.Threads);
+        await ServingBenchmark.RunAsync(served, options.Minutes);
         return 0;
     }
 
@@ -116,6 +128,12 @@ namespace Rlgf.Bench
         /// <summary>Texts and references to measure metrics on in place of models.</summary>
         public string? Metrics { get; init; }
 
+        /// <summary>Folder of a model that is served in place of all else.</summary>
+        public string? Serving { get; init; }
+
+        /// <summary>How long it is served.</summary>
+        public int Minutes { get; init; } = 10;
+
         private static readonly string[] Defaults = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive", "rloo"];
 
         /// <summary>Reads the arguments; null where help is asked for.</summary>
@@ -141,6 +159,8 @@ namespace Rlgf.Bench
                     "--output" => options with { Output = value },
                     "--tokenizers" => options with { Tokenizers = value },
                     "--texts" => options with { Texts = value },
+                    "--serving" => options with { Serving = value },
+                    "--minutes" => options with { Minutes = Count(arguments[i], value) },
                     "--metrics" => options with { Metrics = value },
                     _ => throw new InputException($"There is no option {arguments[i]}; see --help."),
                 };

@@ -29,6 +29,7 @@ internal static class ServeCommand
     {
         var defaults = new ServerSettings();
         var model = CommonOptions.Required("--model", "DIR|RUN", "Folder of a language model with its tokenizer, in the Hugging Face format; or the folder of a run, for the policy of its newest checkpoint.");
+        var tokenizer = CommonOptions.Tokenizer();
         var port = CommonOptions.Number("--port", defaults.Port, "Port to listen on; 0 takes a free one.");
         var host = new Option<string>("--host")
         {
@@ -46,7 +47,7 @@ internal static class ServeCommand
         var device = CommonOptions.Device();
         var command = new Command("serve", CommonOptions.Describe(What, "rlgf serve --model assets/policy --port 8000"))
         {
-            model, port, host, name, keyFrom, adapters, batch, batchTokens, queue, rowTokens, body, precision, device,
+            model, tokenizer, port, host, name, keyFrom, adapters, batch, batchTokens, queue, rowTokens, body, precision, device,
         };
         command.SetAction(async (parsed, _) =>
         {
@@ -57,6 +58,7 @@ internal static class ServeCommand
                 Name = parsed.GetValue(name),
                 Key = parsed.GetValue(keyFrom) is { } variable ? Key(variable) : null,
                 AdaptersFolder = parsed.GetValue(adapters),
+                TokenizerFolder = parsed.GetValue(tokenizer),
                 BodyBytes = Within("--body-bytes", parsed.GetValue(body), 1),
                 Engine = new EngineSettings
                 {
@@ -69,7 +71,7 @@ internal static class ServeCommand
             // What can't be is said before a model is loaded.
             settings.Validate();
             var folder = ModelFolderOf(parsed.GetRequiredValue(model));
-            using var loaded = TextModel.Load(folder, null, CommonOptions.DeviceOf(parsed, device), CommonOptions.PrecisionOf(parsed, precision, device));
+            using var loaded = TextModel.Load(folder, settings.TokenizerFolder, CommonOptions.DeviceOf(parsed, device), CommonOptions.PrecisionOf(parsed, precision, device));
             terminal.Tell(folder, loaded.Model.LoadingNotes);
             await using var server = await ModelServer.StartAsync(loaded, settings, terminal.Stop).ConfigureAwait(false);
             terminal.Out.WriteLine($"listening on {server.Address}");

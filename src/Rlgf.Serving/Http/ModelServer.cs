@@ -42,7 +42,7 @@ public sealed class ModelServer : IAsyncDisposable
         WebApplication? web = null;
         try
         {
-            var served = new ServedModel(model, TextModel.TokenizerFolderOf(model.Folder), settings.Engine);
+            var served = new ServedModel(model, TextModel.TokenizerFolderOf(settings.TokenizerFolder ?? model.Folder), settings.Engine);
             web = Build(settings);
             Map(web, served, new ModelShelf(served, name, engine, settings.AdaptersFolder), settings, metrics);
             await web.StartAsync(cancellationToken).ConfigureAwait(false);

@@ -22,6 +22,9 @@ public sealed record ServerSettings
     /// <summary>The folder that adapters may be loaded from; null for none.</summary>
     public string? AdaptersFolder { get; init; }
 
+    /// <summary>Where the model's chat template is, beside its tokenizer; its own folder by default.</summary>
+    public string? TokenizerFolder { get; init; }
+
     /// <summary>The most bytes of a request's body.</summary>
     public long BodyBytes { get; init; } = 8 << 20;
 
