@@ -37,6 +37,10 @@ const string usage = """
       --serving DIR       a language model's folder
       --minutes N         how long (default: 10)
 
+    Or what an iteration waits for a guide whose calls take long, from the project's folder:
+
+      --guide-ms N        milliseconds of a call, such as 300
+
     """;
 
 try
@@ -66,6 +70,13 @@ try
     {
         TorchRuntime.Load(options.Threads);
         await ServingBenchmark.RunAsync(served, options.Minutes);
+        return 0;
+    }
+
+    if (options.GuideMilliseconds is { } milliseconds)
+    {
+        TorchRuntime.Load(options.Threads);
+        GuideBenchmark.Run(milliseconds, options.Repeats);
         return 0;
     }
 
@@ -131,6 +142,9 @@ namespace Rlgf.Bench
         /// <summary>Folder of a model that is served in place of all else.</summary>
         public string? Serving { get; init; }
 
+        /// <summary>How long a guide takes for a call, where that is measured in place of all else.</summary>
+        public int? GuideMilliseconds { get; init; }
+
         /// <summary>How long it is served.</summary>
         public int Minutes { get; init; } = 10;
 
@@ -160,6 +174,7 @@ namespace Rlgf.Bench
                     "--tokenizers" => options with { Tokenizers = value },
                     "--texts" => options with { Texts = value },
                     "--serving" => options with { Serving = value },
+                    "--guide-ms" => options with { GuideMilliseconds = Count(arguments[i], value) },
                     "--minutes" => options with { Minutes = Count(arguments[i], value) },
                     "--metrics" => options with { Metrics = value },
                     _ => throw new InputException($"There is no option {arguments[i]}; see --help."),
