@@ -46,7 +46,7 @@ public sealed record ChatClientSettings
             },
             Answers = new PaidAnswers(("chat client", name), (question, stop) => AskAsync(client, question, stop), cache, ledger, text => Tokenizer?.Encode(text, addSpecialTokens: true).Length ?? 0, InFlight),
             Ledger = ledger,
-            Faults = new FaultCounts(),
+            Faults = new KindCounts(),
             RollOutProblem = "a chat client begins each answer; set ContinuesLastMessage where it goes on with a last message of the assistant's",
             Owned = cache is null ? [] : [cache],
         };

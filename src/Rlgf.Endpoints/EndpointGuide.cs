@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Collections.ObjectModel;
 using System.Globalization;
 using Rlgf.Base;
@@ -51,6 +50,7 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
             {
                 ["guide/requests"] = spent.Requests, ["guide/prompt_tokens"] = spent.PromptTokens, ["guide/completion_tokens"] = spent.CompletionTokens, ["guide/cached"] = Parts.Answers.FromCache,
                 ["guide/faults"] = Parts.Faults.Total,
+                ["guide/unclean"] = Parts.Unclean.Total,
             };
             if (Parts.Ledger.Cost is { } cost) metrics["guide/cost"] = cost;
             if (Parts.Ledger.Left is { } left) metrics["guide/left"] = left;
@@ -70,7 +70,7 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
             List<string> lines =
             [
                 string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {spent.Requests:#,0} answers bought, {spent.PromptTokens:#,0} tokens read and {spent.CompletionTokens:#,0} written{cost}; {Parts.Answers.FromCache:#,0} from the cache{left}"),
-                .. Parts.Faults.Counts.Select(fault => string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {fault.Kind}: {fault.Count:#,0} times")),
+                .. Parts.Faults.Counts.Concat(Parts.Unclean.Counts).Select(fault => string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {fault.Kind}: {fault.Count:#,0} times")),
             ];
             if (_spentRows > 0) lines.Add(string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {_spentRows:#,0} rows were left to the policy, as the budget is spent"));
             if (_unansweredRows > 0) lines.Add(string.Create(CultureInfo.InvariantCulture, $"guide '{Name}': {_unansweredRows:#,0} rows were left to the policy, as there was no answer"));
@@ -126,7 +126,7 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
         try
         {
             var answer = await Parts.Answers.GetAsync(question, cancellationToken).ConfigureAwait(false);
-            return Parts.Form.Continuation(request, question, answer.Text, answer.Finish, answer.IsStreamed);
+            return Parts.Form.Continuation(request, question, answer, Parts.Cleaner);
         }
         catch (BudgetSpentException)
         {
@@ -159,7 +159,13 @@ internal sealed record EndpointGuideParts : IDisposable
     public required Ledger Ledger { get; init; }
 
     /// <summary>Counts what went wrong.</summary>
-    public required FaultCounts Faults { get; init; }
+    public required KindCounts Faults { get; init; }
+
+    /// <summary>Counts what was in answers besides the continuation.</summary>
+    public KindCounts Unclean { get; init; } = new();
+
+    /// <summary>What becomes of such answers.</summary>
+    public UncleanAnswers WhenUnclean { get; init; }
 
     /// <summary>Of the prices.</summary>
     public string? Currency { get; init; }
@@ -173,6 +179,9 @@ internal sealed record EndpointGuideParts : IDisposable
     /// <summary>What happens to a request without an answer.</summary>
     public WithoutAnswer WhenUnanswered { get; init; }
 
+    /// <summary>Takes the continuation out of an answer.</summary>
+    public AnswerCleaner Cleaner => field ??= new AnswerCleaner(WhenUnclean, Unclean);
+
     /// <summary>What ends with the guide.</summary>
     public IReadOnlyList<IDisposable> Owned { get; init; } = [];
 
@@ -182,19 +191,4 @@ internal sealed record EndpointGuideParts : IDisposable
         Answers.Dispose();
         foreach (var owned in Owned) owned.Dispose();
     }
-}
-
-/// <summary>How often what went wrong.</summary>
-internal sealed class FaultCounts
-{
-    private readonly ConcurrentDictionary<string, long> _counts = new(StringComparer.Ordinal);
-
-    /// <summary>How often anything did.</summary>
-    public long Total => _counts.Values.Sum();
-
-    /// <summary>How often each kind did, by name.</summary>
-    public IEnumerable<(string Kind, long Count)> Counts => _counts.OrderBy(fault => fault.Key, StringComparer.Ordinal).Select(fault => (fault.Key, fault.Value));
-
-    /// <summary>Counts one.</summary>
-    public void Add(string kind) => _counts.AddOrUpdate(kind, 1, (_, count) => count + 1);
 }

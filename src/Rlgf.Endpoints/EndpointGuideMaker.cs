@@ -17,10 +17,13 @@ namespace Rlgf.Endpoints;
 /// <summary>Makes a guide of its section: looks at what can be wrong, and finds out what the endpoint can do, before the run begins.</summary>
 internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServices services)
 {
-    private readonly FaultCounts _faults = new();
+    private readonly KindCounts _faults = new();
 
     /// <summary>The guide, which nobody has asked yet.</summary>
-    public EndpointGuide Make() => new(section.Model, section.WhenSpent == WithoutAnswer.ContinueWithout || section.WhenUnanswered == WithoutAnswer.ContinueWithout, Parts);
+    public EndpointGuide Make() => new(
+        section.Model,
+        section.WhenSpent == WithoutAnswer.ContinueWithout || section.WhenUnanswered == WithoutAnswer.ContinueWithout || section.UncleanAnswers == UncleanAnswers.Refuse,
+        Parts);
 
     /// <summary>Makes its parts.</summary>
     /// <exception cref="InputException">They can't be made; names file, line and key.</exception>
@@ -45,7 +48,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
             return new EndpointGuideParts
             {
                 Address = settings.Address.ToString(),
-                Form = new QuestionForm { Model = section.Model, Mode = ModeOf(found), Prefill = found.Prefill, Chat = section.Chat, Template = template, Decoding = DecodingOf(found) },
+                Form = new QuestionForm { Model = section.Model, Mode = ModeOf(found), Prefill = found.Prefill, KeepsLastBlank = found.KeepsLastBlank, Chat = section.Chat, Template = template, Decoding = DecodingOf(found) },
                 Answers = answers,
                 Ledger = ledger,
                 Faults = _faults,
@@ -53,6 +56,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
                 RollOutProblem = $"{settings.Address} goes on from no text: it was asked to go on from half a word, and began a text of its own",
                 WhenSpent = section.WhenSpent,
                 WhenUnanswered = section.WhenUnanswered,
+                WhenUnclean = section.UncleanAnswers,
                 Owned = [client, .. cache is null ? Array.Empty<IDisposable>() : [cache]],
             };
         }

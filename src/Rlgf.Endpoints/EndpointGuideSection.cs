@@ -45,6 +45,11 @@ public sealed record EndpointGuideSection : GuideSection, ICheckedSection
     [MayChangeOnResume]
     public WithoutAnswer WhenUnanswered { get; init; }
 
+    /// <summary>
+    /// What becomes of an answer to a request to continue a text that holds more than the continuation: the text again, quotation marks, words that say what follows. For chats without a beginning of the answer.
+    /// </summary>
+    public UncleanAnswers UncleanAnswers { get; init; }
+
     /// <summary>The file that answers are kept in and found again, from the current folder; null for none.</summary>
     [MayChangeOnResume]
     public string? Cache { get; init; }
@@ -113,6 +118,16 @@ public enum WithoutAnswer
 
     /// <summary>The policy writes such rows alone.</summary>
     ContinueWithout,
+}
+
+/// <summary>What becomes of an answer that holds more than the continuation of a text.</summary>
+public enum UncleanAnswers
+{
+    /// <summary>The rest is cut off.</summary>
+    Mend,
+
+    /// <summary>The policy writes the row alone.</summary>
+    Refuse,
 }
 
 /// <summary>Whether answers come from the cache alone.</summary>

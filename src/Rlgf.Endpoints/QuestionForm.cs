@@ -1,4 +1,5 @@
 using Rlgf.ChatTemplates;
+using Rlgf.Endpoints.Caching;
 using Rlgf.Endpoints.Protocol;
 using Rlgf.Guides;
 using Rlgf.Models;
@@ -23,6 +24,11 @@ internal sealed record QuestionForm
     /// <summary>How a beginning is gone on with.</summary>
     public PrefillForm Prefill { get; init; }
 
+    /// <summary>
+    /// Whether white space at the end of a beginning stays there. Some templates cut it off: it is then not sent, and taken off the answer, which should begin with it.
+    /// </summary>
+    public bool KeepsLastBlank { get; init; }
+
     /// <summary>How the conversation is made; null for the prompt's own.</summary>
     public ChatSection? Chat { get; init; }
 
@@ -41,39 +47,44 @@ internal sealed record QuestionForm
         // The streams are 64 bits of a run's random numbers; a seed has 31 with every server.
         var sample = (long)(request.Stream >> 33);
         var decoding = Decoding.MaxTokens > 0 ? Decoding : Decoding with { MaxTokens = request.MaxTokens };
-        var soFar = StandsAlone(request) ? request.ResponseSoFar.TrimStart() : request.ResponseSoFar;
         if (Mode == EndpointMode.Completion)
-            return Question.OfText(Model, StandsAlone(request) ? Template!.Render((Chat ?? new ChatSection()).Messages(request.Prompt), addGenerationPrompt: true) + soFar : request.Prompt.Text + soFar, decoding, sample);
+            return Question.OfText(Model, StandsAlone(request) ? Template!.Render((Chat ?? new ChatSection()).Messages(request.Prompt), addGenerationPrompt: true) + Beginning(request) : Beginning(request), decoding, sample);
         var messages = (Chat ?? (StandsAlone(request) ? new ChatSection() : OfText)).Messages(request.Prompt);
-        // Templates cut white space off at the end of what was said; it comes back in front of the answer.
-        var prefill = Mode == EndpointMode.ChatWithPrefill ? (StandsAlone(request) ? soFar : request.Prompt.Text + soFar).TrimEnd() : "";
+        var prefill = Mode != EndpointMode.ChatWithPrefill ? "" : KeepsLastBlank ? Beginning(request) : Beginning(request).TrimEnd();
         return Question.OfChat(Model, messages, prefill, Prefill, decoding, sample);
     }
 
-    /// <summary>What an answer is as a continuation.</summary>
+    /// <summary>What an answer is as a continuation; null where it is none.</summary>
     /// <param name="request">The request.</param>
     /// <param name="question">Its question.</param>
-    /// <param name="text">The answer.</param>
-    /// <param name="finish">Why it ended.</param>
-    /// <param name="isStreamed">Whether it came in pieces.</param>
-    public GuideContinuation Continuation(GuideRequest request, Question question, string text, string finish, bool isStreamed)
+    /// <param name="answer">The answer.</param>
+    /// <param name="cleaner">Takes the continuation out of an answer that may hold more.</param>
+    public GuideContinuation? Continuation(GuideRequest request, Question question, CachedAnswer answer, AnswerCleaner cleaner)
     {
-        if (Mode == EndpointMode.ChatWithPrefill && question.Given.Length > 0)
+        var text = answer.Text;
+        if (question.Given.Length > 0 && Mode == EndpointMode.ChatWithPrefill)
         {
             // llama.cpp begins a whole answer with what it was given, and a streamed one not.
-            if (!isStreamed && text.StartsWith(question.Given, StringComparison.Ordinal)) text = text[question.Given.Length..];
-            var whole = StandsAlone(request) ? request.ResponseSoFar.TrimStart() : request.Prompt.Text + request.ResponseSoFar;
-            var cutOff = whole[question.Given.Length..];
+            if (!answer.IsStreamed && text.StartsWith(question.Given, StringComparison.Ordinal)) text = text[question.Given.Length..];
+            var cutOff = Beginning(request)[question.Given.Length..];
             if (cutOff.Length > 0 && text.StartsWith(cutOff, StringComparison.Ordinal)) text = text[cutOff.Length..];
         }
+        else if (Mode == EndpointMode.ChatWithoutPrefill && !StandsAlone(request))
+        {
+            if (cleaner.Clean(request.Prompt.Text, text) is not { } clean) return null;
+            text = clean;
+        }
 
-        var ended = finish == Choice.Stop;
+        var ended = answer.Finish == Choice.Stop;
         var stop = Decoding.Stop.Select(word => text.IndexOf(word, StringComparison.Ordinal)).Where(at => at >= 0).DefaultIfEmpty(-1).Min();
         // Some servers leave the text there at which they stopped.
         if (stop >= 0) (text, ended) = (text[..stop], true);
         if (request.ResponseSoFar.Length == 0) text = ResponseText.Separator(request.Prompt.Text, text, StandsAlone(request)) + text;
         return new GuideContinuation(text, ended);
     }
+
+    /// <summary>What is gone on with: the response so far, and the prompt before it where the two are one text.</summary>
+    private string Beginning(GuideRequest request) => StandsAlone(request) ? request.ResponseSoFar.TrimStart() : request.Prompt.Text + request.ResponseSoFar;
 
     /// <summary>Whether the answer is a text of its own rather than the rest of the prompt's.</summary>
     private bool StandsAlone(GuideRequest request) => Chat is not null || request.Prompt.Messages is not null;

@@ -14,6 +14,9 @@ internal sealed record Capabilities
     /// <summary>How it is told to go on with the beginning of an answer.</summary>
     public PrefillForm Prefill { get; init; }
 
+    /// <summary>Whether white space at the end of such a beginning is read; false where that isn't known.</summary>
+    public bool KeepsLastBlank { get; init; }
+
     /// <summary>Whether it takes a seed.</summary>
     public bool TakesSeed { get; init; }
 

@@ -61,7 +61,7 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
         foreach (var form in (PrefillForm[])[PrefillForm.ContinueFinalMessage, PrefillForm.TrailingMessage])
         {
             if (!await GoesOnAsync(plain.Usage, form, cancellationToken).ConfigureAwait(false)) continue;
-            found = found with { Prefill = form };
+            found = found with { Prefill = form, KeepsLastBlank = await KeepsLastBlankAsync(form, cancellationToken).ConfigureAwait(false) };
             break;
         }
 
@@ -83,6 +83,12 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
         var text = answer.Choices[0].Text;
         return text.StartsWith(Rest, StringComparison.Ordinal) || (!answer.IsStreamed && text.StartsWith(Sentence[..^1], StringComparison.Ordinal));
     }
+
+    /// <summary>Whether a blank at the end is read: it then costs a token.</summary>
+    private async Task<bool> KeepsLastBlankAsync(PrefillForm form, CancellationToken cancellationToken) =>
+        (await TryAsync(Chat("a", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } without
+        && (await TryAsync(Chat("a ", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } with
+        && with.PromptTokens > without.PromptTokens;
 
     /// <summary>Whether a seed is taken, and decides: an answer of the same seed with more tokens goes on from that with fewer.</summary>
     private async Task<Capabilities> WithSeedAsync(Capabilities found, Func<Decoding, Question> question, CancellationToken cancellationToken)
