@@ -91,26 +91,40 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
     private async Task<Capabilities> FindOutAsync(EndpointSettings settings, CompletionClient client, AnswerCache? cache, PaidAnswers answers, bool canBeText)
     {
         var question = $"capabilities of {section.Model} for {section.Mode}{(canBeText ? " of text" : "")}";
-        if (cache?.Find(settings.Address.ToString(), question, 0) is { } known && JsonSerializer.Deserialize<Capabilities>(known.Text) is { } remembered) return remembered;
+        if (cache?.Find(settings.Address.ToString(), question, 0) is { } known && JsonSerializer.Deserialize<Capabilities>(known.Text) is { } remembered)
+        {
+            return section.Replay == CacheReplay.Only ? remembered : await LocatedAsync(settings, async () =>
+            {
+                await client.RequireThereAsync(CancellationToken.None).ConfigureAwait(false);
+                return remembered;
+            }).ConfigureAwait(false);
+        }
+
         if (section.Replay == CacheReplay.Only) throw services.Refusal("cache", $"{section.Cache}: holds nothing of '{section.Model}' at {settings.Address}; with replay: only it must hold the whole run");
         var found = await ProbeAsync(settings, client, answers, canBeText).ConfigureAwait(false);
         cache?.Add(new() { Endpoint = settings.Address.ToString(), Model = section.Model, Question = question, Sample = 0, Text = JsonSerializer.Serialize(found), Finish = Choice.Stop, PromptTokens = 0, CompletionTokens = 0 });
         return found;
     }
 
-    private async Task<Capabilities> ProbeAsync(EndpointSettings settings, CompletionClient client, PaidAnswers answers, bool canBeText)
+    private Task<Capabilities> ProbeAsync(EndpointSettings settings, CompletionClient client, PaidAnswers answers, bool canBeText) => LocatedAsync(settings, async () =>
+    {
+        var probe = new EndpointProbe(section.Model, answers.ProbeAsync, asks => client.AsksUsage = asks);
+        if (section.Mode is EndpointMode.Completion or EndpointMode.Auto && canBeText
+            && await probe.CompletionsAsync(mustGoOn: section.Mode == EndpointMode.Auto, CancellationToken.None).ConfigureAwait(false) is { } completions) return completions;
+        if (section.Mode == EndpointMode.Completion)
+            throw services.Refusal("mode", canBeText ? $"{settings.Address} has no raw completions; use mode: auto" : "raw completions go on from a text, and the prompts are conversations; name the folder with the model's chat_template, or use mode: auto");
+        var chat = await probe.ChatAsync(CancellationToken.None).ConfigureAwait(false) ?? throw services.Refusal("endpoint", $"{settings.Address} has neither completions nor chat completions there; it usually ends in /v1");
+        return section.Mode == EndpointMode.ChatWithPrefill && chat.Prefill == PrefillForm.None
+            ? throw services.Refusal("mode", $"{settings.Address} goes on with no beginning of an answer; use mode: chat_without_prefill, which can roll in only")
+            : chat;
+    });
+
+    /// <summary>Asks; what goes wrong is said with the key that it is about.</summary>
+    private async Task<T> LocatedAsync<T>(EndpointSettings settings, Func<Task<T>> ask)
     {
         try
         {
-            var probe = new EndpointProbe(section.Model, answers.ProbeAsync, asks => client.AsksUsage = asks);
-            if (section.Mode is EndpointMode.Completion or EndpointMode.Auto && canBeText
-                && await probe.CompletionsAsync(mustGoOn: section.Mode == EndpointMode.Auto, CancellationToken.None).ConfigureAwait(false) is { } completions) return completions;
-            if (section.Mode == EndpointMode.Completion)
-                throw services.Refusal("mode", canBeText ? $"{settings.Address} has no raw completions; use mode: auto" : "raw completions go on from a text, and the prompts are conversations; name the folder with the model's chat_template, or use mode: auto");
-            var chat = await probe.ChatAsync(CancellationToken.None).ConfigureAwait(false) ?? throw services.Refusal("endpoint", $"{settings.Address} has neither completions nor chat completions there; it usually ends in /v1");
-            return section.Mode == EndpointMode.ChatWithPrefill && chat.Prefill == PrefillForm.None
-                ? throw services.Refusal("mode", $"{settings.Address} goes on with no beginning of an answer; use mode: chat_without_prefill, which can roll in only")
-                : chat;
+            return await ask().ConfigureAwait(false);
         }
         catch (EndpointRefusal refusal)
         {

@@ -53,6 +53,9 @@ public sealed class WrongInputTests
         string[] set = [$"guide.api_key=${{{key.Name}}}", $"guide.cache={scratch["cache.db"]}"];
         var result = TestRun.Train(scratch, server, set);
         Assert.True(result.Code == 0, result.Error);
+        // What the endpoint can do is remembered, and whether it takes the key is found out again.
+        using (var old = new Variable("sk-old"))
+            Assert.Contains("guide.api_key: ", TestRun.Train(scratch, server, $"guide.api_key=${{{old.Name}}}", set[1], $"output={scratch["old"]}").OneErrorLine(), StringComparison.Ordinal);
         // A server that refuses a key may say which; here it does.
         using var wrong = new OpenAiServer { Key = "sk-another" };
         var refused = TestRun.Train(scratch, wrong, [.. set, $"output={scratch["other"]}"]);

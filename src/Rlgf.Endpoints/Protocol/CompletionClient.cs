@@ -19,7 +19,7 @@ internal sealed class EndpointRefusal(string problem, HttpStatusCode? status) : 
 /// <summary>Asks an endpoint.</summary>
 internal sealed class CompletionClient : IDisposable
 {
-    private const long LongestError = 1 << 20;
+    private const long LongestText = 1 << 20;
     private static readonly HttpRequestOptionsKey<Exchange> ExchangeKey = new(nameof(Exchange));
 
     private readonly EndpointSettings _settings;
@@ -52,8 +52,7 @@ internal sealed class CompletionClient : IDisposable
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
             if (response.IsSuccessStatusCode) return exchange.Answer!;
             _failed(KindOf(response, null));
-            var said = ErrorText.Of(await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
-            throw new EndpointRefusal(PatientHttp.Refusal((int)response.StatusCode, RowJson.Short(_settings.WithoutToken(said))), response.StatusCode);
+            throw await RefusalOfAsync(response, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is not EndpointRefusal && PatientHttp.Problem(failure, _settings) is { } problem)
         {
@@ -62,18 +61,38 @@ internal sealed class CompletionClient : IDisposable
         }
     }
 
+    /// <summary>Makes sure that the endpoint is there and takes the key, by a request that costs nothing: whether it lists models is of no interest.</summary>
+    /// <exception cref="EndpointRefusal">It isn't, or doesn't.</exception>
+    public async Task RequireThereAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var response = await _http.GetAsync(new Uri(_settings.Address, "models"), cancellationToken).ConfigureAwait(false);
+            if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden) throw await RefusalOfAsync(response, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is not EndpointRefusal && PatientHttp.Problem(failure, _settings) is { } problem)
+        {
+            throw new EndpointRefusal(problem, null);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
+    private async Task<EndpointRefusal> RefusalOfAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var said = ErrorText.Of(await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
+        return new EndpointRefusal(PatientHttp.Refusal((int)response.StatusCode, RowJson.Short(_settings.WithoutToken(said))), response.StatusCode);
+    }
+
     private async Task ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        if (!response.IsSuccessStatusCode)
+        if (!response.IsSuccessStatusCode || !response.RequestMessage!.Options.TryGetValue(ExchangeKey, out var exchange))
         {
-            await response.Content.LoadIntoBufferAsync(LongestError, cancellationToken).ConfigureAwait(false);
+            await response.Content.LoadIntoBufferAsync(LongestText, cancellationToken).ConfigureAwait(false);
             return;
         }
 
-        if (!response.RequestMessage!.Options.TryGetValue(ExchangeKey, out var exchange)) throw new InvalidOperationException("The request was not made here.");
         var reader = new CompletionReader();
         try
         {
