@@ -60,35 +60,35 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
         var found = new Capabilities { Chats = true, Counts = plain.Usage is not null, LimitField = _limitField };
         foreach (var form in (PrefillForm[])[PrefillForm.ContinueFinalMessage, PrefillForm.TrailingMessage])
         {
-            if (!await GoesOnAsync(plain.Usage, form, cancellationToken).ConfigureAwait(false)) continue;
-            found = found with { Prefill = form, KeepsLastBlank = await KeepsLastBlankAsync(form, cancellationToken).ConfigureAwait(false) };
+            var (goesOn, oneWord) = await GoesOnAsync(plain.Usage, form, cancellationToken).ConfigureAwait(false);
+            if (!goesOn) continue;
+            found = found with { Prefill = form, KeepsLastBlank = await KeepsLastBlankAsync(oneWord, form, cancellationToken).ConfigureAwait(false) };
             break;
         }
 
         return await WithSeedAsync(found, decoding => Chat("", PrefillForm.None, decoding), cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<bool> GoesOnAsync(Usage? plain, PrefillForm form, CancellationToken cancellationToken)
+    /// <summary>Whether a beginning is gone on with, and what one word as a beginning costs, where that is counted.</summary>
+    private async Task<(bool GoesOn, Usage? OneWord)> GoesOnAsync(Usage? plain, PrefillForm form, CancellationToken cancellationToken)
     {
         // What it can't be told it refuses.
-        if (await TryAsync(Chat(HalfWord, form, Greedy), cancellationToken).ConfigureAwait(false) is not { } answer) return false;
+        if (await TryAsync(Chat(HalfWord, form, Greedy), cancellationToken).ConfigureAwait(false) is not { } answer) return (false, null);
         if (plain is { } without
             && (await TryAsync(Chat("a", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } one
             && (await TryAsync(Chat("a a", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } two
             && two.PromptTokens > one.PromptTokens)
         {
-            return one.PromptTokens - without.PromptTokens == two.PromptTokens - one.PromptTokens;
+            return (one.PromptTokens - without.PromptTokens == two.PromptTokens - one.PromptTokens, one);
         }
 
         var text = answer.Choices[0].Text;
-        return text.StartsWith(Rest, StringComparison.Ordinal) || (!answer.IsStreamed && text.StartsWith(Sentence[..^1], StringComparison.Ordinal));
+        return (text.StartsWith(Rest, StringComparison.Ordinal) || (!answer.IsStreamed && text.StartsWith(Sentence[..^1], StringComparison.Ordinal)), null);
     }
 
     /// <summary>Whether a blank at the end is read: it then costs a token.</summary>
-    private async Task<bool> KeepsLastBlankAsync(PrefillForm form, CancellationToken cancellationToken) =>
-        (await TryAsync(Chat("a", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } without
-        && (await TryAsync(Chat("a ", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } with
-        && with.PromptTokens > without.PromptTokens;
+    private async Task<bool> KeepsLastBlankAsync(Usage? oneWord, PrefillForm form, CancellationToken cancellationToken) =>
+        oneWord is { } without && (await TryAsync(Chat("a ", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } with && with.PromptTokens > without.PromptTokens;
 
     /// <summary>Whether a seed is taken, and decides: an answer of the same seed with more tokens goes on from that with fewer.</summary>
     private async Task<Capabilities> WithSeedAsync(Capabilities found, Func<Decoding, Question> question, CancellationToken cancellationToken)
