@@ -31,6 +31,16 @@ public sealed class ChartCoordinatesTests
     }
 
     [Fact]
+    public void A_title_too_long_for_its_picture_has_smaller_letters()
+    {
+        string Picture(string title) => new LineChart(title, "x", [new ChartSeries("a", 0, [new(0, 0), new(1, 1)])], []).ToPicture();
+        Assert.Contains("<text class=\"head\" x=\"16\" y=\"23\">title</text>", Picture("title"), StringComparison.Ordinal);
+        // 72 letters of 9.1 at size 15 would be 655.2 wide, and there is room for 328.
+        var title = new string('t', 72);
+        Assert.Contains($"<text class=\"head\" style=\"font-size:7.5px\" x=\"16\" y=\"23\">{title}</text>", Picture(title), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Intervals_lie_where_their_ends_are()
     {
         var svg = new IntervalChart("title", [new IntervalLine("a", new Interval(0.5, 0, 1, 9), 0), new IntervalLine("b", new Interval(0.25, double.NaN, double.NaN, 1), 1)]).ToSvg();
