@@ -58,11 +58,13 @@ public sealed class AttentionTests
     }
 
     [Theory]
-    [InlineData(9, null)]
-    [InlineData(9, 3)]
-    [InlineData(300, null)]
-    [InlineData(300, 3)]
-    public void A_cache_attends_as_the_definition_says_in_rows_padded_on_the_left_and_after_each_token(int columns, int? window)
+    [InlineData(9, null, 0)]
+    [InlineData(9, 3, 0)]
+    [InlineData(300, null, 0)]
+    [InlineData(300, 3, 0)]
+    [InlineData(9, null, 3)]
+    [InlineData(300, 3, 4)]
+    public void A_cache_attends_as_the_definition_says_in_rows_padded_on_the_left_and_after_each_token_with_room_for_all_or_not(int columns, int? window, int lacking)
     {
         TorchRuntime.Load();
         using var scope = NewDisposeScope();
@@ -73,7 +75,7 @@ public sealed class AttentionTests
         var key = randn([2, 2, columns, 8], generator: random);
         var value = randn([2, 2, columns, 8], generator: random);
 
-        using var cache = new KeyValueCache(new AttentionShape(1, 2, 8, window), columns, padding, CPU);
+        using var cache = new KeyValueCache(new AttentionShape(1, 2, 8, window), columns - lacking, padding, CPU);
         var pieces = new List<Tensor>();
         for (var at = 0; at < columns; at += (int)pieces[^1].size(2))
         {
