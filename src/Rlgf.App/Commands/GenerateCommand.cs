@@ -16,8 +16,6 @@ namespace Rlgf.App.Commands;
 /// <summary><c>rlgf generate</c>: continues prompts.</summary>
 internal static class GenerateCommand
 {
-    private const int DefaultMaxNewTokens = 64;
-
     /// <summary>Rows that are handed to the engine at once: some batches, so that it can put rows of like length together.</summary>
     private const int BatchesAtOnce = 4;
 
@@ -42,16 +40,7 @@ internal static class GenerateCommand
         {
             HelpName = "FILE", Description = "Where rows {\"prompt\" or \"messages\", \"response\", \"response_ids\", \"log_probs\"} go, as JSON lines; - is standard output, where those of --prompt go by default.",
         };
-        var greedy = new Option<bool>("--greedy") { Description = "Always take the most likely token; temperature, top-k and top-p are then not used." };
-        var maximum = CommonOptions.OptionalNumber("--max-new-tokens", $"The most tokens written for a prompt. Without it, {DefaultMaxNewTokens} or as many as the model's context has room for.");
-        var minimum = CommonOptions.Number("--min-new-tokens", 0, "The end token is impossible before this many.");
-        var temperature = CommonOptions.Number("--temperature", 1.0, "Logits are divided by it.");
-        var topK = CommonOptions.Number("--top-k", 0, "Only the k most likely tokens can be drawn; 0 is no limit.");
-        var topP = CommonOptions.Number("--top-p", 1.0, "Only the most likely tokens that together reach this probability can be drawn.");
-        var penalty = CommonOptions.Number("--repetition-penalty", 1.0, "Makes tokens that the row already holds less likely; 1 is none.");
-        var ngram = CommonOptions.Number("--no-repeat-ngram", 0, "No sequence of so many tokens can occur twice in a row; 0 is no limit.");
-        var beams = CommonOptions.Number("--beams", 1, "Searches for the most likely response, following so many beginnings at once; temperature, top-k and top-p are then not used.");
-        var lengthPenalty = CommonOptions.Number("--length-penalty", 1.0, "With beams: above 0 favours long responses, below 0 short ones.");
+        var drawing = new DrawingOptions();
         var stop = new Option<string[]>("--stop") { HelpName = "TEXT", Description = "A response ends once it holds this text; may be given several times.", AllowMultipleArgumentsPerToken = true };
         var seed = CommonOptions.Number("--seed", 0UL, "Seed of the random numbers. What a row gets depends on the seed and the row's number only.");
         var precision = CommonOptions.Precision();
@@ -59,26 +48,11 @@ internal static class GenerateCommand
         var batch = CommonOptions.Number("--batch-rows", 64, "Rows written at once: bounds the memory, changes no text.");
         var command = new Command("generate", CommonOptions.Describe(
             What,
-            "rlgf generate --model assets/policy --prompt \"I watched this film\" --max-new-tokens 32 --top-p 0.95 --seed 1"))
-        {
-            model, tokenizer, prompts, prompt, messages, markers, output, greedy, maximum, minimum, temperature, topK, topP, penalty, ngram, beams, lengthPenalty, stop, seed, batch, precision, device,
-        };
+            "rlgf generate --model assets/policy --prompt \"I watched this film\" --max-new-tokens 32 --top-p 0.95 --seed 1"));
+        foreach (var option in (Option[])[model, tokenizer, prompts, prompt, messages, markers, output, .. drawing.All, stop, seed, batch, precision, device]) command.Add(option);
         command.SetAction(parsed =>
         {
-            var settings = new SamplingSettings
-            {
-                MaxNewTokens = parsed.GetValue(maximum) ?? DefaultMaxNewTokens,
-                MinNewTokens = parsed.GetValue(minimum),
-                Greedy = parsed.GetValue(greedy),
-                Temperature = parsed.GetValue(temperature),
-                TopK = parsed.GetValue(topK),
-                TopP = parsed.GetValue(topP),
-                RepetitionPenalty = parsed.GetValue(penalty),
-                NoRepeatNgram = parsed.GetValue(ngram),
-                Beams = parsed.GetValue(beams) == 1 ? null : new BeamSettings { Width = parsed.GetValue(beams), LengthPenalty = parsed.GetValue(lengthPenalty) },
-                BatchRows = parsed.GetValue(batch),
-            };
-            CheckOptions(settings);
+            var settings = drawing.Read(parsed, parsed.GetValue(batch));
             var given = GivenOptions(parsed);
             var rows = Source(parsed.GetValue(prompts), parsed.GetValue(prompt) ?? [], parsed.GetValue(messages), terminal);
             if (parsed.GetValue(markers) && parsed.GetValue(messages) is null) throw new UsageException("--markers-are-tokens is for --messages");
@@ -86,7 +60,7 @@ internal static class GenerateCommand
             RowOutput.Require(target, new[] { parsed.GetValue(prompts), parsed.GetValue(messages) }.OfType<string>());
             bool? chat = parsed.GetValue(messages) is null ? null : parsed.GetValue(markers);
             return Run(parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), new(CommonOptions.DeviceOf(parsed, device), CommonOptions.PrecisionOf(parsed, precision, device)), rows, chat, target, settings, given,
-                fitsMaximum: parsed.GetValue(maximum) is null, parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
+                fitsMaximum: !drawing.SaysMaximum(parsed), parsed.GetValue(seed), parsed.GetValue(stop) ?? [], terminal);
         });
         return command;
     }
@@ -102,21 +76,6 @@ internal static class GenerateCommand
 
     private static string DefaultOutput(HashSet<string> given) => given.Contains("--prompt") ? "-"
         : throw new UsageException($"option '--output' is required with {(given.Contains("--messages") ? "--messages" : "--prompts")}; see 'rlgf generate --help'");
-
-    private static void CheckOptions(SamplingSettings settings)
-    {
-        if (settings.MinNewTokens > settings.MaxNewTokens)
-            throw new UsageException($"--min-new-tokens {settings.MinNewTokens} is more than --max-new-tokens {settings.MaxNewTokens}");
-        if (settings is { Greedy: true, Beams: not null }) throw new UsageException("--greedy and --beams are two ways to choose tokens: use one of them");
-        try
-        {
-            settings.Validate(int.MaxValue);
-        }
-        catch (InputException outOfRange)
-        {
-            throw new UsageException(outOfRange.Message);
-        }
-    }
 
     /// <summary>The prompts' rows, to be read once the model is there.</summary>
     private static Func<IReadOnlyList<DataRow>> Source(string? path, string[] prompts, string? messages, Terminal terminal)

@@ -5,13 +5,10 @@ using System.Text.Json.Nodes;
 using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Metrics;
-using Rlgf.Models.Loading;
-using Rlgf.Models.Metrics;
 using Rlgf.Runs;
 using Rlgf.Statistics;
 using Rlgf.Text.Data;
 using Rlgf.Text.Metrics;
-using static TorchSharp.torch;
 
 namespace Rlgf.App.Commands;
 
@@ -37,61 +34,39 @@ internal static class MetricsCommand
         var metrics = Text("--metrics", "NAMES",
             $"Names with commas between them: {string.Join(", ", MetricCatalog.All.Select(metric => metric.Name))}. Without it: those that need nothing but the two files.");
         var output = Text("--output", "FILE", "Where {\"corpus\", \"rows\"} goes, as one JSON object; without it, standard output.");
-        var stem = new Option<bool>("--stem") { Description = "Let ROUGE compare words by their stems." };
         var concepts = new Option<string>("--concepts-column") { HelpName = "NAME", Description = "Column of the references that coverage looks for.", DefaultValueFactory = _ => "concepts" };
         var frequencies = Text("--frequencies", "FILE", "Rows {\"references\": [...]} in which CIDEr counts how rare n-grams are, such as the training references. Without it, --references, as the reference tool does.");
-        var synonyms = Text("--synonyms", "FILE", "Synonyms for METEOR, {\"big\": [\"large\"]}. Without it, words and their stems alone are compared.");
         var known = Text("--known", "FILE", "Rows {\"text\"}, such as the training texts, whose n-grams are not new to novelty.");
-        var encoder = Text("--encoder", "DIR", "Folder of the encoder that BERTScore compares states of.");
-        var layer = CommonOptions.OptionalNumber("--encoder-layer", "After how many of the encoder's layers. Without it, after all.");
-        var idf = new Option<bool>("--idf") { Description = "Let BERTScore count tokens by how rare they are among the references." };
-        var model = Text("--model", "DIR", "Folder of the language model of perplexity.");
-        var device = CommonOptions.Device();
-        var spice = Text("--spice", "JAR", "spice-1.0.jar of SPICE's authors, with its lib folder beside it.");
-        var java = new Option<string>("--java") { HelpName = "PROGRAM", Description = "The Java that runs it.", DefaultValueFactory = _ => "java" };
+        var sources = new MetricOptions();
         var seed = CommonOptions.Number("--seed", 0UL, "Decides the resampled texts of the intervals.");
         var resamples = CommonOptions.Number("--resamples", 1000, "How many times texts are drawn anew for the intervals; 0 for none.");
         var command = new Command("metrics", CommonOptions.Describe(
             "Measures predictions against references. Rows are matched by \"id\" where both files have it and by their place where none has. \"corpus\" has for each metric its value and a 95 % interval " +
             "[low, high] of resampled rows (null for distinct_n and self_bleu, which resampling would change); \"rows\" the value of each text. docs/metrics.md says what each metric equals.",
-            "rlgf metrics --predictions out.jsonl --references test.jsonl --metrics bleu,rougeL,cider_d"))
-        {
-            predictions, references, metrics, output, stem, concepts, frequencies, synonyms, known, encoder, layer, idf, model, device, spice, java, seed, resamples,
-        };
+            "rlgf metrics --predictions out.jsonl --references test.jsonl --metrics bleu,rougeL,cider_d"));
+        foreach (var option in (Option[])[predictions, references, metrics, output, sources.Stem, concepts, frequencies, sources.Synonyms, known, .. sources.OfModels, seed, resamples]) command.Add(option);
         command.SetAction(parsed =>
         {
             var request = new Request(
                 parsed.GetRequiredValue(predictions), parsed.GetValue(references), parsed.GetValue(frequencies), parsed.GetValue(known), parsed.GetRequiredValue(concepts),
                 parsed.GetValue(output) ?? "-", parsed.GetValue(seed), parsed.GetValue(resamples));
             if (request.Resamples is < 0 or > MostResamples) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--resamples {request.Resamples}: expected 0 to {MostResamples}"));
-            bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
-            if (request.Resamples == 0 && IsGiven(seed)) throw new UsageException("--seed decides what is drawn for the intervals, and --resamples 0 asks for none; leave one of them out");
+            if (request.Resamples == 0 && IsGiven(parsed, seed)) throw new UsageException("--seed decides what is drawn for the intervals, and --resamples 0 asks for none; leave one of them out");
             if (request is { Predictions: "-", References: "-" }) throw new UsageException("--references: standard input is that of --predictions already");
             var names = Names(parsed.GetValue(metrics), request.References is not null);
             RefuseUnused(names, [
-                ("--encoder", parsed.GetValue(encoder) is not null, ["bertscore"]), ("--encoder-layer", parsed.GetValue(layer) is not null, ["bertscore"]), ("--device", parsed.GetValue(device) is not null, ["bertscore", "perplexity"]), ("--idf", parsed.GetValue(idf), ["bertscore"]),
-                ("--model", parsed.GetValue(model) is not null, ["perplexity"]), ("--spice", parsed.GetValue(spice) is not null, ["spice"]), ("--synonyms", parsed.GetValue(synonyms) is not null, ["meteor"]),
-                ("--frequencies", request.Frequencies is not null, ["cider", "cider_d"]),
-                ("--concepts-column", IsGiven(concepts), ["coverage"]), ("--java", IsGiven(java), ["spice"]),
-                ("--known", request.Known is not null, ["novelty_1", "novelty_2", "novelty_3", "novelty_4"]),
-                ("--stem", parsed.GetValue(stem), ["rouge1", "rouge2", "rougeL", "rougeLsum"])]);
-            string?[] inputs = [request.Predictions, request.References, request.Frequencies, request.Known, parsed.GetValue(synonyms)];
+                .. sources.Uses(parsed), ("--frequencies", request.Frequencies is not null, ["cider", "cider_d"]), ("--concepts-column", IsGiven(parsed, concepts), ["coverage"]),
+                ("--known", request.Known is not null, ["novelty_1", "novelty_2", "novelty_3", "novelty_4"])]);
+            string?[] inputs = [request.Predictions, request.References, request.Frequencies, request.Known, parsed.GetValue(sources.Synonyms)];
             RowOutput.Require(request.Output, inputs.OfType<string>());
             // Before rows are read: a device that isn't there is heard of first.
-            var place = parsed.GetValue(device) is null ? CPU : CommonOptions.DeviceOf(parsed, device);
+            using var loaded = sources.Load(parsed);
             var rows = Rows(request, names, terminal);
-            using var loaded = new Loaded(parsed.GetValue(encoder), parsed.GetValue(layer), parsed.GetValue(idf), parsed.GetValue(model), place);
-            var catalog = new MetricCatalog
+            var catalog = sources.Catalog(parsed, loaded, [.. rows.SelectMany(row => row.Measured.References)], new MetricSources
             {
-                Sources = new MetricSources
-                {
-                    Stem = parsed.GetValue(stem), Synonyms = parsed.GetValue(synonyms) is { } file ? SynonymFile.Read(file) : null,
-                    Frequencies = () => Frequencies(request, rows), KnownTexts = request.Known is { } texts ? () => [.. TextDataset.ReadRows(texts).Select(row => row.GetString("text"))] : null,
-                },
-                BertScore = loaded.BertScore([.. rows.SelectMany(row => row.Measured.References)]),
-                Model = loaded.Model,
-                Spice = parsed.GetValue(spice) is { } jar ? new SpiceTool(jar, parsed.GetRequiredValue(java)) : null,
-            };
+                Frequencies = () => Frequencies(request, rows),
+                KnownTexts = request.Known is { } texts ? () => [.. TextDataset.ReadRows(texts).Select(row => row.GetString("text"))] : null,
+            });
             return Measure([.. names.Select(name => catalog.Make(name, HowToGive))], rows, request, terminal);
         });
         return command;
@@ -197,24 +172,7 @@ internal static class MetricsCommand
         return sum;
     }
 
+    private static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+
     private static Option<string?> Text(string name, string valueName, string description) => new(name) { HelpName = valueName, Description = description };
-
-    /// <summary>The models that are loaded for metrics, until the command ends.</summary>
-    private sealed class Loaded(string? encoder, int? layer, bool idf, string? model, Device device) : IDisposable
-    {
-        private readonly List<IDisposable> _loaded = [];
-
-        public Func<BertScore>? BertScore(IReadOnlyCollection<string> references) => encoder is null ? null : () => new BertScore(Own(TextEncoder.Load(encoder, device: device)), layer, idf ? references : null);
-
-        public Func<TextModel>? Model => model is null ? null : () => Own(TextModel.Load(model, device: device));
-
-        public void Dispose() => _loaded.ForEach(loaded => loaded.Dispose());
-
-        private T Own<T>(T loaded)
-            where T : IDisposable
-        {
-            _loaded.Add(loaded);
-            return loaded;
-        }
-    }
 }
