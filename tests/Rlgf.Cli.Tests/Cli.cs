@@ -33,11 +33,11 @@ internal sealed record CliResult(int Code, string Output, string Error)
     /// <summary>Lines on standard error.</summary>
     public string[] ErrorLines => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-    /// <summary>Asserts that the command failed with one line, and gives it.</summary>
+    /// <summary>Asserts that the command failed with one line, warnings apart, and gives it.</summary>
     public string OneErrorLine(int code)
     {
         Assert.True(code == Code, $"exit code {Code}, expected {code}; standard error:\n{Error}");
-        var line = Assert.Single(ErrorLines);
+        var line = Assert.Single(ErrorLines, line => !line.StartsWith("warning: ", StringComparison.Ordinal));
         Assert.StartsWith("error: ", line, StringComparison.Ordinal);
         // All begin in one way: with a place, or with a word without a capital letter. A name such as PPO or A.jsonl is no such word.
         Assert.DoesNotMatch("^error: ([A-Z][a-z]+|A) ", line);

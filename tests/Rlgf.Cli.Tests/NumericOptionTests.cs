@@ -6,7 +6,7 @@ namespace Rlgf.Cli.Tests;
 public sealed class NumericOptionTests
 {
     private static readonly string[] NotNumbers =
-        ["0,7", "1,000", "1.000,5", "1 000", "1_000", " 1", "1 ", "", " ", "NaN", "nan", "Infinity", "-Infinity", "∞", "1e999", "0x10", "10h", "1e", "1..2", "--1", "१", "one", "1f", "$1", "(1)", "1%", "null", "true"];
+        ["0,7", "1,000", "1.000,5", "1 000", "_1", "1_", "1__000", " 1", "1 ", "", " ", "NaN", "nan", "Infinity", "-Infinity", "∞", "1e999", "0x10", "10h", "1e", "1..2", "--1", "१", "one", "1f", "$1", "(1)", "1%", "null", "true"];
 
     private static readonly string[] NotWhole = ["0.7", "1.0", "1e3", "1.", ".5", "99999999999999999999999"];
 
@@ -45,7 +45,7 @@ public sealed class NumericOptionTests
     {
         using var nothing = new StringReader("");
         var root = CommandLine.Create(new Terminal(nothing, TextWriter.Null, TextWriter.Null), added: OwnCommands.All);
-        (string Text, double Value)[] numbers = isReal ? [("0.7", 0.7), (".5", 0.5), ("1e-3", 0.001), ("2", 2)] : [("12", 12), ("0", 0), ("1000", 1000)];
+        (string Text, double Value)[] numbers = isReal ? [("0.7", 0.7), (".5", 0.5), ("1e-3", 0.001), ("2", 2)] : [("12", 12), ("0", 0), ("1000", 1000), ("1_000", 1000)];
         foreach (var (text, value) in numbers)
         {
             var parsed = root.Parse([.. command.Split(' '), .. Required(command), option, text]);

@@ -115,7 +115,7 @@ public sealed class EveryKeyTests
         yield return "x";
         yield return "\"1\"";
         if (!type.IsPrimitive || type == typeof(bool)) yield break;
-        foreach (var wrong in (string[])["0,7", ".nan", "nan", "Infinity", "-.inf", "1e999", "0x10", "1_000", "1 000", "१", "1..2", "--1", "1e", "99999999999999999999999"])
+        foreach (var wrong in (string[])["0,7", ".nan", "nan", "Infinity", "-.inf", "1e999", "0x10", "_1000", "1__000", "1000_", "1 000", "१", "1..2", "--1", "1e", "99999999999999999999999"])
         {
             if (wrong != "99999999999999999999999" || type != typeof(double)) yield return wrong;
         }
