@@ -54,7 +54,7 @@ internal static class GuideBenchmark
             string[] changes =
             [
                 $"output={folder}", $"guide={{kind: openai, endpoint: '{server.Address}', model: m, mode: completion, in_flight: {InFlight}}}", $"iterations={Iterations}", $"rows_per_iteration={rows}",
-                "algorithm.roll_in_probability=0.9", "evaluation.every=0", "evaluation.prompts=1", "checkpoints.every=0",
+                "algorithm.roll_in_probability=0.9", "evaluation.every=1000", "evaluation.prompts=1", "checkpoints.every=1000",
             ];
             using var run = TrainingRun.Own(RecipeFile.Load<TrainRecipe>(Path.Combine("recipes", "quickstart", "ppo_plus_plus.yaml"), changes.Select(change => new RecipeChange(change, change)), kinds), resume: false);
             var log = new Iterated();

@@ -71,8 +71,8 @@ public static class WorthSigns
             return distance >= Far
                 ? new("too_far", string.Create(CultureInfo.InvariantCulture, $"{seen}; a token of the guide's is {distance:0.0} nats less likely to it than one of its own, so that it hardly ever comes to where the guide leads: ")
                     + "let it learn the guide's texts first (rlgf guide sample, rlgf sft), take adaptive, which imitates them, or a guide that writes more as the policy does")
-                : new("no_capacity", $"{seen}, though it writes what the guide writes: it may be too small for the task; see what supervised training on the guide's right answers reaches (rlgf guide sample, rlgf sft), and where that isn't more take a larger model, "
-                    + "otherwise a larger learning rate or a smaller kl.coefficient");
+                : new("no_capacity", $"{seen}, though it writes much as the guide does: it may be too small for the task, or '{algorithm.Name}' may not learn from this guide; see what supervised training on the guide's right answers reaches (rlgf guide sample, rlgf sft). "
+                    + $"Where that is no more, take a larger model; where it is, {(algorithm.Lessons is null ? "adaptive, " : "")}a larger learning rate or a smaller kl.coefficient");
         }
 
         // How much the policy rose over what is remembered, in words; null where it may have risen by more than a small part of the gap, or rows with the guide's help did.
