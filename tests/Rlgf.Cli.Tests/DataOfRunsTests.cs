@@ -92,7 +92,7 @@ public sealed class DataOfRunsTests
         foreach (var command in (string[])["check", "train"])
         {
             var result = Cli.Run(command, recipe, "--set", "algorithm.name=ppo", "--set", "guide=null");
-            var error = (result.Output + result.Error).Split('\n').First(line => line.StartsWith("error: ", StringComparison.Ordinal));
+            var error = Assert.Single((result.Output + result.Error).Split('\n'), line => line.StartsWith("error: ", StringComparison.Ordinal));
             Assert.StartsWith($"error: {recipe}:{File.ReadLines(recipe).Count()}: {message}", error, StringComparison.Ordinal);
         }
     }

@@ -20,7 +20,7 @@ public sealed class MissingAndUnusedTests
     [InlineData("error: --over update.epochs=0: update.epochs is 0; it must be at least 1", "--over", "update.epochs=1,0")]
     [InlineData("error: --over algorithm.name=pppo: algorithm.name: expected one of", "--over", "algorithm.name=ppo_plus_plus,pppo")]
     [InlineData("error: --over no.such=1: unknown key 'no'", "--over", "no.such=1,2")]
-    [InlineData("error: --set update.epochs=0: update.epochs is 0; it must be at least 1", "--over", "seed=1,2", "--set", "update.epochs=0")]
+    [InlineData("error: --set update.epochs=0: update.epochs is 0; it must be at least 1", "--over", "checkpoints.every=1,2", "--set", "update.epochs=0")]
     public void A_sweep_names_the_option_that_a_value_came_by(string message, params string[] options)
     {
         using var scratch = new Scratch();

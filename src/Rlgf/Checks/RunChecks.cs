@@ -48,7 +48,8 @@ public static class RunChecks
             At("guide", GuideWritesLess(setup)),
             At("guide", setup.Phases.Any(phase => phase.NeedsGuide) ? setup.Guides.Select(guide => RowChecks.RowsThatTheGuideCanNotAnswer(setup.Prompts, guide)).FirstOrDefault(finding => finding is not null) : null),
             At("guide", guideIsEvaluated ? setup.Guides.Select(guide => RowChecks.RowsThatTheGuideCanNotAnswer(heldOut ?? [], guide, RowChecks.HeldOut)).FirstOrDefault(finding => finding is not null) : null),
-            At("supervised", RowChecks.SupervisedTextsMissing(setup)),
+            // Where no text can be read at all, that was said as what makes the run impossible.
+            Impossible(setup) is null ? At("supervised", RowChecks.SupervisedTextsMissing(setup)) : null,
             .. RowsThatCanNotBeScored("reward", setup.Reward, setup.Prompts, heldOut ?? []),
             .. RowsThatCanNotBeScored("judge", judge, setup.Prompts, heldOut ?? []),
             At("model", PaddingIsEnd(setup)),
