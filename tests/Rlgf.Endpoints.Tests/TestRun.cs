@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Rlgf.App;
 using Rlgf.App.Terminals;
 
@@ -36,7 +37,10 @@ internal sealed record CommandResult(int Code, string Output, string Error)
     public string OneErrorLine()
     {
         Assert.True(Code == 1, $"exit code {Code}; standard error:\n{Error}");
-        return Assert.Single(Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        var line = Assert.Single(Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        // The place is said once, with the key that it is about.
+        Assert.InRange(Regex.Count(line, @"recipe\.yaml:[0-9]+: "), 0, 1);
+        return line;
     }
 }
 

@@ -97,6 +97,8 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Looks for what goes wrong silently; see <see cref="RunChecks"/>. Writes some responses with the policy, to see what the reward and the judge make of them.</summary>
     public IReadOnlyList<Finding> Check(CancellationToken cancellationToken)
     {
+        // A guide elsewhere finds out here what it can do; what is wrong with it is about no other key.
+        Recipe.Locations.Of("guide", () => Setup.Guide?.CanRollOut);
         var findings = RunChecks.Before(Setup, Judge, Evaluator?.Prompts, EvaluatesGuide);
         // What can't be trained can't always be sampled either, nor can what some rows lack be scored for a look.
         if (RunChecks.Impossible(Setup) is not null || findings.Any(finding => finding is { Severity: Severity.Error, Key: "reward" or "judge" })) return [.. findings.Select(Placed)];
