@@ -97,6 +97,7 @@ public sealed class BudgetTests
         var stopped = TestRun.Train(scratch, server, [.. set, "guide.budget={requests: 15}"]);
         Assert.Equal(1, stopped.Code);
         Assert.Contains("the guide 'm': its budget is spent; raise guide.budget and resume", stopped.Error, StringComparison.Ordinal);
+        Assert.Matches("guide 'm': 1[0-5] answers bought", stopped.Error);
         Assert.InRange(server.Answered.Count, 1, 15);
         var resumed = TestRun.Run(default, ["train", scratch["run"], "--resume", "--set", "guide.budget.requests=1_000"]);
         Assert.True(resumed.Code == 0, resumed.Error);

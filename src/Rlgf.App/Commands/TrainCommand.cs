@@ -70,6 +70,12 @@ internal static class TrainCommand
             TellCost(run, terminal);
             throw progress.Stopped(isPart);
         }
+        catch (InputException)
+        {
+            // What went wrong before says why it ended.
+            TellCost(run, terminal);
+            throw;
+        }
 
         WriteReport(run);
         TellCost(run, terminal);
