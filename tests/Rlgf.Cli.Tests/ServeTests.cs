@@ -4,6 +4,7 @@ using Rlgf.Serving.Http;
 
 namespace Rlgf.Cli.Tests;
 
+[Collection(ExactNumbersCollection.Name)]
 public sealed class ServeTests
 {
     private static string Asset(string name) => Path.Combine(CommandReferenceTests.RepositoryRoot(), "assets", name);
