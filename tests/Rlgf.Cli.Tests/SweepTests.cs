@@ -9,6 +9,7 @@ using Rlgf.Runs;
 namespace Rlgf.Cli.Tests;
 
 /// <summary>Every combination of values and seeds, in processes of their own, and what is made of them.</summary>
+[Collection(ExactNumbersCollection.Name)]
 public sealed class SweepTests
 {
     private static readonly string[] Small = ["--set", "iterations=2", "--set", "evaluation.every=100"];
