@@ -1,7 +1,8 @@
 using Rlgf.Models.Loading;
+using Rlgf.Rewards;
 using Rlgf.Rewards.Remote;
 
-namespace Rlgf.Rewards;
+namespace Rlgf.Checks;
 
 /// <summary>Between which numbers a reward's scores lie, where that is known before there is one.</summary>
 internal static class RewardRange
