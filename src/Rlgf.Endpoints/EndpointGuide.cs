@@ -65,7 +65,7 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
         {
             if (!_made.IsValueCreated) return [];
             var spent = Parts.Ledger.Spent;
-            var cost = Parts.Ledger.Cost is { } amount ? string.Create(CultureInfo.InvariantCulture, $", {amount:0.00##} {Parts.Currency}") : "";
+            var cost = Parts.Ledger.Cost is { } amount ? string.Create(CultureInfo.InvariantCulture, $", {amount:0.00##}{(string.IsNullOrEmpty(Parts.Currency) ? " in the unit of its prices" : $" {Parts.Currency}")}") : "";
             var left = Parts.Ledger.Left is { } share ? string.Create(CultureInfo.InvariantCulture, $"; {share:0.0 %} of the budget is left") : "";
             List<string> lines =
             [

@@ -45,6 +45,8 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
                 (settings.Address.ToString(), section.Model), section.Replay == CacheReplay.Only ? null : client.AskAsync, cache, ledger, text => tokenizer.Encode(text, addSpecialTokens: true).Length, section.InFlight);
             var found = OwnCode.Wait(() => FindOutAsync(settings, client, cache, answers, canBeText: !hasMessages || template is not null));
             client.AsksUsage = found.AsksUsage;
+            // What it was found not to have is no fault of the run's.
+            foreach (var status in EndpointProbe.Unknown) _faults.Forget(CompletionClient.KindOf(status));
             return new EndpointGuideParts
             {
                 Address = settings.Address.ToString(),

@@ -59,7 +59,12 @@ public sealed class FaultTests
 
         using var server = new OpenAiServer { TimeForWord = TimeSpan.FromMilliseconds(15) };
         string[] arguments = [.. TestRun.Arguments(scratch, server.Address.ToString(), [.. set, $"guide.cache={scratch["cache.db"]}"])];
-        using (var process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Rlgf.Cli.dll"), .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true })!)
+        using (var process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Rlgf.Cli.dll"), .. arguments])
+        {
+            RedirectStandardError = true, RedirectStandardOutput = true,
+            // As many as here: the order of a sum depends on how many compute it.
+            Environment = { ["OMP_NUM_THREADS"] = "1" },
+        })!)
         {
             var error = process.StandardError.ReadToEndAsync();
             var waited = Stopwatch.StartNew();

@@ -41,7 +41,7 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
             goesOn = letter?.Usage is { PromptTokens: <= MostForOneLetter };
         }
 
-        return goesOn || !mustGoOn ? await WithSeedAsync(new Capabilities { Completes = true, Counts = answer.Usage is not null }, decoding => Question.OfText(model, HalfWord, decoding, 1), cancellationToken).ConfigureAwait(false) : null;
+        return goesOn || !mustGoOn ? await WithSeedAsync(new Capabilities { Completes = true, Counts = answer.Usage is not null }, decoding => Question.OfText(model, "a", decoding, 1), cancellationToken).ConfigureAwait(false) : null;
     }
 
     /// <summary>Whether it answers conversations, and goes on with the beginning of an answer.</summary>
@@ -130,8 +130,11 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
         }
     }
 
-    private static bool IsUnknown(EndpointRefusal refusal) => !IsAboutModel(refusal)
-        && refusal.Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity or HttpStatusCode.NotImplemented;
+    /// <summary>What servers answer to a path or a field that they don't know.</summary>
+    public static IReadOnlyList<HttpStatusCode> Unknown { get; } =
+        [HttpStatusCode.NotFound, HttpStatusCode.MethodNotAllowed, HttpStatusCode.BadRequest, HttpStatusCode.UnprocessableEntity, HttpStatusCode.NotImplemented];
+
+    private static bool IsUnknown(EndpointRefusal refusal) => !IsAboutModel(refusal) && refusal.Status is { } status && Unknown.Contains(status);
 
     /// <summary>Whether a refusal is about the model's name.</summary>
     public static bool IsAboutModel(EndpointRefusal refusal) =>

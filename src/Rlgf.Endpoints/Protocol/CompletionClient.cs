@@ -79,6 +79,9 @@ internal sealed class CompletionClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
+    /// <summary>What a status is counted as.</summary>
+    public static string KindOf(HttpStatusCode status) => FormattableString.Invariant($"status {(int)status}");
+
     private async Task<EndpointRefusal> RefusalOfAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
         var said = ErrorText.Of(await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
@@ -115,7 +118,7 @@ internal sealed class CompletionClient : IDisposable
 
     private static string KindOf(HttpResponseMessage? response, Exception? failure) => failure switch
     {
-        null => $"status {(int)response!.StatusCode}",
+        null => KindOf(response!.StatusCode),
         CompletionFault fault => fault.Kind,
         TimeoutRejectedException => CompletionFault.TimedOut,
         BrokenCircuitException => CompletionFault.Broken,
