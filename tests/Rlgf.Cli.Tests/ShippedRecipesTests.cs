@@ -1,13 +1,14 @@
 using Rlgf.Recipes;
 
-namespace Rlgf.Tests.Recipes;
+namespace Rlgf.Cli.Tests;
 
+/// <summary>The recipes of the repository, for the kinds that the program has.</summary>
 public sealed class ShippedRecipesTests
 {
     public static TheoryData<string> Files()
     {
         var data = new TheoryData<string>();
-        var root = Root();
+        var root = CommandReferenceTests.RepositoryRoot();
         foreach (var file in Directory.EnumerateFiles(Path.Combine(root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order())
         {
             data.Add(Path.GetRelativePath(root, file));
@@ -23,20 +24,10 @@ public sealed class ShippedRecipesTests
     [MemberData(nameof(Files))]
     public void Every_shipped_recipe_loads_and_its_resolved_form_reads_back_to_the_same(string file)
     {
-        var recipe = RecipeFile.Load<RunRecipe>(Path.Combine(Root(), file));
+        var recipe = RecipeFile.Load<RunRecipe>(Path.Combine(CommandReferenceTests.RepositoryRoot(), file), kinds: Cli.Kinds());
         var resolved = RecipeFile.Write(recipe.Resolved());
-        var again = RecipeFile.Parse<RunRecipe>(resolved, "resolved.yaml");
+        var again = RecipeFile.Parse<RunRecipe>(resolved, "resolved.yaml", kinds: Cli.Kinds());
         Assert.Equal(resolved, RecipeFile.Write(again));
         Assert.Equal(resolved, RecipeFile.Write(again.Resolved()));
-    }
-
-    internal static string Root()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "Rlgf.slnx"))) return folder.FullName;
-        }
-
-        throw new InvalidOperationException("The tests don't lie below Rlgf.slnx.");
     }
 }
