@@ -96,10 +96,14 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
     }
 
     /// <inheritdoc/>
-    public byte[] SaveState() => Parts.Ledger.Save();
+    public byte[] SaveState() => _made.IsValueCreated ? Parts.Ledger.Save() : [];
 
     /// <inheritdoc/>
-    public void RestoreState(byte[] state) => Parts.Ledger.Restore(state);
+    public void RestoreState(byte[] state)
+    {
+        // Of one that had never been asked.
+        if (state.Length > 0) Parts.Ledger.Restore(state);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -36,7 +36,8 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         var prices = section.Budget?.Prices is { } stated ? new Prices(stated.Input, stated.Output, cost?.Currency ?? "") : null;
         var ledger = new Ledger(new Limits(section.Budget?.Tokens, section.Budget?.Requests, cost?.Amount), prices);
         var tokenizer = section.Budget?.Tokenizer is { } counter ? services.Of("budget.tokenizer", () => TokenizerFolder.Load(counter)) : services.Tokenizer;
-        var cache = section.Cache is { } file ? services.Of("cache", () => AnswerCache.Open(file, mustExist: section.Replay == CacheReplay.Only)) : null;
+        // Without a file of the user's the run keeps one, so that nothing is bought twice: what was answered for an iteration that a stop cut off is in no checkpoint.
+        var cache = (section.Cache ?? (services.RunFolder is { } run ? Path.Combine(run, EndpointGuideSection.OwnCache) : null)) is { } file ? services.Of("cache", () => AnswerCache.Open(file, mustExist: section.Replay == CacheReplay.Only)) : null;
         PaidAnswers? answers = null;
         var client = new CompletionClient(settings, _faults.Add, (question, text) => answers?.Waste(question, text));
         try

@@ -50,7 +50,10 @@ public sealed record EndpointGuideSection : GuideSection, ICheckedSection
     /// </summary>
     public UncleanAnswers UncleanAnswers { get; init; }
 
-    /// <summary>The file that answers are kept in and found again, from the current folder; null for none.</summary>
+    /// <summary>The cache that a run has without a word.</summary>
+    internal const string OwnCache = "guide-cache.db";
+
+    /// <summary>The file that answers are kept in and found again, from the current folder; null: <c>guide-cache.db</c> in the run's folder, for that run alone.</summary>
     [MayChangeOnResume]
     public string? Cache { get; init; }
 

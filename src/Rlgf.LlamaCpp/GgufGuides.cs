@@ -28,6 +28,8 @@ public static class GgufGuides
 
         var sampling = section.Sampling ?? services.Sampling;
         if (sampling.EndTokens.Count == 0) sampling = sampling with { EndTokens = ends };
+        // What is written doesn't depend on how many rows are written at once.
+        if (sampling.BatchRows > LlamaCppLibrary.MostRows) sampling = sampling with { BatchRows = LlamaCppLibrary.MostRows };
         return new LocalModelGuide(Path.GetFileName(section.Path), model.Model, model.Tokenizer, services.Policy.Tokenizer, sampling, ask);
     }
 }

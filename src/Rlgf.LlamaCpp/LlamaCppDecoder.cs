@@ -70,7 +70,8 @@ internal sealed class LlamaCppDecoder : IDecoder
                 if (!kept.Contains(i)) context.NativeHandle.MemorySequenceRemove((LLamaSeqId)_rows[i].Sequence, -1, -1);
             var free = new Stack<int>(Enumerable.Range(0, _capacity).Except(kept.Select(i => _rows[i].Sequence)));
             foreach (var row in rows) selected.Add(kept.Remove(row) ? _rows[row] : Copy(_rows[row], free.Pop()));
-            var logits = _logits!.index_select(0, tensor(Array.ConvertAll(rows.ToArray(), row => (long)row)));
+            using var places = tensor(Array.ConvertAll(rows.ToArray(), row => (long)row));
+            var logits = _logits!.index_select(0, places).DetachFromDisposeScope();
             _logits.Dispose();
             _logits = logits;
         }

@@ -93,6 +93,39 @@ public sealed class FaultTests
     }
 
     [Fact]
+    public void A_run_without_a_cache_that_was_stopped_again_and_again_buys_nothing_twice_and_knows_what_it_spent()
+    {
+        using var scratch = new Scratch();
+        using var sound = new OpenAiServer();
+        string[] set = ["iterations=4", "rows_per_iteration=16", "guide.in_flight=2", "guide.sampling.temperature=1", "guide.budget={requests: 1000}"];
+        Assert.Equal(0, TestRun.Train(scratch, sound, [.. set, $"output={scratch["sound"]}"]).Code);
+
+        using var server = new OpenAiServer();
+        // Where roll-ins of the next iteration are asked for, and in no checkpoint yet.
+        string[] arguments = TestRun.Arguments(scratch, server.Address.ToString(), set);
+        foreach (var number in (int[])[25, 40])
+        {
+            using var stop = new CancellationTokenSource();
+            server.FaultOf = (request, _) =>
+            {
+                if (request == number) stop.Cancel();
+                return Fault.None;
+            };
+            Assert.Equal(130, TestRun.Run(stop.Token, arguments).Code);
+            arguments = ["train", scratch["run"], "--resume"];
+        }
+
+        server.FaultOf = (_, _) => Fault.None;
+        var result = TestRun.Run(default, arguments);
+        Assert.True(result.Code == 0, result.Error);
+        Assert.Equal(TestRun.Numbers(scratch, "sound"), TestRun.Numbers(scratch, "run"));
+        // Whose answer was sent when the stop came may not have been read: two at most each time.
+        var twice = server.Answered.Count - server.Answered.Distinct().Count();
+        Assert.InRange(twice, 0, 4);
+        Assert.InRange((double)TestRun.Metrics(scratch)[^1]["guide/requests"]!, server.Answered.Distinct().Count() - 4, server.Answered.Count);
+    }
+
+    [Fact]
     public void A_stop_ends_requests_at_once()
     {
         using var scratch = new Scratch();

@@ -62,7 +62,12 @@ internal sealed class PaidAnswers((string Endpoint, string Model) who, Ask? ask,
     public Task<Completion> ProbeAsync(Question question, CancellationToken cancellationToken) => BuyAsync(question, (completion, _) => (completion, 0), cancellationToken);
 
     /// <summary>Counts what an endpoint wrote in vain.</summary>
-    public void Waste(Question question, string text) => ledger.Add(new Spending(0, count(question.Text), count(text)));
+    /// <exception cref="BudgetSpentException">There is nothing left to repeat the request with.</exception>
+    public void Waste(Question question, string text)
+    {
+        ledger.Add(new Spending(0, count(question.Text), count(text)));
+        if (!ledger.Holds) throw new BudgetSpentException();
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _places.Dispose();

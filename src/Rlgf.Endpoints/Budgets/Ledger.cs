@@ -55,6 +55,15 @@ internal sealed class Ledger(Limits limits, Prices? prices)
     /// <summary>The share of the budget that is left, of its tightest limit; null without limits.</summary>
     public double? Left => !limits.Any ? null : Math.Max(0, 1 - Shares(Spent).Max());
 
+    /// <summary>Whether what was spent and what is set aside keep within the limits: if not, a request that broke off must not be repeated, since what it wrote in vain has used up what was set aside for it.</summary>
+    public bool Holds
+    {
+        get
+        {
+            lock (_lock) return Shares(_spent + _setAside).All(share => share <= 1);
+        }
+    }
+
     /// <summary>Sets aside what a request may cost, after waiting where requests on their way decide whether there is enough.</summary>
     /// <param name="promptTokens">Tokens of what is asked, as expected.</param>
     /// <param name="mostTokens">The most tokens of the answer.</param>

@@ -137,6 +137,7 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     private static bool IsUnknown(EndpointRefusal refusal) => !IsAboutModel(refusal) && refusal.Status is { } status && Unknown.Contains(status);
 
     /// <summary>Whether a refusal is about the model's name.</summary>
-    public static bool IsAboutModel(EndpointRefusal refusal) =>
-        refusal.Status is HttpStatusCode.NotFound or HttpStatusCode.BadRequest && !refusal.Message.Contains("parameter", StringComparison.OrdinalIgnoreCase) && (refusal.Message.Contains("model", StringComparison.OrdinalIgnoreCase) || refusal.Message.Contains("pinned", StringComparison.OrdinalIgnoreCase));
+    /// <remarks>That a model is for chats alone is about the path, and no wrong name.</remarks>
+    public static bool IsAboutModel(EndpointRefusal refusal) => !refusal.Message.Contains("/completions", StringComparison.OrdinalIgnoreCase)
+        && refusal.Status is HttpStatusCode.NotFound or HttpStatusCode.BadRequest && !refusal.Message.Contains("parameter", StringComparison.OrdinalIgnoreCase) && (refusal.Message.Contains("model", StringComparison.OrdinalIgnoreCase) || refusal.Message.Contains("pinned", StringComparison.OrdinalIgnoreCase));
 }

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -40,8 +40,8 @@ public static class TokenScoring
         var padded = new long[PlacesAtOnce];
         for (var i = 0; i < padded.Length; i++) padded[i] = places[Math.Min(i, places.Length - 1)];
         var logProbs = model.Logits(states.index_select(0, tensor(padded, device: states.device))).narrow(0, 0, places.Length).log_softmax(1);
-        var chosen = logProbs.gather(1, tensor(Array.ConvertAll(places, place => (long)ids[place + 1]), places.Length, 1, device: states.device)).cpu();
-        var values = MemoryMarshal.Cast<byte, float>(chosen.bytes).ToArray();
+        var chosen = logProbs.gather(1, tensor(Array.ConvertAll(places, place => (long)ids[place + 1]), places.Length, 1, device: states.device));
+        var values = chosen.HostArray<float>();
         if (Array.Exists(values, float.IsNaN)) throw TextGenerator.NotNumbers();
         var most = alternatives > 0 ? TokenLogProb.MostLikely(logProbs, alternatives) : null;
         return [.. places.Select((place, i) => new WrittenToken(ids[place + 1], values[i], most?[i] ?? []))];

@@ -56,8 +56,10 @@ internal sealed class ModelEngine : IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
-            if (_queue.Count + orders.Count > _settings.QueueRows + Math.Max(0, _settings.BatchRows - _running.Count))
-                throw new QueueFullException($"{_queue.Count} rows are waiting and at most {_settings.QueueRows} may wait: try again later");
+            // Whoever has gone leaves the queue when his turn comes, and takes nobody's place until then.
+            var waiting = _queue.Count(one => !one.Writing.IsGivenUp);
+            if (waiting + orders.Count > _settings.QueueRows + Math.Max(0, _settings.BatchRows - _running.Count))
+                throw new QueueFullException($"{waiting} rows are waiting and at most {_settings.QueueRows} may wait: try again later");
             for (var row = 0; row < orders.Count; row++) _queue.AddLast(new Waiting(orders[row], writing, row, Stopwatch.GetTimestamp()));
             Monitor.Pulse(_gate);
         }

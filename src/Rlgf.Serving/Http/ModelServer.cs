@@ -64,6 +64,9 @@ public sealed class ModelServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _engine.Dispose();
+        // Those whose rows are given up are told so, before their connections are closed.
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        await _web.StopAsync(patience.Token).ConfigureAwait(false);
         await _web.DisposeAsync().ConfigureAwait(false);
         _metrics.Dispose();
     }
@@ -114,7 +117,7 @@ public sealed class ModelServer : IAsyncDisposable
         catch (Exception failure)
 #pragma warning restore CA1031
         {
-            if (http.RequestAborted.IsCancellationRequested) http.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+            if (http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted) http.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
             else if (!http.Response.HasStarted)
             {
                 var (status, body) = Failures.Of(failure);

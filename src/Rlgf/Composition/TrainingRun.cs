@@ -33,10 +33,16 @@ public sealed class TrainingRun : IDisposable
     /// <param name="recipe">The recipe; keys whose default depends on others are filled in.</param>
     /// <exception cref="InputException">Something can't be loaded.</exception>
     public TrainingRun(TrainRecipe recipe)
+        : this(recipe, claim: null)
     {
+    }
+
+    private TrainingRun(TrainRecipe recipe, RunClaim? claim)
+    {
+        _claim = claim;
         Recipe = (TrainRecipe)recipe.Resolved();
         Folder = new RunFolder(Recipe.Output!);
-        _parts = new RecipeParts(Recipe);
+        _parts = new RecipeParts(Recipe) { RunFolder = claim is null ? null : Folder.Path };
         try
         {
             Recipe.RequireDevices();
@@ -67,7 +73,7 @@ public sealed class TrainingRun : IDisposable
         var claim = RunClaim.Take(recipe.Resolved(), resume, Command);
         try
         {
-            return new TrainingRun(recipe) { _claim = claim };
+            return new TrainingRun(recipe, claim);
         }
         catch
         {

@@ -59,7 +59,7 @@ public sealed class SeveralGuides : IJudgedGuide, IStatefulGuide, IMeteredGuide
     public IReadOnlyList<GuideOption> Options => _options;
 
     /// <inheritdoc/>
-    public bool CanRollOut => Array.Exists(_options, option => option.Guide.CanRollOut);
+    public bool CanRollOut => Array.ConvertAll(_options, option => option.Guide.CanRollOut).Contains(true); // All are asked: an endpoint finds out here what it can do.
 
     /// <inheritdoc/>
     public bool MayDecline => Array.Exists(_options, option => option.Guide.MayDecline);
@@ -98,7 +98,7 @@ public sealed class SeveralGuides : IJudgedGuide, IStatefulGuide, IMeteredGuide
     [
         .. _options.Select((option, i) => _accounts.Of(i) is var account && account.Rows == 0 ? $"guide '{option.Name}': wrote nothing"
             : FormattableString.Invariant($"guide '{option.Name}': {account.Rows:#,0} rows, {account.Tokens:#,0} tokens; its rows had {account.MeanGain:+0.###;−0.###;0} over the policy's own, {1000 * account.Gain / Math.Max(account.Tokens, 1):+0.###;−0.###;0} a thousand tokens")),
-        .. _options.Select(option => option.Guide).OfType<IMeteredGuide>().SelectMany(metered => metered.Summary),
+        .. _options.SelectMany(option => option.Guide is IMeteredGuide metered ? metered.Summary.Select(line => line.Replace($"guide '{metered.Name}'", $"guide '{option.Name}'", StringComparison.Ordinal)) : []),
     ];
 
     /// <inheritdoc/>

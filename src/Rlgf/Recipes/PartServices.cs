@@ -38,6 +38,9 @@ public sealed class PartServices
     /// <summary>Seed of the run.</summary>
     public ulong Seed => _parts.Recipe.Seed;
 
+    /// <summary>The folder of the run that the part is of, for files of its own, which this process has for itself; null where no run begins or goes on, as in a check.</summary>
+    public string? RunFolder => _parts.RunFolder;
+
     /// <summary>The prompts that the policy is trained on, read when first asked for.</summary>
     public IReadOnlyList<Prompt> Prompts => _parts.TrainingPrompts;
 

@@ -27,6 +27,9 @@ public sealed class RecipeParts : IDisposable
 
     internal TrainRecipe Recipe => _recipe;
 
+    /// <summary>The folder of the run that the parts are of, which this process has for itself; null where none is begun.</summary>
+    internal string? RunFolder { get; init; }
+
     /// <summary>Where each part computes.</summary>
     /// <exception cref="InputException">A device isn't there; names file, line and key.</exception>
     internal RunPlacement Placement => field ??= RunPlacement.Of(_recipe);

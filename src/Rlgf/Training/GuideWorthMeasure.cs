@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
@@ -45,13 +46,14 @@ internal sealed class GuideWorthMeasure(TrainingSetup setup, RolloutWriter write
         if (rows.Length == 0) return double.NaN;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        var logProbs = TokenLogProbs.OfRows(setup.Policy, [.. rows.Select(i => written[i].TokenRow)]).to(ScalarType.Float64).cpu();
+        var logProbs = TokenLogProbs.OfRows(setup.Policy, [.. rows.Select(i => written[i].TokenRow)]).to(ScalarType.Float64);
+        var (width, of) = ((int)logProbs.size(1), logProbs.HostArray<double>());
         var (sum, count) = (0.0, 0);
         for (var row = 0; row < rows.Length; row++)
         {
             var from = beginnings[rows[row]].Tokens.Length;
             var length = written[rows[row]].Tokens.Length - from;
-            (sum, count) = (sum - logProbs[row].narrow(0, from, length).sum().item<double>(), count + length);
+            (sum, count) = (sum - of[((row * width) + from)..((row * width) + from + length)].Sum(), count + length);
         }
 
         return sum / count;

@@ -95,6 +95,36 @@ public sealed class SeveralGuidesTests
     }
 
     [Fact]
+    public void Every_guide_finds_out_what_it_can_do_before_a_run_and_is_called_by_its_name_here()
+    {
+        var asked = new List<string>();
+        var guide = new SeveralGuides([new("a", new Asked("one", asked)), new("b", new Asked("two", asked))], GuideChoice.Weights);
+        Assert.True(guide.CanRollOut);
+        Assert.Equal(["one", "two"], asked);
+        Assert.Contains("guide 'b': 3 answers", guide.Summary);
+    }
+
+    private sealed class Asked(string name, List<string> asked) : ILocalGuide, IMeteredGuide
+    {
+        public string Name => name;
+
+        public bool CanRollOut
+        {
+            get
+            {
+                asked.Add(name);
+                return true;
+            }
+        }
+
+        public IReadOnlyDictionary<string, double> Metrics => new Dictionary<string, double>();
+
+        public IReadOnlyList<string> Summary => [$"guide '{name}': 3 answers"];
+
+        public IReadOnlyList<GuideContinuation?> Continue(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken) => [.. requests.Select(_ => new GuideContinuation("", true))];
+    }
+
+    [Fact]
     public void Rows_that_the_guides_finish_are_told_apart_too()
     {
         using var policy = new TabularModel(3, 3, null);
