@@ -94,7 +94,7 @@ public sealed class GgufMetadata
     public double[]? Numbers(string key) => Get<double[]>(key, "a list of numbers");
 
     /// <summary>An error about a key.</summary>
-    internal InputException Fault(string key, string what) => new($"{_path}: {key} {what}.");
+    public InputException Fault(string key, string what) => new($"{_path}: {key} {what}.");
 
     private T? Get<T>(string key, string kind) => _values.GetValueOrDefault(key) switch
     {

@@ -25,6 +25,7 @@ public sealed record GgufTextModel(LlamaCppModel Model, ITokenizer Tokenizer, IR
     {
         // Its head first: that is read in no time, and what is wrong with it is said better here.
         var metadata = GgufMetadata.Open(path);
+        RequireSane(metadata);
         var parts = new GgufTokenizer(metadata);
         var model = LlamaCppModel.Load(path, settings);
         try
@@ -47,6 +48,19 @@ public sealed record GgufTextModel(LlamaCppModel Model, ITokenizer Tokenizer, IR
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();
+
+    /// <summary>What llama.cpp doesn't refuse but ends the whole process at.</summary>
+    private static void RequireSane(GgufMetadata metadata)
+    {
+        const int MostLayers = 512;
+        if (metadata.Text("general.architecture") is not { } architecture) return;
+        if (metadata.Whole($"{architecture}.block_count") is { } layers && layers is < 1 or > MostLayers) throw metadata.Fault($"{architecture}.block_count", $"is {layers}, and llama.cpp takes 1 to {MostLayers} layers");
+        if (metadata.Whole($"{architecture}.context_length") is < 1) throw metadata.Fault($"{architecture}.context_length", "is 0: no text has room");
+        foreach (var key in (string[])["attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon", "rope.freq_base"])
+        {
+            if (metadata.Number($"{architecture}.{key}") is { } number && !(double.IsFinite(number) && number >= 0)) throw metadata.Fault($"{architecture}.{key}", FormattableString.Invariant($"is {number}, which can't be"));
+        }
+    }
 
     private static byte[] Bytes(JsonObject json) => Encoding.UTF8.GetBytes(json.ToJsonString());
 

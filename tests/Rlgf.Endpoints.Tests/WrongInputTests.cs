@@ -7,6 +7,19 @@ namespace Rlgf.Endpoints.Tests;
 public sealed class WrongInputTests
 {
     [Theory]
+    [InlineData("guide.endpoint=http://me:CANARY@localhost/v1")]
+    [InlineData("guide.endpoint=http://localhost/v1?key=CANARY")]
+    [InlineData("guide.api_key=CANARY")]
+    public void A_secret_where_it_does_not_belong_is_not_repeated(string change)
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer();
+        var result = TestRun.Train(scratch, server, change);
+        Assert.Equal(1, result.Code);
+        Assert.DoesNotContain("CANARY", result.Error + result.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("guide.endpoint=nonsense", "guide.endpoint: is no address such as http://localhost:8000/v1")]
     [InlineData("guide.endpoint=http://me:secret@localhost/v1", "guide.endpoint: holds more than an address")]
     [InlineData("guide.endpoint=http://example.org/v1", "guide.endpoint: example.org would be asked without encryption")]

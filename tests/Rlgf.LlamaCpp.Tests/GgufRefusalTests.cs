@@ -40,6 +40,21 @@ public sealed class GgufRefusalTests : IDisposable
         Says("unknown model architecture: 'lxxma'", Write("unknown.gguf", bytes));
     }
 
+    [Theory]
+    [InlineData("llama.block_count", 0)]
+    [InlineData("llama.block_count", 513)]
+    [InlineData("llama.block_count", -1)]
+    [InlineData("llama.attention.layer_norm_rms_epsilon", 0x7FC00000)] // Not a number.
+    [InlineData("llama.attention.layer_norm_rms_epsilon", unchecked((int)0xBF800000))] // −1.
+    [InlineData("llama.context_length", -1)]
+    public void What_would_end_the_whole_process(string key, int bits)
+    {
+        var bytes = File.ReadAllBytes(GgufFixture.PathOf("llama.f32"));
+        var name = System.Text.Encoding.ASCII.GetBytes(key);
+        BitConverter.TryWriteBytes(bytes.AsSpan(bytes.AsSpan().IndexOf(name) + name.Length + sizeof(uint)), bits);
+        Says(key, Write("damaged.gguf", bytes));
+    }
+
     [Fact]
     public void A_token_that_is_none()
     {

@@ -28,7 +28,7 @@ public sealed class RealGgufTests
         foreach (var token in said)
         {
             using var logProbs = decoder.NextLogits.log_softmax(1);
-            foreach (var top in token!["top_logprobs"]!.AsArray()) Assert.Equal((double)top!["logprob"]!, logProbs[0, (int)top["id"]!].item<float>(), 0.1);
+            foreach (var top in token!["top_logprobs"]!.AsArray()) Assert.Equal((double)top!["logprob"]!, logProbs[0, (int)top["id"]!].item<float>(), 0.2);
             decoder.Append([(int)token["id"]!]);
         }
     }

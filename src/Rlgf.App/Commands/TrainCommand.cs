@@ -66,14 +66,18 @@ internal static class TrainCommand
         }
         catch (OperationCanceledException)
         {
-            if (progress.HasBegun) WriteReport(run);
-            TellCost(run, terminal);
+            if (progress.HasBegun)
+            {
+                WriteReport(run);
+                TellCost(run, terminal);
+            }
+
             throw progress.Stopped(isPart);
         }
         catch (InputException)
         {
             // What went wrong before says why it ended.
-            TellCost(run, terminal);
+            if (progress.HasBegun) TellCost(run, terminal);
             throw;
         }
 

@@ -101,7 +101,8 @@ internal sealed class ModelShelf
     /// <summary>A folder below another, links followed; what lies elsewhere is refused in the same words as what isn't there.</summary>
     private static string Below(string root, string path)
     {
-        var folder = Resolved(Path.Combine(root, path));
+        // A text with a zero is the path of nothing.
+        var folder = path.Contains('\0', StringComparison.Ordinal) ? "" : Resolved(Path.Combine(root, path));
         return Directory.Exists(folder) && folder.StartsWith(root + Path.DirectorySeparatorChar, StringComparison.Ordinal)
             ? folder
             : throw new InputException($"there is no folder '{path}' below the folder of adapters that this server was started with");

@@ -18,6 +18,8 @@ internal static class Failures
         InputException input => Error(400, input.Message),
         QueueFullException full => Error(429, full.Message),
         JsonException json => Error(400, $"the body is not JSON: {json.Message.ReplaceLineEndings(" ")}"),
+        // A text that is no Unicode: it is found when it is looked at.
+        InvalidOperationException { Source: "System.Text.Json" } text => Error(400, $"the body is not JSON: {text.Message}"),
         BadHttpRequestException bad => Error(bad.StatusCode, bad.Message),
         OperationCanceledException => Error(503, "the server is stopping"),
         _ => Error(500, failure.Message.Split('\n')[0].Trim()),
