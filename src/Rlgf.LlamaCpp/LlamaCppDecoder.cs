@@ -44,18 +44,24 @@ internal sealed class LlamaCppDecoder : IDecoder
     public int Rows => _rows.Count;
 
     /// <inheritdoc/>
-    public Tensor NextLogits => _logits ??= Read();
+    public Tensor NextLogits
+    {
+        get
+        {
+            if (_logits is null) Read();
+            return _logits!;
+        }
+    }
 
     /// <inheritdoc/>
     public void Append(ReadOnlySpan<int> tokens)
     {
         // What stands there must have been read before something follows it.
-        if (_context is null) _ = NextLogits;
+        if (_context is null) Read();
         for (var i = 0; i < _rows.Count; i++) _rows[i].Tokens.Add(tokens[i]);
-        var logits = new float[_rows.Count][];
-        for (var i = 0; i < _rows.Count; i++) Put(i, _rows[i].Tokens.Count - 1, logits);
-        Compute(logits);
-        Replace(logits);
+        RenewLogits();
+        for (var i = 0; i < _rows.Count; i++) Put(i, _rows[i].Tokens.Count - 1);
+        Compute();
     }
 
     /// <inheritdoc/>
@@ -102,67 +108,60 @@ internal sealed class LlamaCppDecoder : IDecoder
     }
 
     /// <summary>Reads all rows into a context of their own.</summary>
-    private Tensor Read()
+    private void Read()
     {
         _capacity = _rows.Count;
         _context = _model.Open(_capacity, _length);
         var first = new Dictionary<List<int>, int>(ReferenceEqualityComparer.Instance);
-        var logits = new float[_rows.Count][];
+        RenewLogits();
         for (var i = 0; i < _rows.Count; i++)
         {
             _rows[i].Sequence = i;
             if (!first.TryAdd(_rows[i].Tokens, i)) continue;
-            for (var place = 0; place < _rows[i].Tokens.Count; place++) Put(i, place, logits);
+            for (var place = 0; place < _rows[i].Tokens.Count; place++) Put(i, place);
         }
 
-        Compute(logits);
+        Compute();
         for (var i = 0; i < _rows.Count; i++)
         {
             var source = first[_rows[i].Tokens];
             if (source == i) continue;
             _rows[i].Tokens = [.. _rows[i].Tokens];
             _context.NativeHandle.MemorySequenceCopy((LLamaSeqId)source, (LLamaSeqId)i, -1, -1);
-            logits[i] = logits[source];
+            LogitsOf(source).CopyTo(LogitsOf(i));
         }
-
-        return ToTensor(logits);
     }
 
     /// <summary>Puts one of a row's tokens into the batch, which is computed where it is full.</summary>
-    private void Put(int row, int place, float[][] logits)
+    private void Put(int row, int place)
     {
-        if (_batch.TokenCount == MostTokens) Compute(logits);
+        if (_batch.TokenCount == MostTokens) Compute();
         var isLast = place == _rows[row].Tokens.Count - 1;
         var at = _batch.Add((LLamaToken)_rows[row].Tokens[place], (LLamaPos)place, (LLamaSeqId)_rows[row].Sequence, isLast);
         if (isLast) _wanted.Add((row, at));
     }
 
-    private void Compute(float[][] logits)
+    private void Compute()
     {
         if (_batch.TokenCount == 0) return;
         var done = LlamaCppLibrary.Try(() => _context!.NativeHandle.Decode(_batch), said => Failed(said));
         if (done != DecodeResult.Ok) throw Failed($"{done}");
-        foreach (var (row, at) in _wanted) logits[row] = _context!.NativeHandle.GetLogitsIth(at).ToArray();
+        foreach (var (row, at) in _wanted) _context!.NativeHandle.GetLogitsIth(at).CopyTo(LogitsOf(row));
         _wanted.Clear();
         _batch.Clear();
     }
 
     private InputException Failed(string said) => new($"{_model.Path}: llama.cpp can't compute {_rows.Count} rows of up to {_length} tokens: {said}; lower batch_rows of its sampling.");
 
-    private void Replace(float[][] logits)
+    /// <summary>Room for the logits of all rows.</summary>
+    private void RenewLogits()
     {
         _logits?.Dispose();
-        _logits = ToTensor(logits);
+        // Outside of a caller's dispose scope: the logits live until the next step.
+        _logits = empty(_rows.Count, _model.Shape.Vocabulary, dtype: ScalarType.Float32, device: CPU).DetachFromDisposeScope();
     }
 
-    private Tensor ToTensor(float[][] logits)
-    {
-        // Outside of a caller's dispose scope: the logits live until the next step.
-        var all = empty(logits.Length, _model.Shape.Vocabulary, dtype: ScalarType.Float32).DetachFromDisposeScope();
-        var bytes = all.bytes;
-        for (var i = 0; i < logits.Length; i++) MemoryMarshal.AsBytes(logits[i].AsSpan()).CopyTo(bytes[(i * _model.Shape.Vocabulary * sizeof(float))..]);
-        return all;
-    }
+    private Span<float> LogitsOf(int row) => MemoryMarshal.Cast<byte, float>(_logits!.bytes).Slice(row * _model.Shape.Vocabulary, _model.Shape.Vocabulary);
 
     private sealed class Row(List<int> tokens)
     {

@@ -17,7 +17,7 @@ public sealed class CommandReferenceTests
             text.Append($"\n## rlgf {string.Join(' ', path)}".TrimEnd()).Append("\n\n```\n").AppendJoin('\n', help).Append("\n```\n");
         }
 
-        var file = Path.Combine(RepositoryRoot(), "docs", "commands.md");
+        var file = Path.Combine(Repository.Root, "docs", "commands.md");
         if (Environment.GetEnvironmentVariable("RLGF_UPDATE_DOCS") == "1")
         {
             File.WriteAllText(file, text.ToString());
@@ -28,15 +28,4 @@ public sealed class CommandReferenceTests
 
     private static IEnumerable<string[]> Paths(Command command, string[] path) =>
         command.Subcommands.SelectMany(child => Paths(child, [.. path, child.Name])).Prepend(path);
-
-    internal static string RepositoryRoot()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Rlgf.slnx")))
-        {
-            folder = folder.Parent;
-        }
-
-        return folder?.FullName ?? throw new InvalidOperationException("the tests run outside the repository");
-    }
 }

@@ -61,5 +61,5 @@ public sealed class ExampleTests
         Assert.True(ended.Code == code, ended.Error);
     }
 
-    private static string Folder(string example) => Path.Combine(CommandReferenceTests.RepositoryRoot(), "examples", example);
+    private static string Folder(string example) => Path.Combine(Repository.Root, "examples", example);
 }

@@ -12,7 +12,7 @@ public sealed class LauncherTests
         using var scratch = new Scratch();
         foreach (var folder in new[] { "src/Rlgf.Cli/bin/Release/net10.0", "build", "path" }) Directory.CreateDirectory(scratch[folder]);
         foreach (var file in new[] { "Directory.Build.props", "global.json" }) scratch.Write(file, "");
-        File.Copy(Path.Combine(CommandReferenceTests.RepositoryRoot(), "rlgf"), scratch["rlgf"]);
+        File.Copy(Path.Combine(Repository.Root, "rlgf"), scratch["rlgf"]);
         Executable(scratch.Write("path/dotnet", "#!/bin/sh", "case $1 in", "build) echo Build noise; echo more noise >&2; [ ! -f fails ] || exit 1; touch src/Rlgf.Cli/bin/Release/net10.0/Rlgf.Cli.dll;;", "*) shift; echo ran \"$@\";;", "esac"));
         scratch.Write("src/a.cs", "");
 

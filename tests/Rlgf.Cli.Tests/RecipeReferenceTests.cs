@@ -12,7 +12,7 @@ public sealed class RecipeReferenceTests
     {
         var text = RecipeReference.Write(Cli.Kinds());
         Assert.DoesNotContain("|  |", text, StringComparison.Ordinal); // A key without a comment.
-        var file = Path.Combine(CommandReferenceTests.RepositoryRoot(), "docs", "recipes.md");
+        var file = Path.Combine(Repository.Root, "docs", "recipes.md");
         if (Environment.GetEnvironmentVariable("RLGF_UPDATE_DOCS") == "1") File.WriteAllText(file, text);
         Assert.True(File.Exists(file) && text == File.ReadAllText(file), "docs/recipes.md is out of date; run this test with RLGF_UPDATE_DOCS=1 to write it");
     }

@@ -11,7 +11,7 @@ public sealed class RecordedNumbersTests
 {
     private static readonly string[] Algorithms = ["ppo", "ppo_plus_plus", "aggrevated", "lols", "d2lols", "adaptive_v1", "adaptive", "grpo", "rloo", "dr_po", "dr_grpo", "dapo", "gspo", "reinforce_plus_plus", "r3", "uft", "adaback", "bread", "ghpo", "luffy", "hpt"];
 
-    private static string Record => Path.Combine(CommandReferenceTests.RepositoryRoot(), "tests", "Rlgf.Cli.Tests", "fixtures", "recorded-numbers.json");
+    private static string Record => Path.Combine(Repository.Root, "tests", "Rlgf.Cli.Tests", "fixtures", "recorded-numbers.json");
 
     [Fact]
     public void Short_runs_of_every_algorithm_compute_what_was_recorded()
@@ -26,7 +26,7 @@ public sealed class RecordedNumbersTests
             runs[$"tiny, {algorithm}"] = Numbers(scratch, $"tiny-{algorithm}", ["train", TrainTests.Recipe(scratch, $"tiny-{algorithm}"), "--set", $"algorithm.name={algorithm}", .. writer, .. more]);
         }
 
-        foreach (var recipe in Directory.EnumerateFiles(Path.Combine(CommandReferenceTests.RepositoryRoot(), "recipes", "quickstart"), "*.yaml").Order(StringComparer.Ordinal))
+        foreach (var recipe in Directory.EnumerateFiles(Path.Combine(Repository.Root, "recipes", "quickstart"), "*.yaml").Order(StringComparer.Ordinal))
         {
             var name = $"quickstart-{Path.GetFileNameWithoutExtension(recipe)}";
             runs[name] = Numbers(scratch, name,

@@ -7,7 +7,7 @@ namespace Rlgf.Cli.Tests;
 [Collection(ExactNumbersCollection.Name)]
 public sealed class ServeTests
 {
-    private static string Asset(string name) => Path.Combine(CommandReferenceTests.RepositoryRoot(), "assets", name);
+    private static string Asset(string name) => Path.Combine(Repository.Root, "assets", name);
 
     [Fact]
     public async Task The_first_line_says_where_it_listens_and_a_stop_ends_it()
@@ -56,7 +56,7 @@ public sealed class ServeTests
     /// <summary>Every number of a run that both runs have, but for its times and what asking over the network costs.</summary>
     private static (string Name, double Value)[] Run(Scratch scratch, string name, params string[] guide)
     {
-        var recipe = File.ReadAllText(Path.Combine(CommandReferenceTests.RepositoryRoot(), "recipes", "quickstart", "ppo_plus_plus.yaml")).Replace("../../assets", Asset("").TrimEnd(Path.DirectorySeparatorChar), StringComparison.Ordinal);
+        var recipe = File.ReadAllText(Path.Combine(Repository.Root, "recipes", "quickstart", "ppo_plus_plus.yaml")).Replace("../../assets", Asset("").TrimEnd(Path.DirectorySeparatorChar), StringComparison.Ordinal);
         var (begin, end) = (recipe.IndexOf("guide:\n", StringComparison.Ordinal), recipe.IndexOf("reward:\n", StringComparison.Ordinal));
         scratch.Write($"{name}.yaml", $"{recipe[..begin]}guide:\n{string.Concat(guide.Select(line => $"  {line}\n"))}{recipe[end..]}");
         var result = Cli.Run("train", scratch[$"{name}.yaml"], "--set", $"output={scratch[name]}", "--set", "iterations=2", "--set", "rows_per_iteration=8", "--set", "update.rows_per_minibatch=4", "--set", "evaluation.every=2",

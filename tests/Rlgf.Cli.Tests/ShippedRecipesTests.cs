@@ -8,7 +8,7 @@ public sealed class ShippedRecipesTests
     public static TheoryData<string> Files()
     {
         var data = new TheoryData<string>();
-        var root = CommandReferenceTests.RepositoryRoot();
+        var root = Repository.Root;
         foreach (var file in Directory.EnumerateFiles(Path.Combine(root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order())
         {
             data.Add(Path.GetRelativePath(root, file));
@@ -24,7 +24,7 @@ public sealed class ShippedRecipesTests
     [MemberData(nameof(Files))]
     public void Every_shipped_recipe_loads_and_its_resolved_form_reads_back_to_the_same(string file)
     {
-        var recipe = RecipeFile.Load<RunRecipe>(Path.Combine(CommandReferenceTests.RepositoryRoot(), file), kinds: Cli.Kinds());
+        var recipe = RecipeFile.Load<RunRecipe>(Path.Combine(Repository.Root, file), kinds: Cli.Kinds());
         var resolved = RecipeFile.Write(recipe.Resolved());
         var again = RecipeFile.Parse<RunRecipe>(resolved, "resolved.yaml", kinds: Cli.Kinds());
         Assert.Equal(resolved, RecipeFile.Write(again));

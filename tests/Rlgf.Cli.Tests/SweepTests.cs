@@ -161,8 +161,8 @@ public sealed class SweepTests
     public void Several_recipes_are_compared_by_a_program_with_kinds_of_its_own()
     {
         using var scratch = new Scratch();
-        var recipe = Path.Combine(CommandReferenceTests.RepositoryRoot(), "examples", "OwnRewardAndGuide", "my.yaml");
-        var other = scratch.Write("other.yaml", [.. File.ReadAllLines(recipe).Select(line => line.Replace("../..", CommandReferenceTests.RepositoryRoot(), StringComparison.Ordinal).Replace("adaptive", "ppo_plus_plus", StringComparison.Ordinal))]);
+        var recipe = Path.Combine(Repository.Root, "examples", "OwnRewardAndGuide", "my.yaml");
+        var other = scratch.Write("other.yaml", [.. File.ReadAllLines(recipe).Select(line => line.Replace("../..", Repository.Root, StringComparison.Ordinal).Replace("adaptive", "ppo_plus_plus", StringComparison.Ordinal))]);
         using var sweep = RunningProcess.Of("dotnet",
         [
             Path.Combine(AppContext.BaseDirectory, "OwnRewardAndGuide.dll"), "sweep", recipe, other, "--output", scratch["sweep"], "--set", "iterations=1", "--set", "rows_per_iteration=8",

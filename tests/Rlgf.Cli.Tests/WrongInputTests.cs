@@ -170,7 +170,7 @@ public sealed class WrongInputTests
     [Fact]
     public void Every_message_in_the_source_begins_without_a_capital_letter()
     {
-        var wrong = Directory.EnumerateFiles(Path.Combine(CommandReferenceTests.RepositoryRoot(), "src"), "*.cs", SearchOption.AllDirectories)
+        var wrong = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)
             .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
             .SelectMany(file => System.Text.RegularExpressions.Regex.Matches(File.ReadAllText(file), """(InputException|UsageException|StoppedException|Error|Warning)\(\s*\$?"([A-Z][a-z]+|A) [^"]*""").Select(match => $"{Path.GetFileName(file)}: {match.Value}"));
         Assert.Empty(wrong);

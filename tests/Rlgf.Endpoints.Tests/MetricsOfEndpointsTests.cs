@@ -14,20 +14,9 @@ public sealed partial class MetricsOfEndpointsTests
         // A guide that may decline, since a budget may be spent, has one more, as every such guide.
         var written = TestRun.Metrics(scratch)[^1].AsObject().Select(metric => metric.Key).Where(key => key.StartsWith("guide/", StringComparison.Ordinal) && key != "guide/unanswered").ToHashSet();
 
-        var section = File.ReadAllText(DocumentPath()).Split("\n## ").Single(section => section.StartsWith("What an endpoint costs", StringComparison.Ordinal));
+        var section = File.ReadAllText(Path.Combine(Repository.Root, "docs", "metrics.md")).Split("\n## ").Single(section => section.StartsWith("What an endpoint costs", StringComparison.Ordinal));
         var documented = section.Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal)).SelectMany(line => Name().Matches(line.Split('|')[1]).Select(match => match.Groups[1].Value)).ToHashSet();
         Assert.Equal(written.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
-    }
-
-    private static string DocumentPath()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var path = Path.Combine(folder.FullName, "docs", "metrics.md");
-            if (File.Exists(path)) return path;
-        }
-
-        throw new FileNotFoundException("docs/metrics.md is not above the tests");
     }
 
     [GeneratedRegex("`([^`]+)`")]

@@ -5,12 +5,12 @@ namespace Rlgf.Text.Tests;
 /// <summary>Within a project, namespaces use each other in one direction only: read from the sources, by their <c>using</c>s and by the names of outer and inner namespaces that need none.</summary>
 public sealed partial class NamespaceTests
 {
-    public static TheoryData<string> Projects => [.. Directory.GetDirectories(Path.Combine(Root(), "src")).Select(folder => Path.GetFileName(folder)).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Projects => [.. Directory.GetDirectories(Path.Combine(Repository.Root, "src")).Select(folder => Path.GetFileName(folder)).Order(StringComparer.Ordinal)];
 
     [Theory, MemberData(nameof(Projects))]
     public void No_namespaces_use_each_other_in_a_circle(string project)
     {
-        var folder = Path.Combine(Root(), "src", project);
+        var folder = Path.Combine(Repository.Root, "src", project);
         var files = Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
             .Where(path => !Path.GetRelativePath(folder, path).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))
             .Select(path => new SourceFile(Path.GetRelativePath(folder, path), File.ReadAllText(path))).ToArray();
@@ -27,16 +27,6 @@ public sealed partial class NamespaceTests
     [InlineData("using A.B;\nnamespace A;\nclass X;", "namespace A.B;\nclass Y { /* X */ string _x = \"X\"; } // X", "")]
     public void A_circle_is_found_by_usings_and_by_names_that_need_none(string first, string second, string circle) =>
         Assert.Equal(circle, Circle([new SourceFile("x", first), new SourceFile("y", second)]));
-
-    private static string Root()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "Rlgf.slnx"))) return folder.FullName;
-        }
-
-        throw new InvalidOperationException("The tests lie outside the repository.");
-    }
 
     /// <summary>The first circle that is found, with a file for each step; empty where there is none.</summary>
     private static string Circle(IReadOnlyList<SourceFile> files)

@@ -165,7 +165,7 @@ public sealed class TrainingRun : IDisposable
 
     private TrainingSetup NewSetup(ILanguageModel reference)
     {
-        var (sampling, places) = (RecipeParts.EndingAsModel(Recipe.Generation, Policy), _parts.Placement);
+        var (sampling, places) = (RecipeParts.EndingAsModel(Recipe.Generation, Policy.EndTokens), _parts.Placement);
         return new TrainingSetup
         {
             Policy = Policy.Model,
@@ -205,7 +205,7 @@ public sealed class TrainingRun : IDisposable
     private Evaluator EvaluatorOf(ILanguageModel reference) => new()
     {
         Prompts = _parts.Prompts(heldOut: true, Recipe.Evaluation.Prompts),
-        Sampling = RecipeParts.EndingAsModel(Recipe.Evaluation.Decoding!, Policy),
+        Sampling = RecipeParts.EndingAsModel(Recipe.Evaluation.Decoding!, Policy.EndTokens),
         Reward = Setup.Reward,
         Judge = Judge,
         Reference = reference,

@@ -18,9 +18,13 @@ internal readonly record struct GuideAccount(int Rows, double Gain, long Tokens)
 /// <param name="Rows">As <see cref="GuideAccount.Rows"/>.</param>
 /// <param name="Gain">As <see cref="GuideAccount.Gain"/>.</param>
 /// <param name="Tokens">As <see cref="GuideAccount.Tokens"/>.</param>
-/// <param name="Least">The least reward that was seen; of the accounts of all prompts.</param>
+internal sealed record AccountRow(int Guide, string? PromptId, int Rows, double Gain, long Tokens);
+
+/// <summary>Accounts as they are saved.</summary>
+/// <param name="Rows">The accounts, those of all prompts among them.</param>
+/// <param name="Least">The least reward that was seen; null before any was.</param>
 /// <param name="Most">The largest.</param>
-internal sealed record AccountRow(int Guide, string? PromptId, int Rows, double Gain, long Tokens, double? Least = null, double? Most = null);
+internal sealed record SavedAccounts(AccountRow[] Rows, double? Least, double? Most);
 
 /// <summary>The accounts of several guides.</summary>
 /// <param name="guides">How many.</param>
@@ -66,22 +70,22 @@ internal sealed class GuideAccounts(int guides)
         return rows == 0 ? 1 : Math.Max(1, tokens / (double)rows);
     }
 
-    public AccountRow[] ToRows() =>
-    [
-        .. _all.Select((account, guide) => new AccountRow(guide, null, account.Rows, account.Gain, account.Tokens, _rewards?.Least, _rewards?.Most)),
-        .. _ofPrompts.OrderBy(pair => pair.Key.PromptId, StringComparer.Ordinal).ThenBy(pair => pair.Key.Guide)
-            .Select(pair => new AccountRow(pair.Key.Guide, pair.Key.PromptId, pair.Value.Rows, pair.Value.Gain, pair.Value.Tokens)),
-    ];
+    public SavedAccounts Save() => new(
+        [
+            .. _all.Select((account, guide) => new AccountRow(guide, null, account.Rows, account.Gain, account.Tokens)),
+            .. _ofPrompts.OrderBy(pair => pair.Key.PromptId, StringComparer.Ordinal).ThenBy(pair => pair.Key.Guide)
+                .Select(pair => new AccountRow(pair.Key.Guide, pair.Key.PromptId, pair.Value.Rows, pair.Value.Gain, pair.Value.Tokens)),
+        ],
+        _rewards?.Least, _rewards?.Most);
 
-    public static GuideAccounts OfRows(int guides, IEnumerable<AccountRow> rows)
+    public static GuideAccounts Of(int guides, SavedAccounts saved)
     {
-        var accounts = new GuideAccounts(guides);
-        foreach (var row in rows)
+        var accounts = new GuideAccounts(guides) { _rewards = saved is { Least: { } least, Most: { } most } ? (least, most) : null };
+        foreach (var row in saved.Rows)
         {
             var account = new GuideAccount(row.Rows, row.Gain, row.Tokens);
             if (row.PromptId is { } prompt) accounts._ofPrompts[(row.Guide, prompt)] = account;
             else accounts._all[row.Guide] = account;
-            if (row is { Least: { } least, Most: { } most }) accounts._rewards = (least, most);
         }
 
         return accounts;

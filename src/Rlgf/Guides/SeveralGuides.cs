@@ -123,14 +123,14 @@ public sealed class SeveralGuides : IJudgedGuide, IStatefulGuide, IMeteredGuide
 
     /// <inheritdoc/>
     public byte[] SaveState() => JsonSerializer.SerializeToUtf8Bytes(new Saved(
-        Format, _accounts.ToRows(), _options.Where(option => option.Guide is IStatefulGuide).ToDictionary(option => option.Name, option => ((IStatefulGuide)option.Guide).SaveState())));
+        Format, _accounts.Save(), _options.Where(option => option.Guide is IStatefulGuide).ToDictionary(option => option.Name, option => ((IStatefulGuide)option.Guide).SaveState())));
 
     /// <inheritdoc/>
     public void RestoreState(byte[] state)
     {
-        if (Read(state) is not { Format: Format, Accounts: { } accounts, Parts: { } parts } || accounts.Any(row => row.Guide < 0 || row.Guide >= _options.Length))
+        if (Read(state) is not { Format: Format, Accounts: { Rows: not null } accounts, Parts: { } parts } || accounts.Rows.Any(row => row.Guide < 0 || row.Guide >= _options.Length))
             throw new InputException($"the state of the guide '{Name}' is damaged or of other guides: resume from another checkpoint, or with the recipe it was made with");
-        _accounts = GuideAccounts.OfRows(_options.Length, accounts);
+        _accounts = GuideAccounts.Of(_options.Length, accounts);
         foreach (var option in _options)
             if (option.Guide is IStatefulGuide stateful && parts.TryGetValue(option.Name, out var part)) stateful.RestoreState(part);
 
@@ -164,7 +164,7 @@ public sealed class SeveralGuides : IJudgedGuide, IStatefulGuide, IMeteredGuide
     /// <summary>At 0 the normal distribution has no number.</summary>
     private static double Inside(double uniform) => Math.Max(uniform, 1e-12);
 
-    private sealed record Saved(string? Format, AccountRow[]? Accounts, Dictionary<string, byte[]>? Parts);
+    private sealed record Saved(string? Format, SavedAccounts? Accounts, Dictionary<string, byte[]>? Parts);
 }
 
 /// <summary>A guide that is told what became of what it wrote.</summary>

@@ -7,6 +7,7 @@ using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rewards.Remote;
 using Rlgf.Runs;
+using Rlgf.Text;
 using Rlgf.Text.Data;
 using Rlgf.Text.Metrics;
 
@@ -119,15 +120,8 @@ internal static class BuiltInKinds
     private static LocalModelGuide ModelGuide(ModelGuideSection section, PartServices services)
     {
         var model = services.Model(section.Path, section.Tokenizer);
-        Func<Prompt, int[]>? ask = null;
-        if (section.Chat is { } chat)
-        {
-            var encoder = ChatPolicy.EncoderOf(section.Tokenizer ?? section.Path, model, chat);
-            model = model.EndingWith(encoder.EndOfTurn);
-            ask = prompt => encoder.Encode(chat.Messages(prompt), addGenerationPrompt: true).Ids;
-        }
-
-        return new LocalModelGuide(NameOf(section.Path), model.Model, model.Tokenizer, services.Policy.Tokenizer, RecipeParts.EndingAsModel(section.Sampling ?? services.Sampling, model), ask);
+        return services.ModelGuide(
+            NameOf(section.Path), model.Model, model.Tokenizer, model.EndTokens, section.Sampling, section.Chat, () => ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(section.Tokenizer ?? section.Path)));
     }
 
     /// <summary>The last two folders of a path, such as <c>assets/guide</c>: enough to know a model by.</summary>

@@ -1,5 +1,7 @@
 using Rlgf.Base;
+using Rlgf.ChatTemplates;
 using Rlgf.Guides;
+using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
 using Rlgf.Models.NumberTypes;
@@ -75,6 +77,29 @@ public sealed class PartServices
     /// <param name="key">Its key within this part's section, for messages.</param>
     /// <exception cref="InputException">It can't be made.</exception>
     public IGuide Guide(GuideSection section, string key) => _parts.Guide(section, new PartServices(_parts, Name, $"{_key}.{key}", Placement));
+
+    /// <summary>A guide of a model on this machine.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="tokenizer">Its tokenizer.</param>
+    /// <param name="endTokens">Ids that end its texts, where its sampling names none.</param>
+    /// <param name="sampling">How it samples; null: as the policy does.</param>
+    /// <param name="chat">How it is asked by a chat template; null: it goes on from the prompt.</param>
+    /// <param name="template">Loads the template, where it is asked by one.</param>
+    /// <exception cref="InputException">The template can't be used.</exception>
+    public LocalModelGuide ModelGuide(
+        string name, IDecodingModel model, ITokenizer tokenizer, IReadOnlyList<int> endTokens, SamplingSettings? sampling, ChatSection? chat, Func<ChatTemplate> template)
+    {
+        Func<Prompt, int[]>? ask = null;
+        if (chat is not null)
+        {
+            var encoder = ChatPolicy.EncoderOf(template(), tokenizer, chat);
+            if (encoder.EndOfTurn is { } end) endTokens = [end, .. endTokens.Where(id => id != end)];
+            ask = prompt => encoder.Encode(chat.Messages(prompt), addGenerationPrompt: true).Ids;
+        }
+
+        return new(name, model, tokenizer, Policy.Tokenizer, RecipeParts.EndingAsModel(sampling ?? Sampling, endTokens), ask);
+    }
 
     /// <summary>Something that lives as long as the run and is disposed with it.</summary>
     public T Own<T>(T part)

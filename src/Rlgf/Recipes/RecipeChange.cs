@@ -20,17 +20,9 @@ public sealed partial record RecipeChange(string Text, string Place)
     /// <summary>A change by an option that takes changes.</summary>
     /// <param name="option">The option.</param>
     /// <param name="text">The change.</param>
-    public static RecipeChange By(string option, string text) => new(text, $"{option} {RecipeText.Shown(Query().Replace(UserInfo().Replace(Secret().Replace(text, "$1…"), "$1…@"), "$1…"), MostShown)}");
+    public static RecipeChange By(string option, string text) => new(text, $"{option} {RecipeText.Shown(Secret().Replace(text, "${before}…"), MostShown)}");
 
-    /// <summary>A key that was written where it doesn't belong; what says so doesn't repeat it.</summary>
-    [GeneratedRegex(@"(\bapi_key\s*[=:]\s*)(?!\$\{)[^\s,}]+")]
+    /// <summary>A key that was written where it doesn't belong: as one, as a name and a password in an address, or behind an endpoint's. What says so doesn't repeat it.</summary>
+    [GeneratedRegex(@"(?<before>\bapi_key\s*[=:]\s*)(?!\$\{)[^\s,}]+|(?<before>\b[a-z]+://)[^/\s@,}]+(?=@)|(?<before>\bendpoint\s*[=:]\s*[^\s,}?]*\?)[^\s,}]+")]
     private static partial Regex Secret();
-
-    /// <summary>A name and a password in an address.</summary>
-    [GeneratedRegex(@"(\b[a-z]+://)[^/\s@,}]+@")]
-    private static partial Regex UserInfo();
-
-    /// <summary>What stands behind an endpoint's address, which may be a key.</summary>
-    [GeneratedRegex(@"(\bendpoint\s*[=:]\s*[^\s,}?]*\?)[^\s,}]+")]
-    private static partial Regex Query();
 }

@@ -98,7 +98,7 @@ public sealed class RecipeParts : IDisposable
     });
 
     /// <summary>Settings with the model's own end tokens, where a recipe names none.</summary>
-    public static SamplingSettings EndingAsModel(SamplingSettings settings, TextModel model) => settings.EndTokens.Count > 0 ? settings : settings with { EndTokens = model.EndTokens };
+    public static SamplingSettings EndingAsModel(SamplingSettings settings, IReadOnlyList<int> endTokens) => settings.EndTokens.Count > 0 ? settings : settings with { EndTokens = endTokens };
 
     /// <inheritdoc/>
     public void Dispose()

@@ -57,17 +57,10 @@ public sealed record CutState(ImmutableSortedDictionary<string, CutInterval> Pro
     /// <exception cref="InputException">It is of another format or damaged; names it.</exception>
     public static CutState Read(string path)
     {
-        try
-        {
-            using var stream = File.OpenRead(path);
-            if (JsonSerializer.Deserialize<Saved>(stream) is not { Format: Format, Average: { Length: 2 } average, Prompts: { } prompts } || prompts.Values.Any(interval => interval is not { Length: 2 }))
-                throw new InputException($"{path}: the prompts' cuts are not in the format '{Format}', which this version reads: resume with the version that made it.");
-            return new(prompts.ToImmutableSortedDictionary(prompt => prompt.Key, prompt => new CutInterval(prompt.Value[0], prompt.Value[1]), StringComparer.Ordinal), new(average[0], average[1]));
-        }
-        catch (JsonException fault)
-        {
-            throw new InputException($"{path}: the prompts' cuts are damaged; resume from another checkpoint.", fault);
-        }
+        var saved = StateJson.Read<Saved>(path, "the prompts' cuts are", Format, saved =>
+            saved is { Format: Format, Average.Length: 2, Prompts: { } prompts } && prompts.Values.All(interval => interval is { Length: 2 }));
+        return new(
+            saved.Prompts!.ToImmutableSortedDictionary(prompt => prompt.Key, prompt => new CutInterval(prompt.Value[0], prompt.Value[1]), StringComparer.Ordinal), new(saved.Average![0], saved.Average[1]));
     }
 
     private sealed record Saved(string? Format, double[]? Average, Dictionary<string, double[]>? Prompts);

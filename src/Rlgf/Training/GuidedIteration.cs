@@ -58,8 +58,8 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
         // What was better than expected is remembered, and decides how much the guide is asked next.
-        var sign = written.Worth?.Measurement is { } measured ? Judge(ref state, measured) : null;
-        state = state with { Gap = written.Gap, Cuts = written.Cuts, Lessons = before is null ? null : clock.Time("lessons", () => LessonsAfter(before, written, values)) };
+        var (worth, sign) = written.Worth?.Measurement is { } measured ? Judged(state, measured) : (state.Worth, null);
+        state = state with { Gap = written.Gap, Cuts = written.Cuts, Worth = worth, Lessons = before is null ? null : clock.Time("lessons", () => LessonsAfter(before, written, values)) };
 
         // Several guides are told what came of what each wrote.
         (setup.Guide as IJudgedGuide)?.Judge(GuideAnswers.Judged(written.Rows));
@@ -145,13 +145,12 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
 
     private string WholeText(Written whole) => _writer.TextOf(whole.Tokens, whole.Ended);
 
-    /// <summary>Adds a measurement of the guide's worth to the state; gives a sign of failure that there is now, which is remembered as said.</summary>
-    private WorthSign? Judge(ref TrainingState state, WorthMeasurement measured)
+    /// <summary>What the guide is worth with another measurement, and a sign of failure that there is now, which is remembered as said.</summary>
+    private (GuideWorth Worth, WorthSign? Sign) Judged(TrainingState state, WorthMeasurement measured)
     {
         var worth = state.Worth!.After(measured, setup.GuideWorth!, setup.Algorithm.SwitchAtGap);
         var sign = WorthSigns.Of(worth, setup.GuideWorth!, setup.Algorithm, state.Iteration + 1, setup.Iterations);
-        state = state with { Worth = sign is null ? worth : worth with { Said = worth.Said.Add(sign.Name) } };
-        return sign;
+        return (sign is null ? worth : worth with { Said = worth.Said.Add(sign.Name) }, sign);
     }
 
     private string? NothingTaught(LessonState? before, LessonState? after) => after?.NothingTaught(before!, setup.Algorithm.Lessons!, setup.Phases.Any(phase => phase.NeedsGuide));

@@ -74,17 +74,9 @@ public sealed record GuideWorth(ImmutableList<WorthMeasurement> Recent)
     /// <exception cref="InputException">It is of another format or damaged; names it.</exception>
     public static GuideWorth Read(string path)
     {
-        try
-        {
-            using var stream = File.OpenRead(path);
-            if (JsonSerializer.Deserialize<Saved>(stream) is not { Format: Format, Recent: { } recent, Said: { } said } saved || recent.Any(measured => measured.Guide is null || measured.Policy is null))
-                throw new InputException($"{path}: what the guide was worth is not in the format '{Format}', which this version reads: resume with the version that made it.");
-            return new([.. recent.Select(measured => measured.ToMeasurement())]) { SwitchedAt = saved.SwitchedAt, Said = [.. said] };
-        }
-        catch (JsonException fault)
-        {
-            throw new InputException($"{path}: what the guide was worth is damaged; resume from another checkpoint.", fault);
-        }
+        var saved = StateJson.Read<Saved>(path, "what the guide was worth is", Format, saved =>
+            saved is { Format: Format, Recent: { } recent, Said: not null } && recent.All(measured => measured is { Guide: not null, Policy: not null }));
+        return new([.. saved.Recent!.Select(measured => measured.ToMeasurement())]) { SwitchedAt = saved.SwitchedAt, Said = [.. saved.Said!] };
     }
 
     private sealed record Saved(string? Format, SavedMeasurement[]? Recent, int? SwitchedAt, string[]? Said);

@@ -51,7 +51,7 @@ public sealed class SeveralGuidesTests
         Assert.Equal(0.5 / 15, accounts.Draw(0, "new", 0), 1e-12);
         // Guide 1 loses: −1 of one row, the dearer the worse.
         Assert.Equal(-0.5 * 40, accounts.Draw(1, "p", 0), 1e-12);
-        Assert.Equal(accounts.Draw(0, "p", 0.3), GuideAccounts.OfRows(2, accounts.ToRows()).Draw(0, "p", 0.3));
+        Assert.Equal(accounts.Draw(0, "p", 0.3), GuideAccounts.Of(2, accounts.Save()).Draw(0, "p", 0.3));
     }
 
     private static double Ones(string response) => response.Count(c => c == '1') / 3.0;

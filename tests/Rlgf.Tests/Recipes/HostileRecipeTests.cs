@@ -190,7 +190,7 @@ public sealed class HostileRecipeTests : IDisposable
     [Fact]
     public void Whatever_is_changed_in_a_recipe_it_is_read_or_refused_by_its_file()
     {
-        var root = Root();
+        var root = Repository.Root;
         var recipes = Directory.EnumerateFiles(Path.Combine(root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order().Select(File.ReadAllText).ToArray();
         var random = new RandomStream(seed: 11);
         const string Pieces = ":-[]{}#&*!|>'\"%@`,?\t\n ~=0aé\\";
@@ -233,15 +233,5 @@ public sealed class HostileRecipeTests : IDisposable
         var path = Path.Combine(_folder, "r.yaml");
         File.WriteAllBytes(path, bytes);
         return Assert.Throws<InputException>(() => RecipeFile.Load<RunRecipe>(path)).Message;
-    }
-
-    private static string Root()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "Rlgf.slnx"))) return folder.FullName;
-        }
-
-        throw new InvalidOperationException("The tests don't lie below Rlgf.slnx.");
     }
 }

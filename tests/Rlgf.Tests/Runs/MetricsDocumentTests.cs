@@ -34,7 +34,7 @@ public sealed partial class MetricsDocumentTests
         var compared = Assert.Single(ToyRun.Run(ToyRun.Setup(policy, Presets.Grpo(4), null, _ => 1, iterations: 1)));
         var written = record.Metrics.Keys.Concat(compared.Metrics.Keys).Concat(Evaluator.Means([row]).Keys).Concat(Supervised()).ToHashSet();
 
-        var sections = File.ReadAllText(DocumentPath()).Split("\n## ").Where(section => section.StartsWith("Metrics of", StringComparison.Ordinal) && !section.StartsWith("Metrics of texts", StringComparison.Ordinal));
+        var sections = File.ReadAllText(Path.Combine(Repository.Root, "docs", "metrics.md")).Split("\n## ").Where(section => section.StartsWith("Metrics of", StringComparison.Ordinal) && !section.StartsWith("Metrics of texts", StringComparison.Ordinal));
         var documented = sections.SelectMany(section => section.Split('\n')).Where(line => line.StartsWith("| `", StringComparison.Ordinal))
             .SelectMany(line => Name().Matches(line.Split('|')[1]).Select(match => match.Groups[1].Value)).ToHashSet();
 
@@ -55,16 +55,6 @@ public sealed partial class MetricsDocumentTests
         LabelledText[] texts = [new([1, 2], 0), new([3], 1)];
         using (var folder = new TemporaryFolder()) ClassifierTraining.Run(classifier, texts, texts, null, settings, folder.Path, log: log);
         return [.. records.SelectMany(record => record.Metrics.Keys)];
-    }
-
-    private static string DocumentPath()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var path = Path.Combine(folder.FullName, "docs", "metrics.md");
-            if (File.Exists(path)) return path;
-        }
-        throw new FileNotFoundException("docs/metrics.md is not above the tests");
     }
 
     [GeneratedRegex("`([^`]+)`")]

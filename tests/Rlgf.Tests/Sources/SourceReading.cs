@@ -43,10 +43,10 @@ internal sealed class SourceReading
 
     private static SourceReading ReadProject(string name)
     {
-        var folder = Path.Combine(Root(), "src", name);
+        var folder = Path.Combine(Repository.Root, "src", name);
         var files = Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
             .Where(path => !Path.GetRelativePath(folder, path).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))
-            .Select(path => (Path.GetRelativePath(Root(), path), File.ReadAllText(path))).ToArray();
+            .Select(path => (Path.GetRelativePath(Repository.Root, path), File.ReadAllText(path))).ToArray();
         Assert.NotEmpty(files);
         return new SourceReading(name, files);
     }
@@ -112,15 +112,5 @@ internal sealed class SourceReading
             _ => "?",
         };
         return $"{type}.{name}";
-    }
-
-    private static string Root()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "Rlgf.slnx"))) return folder.FullName;
-        }
-
-        throw new InvalidOperationException("The tests lie outside the repository.");
     }
 }
