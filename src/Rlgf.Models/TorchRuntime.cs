@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Rlgf.Base;
@@ -42,7 +41,7 @@ public static class TorchRuntime
             if (_facts is null)
             {
                 LoadNative();
-                _facts = new RuntimeFacts(torch.__version__, get_num_threads(), _tuned && FastFloat32Products.TryEnable());
+                _facts = new RuntimeFacts(torch.__version__, get_num_threads(), _tuned && FastFloat32Products.TryEnable(), PackedProducts.IsOn && PackedProducts.IsAvailable);
             }
 
             if (threads is { } count && count != _facts.Threads)
@@ -78,7 +77,8 @@ public static class TorchRuntime
 /// <param name="LibtorchVersion">Version of the library that was loaded.</param>
 /// <param name="Threads">Threads of one operation.</param>
 /// <param name="FastFloat32Products">Whether float32 products go the faster way, see <see cref="Models.FastFloat32Products"/>.</param>
-public sealed record RuntimeFacts(string LibtorchVersion, int Threads, bool FastFloat32Products);
+/// <param name="PackedWeights">Whether weights that write are packed for it once rather than at every product, see <see cref="PackedProducts"/>.</param>
+public sealed record RuntimeFacts(string LibtorchVersion, int Threads, bool FastFloat32Products, bool PackedWeights);
 
 /// <summary>
 /// Sets libtorch's <c>float32_matmul_precision</c> to <c>medium</c>, which sends float32 products to oneDNN instead of MKL. On processors that MKL doesn't favour (AMD) that is
@@ -106,17 +106,7 @@ internal static class FastFloat32Products
     /// <summary>Whether the setting is there, was made and keeps float32's accuracy. Elsewhere nothing changes.</summary>
     public static bool TryEnable()
     {
-        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return false;
-
-        // The file that is loaded already, by its full path: opening another copy would load a second library.
-        string? path;
-        using (var process = Process.GetCurrentProcess())
-        {
-            path = process.Modules.Cast<ProcessModule>().Select(module => module.FileName).FirstOrDefault(name => name.EndsWith("/libtorch_cpu.so", StringComparison.Ordinal));
-        }
-
-        if (path is null || !NativeLibrary.TryLoad(path, out var library)) return false;
-        if (!NativeLibrary.TryGetExport(library, GlobalContext, out var context) || !NativeLibrary.TryGetExport(library, SetPrecision, out var set)) return false;
+        if (LibtorchExports.Find(GlobalContext) is not (not 0 and var context) || LibtorchExports.Find(SetPrecision) is not (not 0 and var set)) return false;
 
         (_context, _set) = (context, set);
         var before = ProductError();

@@ -10,6 +10,7 @@ internal sealed class Conv1D : nn.Module, IProjection
 {
     private readonly Parameter _weight;
     private readonly Parameter _bias;
+    private readonly ProductWeight _product;
     private LoraAdapter? _adapter;
 
     public Conv1D(int inputs, int outputs, Device device) : base(nameof(Conv1D))
@@ -20,6 +21,7 @@ internal sealed class Conv1D : nn.Module, IProjection
         _bias = Weights.Parameter([outputs], device);
         register_parameter("weight", _weight);
         register_parameter("bias", _bias);
+        _product = new ProductWeight(_weight, isTransposed: true);
     }
 
     public int Inputs { get; }
@@ -31,7 +33,7 @@ internal sealed class Conv1D : nn.Module, IProjection
     /// <summary>[N, in] → [N, out].</summary>
     public Tensor Forward(Tensor x)
     {
-        var y = addmm(_bias, x, _weight, 1, 1);
+        var y = _product.Multiply(x, _bias);
         return _adapter is null ? y : _adapter.AddTo(y, x);
     }
 
@@ -49,5 +51,11 @@ internal sealed class Conv1D : nn.Module, IProjection
         using var gradients = no_grad();
         _weight.normal_(0, deviation, random);
         _bias.Fill(0);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _product.Dispose();
+        base.Dispose(disposing);
     }
 }

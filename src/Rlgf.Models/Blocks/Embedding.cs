@@ -8,12 +8,14 @@ namespace Rlgf.Models.Blocks;
 /// <summary>A table of vectors by id. It holds its weight itself, so that a tied head uses the very same parameter.</summary>
 internal sealed class Embedding : nn.Module, IAdaptable
 {
+    private readonly ProductWeight _product;
     private EmbeddingAdapter? _adapter;
 
     public Embedding(int rows, int width, Device device) : base(nameof(Embedding))
     {
         Weight = Weights.Parameter([rows, width], device);
         register_parameter("weight", Weight);
+        _product = new ProductWeight(Weight);
     }
 
     /// <summary>[rows, D].</summary>
@@ -31,6 +33,11 @@ internal sealed class Embedding : nn.Module, IAdaptable
         return _adapter is null ? y : _adapter.AddTo(y, ids);
     }
 
+    /// <summary>Where the table is a head too: states […, D] → [..., rows], without what an adapter adds.</summary>
+    /// <param name="states">[…, D].</param>
+    /// <param name="bias">[rows]; null for none.</param>
+    public Tensor Scores(Tensor states, Tensor? bias = null) => _product.Multiply(states, bias);
+
     public void Adapt(LoraConfiguration configuration, LoraSize size, Device device)
     {
         _adapter = new EmbeddingAdapter(configuration, size, (int)Weight.size(0), (int)Weight.size(1), device);
@@ -44,5 +51,11 @@ internal sealed class Embedding : nn.Module, IAdaptable
     {
         using var gradients = no_grad();
         Weight.normal_(0, deviation, random);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _product.Dispose();
+        base.Dispose(disposing);
     }
 }

@@ -10,6 +10,7 @@ internal sealed class Linear : nn.Module, IProjection
 {
     private readonly Parameter _weight;
     private readonly Parameter? _bias;
+    private readonly ProductWeight _product;
     private LoraAdapter? _adapter;
 
     public Linear(int inputs, int outputs, bool bias, Device device) : base(nameof(Linear))
@@ -18,6 +19,7 @@ internal sealed class Linear : nn.Module, IProjection
         Outputs = outputs;
         _weight = Weights.Parameter([outputs, inputs], device);
         register_parameter("weight", _weight);
+        _product = new ProductWeight(_weight);
         if (!bias) return;
         _bias = Weights.Parameter([outputs], device);
         register_parameter("bias", _bias);
@@ -31,7 +33,7 @@ internal sealed class Linear : nn.Module, IProjection
 
     public Tensor Forward(Tensor x)
     {
-        var y = nn.functional.linear(x, _weight, _bias);
+        var y = _product.Multiply(x, _bias);
         return _adapter is null ? y : _adapter.AddTo(y, x);
     }
 
@@ -48,5 +50,11 @@ internal sealed class Linear : nn.Module, IProjection
         using var gradients = no_grad();
         _weight.normal_(0, deviation, random);
         _bias?.Fill(0);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _product.Dispose();
+        base.Dispose(disposing);
     }
 }

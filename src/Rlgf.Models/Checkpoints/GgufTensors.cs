@@ -71,6 +71,8 @@ public sealed class GgufTensors : ITensorFile
             using var part = flat.narrow(0, first, Math.Min(Piece, elements - first));
             file.Read(name, first, MemoryMarshal.Cast<byte, float>(part.bytes));
         }
+
+        PackedProducts.Changed(destination);
     }
 
     private static ScalarType ReadAs(GgufType type) => type switch

@@ -54,5 +54,7 @@ internal static class StoredNumbers
                 part.copy_(stored);
             }
         }
+
+        PackedProducts.Changed(destination);
     }
 }

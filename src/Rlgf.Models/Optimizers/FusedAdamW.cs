@@ -139,6 +139,8 @@ public sealed class FusedAdamW : IDisposable
                 pairs.Select(pair => pair.Entry.MeanSquare).ToArray(),
                 pairs.Select(pair => pair.Entry.Steps).ToArray(),
                 numbers);
+            // The fused kernel doesn't count as a change of what it changes.
+            foreach (var pair in pairs) PackedProducts.Changed(pair.Entry.Parameter);
         }
 
         return norm;

@@ -23,6 +23,9 @@ public sealed record RunEnvironment(
     string Rlgf, string OperatingSystem, string Architecture, string Processor, int LogicalCores, double MemoryGibibytes, string Dotnet,
     string TorchSharp, string Libtorch, int Threads, string MatmulPrecision, bool Cuda, DateTimeOffset Started)
 {
+    /// <summary>Whether weights that write were packed once rather than at every product.</summary>
+    public bool PackedWeights { get; init; }
+
     /// <summary>This process, now; loads libtorch if that has not been done.</summary>
     public static RunEnvironment Capture()
     {
@@ -40,7 +43,10 @@ public sealed record RunEnvironment(
             torchFacts.Threads,
             torchFacts.FastFloat32Products ? "medium" : "highest",
             torch.cuda.is_available(),
-            DateTimeOffset.UtcNow);
+            DateTimeOffset.UtcNow)
+        {
+            PackedWeights = torchFacts.PackedWeights,
+        };
     }
 
     private static string Version(Assembly assembly) =>

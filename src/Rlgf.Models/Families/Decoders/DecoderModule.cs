@@ -62,7 +62,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     public Tensor Logits(Tensor states)
     {
         using var scope = NewDisposeScope();
-        var logits = _head is null ? nn.functional.linear(states, _tokens.Weight) : _head.Forward(states);
+        var logits = _head is null ? _tokens.Scores(states) : _head.Forward(states);
         return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 

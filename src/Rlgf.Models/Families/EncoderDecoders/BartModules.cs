@@ -68,7 +68,7 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
     public Tensor Logits(Tensor states)
     {
         using var scope = NewDisposeScope();
-        var logits = _labels is null ? nn.functional.linear(states, _head is null ? _embedding.Weight : _head.Weight, _logitsBias!.view(-1)) : _labels.Forward(states);
+        var logits = _labels is null ? (_head ?? _embedding).Scores(states, _logitsBias!.view(-1)) : _labels.Forward(states);
         return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 

@@ -52,8 +52,8 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
     {
         using var scope = NewDisposeScope();
         var logits = _labels is not null ? _labels.Forward(states)
-            : _head is not null ? nn.functional.linear(states, _head.Weight)
-            : nn.functional.linear(states.Multiply((float)(1 / Math.Sqrt(_settings.Width))), _embedding.Weight);
+            : _head is not null ? _head.Scores(states)
+            : _embedding.Scores(states.Multiply((float)(1 / Math.Sqrt(_settings.Width))));
         return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
