@@ -23,6 +23,10 @@ const string usage = """
 
       --load DIR          a language model's folder
 
+    Or decoding steps of 1 to 128 rows with weights that are packed once, in turns with the same without:
+
+      --decoding WHICH    a language model's folder, or a shape
+
     Or how fast tokenizers are on one thread:
 
       --tokenizers DIR    a tokenizer's folder, or a folder of such
@@ -80,6 +84,13 @@ try
         return 0;
     }
 
+    if (options.Decoding is { } written)
+    {
+        TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
+        DecodingBenchmark.Run(written, options.Repeats, options.Output);
+        return 0;
+    }
+
     if (options.Load is { } folder)
     {
         LoadBenchmark.Run(folder, options.Repeats);
@@ -90,7 +101,7 @@ try
     var environment = RunEnvironment.Capture();
     Console.WriteLine($"{environment.Processor}, {environment.LogicalCores} cores, {environment.Threads} threads, libtorch {environment.Libtorch}, products {environment.MatmulPrecision}, {(options.ProcessorTime ? "processor time" : "time of day")}");
     var figures = new List<WorkloadFigures>();
-    IReadOnlyList<EncoderDecoderFigures> written = [];
+    IReadOnlyList<EncoderDecoderFigures> encoderDecoders = [];
     foreach (var workload in options.Workloads)
     {
         figures.Add(Benchmarks.Run(workload, options));
@@ -101,14 +112,14 @@ try
 
     if (options.EncoderDecoder)
     {
-        written = EncoderDecoderBenchmark.Run(options.Repeats);
-        Console.Write(BenchmarkReport.ToText(written));
+        encoderDecoders = EncoderDecoderBenchmark.Run(options.Repeats);
+        Console.Write(BenchmarkReport.ToText(encoderDecoders));
         Write();
     }
 
     void Write()
     {
-        if (options.Output is { } path) File.WriteAllText(path, new BenchmarkReport(environment, figures, written).ToJson());
+        if (options.Output is { } path) File.WriteAllText(path, new BenchmarkReport(environment, figures, encoderDecoders).ToJson());
     }
 
     return 0;
@@ -129,6 +140,9 @@ namespace Rlgf.Bench
 
         /// <summary>Folder of a model whose loading is measured in place of all else.</summary>
         public string? Load { get; init; }
+
+        /// <summary>Folder or shape of a model whose decoding is measured with packed weights and without, in place of all else.</summary>
+        public string? Decoding { get; init; }
 
         /// <summary>Folder of tokenizers to measure in place of models.</summary>
         public string? Tokenizers { get; init; }
@@ -165,6 +179,7 @@ namespace Rlgf.Bench
                         Workloads = [.. value.Split(',').Where(name => name != EncoderDecoderBenchmark.Name).SelectMany(WorkloadsNamed)],
                         EncoderDecoder = value.Split(',').Contains(EncoderDecoderBenchmark.Name),
                     },
+                    "--decoding" => options with { Decoding = value },
                     "--load" => options with { Load = value },
                     "--algorithms" => options with { Algorithms = value == "none" ? [] : [.. value.Split(',').Select(Known)] },
                     "--repeats" => options with { Repeats = Count(arguments[i], value) },

@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Text.Json;
+using Rlgf.Models;
+using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
+
+namespace Rlgf.Bench;
+
+/// <summary>Decoding steps with weights that are packed once beside the same steps without, in turns.</summary>
+/// <param name="Type">Type of the weights.</param>
+/// <param name="Rows">Rows written at once.</param>
+/// <param name="PlainMilliseconds">A step without packing, each repeat.</param>
+/// <param name="PackedMilliseconds">A step with it, each repeat.</param>
+public sealed record DecodingFigures(string Type, int Rows, double[] PlainMilliseconds, double[] PackedMilliseconds);
+
+internal static class DecodingBenchmark
+{
+    private const int PromptTokens = 16, Steps = 8;
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    /// <summary>Measures a folder's model or a shape of the benchmark's own.</summary>
+    public static void Run(string model, int repeats, string? output)
+    {
+        var shape = Workload.Named(model);
+        List<DecodingFigures> figures = [];
+        Console.WriteLine("| type | rows | tokens/s plain | packed | packed / plain |\n|---|---|---|---|---|");
+        foreach (var precision in (Precision[])[Precision.Float32, Precision.Bfloat16])
+        {
+            using var loaded = shape.Count == 0 ? LanguageModelFolder.Load(model, precision: precision) : OfShape(shape[0], precision);
+            foreach (var rows in (int[])[1, 8, 32, 128])
+            {
+                List<double> plain = [], packed = [];
+                for (var repeat = -1; repeat < repeats; repeat++)
+                {
+                    double first;
+                    using (PackedProducts.Off()) first = Step(loaded, rows);
+                    var second = Step(loaded, rows);
+                    if (repeat < 0) continue;
+                    plain.Add(first);
+                    packed.Add(second);
+                }
+
+                figures.Add(new DecodingFigures(precision.ToString(), rows, [.. plain], [.. packed]));
+                var ratio = Clock.Median(plain.Zip(packed, (before, after) => before / after));
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {precision} | {rows} | {rows * 1000 / Clock.Median(plain):F0} | {rows * 1000 / Clock.Median(packed):F0} | {ratio:F2} |"));
+            }
+        }
+
+        if (output is not null) File.WriteAllText(output, JsonSerializer.Serialize(figures, Indented));
+    }
+
+    private static ILanguageModel OfShape(Workload shape, Precision precision)
+    {
+        using var model = shape.NewModel(seed: 1);
+        return PrecisionOfModels.CopyAs(model, precision);
+    }
+
+    /// <summary>Milliseconds of a step, the median of those of one text.</summary>
+    private static double Step(ILanguageModel model, int rows)
+    {
+        var random = new Random(1);
+        var tokens = new int[rows];
+        using var decoder = model.StartDecoding([.. tokens.Select(_ => new TokenRow([.. Enumerable.Range(0, PromptTokens).Select(_ => random.Next(model.Shape.Vocabulary))], []))], Steps + 1);
+        decoder.Append(tokens);
+        return 1000 * Clock.Median(Enumerable.Range(0, Steps).Select(_ => Clock.Time(() => decoder.Append(tokens))).ToArray());
+    }
+}
