@@ -69,6 +69,7 @@ public sealed class TensorPlaceTests
             ["InverseTransform.HostArray"] = "a token",
             ["LogitsProcessing.KeepNucleus"] = "a token",
             ["LogitsProcessing.TopK"] = "a token",
+            ["PackedProducts.Difference"] = "once",
             ["SafetensorsWriter.WriteData"] = "a checkpoint",
             ["TensorHost.HostArray"] = "where it is called",
             ["TokenChoice.ChooseMostLikely"] = "a token",

@@ -249,6 +249,9 @@ public sealed class SupervisedTrainingTests
         using var model = TinyModels.LanguageModel();
         var counts = new List<long>();
         SupervisedTraining.Run(model, _training, _heldOut, Settings, folder.Path, log: new Told(_ => counts.Add(torch.Tensor.TotalCount)));
-        Assert.Single(counts.Skip(1).Distinct());
+        // After a look at the held-out texts there are packed weights, after a step none.
+        var half = counts.Count / 2;
+        Assert.InRange(half, 2, int.MaxValue);
+        Assert.Equal(counts.Take(half).Max(), counts.Skip(half).Max());
     }
 }
