@@ -44,7 +44,7 @@ public static class ForeignContent
     {
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using var file = RegularFile.Open(path, FileShare.ReadWrite);
             var start = new byte[Enough];
             return Describe(start.AsSpan(0, file.ReadAtLeast(start, Enough, throwOnEndOfStream: false))) is { } what ? new InputException($"{path}: {what}.") : null;
         }

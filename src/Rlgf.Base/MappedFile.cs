@@ -33,7 +33,7 @@ public sealed unsafe class MappedFile : IDisposable
         try
         {
             // The stream's length and not the path's, which in a hub's cache is that of a link.
-            var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            var stream = RegularFile.Open(path);
             var length = stream.Length;
             Span<byte> start = stackalloc byte[ForeignContent.Enough];
             start = start[..stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)];

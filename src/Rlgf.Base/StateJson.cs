@@ -16,7 +16,7 @@ public static class StateJson
     {
         try
         {
-            using var stream = File.OpenRead(path);
+            using var stream = RegularFile.Open(path);
             return JsonSerializer.Deserialize<T>(stream) is { } read && isWhole(read)
                 ? read
                 : throw new InputException($"{path}: {what} not in the format '{format}', which this version reads: resume with the version that made it.");

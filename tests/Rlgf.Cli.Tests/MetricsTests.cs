@@ -152,29 +152,74 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public void Spice_is_asked_of_its_program()
+    public void What_spice_needs_and_has_not_is_said()
+    {
+        using var scratch = new Scratch();
+        Assert.EndsWith("there is no such file: SPICE needs the program of its authors, spice-1.0.jar with its lib folder", SpiceFault(scratch, scratch["none.jar"], "java"), StringComparison.Ordinal);
+        Assert.Contains("SPICE needs Java, and 'no-such-java' can't be started", SpiceFault(scratch, scratch.Write("spice-1.0.jar", ""), "no-such-java"), StringComparison.Ordinal);
+    }
+
+    /// <summary>The input is that of the authors' tools: a list of image_id, test and refs; the program runs in its own folder, where its models are.</summary>
+    [Fact]
+    public void Spice_is_asked_of_its_program_in_its_own_form()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "the stand-in for Java is a shell script");
         using var scratch = new Scratch();
-        string[] files = ["--predictions", scratch.Write("p.jsonl", Predictions), "--references", scratch.Write("r.jsonl", References), "--metrics", "spice", "--spice"];
-        Assert.EndsWith("there is no such file: SPICE needs the program of its authors, spice-1.0.jar with its lib folder", Cli.Run(["metrics", .. files, scratch["none.jar"]]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        var java = Script(scratch, $"""[ "$*" = "-Xmx8G -jar {scratch["spice-1.0.jar"]} $4 -out $6 -subset -silent" ] || exit 3""", $"""cp "$4" {scratch["asked.json"]}; pwd > {scratch["folder"]}""",
+            """echo '[{"image_id":2,"scores":{"All":{"pr":0,"re":0,"f":null}}},{"image_id":0,"scores":{"All":{"f":0.5},"Object":{"f":null}}},{"image_id":1,"scores":{"All":{"f":1.0}}}]' > "$6" """);
+        var result = Run([.. SpiceFiles(scratch), "--spice", scratch.Write("spice-1.0.jar", ""), "--java", java]);
+        Assert.Equal([0.5, 1, null], result["rows"]!.AsArray().Select(row => row!["spice"]?.GetValue<double>()));
+        Assert.Equal(0.75, result["corpus"]!["spice"]!["value"]!.GetValue<double>());
+        Assert.True(JsonNode.DeepEquals(
+            JsonNode.Parse("""
+                [{"image_id": 0, "test": "the cat sat on the mat", "refs": ["the cat sat on a mat"]}, {"image_id": 1, "test": "a dog", "refs": ["a dog", "the dog"]}, {"image_id": 2, "test": "", "refs": ["nothing at all"]}]
+                """),
+            JsonNode.Parse(File.ReadAllText(scratch["asked.json"]))));
+        Assert.Equal(Path.GetFileName(scratch[""].TrimEnd('/')), Path.GetFileName(File.ReadAllText(scratch["folder"]).Trim()));
+    }
+
+    [Theory]
+    [InlineData("SPICE's program ended with code 7: it broke", "echo it broke >&2; exit 7")]
+    [InlineData("ended with code 1: Exception in thread \"main\" java.lang.NoClassDefFoundError: x", "printf 'Parsing reference captions\\nException in thread \"main\" java.lang.NoClassDefFoundError: x\\n\\tat y.Z\\n' >&2; exit 1")]
+    [InlineData("ended with code 137: it said nothing", "kill -KILL $$")]
+    [InlineData("wrote no scores that can be read: ", "exit 0")]
+    [InlineData("wrote no scores that can be read: ", "echo 'no json' > \"$6\"")]
+    [InlineData("wrote no scores that can be read: ", "echo '{\"image_id\":0}' > \"$6\"")]
+    [InlineData("wrote no scores that can be read: ", "echo '[{\"image_id\":0,\"scores\":{\"All\":{\"f\":\"0.5\"}}}]' > \"$6\"")]
+    [InlineData("wrote 1 scores of 3 texts; that of the text 0 is missing", "echo '[{\"image_id\":1,\"scores\":{\"All\":{\"f\":0.5}}}]' > \"$6\"")]
+    [InlineData("wrote two scores of the text 1", "echo '[{\"image_id\":1,\"scores\":{\"All\":{\"f\":0.5}}},{\"image_id\":1,\"scores\":{\"All\":{\"f\":0.5}}}]' > \"$6\"")]
+    [InlineData("wrote a score of the text 3, which is none of the 3", "echo '[{\"image_id\":3,\"scores\":{\"All\":{\"f\":0.5}}}]' > \"$6\"")]
+    [InlineData("wrote 1.5 of the text 0, which is no number from 0 to 1", "echo '[{\"image_id\":0,\"scores\":{\"All\":{\"f\":1.5}}}]' > \"$6\"")]
+    public void What_goes_wrong_with_spices_program_is_one_line(string said, string program)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the stand-in for Java is a shell script");
+        using var scratch = new Scratch();
+        Assert.Contains(said, SpiceFault(scratch, scratch.Write("spice-1.0.jar", ""), Script(scratch, program)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_reward_by_spice_is_refused_at_load_without_its_program()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the stand-in for Java is a shell script");
+        using var scratch = new Scratch();
+        var recipe = TrainTests.Recipe(scratch, "run");
         var jar = scratch.Write("spice-1.0.jar", "");
-        Assert.Contains("SPICE needs Java, and 'no-such-java' can't be started", Cli.Run(["metrics", .. files, jar, "--java", "no-such-java"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        string Fault(string file, string java) => Cli.Run("train", recipe, "--set", $"reward={{kind: metric, metric: spice, spice: {file}, java: {java}}}").OneErrorLine(ExitCode.Failed);
+        Assert.Contains("reward.spice", Fault(scratch["none.jar"], "java"), StringComparison.Ordinal);
+        Assert.Contains("reward.java", Fault(jar, "no-such-java"), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(scratch["run/checkpoints"]));
+    }
 
-        // Called as java -Xmx8G -jar JAR INPUT -out OUTPUT ...
-        var java = Script("""grep -q '"test":"a dog","refs":\["a dog","the dog"\]' "$4" || exit 3""",
-            """echo '[{"image_id":2,"scores":{"All":{"f":0.0}}},{"image_id":0,"scores":{"All":{"f":0.5}}},{"image_id":1,"scores":{"All":{"f":1.0}}}]' > "$6" """);
-        var result = Run([.. files, jar, "--java", java]);
-        Assert.Equal([0.5, 1, 0], result["rows"]!.AsArray().Select(row => row!["spice"]!.GetValue<double>()));
-        Assert.EndsWith("SPICE's program ended with code 7: it broke", Cli.Run(["metrics", .. files, jar, "--java", Script("echo it broke >&2; exit 7")]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
-        Assert.Contains("SPICE's program wrote no scores that can be read", Cli.Run(["metrics", .. files, jar, "--java", Script("exit 0")]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    private static string[] SpiceFiles(Scratch scratch) => ["--predictions", scratch.Write("p.jsonl", Predictions), "--references", scratch.Write("r.jsonl", References), "--metrics", "spice"];
 
-        string Script(params string[] lines)
-        {
-            var path = scratch.Write("java.sh", ["#!/bin/sh", .. lines]);
-            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            return path;
-        }
+    private static string SpiceFault(Scratch scratch, string jar, string java) => Cli.Run(["metrics", .. SpiceFiles(scratch), "--spice", jar, "--java", java]).OneErrorLine(ExitCode.Failed);
+
+    /// <summary>A stand-in for Java, called as <c>java -Xmx8G -jar JAR INPUT -out OUTPUT …</c>.</summary>
+    private static string Script(Scratch scratch, params string[] lines)
+    {
+        var path = scratch.Write("java.sh", ["#!/bin/sh", .. lines]);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        return path;
     }
 
     [Fact]

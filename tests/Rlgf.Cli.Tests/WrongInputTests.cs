@@ -199,6 +199,35 @@ public sealed class WrongInputTests
     }
 
     [Fact]
+    public async Task A_named_pipe_in_a_files_place_is_named_and_not_waited_for()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such files.");
+        using var scratch = new Scratch();
+        var model = scratch.CopyOf("gpt2");
+        var rows = scratch.Write("rows.jsonl", """{"prompt": "a", "text": "a", "references": ["a"]}""");
+        string Pipe(string name)
+        {
+            File.Delete(scratch[name]);
+            System.Diagnostics.Process.Start("mkfifo", [scratch[name]]).WaitForExit();
+            return scratch[name];
+        }
+
+        var (any, data, gguf, tokenizer) = (Pipe("pipe"), Pipe("pipe.jsonl"), Pipe("pipe.gguf"), Pipe("gpt2/tokenizer.json"));
+        (string Pipe, string[] Arguments)[] cases =
+        [
+            (gguf, ["inspect", gguf]), (gguf, ["convert", gguf, scratch["new"]]), (any, ["train", any]), (any, ["cache", "stats", any]), (tokenizer, ["tokenize", "--tokenizer", model, "--input", rows, "--output", scratch["out.jsonl"]]),
+            (data, ["metrics", "--predictions", data, "--references", rows]), (any, ["metrics", "--predictions", rows, "--references", rows, "--metrics", "meteor", "--synonyms", any]),
+            (any, ["metrics", "--predictions", rows, "--references", rows, "--metrics", "spice", "--spice", any]), (data, ["generate", "--model", Fixtures.Model("gpt2"), "--prompts", data, "--output", scratch["out.jsonl"]]),
+            (gguf, ["train", TrainTests.Recipe(scratch, "run"), "--set", $"guide={{kind: gguf, path: {gguf}}}"]), (data, ["train", TrainTests.Recipe(scratch, "run"), "--set", $"data.path={data}"]),
+        ];
+        foreach (var (pipe, arguments) in cases)
+        {
+            var result = await Task.Run(() => Cli.Run(arguments), TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+            Assert.Contains($"{pipe}: is a named pipe, and a file is needed", result.OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void A_full_disk_is_one_line()
     {
         if (!File.Exists("/dev/full")) Assert.Skip("needs /dev/full, a device that is always full");

@@ -47,7 +47,7 @@ internal sealed record PlannedRun(string Name, IReadOnlyList<string> Values, ulo
             try
             {
                 // Whoever writes it goes on writing.
-                using var file = new FileStream(Folder.MetricsPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                using var file = RegularFile.Open(Folder.MetricsPath, FileShare.ReadWrite | FileShare.Delete);
                 var buffer = new byte[1 << 16];
                 var lines = 0;
                 while (file.Read(buffer) is > 0 and var count) lines += buffer.AsSpan(0, count).Count((byte)'\n');

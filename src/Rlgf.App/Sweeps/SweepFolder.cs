@@ -70,7 +70,7 @@ internal static class SweepFolder
         if (!File.Exists(path)) return null;
         try
         {
-            return JsonSerializer.Deserialize<KnownSweep>(File.ReadAllText(path), Json) ?? throw new JsonException("null where a value is needed");
+            return JsonSerializer.Deserialize<KnownSweep>(RegularFile.ReadText(path), Json) ?? throw new JsonException("null where a value is needed");
         }
         catch (JsonException failure)
         {

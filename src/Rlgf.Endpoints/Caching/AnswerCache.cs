@@ -170,7 +170,7 @@ public sealed class AnswerCache : IDisposable
     {
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var file = RegularFile.Open(path, FileShare.ReadWrite | FileShare.Delete);
             var header = new byte[100];
             if (file.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) is var read && read == 0) return;
             var isDatabase = read == header.Length && header.AsSpan().StartsWith("SQLite format 3\0"u8);

@@ -200,7 +200,7 @@ public sealed partial class Checkpoint : IDisposable
     {
         try
         {
-            var json = JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject;
+            var json = JsonNode.Parse(RegularFile.ReadText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject;
             return json?["weight_map"]?.Deserialize<Dictionary<string, string?>>() ?? throw new JsonException("there is no weight_map");
         }
         catch (JsonException failure)

@@ -39,7 +39,7 @@ public sealed class ModelConfiguration
         if (!File.Exists(path)) throw new InputException($"{path}: the file is missing; a model's folder holds config.json and model.safetensors.");
         try
         {
-            return new ModelConfiguration(JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"), path);
+            return new ModelConfiguration(JsonNode.Parse(RegularFile.ReadText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"), path);
         }
         catch (JsonException failure)
         {

@@ -21,7 +21,7 @@ public sealed class PyTorchFile : ITensorFile
     private PyTorchFile(MappedFile file)
     {
         _file = file;
-        using var stream = new FileStream(file.Path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1);
+        using var stream = RegularFile.Open(file.Path, bufferSize: 1);
         using var archive = OpenArchive(stream);
         var parts = PartsOf(archive);
         var pickle = Required(parts, "data.pkl");

@@ -27,7 +27,7 @@ internal sealed partial class HubCache
         var cache = new HubCache(cacheFolder, new HubModel(name));
         try
         {
-            var folder = cache.SnapshotFolder(File.ReadAllText(Path.Combine(cache._folder, "refs", "main")).Trim());
+            var folder = cache.SnapshotFolder(RegularFile.ReadText(Path.Combine(cache._folder, "refs", "main")).Trim());
             return File.Exists(Path.Combine(folder, "config.json")) ? folder : null;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)

@@ -246,7 +246,7 @@ public static class ModelInspector
     {
         try
         {
-            return File.Exists(path) ? JsonNode.Parse(File.ReadAllText(path)) as JsonObject : null;
+            return File.Exists(path) ? JsonNode.Parse(RegularFile.ReadText(path)) as JsonObject : null;
         }
         catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException)
         {

@@ -222,7 +222,7 @@ internal static class AdapterFolder
         var path = Path.Combine(folder, ConfigurationFile);
         try
         {
-            return new ModelConfiguration(JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"), path);
+            return new ModelConfiguration(JsonNode.Parse(RegularFile.ReadText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"), path);
         }
         catch (JsonException failure)
         {

@@ -117,7 +117,7 @@ public static class LanguageModelFolder
         if (!File.Exists(path)) return new SettingsFile(path, null);
         try
         {
-            return new SettingsFile(path, JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"));
+            return new SettingsFile(path, JsonNode.Parse(RegularFile.ReadText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object"));
         }
         catch (JsonException failure)
         {

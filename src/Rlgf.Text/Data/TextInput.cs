@@ -13,7 +13,9 @@ internal static class TextInput
     public static string NameOf(string path) => path == Standard ? "standard input" : path;
 
     /// <summary>Opens a file and says clearly where that fails.</summary>
-    public static FileStream OpenFile(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="isReadOnce">Whether it is read once from its beginning to its end.</param>
+    public static FileStream OpenFile(string path, bool isReadOnce = false)
     {
         if (Directory.Exists(path))
         {
@@ -22,7 +24,7 @@ internal static class TextInput
 
         try
         {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan);
+            return RegularFile.Open(path, bufferSize: 1 << 16, options: FileOptions.SequentialScan, isReadOnce: isReadOnce);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -37,7 +39,7 @@ internal static class TextInput
     /// <summary>Opens UTF-8 text; bytes that aren't valid are an error at the time they are read, never replaced.</summary>
     public static StreamReader OpenText(string path)
     {
-        Stream stream = path == Standard ? Console.OpenStandardInput() : OpenFile(path);
+        Stream stream = path == Standard ? Console.OpenStandardInput() : OpenFile(path, isReadOnce: true);
         if (stream.CanSeek)
         {
             var compressed = stream.ReadByte() == 0x1F && stream.ReadByte() == 0x8B;

@@ -14,7 +14,7 @@ public static class SynonymFile
     {
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using var document = JsonDocument.Parse(RegularFile.ReadBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw new InputException($"{path}: expected an object with lists of synonyms by their word, such as {{\"big\": [\"large\"]}}");
             return document.RootElement.EnumerateObject().ToDictionary(word => word.Name, word => (IReadOnlySet<string>)Words(path, word), StringComparer.Ordinal);
         }

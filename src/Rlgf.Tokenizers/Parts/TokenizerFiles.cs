@@ -52,7 +52,7 @@ internal sealed class TokenizerFiles
                 continue;
             try
             {
-                contents.Add(name, File.ReadAllBytes(path));
+                contents.Add(name, RegularFile.ReadBytes(path));
                 if (ForeignContent.Describe(contents[name]) is { } foreign) throw new InputException($"{path}: {foreign}.");
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)

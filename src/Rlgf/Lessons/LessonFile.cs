@@ -41,7 +41,7 @@ internal static class LessonFile
     /// <exception cref="InputException">The file is of another format or ends too early; names it.</exception>
     public static LessonState Read(string path)
     {
-        using var stream = File.OpenRead(path);
+        using var stream = RegularFile.Open(path);
         using var reader = new BinaryReader(stream, Encoding.UTF8);
         try
         {

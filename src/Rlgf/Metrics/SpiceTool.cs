@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Rlgf.Base;
 using Rlgf.Text.Data;
@@ -19,9 +20,14 @@ public sealed class SpiceTool(string jar, string java = "java")
     /// <summary>The metric by its name <c>spice</c>; a corpus's value is the mean.</summary>
     public TextMetric AsMetric() => TextMetric.MeanOfBatch("spice", MetricNeed.References, Scores);
 
+    /// <summary>What is wrong with a program's file, behind its path; null where it is there.</summary>
+    /// <param name="jar">The file.</param>
+    internal static string? ProblemOf(string jar) => File.Exists(jar) ? RegularFile.Problem(jar) : "there is no such file: SPICE needs the program of its authors, spice-1.0.jar with its lib folder";
+
     private double?[] Scores(IReadOnlyList<MeasuredText> texts, CancellationToken stop)
     {
-        if (!File.Exists(jar)) throw new InputException($"{jar}: there is no such file: SPICE needs the program of its authors, spice-1.0.jar with its lib folder");
+        if (texts.Count == 0) return [];
+        if (ProblemOf(jar) is { } problem) throw new InputException($"{jar}: {problem}");
         var folder = Directory.CreateTempSubdirectory("spice-").FullName;
         try
         {
@@ -51,8 +57,7 @@ public sealed class SpiceTool(string jar, string java = "java")
             process.WaitForExit();
             stop.ThrowIfCancellationRequested();
             if (process.ExitCode == 0) return;
-            var last = errors.Result.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault(line => line.Length > 0) ?? "it said nothing";
-            throw new InputException($"{jar}: SPICE's program ended with code {process.ExitCode}: {last}");
+            throw new InputException($"{jar}: SPICE's program ended with code {process.ExitCode}: {WhatFailed(errors.Result)}");
         }
         catch (System.ComponentModel.Win32Exception failure)
         {
@@ -60,21 +65,42 @@ public sealed class SpiceTool(string jar, string java = "java")
         }
     }
 
+    /// <summary>The line that says what failed: the program also tells of its progress there, and a failure is followed by where it came from.</summary>
+    private static string WhatFailed(string errors)
+    {
+        var lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return lines.FirstOrDefault(line => line.Contains("Exception", StringComparison.Ordinal) || line.Contains("Error", StringComparison.Ordinal)) ?? lines.LastOrDefault() ?? "it said nothing";
+    }
+
     private double?[] Read(string output, int count)
     {
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(output));
+            using var document = JsonDocument.Parse(RegularFile.ReadBytes(output), new JsonDocumentOptions { AllowDuplicateProperties = false });
             var scores = new double?[count];
+            var isThere = new bool[count];
             foreach (var item in document.RootElement.EnumerateArray())
-                scores[item.GetProperty("image_id").GetInt32()] = item.GetProperty("scores").GetProperty("All").GetProperty("f").GetDouble();
-            return scores;
+            {
+                var id = item.GetProperty("image_id").GetInt32();
+                if (id < 0 || id >= count) throw Unreadable($"a score of the text {id}, which is none of the {count}");
+                if (isThere[id]) throw Unreadable($"two scores of the text {id}");
+                isThere[id] = true;
+                var f = item.GetProperty("scores").GetProperty("All").GetProperty("f");
+                // Where neither text states anything there is no F.
+                if (f.ValueKind == JsonValueKind.Null) continue;
+                var score = f.GetDouble();
+                scores[id] = score is >= 0 and <= 1 ? score : throw Unreadable($"{score.ToString(CultureInfo.InvariantCulture)} of the text {id}, which is no number from 0 to 1");
+            }
+
+            return Array.IndexOf(isThere, false) is var missing and >= 0 ? throw Unreadable($"{isThere.Count(there => there)} scores of {count} texts; that of the text {missing} is missing") : scores;
         }
-        catch (Exception failure) when (failure is IOException or JsonException or InvalidOperationException or KeyNotFoundException or IndexOutOfRangeException)
+        catch (Exception failure) when (failure is IOException or JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             throw new InputException($"{jar}: SPICE's program wrote no scores that can be read: {failure.Message}", failure);
         }
     }
+
+    private InputException Unreadable(string what) => new($"{jar}: SPICE's program wrote {what}");
 
     private sealed record Item(int ImageId, string Test, IReadOnlyList<string> Refs);
 }

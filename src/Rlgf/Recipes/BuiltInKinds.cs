@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Base;
 using Rlgf.Guides;
 using Rlgf.Metrics;
 using Rlgf.Models.Loading;
@@ -65,7 +66,7 @@ internal static class BuiltInKinds
     {
         if (LineProgram.Problem(section.Program) is { } problem) throw services.Refusal("program", problem);
         // A program fails on every row without its script, and a score for rows that failed would hide that.
-        if (section.Script is { } file && !File.Exists(file)) throw services.Refusal("script", $"{file}: there is no such file");
+        if (section.Script is { } file && (File.Exists(file) ? RegularFile.Problem(file) : "there is no such file") is { } fault) throw services.Refusal("script", $"{file}: {fault}");
         return services.Own(new ProgramReward(
             services.Name, section.Program, section.Script is { } script ? [script, .. section.Arguments] : section.Arguments, TimeSpan.FromSeconds(section.TimeoutSeconds), section.MemoryMib, section.Parallel,
             section.Failures));
@@ -92,8 +93,13 @@ internal static class BuiltInKinds
             ? () => new BertScore(services.Encoder(encoder), section.EncoderLayer, section.Idf ? [.. TrainingReferences(section, services).SelectMany(texts => texts)] : null)
             : null,
         Model = section.Model is { } model ? () => services.Model(model) : null,
-        Spice = section.Spice is { } jar ? new SpiceTool(jar, section.Java ?? "java") : null,
+        Spice = section.Spice is { } jar ? Spice(jar, section.Java ?? "java", services) : null,
     }.Make(section.Metric, _ => "set its key");
+
+    /// <summary>A reward by SPICE's program that is there: what is missing is said before anything is trained.</summary>
+    private static SpiceTool Spice(string jar, string java, PartServices services) => SpiceTool.ProblemOf(jar) is { } fault ? throw services.Refusal("spice", $"{jar}: {fault}")
+        : LineProgram.Problem(java) is { } problem ? throw services.Refusal("java", $"SPICE needs Java: {problem}")
+        : new SpiceTool(jar, java);
 
     /// <summary>What a metric counts in where no file is named: the texts of the training prompts that it compares responses with. In none at all, every n-gram would be worth nothing.</summary>
     private static IReadOnlyList<string>[] TrainingReferences(MetricRewardSection section, PartServices services)

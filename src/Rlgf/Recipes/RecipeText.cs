@@ -18,7 +18,7 @@ internal static class RecipeText
     {
         try
         {
-            using var file = File.OpenRead(path);
+            using var file = RegularFile.Open(path, isReadOnce: true);
             // Read to one byte beyond the limit: the length of a device or a pipe is not known before.
             var bytes = new byte[MostBytes + 1];
             var count = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);

@@ -106,7 +106,7 @@ internal sealed class CheckpointStore<TState>(string folder, CheckpointNaming na
         var path = PathOf(number);
         try
         {
-            var json = JsonNode.Parse(File.ReadAllText(Path.Combine(path, StateFile)), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
+            var json = JsonNode.Parse(RegularFile.ReadText(Path.Combine(path, StateFile)), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
                 ?? throw new JsonException("it is not an object");
             if (json.ContainsKey(RecordedKey) || json.ContainsKey(FilesKey) || json.ContainsKey(ChecksumKey))
             {

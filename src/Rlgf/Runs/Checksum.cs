@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using System.Text;
+using Rlgf.Base;
 
 namespace Rlgf.Runs;
 
@@ -15,7 +16,7 @@ internal static class Checksum
     public static string OfFile(string path)
     {
         var hash = new XxHash128();
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan);
+        using var stream = RegularFile.Open(path, bufferSize: 1 << 20, options: FileOptions.SequentialScan);
         hash.Append(stream);
         return Kind + Convert.ToHexStringLower(hash.GetCurrentHash());
     }
@@ -26,6 +27,7 @@ internal static class Checksum
     {
         const int Parts = 64, PartBytes = 256 << 10;
         var hash = new XxHash128();
+        RegularFile.Require(path);
         using var file = File.OpenHandle(path);
         var length = RandomAccess.GetLength(file);
         var part = new byte[PartBytes];

@@ -80,6 +80,8 @@ public static class Outputs
         while (!Directory.Exists(there) && Path.GetDirectoryName(there) is { } above) there = above;
         try
         {
+            // To open a pipe and close it would be its reader's end.
+            if (file is not null && RegularFile.IsSpecial(file)) return;
             if (file is not null)
             {
                 new FileStream(file, FileMode.Open, FileAccess.Write, FileShare.ReadWrite).Dispose();

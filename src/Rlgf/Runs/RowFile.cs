@@ -17,7 +17,7 @@ internal static class RowFile
     public static IReadOnlyList<T> Read<T>(string path, Func<string, T> parse)
     {
         RunFolder.RequireFile(path);
-        var text = File.ReadAllText(path);
+        var text = RegularFile.ReadText(path);
         var values = new List<T>();
         for (int start = 0, line = 1; start < text.Length; line++)
         {

@@ -122,7 +122,7 @@ public sealed record RunFolder(string Path)
     public string ReadRecipe()
     {
         RequireFile(RecipePath);
-        return File.ReadAllText(RecipePath);
+        return RegularFile.ReadText(RecipePath);
     }
 
     /// <summary>Reads metrics.jsonl, oldest first; empty if no iteration has ended yet.</summary>

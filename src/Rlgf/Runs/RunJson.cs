@@ -25,7 +25,7 @@ internal static class RunJson
         RunFolder.RequireFile(path);
         try
         {
-            return Parse<T>(File.ReadAllText(path));
+            return Parse<T>(RegularFile.ReadText(path));
         }
         catch (JsonException e)
         {

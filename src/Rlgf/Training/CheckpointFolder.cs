@@ -69,7 +69,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
     private byte[]? RestoreGuide(string checkpoint)
     {
         if (setup.Guide is not IStatefulGuide guide) return null;
-        var state = File.ReadAllBytes(Needed(checkpoint, GuideFile, $"another guide than '{guide.Name}', which has a state"));
+        var state = RegularFile.ReadBytes(Needed(checkpoint, GuideFile, $"another guide than '{guide.Name}', which has a state"));
         guide.RestoreState(state);
         return state;
     }
