@@ -3,6 +3,7 @@ using System.Globalization;
 using Rlgf.Base;
 using Rlgf.Endpoints.Asking;
 using Rlgf.Endpoints.Budgets;
+using Rlgf.Endpoints.Caching;
 using Rlgf.Endpoints.Protocol;
 using Rlgf.Guides;
 using Rlgf.Rewards;
@@ -83,7 +84,9 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
     {
         // Where one fails for good, the others that are not on their way yet needn't be sent.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var answers = requests.Select(request => ContinueOrStopAsync(request, stop)).ToArray();
+        Question[] questions = [.. requests.Select(Parts.Form.Of)];
+        var bought = Parts.Answers.Get(questions, stop.Token);
+        var answers = requests.Select((request, i) => ContinueOrStopAsync(request, questions[i], bought[i], stop)).ToArray();
         try
         {
             return await Task.WhenAll(answers).ConfigureAwait(false);
@@ -111,11 +114,11 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
         if (_made.IsValueCreated) Parts.Dispose();
     }
 
-    private async Task<GuideContinuation?> ContinueOrStopAsync(GuideRequest request, CancellationTokenSource stop)
+    private async Task<GuideContinuation?> ContinueOrStopAsync(GuideRequest request, Question question, Task<CachedAnswer> bought, CancellationTokenSource stop)
     {
         try
         {
-            return await ContinueAsync(request, stop.Token).ConfigureAwait(false);
+            return await ContinueAsync(request, question, bought).ConfigureAwait(false);
         }
         catch (InputException)
         {
@@ -124,13 +127,11 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
         }
     }
 
-    private async Task<GuideContinuation?> ContinueAsync(GuideRequest request, CancellationToken cancellationToken)
+    private async Task<GuideContinuation?> ContinueAsync(GuideRequest request, Question question, Task<CachedAnswer> bought)
     {
-        var question = Parts.Form.Of(request);
         try
         {
-            var answer = await Parts.Answers.GetAsync(question, cancellationToken).ConfigureAwait(false);
-            return Parts.Form.Continuation(request, question, answer, Parts.Cleaner);
+            return Parts.Form.Continuation(request, question, await bought.ConfigureAwait(false), Parts.Cleaner);
         }
         catch (BudgetSpentException)
         {

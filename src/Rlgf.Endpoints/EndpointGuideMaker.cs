@@ -46,6 +46,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
                 (settings.Address.ToString(), section.Model), section.Replay == CacheReplay.Only ? null : client.AskAsync, cache, ledger, text => tokenizer.Encode(text, addSpecialTokens: true).Length, section.InFlight);
             var found = OwnCode.Wait(() => FindOutAsync(settings, client, cache, answers, canBeText: !hasMessages || template is not null));
             client.AsksUsage = found.AsksUsage;
+            (answers.MostChoices, answers.CountsAllChoices) = (found.MostChoices, found.CountsAllChoices);
             // What it was found not to have is no fault of the run's.
             foreach (var status in EndpointProbe.Unknown) _faults.Forget(CompletionClient.KindOf(status));
             return new EndpointGuideParts
@@ -93,7 +94,8 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
     /// <summary>What the endpoint can do: as the cache knows it, or as it turns out.</summary>
     private async Task<Capabilities> FindOutAsync(EndpointSettings settings, CompletionClient client, AnswerCache? cache, PaidAnswers answers, bool canBeText)
     {
-        var question = $"capabilities of {section.Model} for {section.Mode}{(canBeText ? " of text" : "")}";
+        // The number is that of what is found out: what a program found that asked less is asked again.
+        var question = $"capabilities 2 of {section.Model} for {section.Mode}{(canBeText ? " of text" : "")}";
         if (cache?.Find(settings.Address.ToString(), question, 0) is { } known && JsonSerializer.Deserialize<Capabilities>(known.Text) is { } remembered)
         {
             return section.Replay == CacheReplay.Only ? remembered : await LocatedAsync(settings, async () =>
@@ -105,7 +107,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
 
         if (section.Replay == CacheReplay.Only) throw services.Refusal("cache", $"{section.Cache}: holds nothing of '{section.Model}' at {settings.Address}; with replay: only it must hold the whole run");
         var found = await ProbeAsync(settings, client, answers, canBeText).ConfigureAwait(false);
-        cache?.Add(new() { Endpoint = settings.Address.ToString(), Model = section.Model, Question = question, Sample = 0, Text = JsonSerializer.Serialize(found), Finish = Choice.Stop, PromptTokens = 0, CompletionTokens = 0 });
+        cache?.Add(new CachedAnswer { Endpoint = settings.Address.ToString(), Model = section.Model, Question = question, Sample = 0, Text = JsonSerializer.Serialize(found), Finish = Choice.Stop, PromptTokens = 0, CompletionTokens = 0 });
         return found;
     }
 
@@ -152,6 +154,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         TopP = section.Sampling.TopP,
         Stop = section.Sampling.Stop,
         SendsSeed = found.TakesSeed,
+        SendsStop = found.Stops == true,
         LimitField = found.LimitField,
     };
 }

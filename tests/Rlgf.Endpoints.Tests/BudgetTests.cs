@@ -47,7 +47,7 @@ public sealed class BudgetTests
     {
         var before = new Ledger(new Limits(), null);
         before.Add(new Spending(4, 40, 4));
-        before.End(default, default, number: 7);
+        before.End(default, default, numbers: [7]);
         var state = before.Save();
         // In the same process, as after an evaluation: what was spent since stays spent.
         before.Add(new Spending(1, 10, 1));

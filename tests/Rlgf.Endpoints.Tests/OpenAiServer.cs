@@ -30,6 +30,18 @@ public enum UsageFigures
     Never,
 }
 
+/// <summary>What becomes of a text to stop at.</summary>
+public enum StopWay
+{
+    /// <summary>The answer ends before it.</summary>
+    Cut,
+
+    /// <summary>The answer ends with the token that holds it.</summary>
+    Kept,
+    Ignored,
+    Refused,
+}
+
 /// <summary>
 /// A server on this machine that speaks OpenAI's protocol, with a model that is a function: at temperature 0 its text depends on what it reads alone. A token is a word with what is before it. Half of the word Paris it
 /// goes on with.
@@ -85,6 +97,18 @@ internal sealed class OpenAiServer : IDisposable
 
     /// <summary>Whether <c>stream</c> is passed over and the answer comes whole, beginning with what was given, as llama.cpp's does.</summary>
     public bool AnswersWhole { get; init; }
+
+    /// <summary>What becomes of <c>stop</c>.</summary>
+    public StopWay Stop { get; init; }
+
+    /// <summary>How many answers a request may have; more are refused. At 1 <c>n</c> is passed over.</summary>
+    public int MostChoices { get; init; } = 1;
+
+    /// <summary>Whether usage figures are those of one answer, as llama.cpp's are.</summary>
+    public bool CountsOneChoice { get; init; }
+
+    /// <summary>Whether all answers of a request are the same.</summary>
+    public bool RepeatsChoice { get; init; }
 
     /// <summary>Tokens that are put around a text that is to be gone on from.</summary>
     public int TemplateTokens { get; init; }
@@ -227,6 +251,18 @@ internal sealed class OpenAiServer : IDisposable
             return;
         }
 
+        if (Stop == StopWay.Refused && body.ContainsKey("stop"))
+        {
+            Send(context, 400, """{"error": {"message": "This model does not support 'stop'."}}""");
+            return;
+        }
+
+        if (MostChoices > 1 && (int?)body["n"] > MostChoices)
+        {
+            Send(context, 400, new JsonObject { ["error"] = new JsonObject { ["message"] = $"Field 'n': Value must be between 1 <= value <= {MostChoices}" } }.ToJsonString());
+            return;
+        }
+
         string[] unknown = [.. KnowsContinueFinalMessage ? Array.Empty<string>() : ["continue_final_message", "add_generation_prompt"], .. KnowsStreamOptions ? Array.Empty<string>() : ["stream_options"]];
         if (RefusesUnknownFields && unknown.FirstOrDefault(body.ContainsKey) is { } field)
         {
@@ -264,13 +300,29 @@ internal sealed class OpenAiServer : IDisposable
 
         var (text, given, promptTokens) = Read(body, isChat);
         var most = (int)(body["max_tokens"] ?? body["max_completion_tokens"])!;
-        var (tokens, ends) = Write(text, most, (double?)body["temperature"] ?? 1, (long?)body["seed"] ?? Random.Shared.Next());
-        if (fault == Fault.TooManyTokens) (tokens, ends) = ([.. tokens, .. Enumerable.Repeat(" more", most)], false);
-        var usage = new JsonObject { ["prompt_tokens"] = promptTokens, ["completion_tokens"] = tokens.Length, ["total_tokens"] = promptTokens + tokens.Length };
-        Interlocked.Add(ref _tokensServed, promptTokens + tokens.Length);
+        var (seed, count) = ((long?)body["seed"] ?? Random.Shared.Next(), MostChoices > 1 ? (int?)body["n"] ?? 1 : 1);
+        var choices = Enumerable.Range(0, count).Select(choice => Stopped(Write(text, most, (double?)body["temperature"] ?? 1, RepeatsChoice ? seed : seed + choice), body)).ToArray();
+        if (fault == Fault.TooManyTokens) choices[0] = ([.. choices[0].Tokens, .. Enumerable.Repeat(" more", most)], false);
+        var (tokens, ends) = choices[0];
+        var written = CountsOneChoice ? tokens.Length : choices.Sum(choice => choice.Tokens.Length);
+        var usage = new JsonObject { ["prompt_tokens"] = promptTokens, ["completion_tokens"] = written, ["total_tokens"] = promptTokens + written };
+        Interlocked.Add(ref _tokensServed, promptTokens + choices.Sum(choice => choice.Tokens.Length));
         if (AnswersWhole) SendWhole(context, isChat, given + string.Concat(tokens), ends, usage);
-        else Stream(context, isChat, tokens, ends, Usage == UsageFigures.Always || (Usage == UsageFigures.WhenAsked && body["stream_options"] is not null) ? usage : null, fault);
+        else Stream(context, isChat, choices, Usage == UsageFigures.Always || (Usage == UsageFigures.WhenAsked && body["stream_options"] is not null) ? usage : null, fault);
         if (fault == Fault.None) Answered.Enqueue(body.ToJsonString());
+    }
+
+    /// <summary>An answer that ends where it is told to.</summary>
+    private (string[] Tokens, bool Ends) Stopped((string[] Tokens, bool Ends) answer, JsonObject body)
+    {
+        if (Stop is not (StopWay.Cut or StopWay.Kept) || body["stop"] is not JsonArray stops) return answer;
+        var text = string.Concat(answer.Tokens);
+        var at = stops.Select(stop => text.IndexOf((string)stop!, StringComparison.Ordinal)).Where(place => place >= 0).DefaultIfEmpty(-1).Min();
+        if (at < 0) return answer;
+        List<string> kept = [];
+        for (var length = 0; length < (Stop == StopWay.Kept ? at + 1 : at); length += answer.Tokens[kept.Count - 1].Length) kept.Add(answer.Tokens[kept.Count]);
+        if (Stop == StopWay.Cut && kept.Count > 0) kept[^1] = kept[^1][..(kept[^1].Length - (kept.Sum(token => token.Length) - at))];
+        return ([.. kept], true);
     }
 
     /// <summary>What the model reads, what of it was given as the beginning of its turn, and how many tokens it is.</summary>
@@ -288,8 +340,9 @@ internal sealed class OpenAiServer : IDisposable
 
     private static int CountOf(string text) => text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length;
 
-    private void Stream(HttpListenerContext context, bool isChat, string[] tokens, bool ends, JsonObject? usage, Fault fault)
+    private void Stream(HttpListenerContext context, bool isChat, (string[] Tokens, bool Ends)[] choices, JsonObject? usage, Fault fault)
     {
+        var (tokens, ends) = choices[0];
         context.Response.ContentType = "text/event-stream";
         context.Response.SendChunked = true;
         for (var i = 0; i < tokens.Length; i++)
@@ -308,6 +361,12 @@ internal sealed class OpenAiServer : IDisposable
 
         if (fault == Fault.EmptyChoice) Event(context, """{"choices": [{}]}""");
         else Event(context, Part(isChat, isChat ? null : "", ends ? "stop" : "length"));
+        for (var choice = 1; choice < choices.Length; choice++)
+        {
+            foreach (var token in choices[choice].Tokens) Event(context, Part(isChat, token, null, choice));
+            Event(context, Part(isChat, isChat ? null : "", choices[choice].Ends ? "stop" : "length", choice));
+        }
+
         if (fault == Fault.TwoChoices) Event(context, Part(isChat, "", "length", index: 1));
         if (usage is not null) Event(context, new JsonObject { ["choices"] = new JsonArray(), ["usage"] = usage.DeepClone() }.ToJsonString());
         if (SaysDone) Event(context, "[DONE]");

@@ -17,7 +17,7 @@ public sealed class ProbeTests
         using var server = new OpenAiServer { Usage = usage, KnowsStreamOptions = knowsStreamOptions, RefusesUnknownFields = refusesFields };
         using var client = Client(server);
         var found = await Probe(client).CompletionsAsync(mustGoOn: true, CancellationToken.None);
-        Assert.Equal(new Capabilities { Completes = true, TakesSeed = true, SeedDecides = true, Counts = usage != UsageFigures.Never, AsksUsage = knowsStreamOptions }, found);
+        Assert.Equal(new Capabilities { Completes = true, TakesSeed = true, SeedDecides = true, Stops = true, Counts = usage != UsageFigures.Never, AsksUsage = knowsStreamOptions }, found);
     }
 
     [Theory]
@@ -41,6 +41,54 @@ public sealed class ProbeTests
         var expected = Enum.Parse<PrefillForm>(form);
         // A server that goes on with a last message and passes over what it doesn't know goes on whatever it is told.
         Assert.Equal(expected == PrefillForm.TrailingMessage && !refusesFields ? PrefillForm.ContinueFinalMessage : expected, found!.Prefill);
+    }
+
+    [Theory]
+    [InlineData(StopWay.Cut, true)]
+    [InlineData(StopWay.Kept, true)]
+    [InlineData(StopWay.Ignored, false)]
+    [InlineData(StopWay.Refused, false)]
+    public async Task A_text_to_stop_at_is_sent_only_where_answers_end_there(StopWay way, bool stops)
+    {
+        using var server = new OpenAiServer { Stop = way };
+        using var client = Client(server);
+        Assert.Equal(stops, (await Probe(client).CompletionsAsync(mustGoOn: true, CancellationToken.None))!.Stops);
+        Assert.Equal(stops, (await Probe(client).ChatAsync(CancellationToken.None))!.Stops);
+
+        // What the run makes of the answers is the same: they are cut here where they aren't there.
+        using var scratch = new Scratch();
+        using var plain = new OpenAiServer { Stop = StopWay.Ignored };
+        Assert.Equal(0, TestRun.Train(scratch, server, "guide.sampling.stop=[film,very]").Code);
+        Assert.Equal(0, TestRun.Train(scratch, plain, "guide.sampling.stop=[film,very]", $"output={scratch["plain"]}").Code);
+        Assert.Equal(TestRun.Numbers(scratch, "plain"), TestRun.Numbers(scratch, "run"));
+        Assert.Equal(stops, server.Answered.Any(body => body.Contains("\"stop\":[\"film\"", StringComparison.Ordinal)));
+        Assert.DoesNotContain(plain.Answered, body => body.Contains("\"film\"", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(1, false, false, 1, false)] // Passes n over.
+    [InlineData(4, true, false, 4, false)] // llama.cpp of four slots: counts one answer.
+    [InlineData(64, false, false, 8, true)]
+    [InlineData(64, false, true, 1, false)] // Answers of one seed that are all the same are of no use.
+    public async Task Several_answers_to_a_request_are_asked_for_as_far_as_they_are_given(int most, bool countsOne, bool repeats, int found, bool countsAll)
+    {
+        using var server = new OpenAiServer { MostChoices = most, CountsOneChoice = countsOne, RepeatsChoice = repeats };
+        using var client = Client(server);
+        var completions = await Probe(client).CompletionsAsync(mustGoOn: true, CancellationToken.None);
+        Assert.Equal((found, countsAll), (completions!.MostChoices, completions.CountsAllChoices));
+        var chat = await Probe(client).ChatAsync(CancellationToken.None);
+        Assert.Equal((found, countsAll), (chat!.MostChoices, chat.CountsAllChoices));
+    }
+
+    [Fact]
+    public async Task What_a_server_cannot_do_for_once_is_not_insisted_on()
+    {
+        // It falls over whenever several answers are asked for.
+        using var server = new OpenAiServer { MostChoices = 64, FaultOf = (_, body) => body.ContainsKey("n") ? Fault.ServerError : Fault.None };
+        using var client = new CompletionClient(new EndpointSettings { Address = new Uri(server.Address + "/"), Retries = 8, FirstWait = TimeSpan.FromMilliseconds(1) }, _ => { }, (_, _) => { });
+        Assert.Equal(1, (await Probe(client).CompletionsAsync(mustGoOn: true, CancellationToken.None))!.MostChoices);
+        // For each of three numbers of answers: once, and twice again.
+        Assert.Equal(9, server.Faults[Fault.ServerError]);
     }
 
     [Fact]

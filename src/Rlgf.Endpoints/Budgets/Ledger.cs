@@ -68,15 +68,16 @@ internal sealed class Ledger(Limits limits, Prices? prices)
     /// <param name="promptTokens">Tokens of what is asked, as expected.</param>
     /// <param name="mostTokens">The most tokens of the answer.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
+    /// <param name="answers">How many answers.</param>
     /// <returns>What was set aside; null where the budget is spent.</returns>
-    public async Task<Spending?> SetAsideAsync(long promptTokens, long mostTokens, CancellationToken cancellationToken)
+    public async Task<Spending?> SetAsideAsync(long promptTokens, long mostTokens, CancellationToken cancellationToken, int answers = 1)
     {
         while (true)
         {
             Task changed;
             lock (_lock)
             {
-                var needed = new Spending(1, (long)Math.Ceiling(promptTokens * _promptFactor), mostTokens);
+                var needed = new Spending(answers, (long)Math.Ceiling(promptTokens * _promptFactor), mostTokens);
                 if (Shares(_spent + _setAside + needed).All(share => share <= 1))
                 {
                     (_setAside, _open) = (_setAside + needed, _open + 1);
@@ -95,13 +96,15 @@ internal sealed class Ledger(Limits limits, Prices? prices)
     /// <param name="setAside">What was set aside.</param>
     /// <param name="spent">What it cost; nothing where there was no answer.</param>
     /// <param name="expectedPrompt">The tokens that were expected of what was asked.</param>
-    /// <param name="number">Its number in the cache; 0 where it is in none.</param>
-    public void End(Spending setAside, Spending spent, long expectedPrompt = 0, long number = 0)
+    /// <param name="numbers">The numbers of its answers in the cache; null where they are in none.</param>
+    public void End(Spending setAside, Spending spent, long expectedPrompt = 0, IReadOnlyList<long>? numbers = null)
     {
         lock (_lock)
         {
             (_setAside, _open, _spent) = (_setAside - setAside, _open - 1, _spent + spent);
-            Through = Math.Max(Through, number);
+            // Counted now, so not again when they are found there.
+            _recounted.UnionWith(numbers ?? []);
+            Through = Math.Max(Through, (numbers ?? []).DefaultIfEmpty().Max());
             if (expectedPrompt > 0) _promptFactor = Math.Max(_promptFactor, spent.PromptTokens / (double)expectedPrompt);
             Change();
         }

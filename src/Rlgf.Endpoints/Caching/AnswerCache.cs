@@ -68,21 +68,32 @@ public sealed class AnswerCache : IDisposable
     /// <summary>Keeps an answer, on disk when this returns. One that another process kept meanwhile stays.</summary>
     /// <returns>What is kept, with its number.</returns>
     /// <exception cref="InputException">The file can't be written.</exception>
-    public CachedAnswer Add(CachedAnswer answer)
+    public CachedAnswer Add(CachedAnswer answer) => Add([answer])[0];
+
+    /// <summary>Keeps answers as <see cref="Add(CachedAnswer)"/> does, all or none.</summary>
+    internal IReadOnlyList<CachedAnswer> Add(IReadOnlyList<CachedAnswer> answers)
     {
         Guarded(() =>
         {
-            using var command = Command(
-                """
-                INSERT INTO answers (key, endpoint, model, question, sample, text, finish, prompt_tokens, completion_tokens, streamed, counted, run, written)
-                VALUES ($key, $endpoint, $model, $question, $sample, $text, $finish, $prompt, $completion, $streamed, $counted, $run, $written) ON CONFLICT (key) DO NOTHING
-                """,
-                ("$key", KeyOf(answer.Endpoint, answer.Question, answer.Sample)), ("$endpoint", answer.Endpoint), ("$model", answer.Model), ("$question", answer.Question), ("$sample", answer.Sample),
-                ("$text", answer.Text), ("$finish", answer.Finish), ("$prompt", answer.PromptTokens), ("$completion", answer.CompletionTokens), ("$streamed", answer.IsStreamed), ("$counted", answer.IsCounted),
-                ("$run", answer.Run), ("$written", Time(DateTime.UtcNow)));
-            return command.ExecuteNonQuery();
+            using var transaction = _connection.BeginTransaction();
+            foreach (var answer in answers) Insert(answer);
+            transaction.Commit();
+            return true;
         });
-        return Find(answer.Endpoint, answer.Question, answer.Sample) ?? throw new InputException($"{_path}: an answer that was just written is not there; the file is damaged or was replaced");
+        return [.. answers.Select(answer => Find(answer.Endpoint, answer.Question, answer.Sample) ?? throw new InputException($"{_path}: an answer that was just written is not there; the file is damaged or was replaced"))];
+    }
+
+    private void Insert(CachedAnswer answer)
+    {
+        using var command = Command(
+            """
+            INSERT INTO answers (key, endpoint, model, question, sample, text, finish, prompt_tokens, completion_tokens, streamed, counted, run, written)
+            VALUES ($key, $endpoint, $model, $question, $sample, $text, $finish, $prompt, $completion, $streamed, $counted, $run, $written) ON CONFLICT (key) DO NOTHING
+            """,
+            ("$key", KeyOf(answer.Endpoint, answer.Question, answer.Sample)), ("$endpoint", answer.Endpoint), ("$model", answer.Model), ("$question", answer.Question), ("$sample", answer.Sample),
+            ("$text", answer.Text), ("$finish", answer.Finish), ("$prompt", answer.PromptTokens), ("$completion", answer.CompletionTokens), ("$streamed", answer.IsStreamed), ("$counted", answer.IsCounted),
+            ("$run", answer.Run), ("$written", Time(DateTime.UtcNow)));
+        command.ExecuteNonQuery();
     }
 
     /// <summary>How much it holds, model by model.</summary>

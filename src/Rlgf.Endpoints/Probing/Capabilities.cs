@@ -23,6 +23,15 @@ internal sealed record Capabilities
     /// <summary>Whether the seed decides: the same one gives the same text, another one another.</summary>
     public bool? SeedDecides { get; init; }
 
+    /// <summary>Whether an answer ends where it was told to (<c>stop</c>), with that text or before it; null where its answer was too short to see it.</summary>
+    public bool? Stops { get; init; }
+
+    /// <summary>How many different answers a request gets (<c>n</c>), as far as was asked; 1 where it is refused or passed over.</summary>
+    public int MostChoices { get; init; } = 1;
+
+    /// <summary>Whether the usage figures of several answers count all of them: some servers count one.</summary>
+    public bool CountsAllChoices { get; init; }
+
     /// <summary>What the field is called that limits an answer.</summary>
     public string LimitField { get; init; } = Decoding.MaxTokensField;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Rlgf.ChatTemplates;
+using Rlgf.Endpoints.Asking;
 using Rlgf.Endpoints.Protocol;
 
 namespace Rlgf.Endpoints.Probing;
@@ -22,7 +23,11 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     private static readonly Decoding Greedy = new() { MaxTokens = 4, SendsSeed = false };
     private static readonly Decoding One = Greedy with { MaxTokens = 1 };
 
+    /// <summary>Numbers of answers that are asked for in one request, until one is given: servers have a most, which is often the number of rows that they compute at once.</summary>
+    private static readonly int[] Choices = [8, 4, 2];
+
     private bool _asksUsage = true;
+    private bool _isModelKnown;
     private string _limitField = Decoding.MaxTokensField;
 
     /// <summary>Whether it goes on from texts.</summary>
@@ -41,7 +46,8 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
             goesOn = letter?.Usage is { PromptTokens: <= MostForOneLetter };
         }
 
-        return goesOn || !mustGoOn ? await WithSeedAsync(new Capabilities { Completes = true, Counts = answer.Usage is not null }, decoding => Question.OfText(model, "a", decoding, 1), cancellationToken).ConfigureAwait(false) : null;
+        return goesOn || !mustGoOn ? await WithFieldsAsync(
+            new Capabilities { Completes = true, Counts = answer.Usage is not null }, answer.Choices[0].Text, (decoding, isShort) => Question.OfText(model, isShort ? "a" : HalfWord, decoding, 1), cancellationToken).ConfigureAwait(false) : null;
     }
 
     /// <summary>Whether it answers conversations, and goes on with the beginning of an answer.</summary>
@@ -66,7 +72,7 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
             break;
         }
 
-        return await WithSeedAsync(found, decoding => Chat("", PrefillForm.None, decoding), cancellationToken).ConfigureAwait(false);
+        return await WithFieldsAsync(found, plain.Choices[0].Text, (decoding, _) => Chat("", PrefillForm.None, decoding), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Whether a beginning is gone on with, and what one word as a beginning costs, where that is counted.</summary>
@@ -90,14 +96,49 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     private async Task<bool> KeepsLastBlankAsync(Usage? oneWord, PrefillForm form, CancellationToken cancellationToken) =>
         oneWord is { } without && (await TryAsync(Chat("a ", form, One), cancellationToken).ConfigureAwait(false))?.Usage is { } with && with.PromptTokens > without.PromptTokens;
 
+    /// <summary>What becomes of the fields <c>seed</c>, <c>stop</c> and <c>n</c>.</summary>
+    /// <param name="found">What was found before.</param>
+    /// <param name="greedy">The likeliest answer to the question that isn't short.</param>
+    /// <param name="question">Asks something, or something short.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    private async Task<Capabilities> WithFieldsAsync(Capabilities found, string greedy, Func<Decoding, bool, Question> question, CancellationToken cancellationToken)
+    {
+        found = await WithSeedAsync(found with { AsksUsage = _asksUsage }, decoding => question(decoding, true), cancellationToken).ConfigureAwait(false);
+        found = found with { Stops = await StopsAsync(greedy, decoding => question(decoding, false), cancellationToken).ConfigureAwait(false) };
+        return await WithChoicesAsync(found, decoding => question(decoding, true), cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Whether a seed is taken, and decides: an answer of the same seed with more tokens goes on from that with fewer.</summary>
     private async Task<Capabilities> WithSeedAsync(Capabilities found, Func<Decoding, Question> question, CancellationToken cancellationToken)
     {
         var sampling = new Decoding { MaxTokens = 6, Temperature = 1 };
-        found = found with { AsksUsage = _asksUsage };
         if (await TryAsync(question(sampling), cancellationToken).ConfigureAwait(false) is not { } first) return found;
         var second = await TryAsync(question(sampling with { MaxTokens = 7 }), cancellationToken).ConfigureAwait(false);
         return found with { TakesSeed = true, SeedDecides = second?.Choices[0].Text.StartsWith(first.Choices[0].Text, StringComparison.Ordinal) };
+    }
+
+    /// <summary>Whether the likeliest answer is shorter where it is told to end at a character within it; null where it is too short to tell.</summary>
+    private async Task<bool?> StopsAsync(string greedy, Func<Decoding, Question> question, CancellationToken cancellationToken)
+    {
+        // The first character that stands there for the first time, and isn't the answer's first: with it in the answer or without, an answer that ends there is shorter.
+        var at = Enumerable.Range(1, Math.Max(greedy.Length - 2, 0)).FirstOrDefault(i => char.IsAsciiLetterOrDigit(greedy[i]) && greedy.IndexOf(greedy[i], StringComparison.Ordinal) == i);
+        if (at == 0) return null;
+        var answer = await TryAsync(question(Greedy with { Stop = [greedy[at].ToString()] }).Dispensable(), cancellationToken).ConfigureAwait(false);
+        return answer is not null && answer.Choices[0].Text.Length < greedy.Length;
+    }
+
+    /// <summary>How many answers one request gets. Answers that are all the same are one: the seed may have been that of all.</summary>
+    private async Task<Capabilities> WithChoicesAsync(Capabilities found, Func<Decoding, Question> question, CancellationToken cancellationToken)
+    {
+        var sampling = Greedy with { Temperature = 1, SendsSeed = found.TakesSeed };
+        foreach (var choices in Choices)
+        {
+            if (await TryAsync(question(sampling).Times(choices).Dispensable(), cancellationToken).ConfigureAwait(false) is not { } answer) continue;
+            if (answer.Choices.Count < choices || answer.Choices.Select(choice => choice.Text).Distinct().Count() == 1) break;
+            return found with { MostChoices = choices, CountsAllChoices = answer.Usage is { } usage && usage.CompletionTokens > sampling.MaxTokens };
+        }
+
+        return found;
     }
 
     private Question Chat(string prefill, PrefillForm form, Decoding decoding) =>
@@ -108,9 +149,24 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     {
         try
         {
-            return await ask(question, cancellationToken).ConfigureAwait(false);
+            return await AskAsync(question, cancellationToken).ConfigureAwait(false);
         }
-        catch (EndpointRefusal refusal) when (IsUnknown(refusal))
+        catch (BudgetSpentException) when (question.Retries is not null)
+        {
+            // A small budget is for the run.
+            return null;
+        }
+    }
+
+    private async Task<Completion?> AskAsync(Question question, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var answer = await ask(question, cancellationToken).ConfigureAwait(false);
+            _isModelKnown = true;
+            return answer;
+        }
+        catch (EndpointRefusal refusal) when (IsUnknown(refusal) || question.Retries is not null)
         {
             if (!_asksUsage || refusal.Status is not (HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity)) return null;
         }
@@ -120,10 +176,10 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
             // Some know no stream_options, and may know all else.
             asksUsage(false);
             var answer = await ask(question, cancellationToken).ConfigureAwait(false);
-            _asksUsage = false;
+            (_asksUsage, _isModelKnown) = (false, true);
             return answer;
         }
-        catch (EndpointRefusal refusal) when (IsUnknown(refusal))
+        catch (EndpointRefusal refusal) when (IsUnknown(refusal) || question.Retries is not null)
         {
             asksUsage(true);
             return null;
@@ -134,7 +190,8 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     public static IReadOnlyList<HttpStatusCode> Unknown { get; } =
         [HttpStatusCode.NotFound, HttpStatusCode.MethodNotAllowed, HttpStatusCode.BadRequest, HttpStatusCode.UnprocessableEntity, HttpStatusCode.NotImplemented];
 
-    private static bool IsUnknown(EndpointRefusal refusal) => !IsAboutModel(refusal) && refusal.Status is { } status && Unknown.Contains(status);
+    /// <remarks>Where the model has answered already, a refusal that names it is about what it can't do.</remarks>
+    private bool IsUnknown(EndpointRefusal refusal) => (_isModelKnown || !IsAboutModel(refusal)) && refusal.Status is { } status && Unknown.Contains(status);
 
     /// <summary>Whether a refusal is about the model's name.</summary>
     /// <remarks>That a model is for chats alone is about the path, and no wrong name.</remarks>

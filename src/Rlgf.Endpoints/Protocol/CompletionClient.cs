@@ -47,6 +47,7 @@ internal sealed class CompletionClient : IDisposable
         var exchange = new Exchange(question);
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_settings.Address, question.Path)) { Content = new StringContent(question.ToBody(AsksUsage), Encoding.UTF8, "application/json") };
         request.Options.Set(ExchangeKey, exchange);
+        if (question.Retries is { } retries) request.Options.Set(PatientHttp.MostRetries, retries);
         try
         {
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
@@ -110,9 +111,12 @@ internal sealed class CompletionClient : IDisposable
 
     private static Completion Checked(Completion answer, Question question)
     {
-        if (answer.Choices.Count != 1) throw new CompletionFault(CompletionFault.ChoiceCount, $"the answer has {answer.Choices.Count} choices, and one was asked for");
-        return answer.Usage is { CompletionTokens: var written } && written > question.Decoding.MaxTokens
-            ? throw new CompletionFault(CompletionFault.TooLong, $"the answer has {written} tokens, and {question.Decoding.MaxTokens} at most were asked for")
+        // Fewer than several are as good as they are: some servers give one whatever is asked.
+        if (answer.Choices.Count > question.Choices)
+            throw new CompletionFault(CompletionFault.ChoiceCount, $"the answer has {answer.Choices.Count} choices, and {(question.Choices == 1 ? "one was" : $"{question.Choices} were")} asked for");
+        var most = (long)question.Decoding.MaxTokens * question.Choices;
+        return answer.Usage is { CompletionTokens: var written } && written > most
+            ? throw new CompletionFault(CompletionFault.TooLong, $"the answer has {written} tokens, and {most} at most were asked for")
             : answer;
     }
 

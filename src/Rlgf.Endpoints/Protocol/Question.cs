@@ -22,7 +22,7 @@ internal sealed class Question
         fields[decoding.LimitField] = decoding.MaxTokens;
         fields["temperature"] = decoding.Temperature;
         if (decoding.TopP != 1) fields["top_p"] = decoding.TopP;
-        if (decoding.Stop.Count > 0) fields["stop"] = new JsonArray([.. decoding.Stop.Select(text => (JsonNode)text)]);
+        if (decoding.SendsStop && decoding.Stop.Count > 0) fields["stop"] = new JsonArray([.. decoding.Stop.Select(text => (JsonNode)text)]);
         if (decoding.SendsSeed && decoding.Temperature > 0) fields["seed"] = sample;
     }
 
@@ -37,6 +37,9 @@ internal sealed class Question
 
     /// <summary>Which of several samples it is; the seed where the endpoint takes one.</summary>
     public long Sample { get; }
+
+    /// <summary>How many answers are asked for in one request; this question's is the first.</summary>
+    public int Choices { get; private init; } = 1;
 
     /// <summary>The conversation of a chat, with the beginning of the answer at its end; empty for a completion.</summary>
     public IReadOnlyList<ChatMessage> Messages => [.. (_fields["messages"]?.AsArray() ?? []).Select(message => new ChatMessage((string)message!["role"]!, (string)message["content"]!))];
@@ -67,8 +70,25 @@ internal sealed class Question
         return new Question(ChatCompletions, fields, prefill, decoding, sample);
     }
 
+    /// <summary>How often it is repeated at most; null for as often as any other.</summary>
+    public int? Retries { get; private init; }
+
+    /// <summary>The same, asked so often in one request.</summary>
+    public Question Times(int choices) => new(Path, _fields.DeepClone().AsObject(), Given, Decoding, Sample) { Choices = choices, Retries = Retries };
+
+    /// <summary>The same, for an answer that isn't needed: what fails is hardly repeated.</summary>
+    public Question Dispensable() => new(Path, _fields.DeepClone().AsObject(), Given, Decoding, Sample) { Choices = Choices, Retries = 2 };
+
     /// <summary>What is asked, as JSON: equal texts for equal questions.</summary>
     public string ToJson() => _fields.ToJsonString(Plain);
+
+    /// <summary>The same without the sample: equal texts for questions that differ in nothing but that.</summary>
+    public string ToJsonOfAnySample()
+    {
+        var fields = _fields.DeepClone().AsObject();
+        fields.Remove("seed");
+        return fields.ToJsonString(Plain);
+    }
 
     /// <summary>What is sent.</summary>
     /// <param name="asksUsage">Whether to ask for usage figures at the end of the stream.</param>
@@ -77,6 +97,7 @@ internal sealed class Question
         var body = _fields.DeepClone().AsObject();
         // A stream that is closed costs no more; a request for a whole answer is worked at to its end, whoever has gone.
         body["stream"] = true;
+        if (Choices > 1) body["n"] = Choices;
         if (asksUsage) body["stream_options"] = new JsonObject { ["include_usage"] = true };
         return body.ToJsonString(Plain);
     }
@@ -107,6 +128,9 @@ internal sealed record Decoding
 
     /// <summary>Whether the endpoint takes a seed.</summary>
     public bool SendsSeed { get; init; } = true;
+
+    /// <summary>Whether the endpoint is told of <see cref="Stop"/>. If not, an answer is cut when it is here.</summary>
+    public bool SendsStop { get; init; } = true;
 }
 
 /// <summary>How an endpoint is told to go on with the beginning of an answer.</summary>

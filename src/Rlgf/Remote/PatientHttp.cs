@@ -15,6 +15,9 @@ internal static class PatientHttp
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
 
+    /// <summary>How often a request is repeated at most, where that is fewer times than for others.</summary>
+    public static readonly HttpRequestOptionsKey<int> MostRetries = new("rlgf most retries");
+
     /// <summary>Makes a client. Its answers are whole, also those that were streamed: what goes wrong while one is read is a failure of the attempt as any other.</summary>
     /// <param name="settings">Where and how patiently.</param>
     /// <param name="readWhole">Reads all of an attempt's answer. A <see cref="HttpRequestException"/> or <see cref="IOException"/> says that it may be another time.</param>
@@ -31,7 +34,9 @@ internal static class PatientHttp
                 Delay = settings.FirstWait,
                 MaxDelay = LongestWait,
                 UseJitter = true,
-                ShouldHandle = arguments => ValueTask.FromResult(HttpClientResiliencePredicates.IsTransient(arguments.Outcome) || arguments.Outcome.Exception is IOException or BrokenCircuitException),
+                ShouldHandle = arguments => ValueTask.FromResult(
+                    (HttpClientResiliencePredicates.IsTransient(arguments.Outcome) || arguments.Outcome.Exception is IOException or BrokenCircuitException)
+                    && !(arguments.Context.GetRequestMessage()?.Options.TryGetValue(MostRetries, out var most) == true && arguments.AttemptNumber >= most)),
                 // As the server asks, but within bounds: the package's own way has none.
                 DelayGenerator = arguments => ValueTask.FromResult(AskedWait(arguments.Outcome) is { } wait ? TimeSpan.FromTicks(Math.Clamp(wait.Ticks, 0, LongestWait.Ticks)) : (TimeSpan?)null),
                 OnRetry = arguments =>
