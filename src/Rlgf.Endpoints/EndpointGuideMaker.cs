@@ -44,8 +44,10 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         {
             answers = new PaidAnswers(
                 (settings.Address.ToString(), section.Model), section.Replay == CacheReplay.Only ? null : client.AskAsync, cache, ledger, text => tokenizer.Encode(text, addSpecialTokens: true).Length, section.InFlight);
+            // A server that is down or slow is waited for, which is said; and who doesn't want to wait needn't.
+            client.Repeated = line => services.Tell($"guide '{section.Model}': {line}");
             var found = OwnCode.Wait(() => FindOutAsync(settings, client, cache, answers, canBeText: !hasMessages || template is not null));
-            client.AsksUsage = found.AsksUsage;
+            (client.Repeated, client.AsksUsage) = (null, found.AsksUsage);
             (answers.MostChoices, answers.CountsAllChoices) = (found.MostChoices, found.CountsAllChoices);
             // What it was found not to have is no fault of the run's.
             foreach (var status in EndpointProbe.Unknown) _faults.Forget(CompletionClient.KindOf(status));
@@ -100,12 +102,13 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         {
             return section.Replay == CacheReplay.Only ? remembered : await LocatedAsync(settings, async () =>
             {
-                await client.RequireThereAsync(CancellationToken.None).ConfigureAwait(false);
+                await client.RequireThereAsync(services.Stop).ConfigureAwait(false);
                 return remembered;
             }).ConfigureAwait(false);
         }
 
         if (section.Replay == CacheReplay.Only) throw services.Refusal("cache", $"{section.Cache}: holds nothing of '{section.Model}' at {settings.Address}; with replay: only it must hold the whole run");
+        services.Tell($"guide '{section.Model}': asking {settings.Address} what it can do");
         var found = await ProbeAsync(settings, client, answers, canBeText).ConfigureAwait(false);
         cache?.Add(new CachedAnswer { Endpoint = settings.Address.ToString(), Model = section.Model, Question = question, Sample = 0, Text = JsonSerializer.Serialize(found), Finish = Choice.Stop, PromptTokens = 0, CompletionTokens = 0 });
         return found;
@@ -115,10 +118,10 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
     {
         var probe = new EndpointProbe(section.Model, answers.ProbeAsync, asks => client.AsksUsage = asks);
         if (section.Mode is EndpointMode.Completion or EndpointMode.Auto && canBeText
-            && await probe.CompletionsAsync(mustGoOn: section.Mode == EndpointMode.Auto, CancellationToken.None).ConfigureAwait(false) is { } completions) return completions;
+            && await probe.CompletionsAsync(mustGoOn: section.Mode == EndpointMode.Auto, services.Stop).ConfigureAwait(false) is { } completions) return completions;
         if (section.Mode == EndpointMode.Completion)
             throw services.Refusal("mode", canBeText ? $"{settings.Address} has no raw completions; use mode: auto" : "raw completions go on from a text, and the prompts are conversations; name the folder with the model's chat_template, or use mode: auto");
-        var chat = await probe.ChatAsync(CancellationToken.None).ConfigureAwait(false) ?? throw services.Refusal("endpoint", $"{settings.Address} has neither completions nor chat completions there; it usually ends in /v1");
+        var chat = await probe.ChatAsync(services.Stop).ConfigureAwait(false) ?? throw services.Refusal("endpoint", $"{settings.Address} has neither completions nor chat completions there; it usually ends in /v1");
         return section.Mode == EndpointMode.ChatWithPrefill && chat.Prefill == PrefillForm.None
             ? throw services.Refusal("mode", $"{settings.Address} goes on with no beginning of an answer; use mode: chat_without_prefill, which can roll in only")
             : chat;

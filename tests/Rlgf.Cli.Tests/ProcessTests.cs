@@ -40,7 +40,7 @@ public sealed class ProcessTests
         run.Signal(RunningProcess.Interrupt);
         var (code, _, error) = run.Finish();
         Assert.True(code == ExitCode.Stopped, error);
-        Assert.Contains("stopping after this step; press Ctrl-C again to stop at once", error, StringComparison.Ordinal);
+        Assert.Contains("stopping where nothing is lost; press Ctrl-C again to stop at once", error, StringComparison.Ordinal);
         Assert.Contains($"go on with: rlgf train {scratch["run"]} --resume", error, StringComparison.Ordinal);
         var newest = Directory.EnumerateDirectories(Path.Combine(scratch["run"], "checkpoints")).Order(StringComparer.Ordinal).Last();
         Assert.Equal(Rows(scratch["run"]), int.Parse(newest[^5..], CultureInfo.InvariantCulture));

@@ -28,7 +28,7 @@ internal static class CheckCommand
         {
             var loaded = RecipeOptions.Read<RunRecipe>(parsed.GetRequiredValue(recipe), RecipeOptions.Changes(parsed, set, device), kinds);
             loaded.RequireOutput();
-            var findings = Check(loaded, terminal.Stop);
+            var findings = Check(loaded, terminal);
             foreach (var finding in findings) terminal.Out.WriteLine(Line(finding));
             if (findings.Count == 0) terminal.Out.WriteLine($"{loaded.Name}: nothing found");
             return findings.Any(finding => finding.Severity == Severity.Error) ? ExitCode.Failed : ExitCode.Ok;
@@ -36,16 +36,16 @@ internal static class CheckCommand
         return command;
     }
 
-    private static IReadOnlyList<Finding> Check(RunRecipe recipe, CancellationToken stop)
+    private static IReadOnlyList<Finding> Check(RunRecipe recipe, Terminal terminal)
     {
         switch (recipe)
         {
             case SftRecipe sft:
-                return SupervisedRun.Check(sft);
+                return SupervisedRun.Check(sft, terminal.Stop);
             case ClassifierRecipe classifier:
-                return SupervisedRun.Check(classifier);
+                return SupervisedRun.Check(classifier, terminal.Stop);
             default:
-                using (var run = new TrainingRun((TrainRecipe)recipe)) return run.Check(stop);
+                using (var run = new TrainingRun((TrainRecipe)recipe, terminal.Error.WriteLine, terminal.Stop)) return run.Check(terminal.Stop);
         }
     }
 

@@ -68,12 +68,14 @@ internal static class ConvertCommand
         if (isClassifier)
         {
             using var classifier = SequenceClassifierFolder.Load(input);
+            terminal.Stop.ThrowIfCancellationRequested();
             terminal.Tell(input, classifier.LoadingNotes);
             SequenceClassifierFolder.Save(classifier, output, type, shardBytes, mergeAdapter: true);
         }
         else
         {
             using var model = LanguageModelFolder.Load(input);
+            terminal.Stop.ThrowIfCancellationRequested();
             terminal.Tell(input, model.LoadingNotes);
             LanguageModelFolder.Save(model, output, type, shardBytes, mergeAdapter: true);
         }
@@ -89,7 +91,11 @@ internal static class ConvertCommand
         IReadOnlyList<string> notes;
         using (var progress = new ProgressLine(terminal, "convert", "%", 100))
         {
-            notes = GgufConversion.Convert(input, output, type, shardBytes, new DirectProgress<double>(share => progress.Report((long)(100 * share))));
+            notes = GgufConversion.Convert(input, output, type, shardBytes, new DirectProgress<double>(share =>
+            {
+                terminal.Stop.ThrowIfCancellationRequested();
+                progress.Report((long)(100 * share));
+            }));
         }
 
         foreach (var note in notes) terminal.Error.WriteLine($"warning: {input}: {note}");

@@ -72,7 +72,7 @@ internal static class EvaluateCommand
     private static int Run(Request request, Terminal terminal)
     {
         var recipe = request.Recipe;
-        using var run = new TrainingRun(recipe);
+        using var run = new TrainingRun(recipe, terminal.Error.WriteLine, terminal.Stop);
         var evaluator = run.Evaluator ?? throw recipe.Refusal("data.evaluation_path", "the recipe has no held-out prompts: set it");
         run.RequireHeldOutRows();
         using var own = request.IsGuide ? new Answerer($"the guide, {run.Setup.Guide?.Name}", null, run.Setup.Guide ?? throw recipe.Refusal("guide", "the recipe has none to evaluate"))

@@ -44,7 +44,7 @@ internal static class GuideSampleCommand
 
     private static int Run(TrainRecipe recipe, int count, string output, Terminal terminal)
     {
-        using var run = new TrainingRun(recipe);
+        using var run = new TrainingRun(recipe, terminal.Error.WriteLine, terminal.Stop);
         var setup = run.Setup;
         var order = new ShuffledOrder(setup.Prompts.Count, setup.Seed);
         var writer = new RolloutWriter(setup.Writer, setup.Policy.Shape, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);

@@ -46,7 +46,7 @@ internal static class RewardScoreCommand
 
     private static int Run(TrainRecipe recipe, IReadOnlyList<DataRow> rows, string output, Terminal terminal)
     {
-        using var parts = new RecipeParts(recipe);
+        using var parts = new RecipeParts(recipe) { Tell = terminal.Error.WriteLine, Stop = terminal.Stop };
         var policy = parts.Policy();
         var (reward, judge) = (parts.Reward(), parts.Judge());
         Response[] responses = [.. rows.Select(row => ResponseOf(row, recipe, policy))];

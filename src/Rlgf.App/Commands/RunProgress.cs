@@ -52,6 +52,7 @@ internal sealed class RunProgress(Terminal terminal, RunRecipe recipe, string un
     /// <param name="isPart">Whether the training is a part of what the command does, so that the command goes on with all of it.</param>
     public StoppedException Stopped(bool isPart = false)
     {
+        if (_line is null) return new($"{(isPart ? $"{recipe.Name}: " : "")}stopped before the first {unit}; the same command goes on");
         var command = isPart ? null : $"{terminal.Program} {RecipeKinds.CommandOf(recipe)} {recipe.Output} --resume";
         var (of, what) = (isPart ? $"{recipe.Name}: " : "", command is null ? "the same command goes on" : null);
         return new(_done == 0 ? $"{of}stopped before the first {unit}; {what ?? $"begin again with: {command}"}" : $"{of}stopped after {_done} of {_total} {unit}s, which are saved; {what ?? $"go on with: {command}"}");

@@ -53,11 +53,8 @@ internal static class TrainCommand
                 $"precision: auto on the CPU is {(PrecisionOfModels.HasBfloat16Products ? "bfloat16 here: the processor has AVX512_BF16" : "float32 here: the processor has no AVX512_BF16")}; the run's recipe.yaml has what was chosen");
         }
 
-        using var run = TrainingRun.Own(recipe, resume);
-        terminal.Tell(run.Recipe.Model.Path, run.Policy.Model.LoadingNotes);
-        RequireSound(run, terminal);
-
-        using var progress = new RunProgress(terminal, run.Recipe, "iteration");
+        using var progress = new RunProgress(terminal, (TrainRecipe)recipe.Resolved(), "iteration");
+        using var run = Loaded(recipe, resume, progress, terminal, isPart);
         TrainingState state;
         try
         {
@@ -85,6 +82,29 @@ internal static class TrainCommand
         TellCost(run, terminal);
         terminal.Error.WriteLine($"{run.Folder.ReportPath} shows the run; the trained model is in {Path.Combine(run.Folder.CheckpointsFolder, $"iteration-{state.Iteration:00000}", "policy")}");
         return run.Folder;
+    }
+
+    /// <summary>Loads a run and checks it.</summary>
+    private static TrainingRun Loaded(TrainRecipe recipe, bool resume, RunProgress progress, Terminal terminal, bool isPart)
+    {
+        TrainingRun? run = null;
+        try
+        {
+            run = TrainingRun.Own(recipe, resume, terminal.Error.WriteLine, terminal.Stop);
+            terminal.Tell(run.Recipe.Model.Path, run.Policy.Model.LoadingNotes);
+            RequireSound(run, terminal);
+            return run;
+        }
+        catch (OperationCanceledException)
+        {
+            run?.Dispose();
+            throw progress.Stopped(isPart);
+        }
+        catch
+        {
+            run?.Dispose();
+            throw;
+        }
     }
 
     private static void WriteReport(TrainingRun run)

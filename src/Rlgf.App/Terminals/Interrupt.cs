@@ -69,7 +69,7 @@ internal sealed class Interrupt : IDisposable
         {
             if (_source.IsCancellationRequested) return;
             error.WriteLine();
-            error.WriteLine("stopping after this step; press Ctrl-C again to stop at once");
+            error.WriteLine("stopping where nothing is lost; press Ctrl-C again to stop at once");
             _source.Cancel();
         }
         catch (ObjectDisposedException)

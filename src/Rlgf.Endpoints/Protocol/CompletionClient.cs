@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
 using Polly.CircuitBreaker;
@@ -34,11 +35,18 @@ internal sealed class CompletionClient : IDisposable
     public CompletionClient(EndpointSettings settings, Action<string> failed, Action<Question, string> wasted)
     {
         (_settings, _failed, _wasted) = (settings, failed, wasted);
-        _http = PatientHttp.Create(settings, ReadAsync, (response, failure) => failed(KindOf(response, failure)));
+        _http = PatientHttp.Create(settings, ReadAsync, attempt =>
+        {
+            failed(KindOf(attempt.Response, attempt.Failure));
+            Repeated?.Invoke(Words(attempt));
+        });
     }
 
     /// <summary>Whether usage figures are asked for at the end of a stream.</summary>
     public bool AsksUsage { get; set; } = true;
+
+    /// <summary>Told in words of each attempt that is repeated; null for nobody.</summary>
+    public Action<string>? Repeated { get; set; }
 
     /// <summary>Asks, again where that may help.</summary>
     /// <exception cref="EndpointRefusal">There is no answer.</exception>
@@ -119,6 +127,15 @@ internal sealed class CompletionClient : IDisposable
             ? throw new CompletionFault(CompletionFault.TooLong, $"the answer has {written} tokens, and {most} at most were asked for")
             : answer;
     }
+
+    private string Words(FailedAttempt attempt)
+    {
+        var what = attempt.Failure is null ? KindOf(attempt.Response!.StatusCode) : PatientHttp.Problem(attempt.Failure, _settings) ?? KindOf(null, attempt.Failure);
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{_settings.Address}: {what}; asked again in {Seconds(attempt.Wait)}, {attempt.RetriesLeft} more {(attempt.RetriesLeft == 1 ? "time" : "times")} at most, about {Seconds(attempt.TimeLeft)} in all");
+    }
+
+    private static string Seconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.#} s");
 
     private static string KindOf(HttpResponseMessage? response, Exception? failure) => failure switch
     {

@@ -32,38 +32,42 @@ public static class SupervisedRun
         recipe.RequireDevices();
         using var claim = RunClaim.Take(recipe, resume, "rlgf sft");
         using var model = recipe.Locations.Of("model", () => Start(recipe));
-        var (learned, measured) = Rows(recipe, model);
+        var (learned, measured) = Rows(recipe, model, cancellationToken);
         using var loop = SupervisedTraining.Prepare(model.Model, learned, measured, recipe.Training, recipe.Output!);
         return Run(recipe, recipe.Training, claim, loop, model.Tokenizer, [], log, cancellationToken);
     }
 
     /// <summary>Loads model and data as a training would, and looks for what goes wrong silently; see <see cref="SupervisedChecks"/>.</summary>
     /// <param name="recipe">The recipe.</param>
+    /// <param name="cancellationToken">Stops between parts and rows.</param>
     /// <exception cref="InputException">Something can't be loaded.</exception>
-    public static IReadOnlyList<Finding> Check(SftRecipe recipe)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static IReadOnlyList<Finding> Check(SftRecipe recipe, CancellationToken cancellationToken = default)
     {
         recipe = (SftRecipe)recipe.Resolved();
         recipe.RequireDevices();
         using var model = recipe.Locations.Of("model", () => Start(recipe));
-        var (learned, measured) = Rows(recipe, model);
+        var (learned, measured) = Rows(recipe, model, cancellationToken);
         return SupervisedChecks.Of(learned, measured);
     }
 
     /// <summary>As the other, of a classifier.</summary>
     /// <param name="recipe">The recipe.</param>
+    /// <param name="cancellationToken">Stops between parts and rows.</param>
     /// <exception cref="InputException">Something can't be loaded.</exception>
-    public static IReadOnlyList<Finding> Check(ClassifierRecipe recipe)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static IReadOnlyList<Finding> Check(ClassifierRecipe recipe, CancellationToken cancellationToken = default)
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
         recipe.RequireDevices();
         var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
         classifier.Dispose();
-        var (learned, measured) = Texts(recipe, tokenizer);
+        var (learned, measured) = Texts(recipe, tokenizer, cancellationToken);
         return [.. OneLabel(learned, recipe) is { } one ? [new Finding(Severity.Error, one)] : (Finding[])[], .. SupervisedChecks.Of(learned, measured, recipe.Labels)];
     }
 
     /// <summary>The rows to learn from and those to measure on.</summary>
-    private static (IReadOnlyList<TokenRow> Learned, IReadOnlyList<TokenRow> Measured) Rows(SftRecipe recipe, TextModel model)
+    private static (IReadOnlyList<TokenRow> Learned, IReadOnlyList<TokenRow> Measured) Rows(SftRecipe recipe, TextModel model, CancellationToken cancellationToken)
     {
         var separator = model.TaughtEnd
             ?? throw recipe.Refusal("model", "neither the model nor its tokenizer has an end token, which separates texts and ends responses; name one as eos_token in tokenizer_config.json");
@@ -72,10 +76,10 @@ public static class SupervisedRun
         if (block > shape.ContextLength) throw recipe.Refusal("block_tokens", $"{block} is more than {shape.Limits}");
         if (shape.ReadsPromptApart && recipe.Data.PromptColumn is null)
             throw recipe.Refusal("data.prompt_column", "it is missing: an encoder–decoder learns responses to prompts, not texts alone");
-        var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data, recipe.Kinds));
+        var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data, recipe.Kinds, cancellationToken));
         IReadOnlyList<TokenRow> Encoded(IReadOnlyList<DataRow> rows) => recipe.Data.PromptColumn is { } prompt
-            ? [.. rows.Select(row => Pair(row, prompt, recipe.Data.Column, model.Tokenizer, separator, shape))]
-            : SupervisedTraining.Pack(rows.Select(row => model.Tokenizer.Encode(row.GetString(recipe.Data.Column))), separator, block);
+            ? [.. Until(rows, cancellationToken).Select(row => Pair(row, prompt, recipe.Data.Column, model.Tokenizer, separator, shape))]
+            : SupervisedTraining.Pack(Until(rows, cancellationToken).Select(row => model.Tokenizer.Encode(row.GetString(recipe.Data.Column))), separator, block);
         var (learned, measured) = recipe.Locations.Of("data", () => (Encoded(training), Encoded(heldOut)));
         if (learned.Count == 0 || measured.Count == 0)
             throw recipe.Refusal("block_tokens", $"{recipe.Data.Path}: the {(learned.Count == 0 ? "training" : "held-out")} texts are too short for one block of {block} tokens; lower block_tokens, or use more rows");
@@ -98,7 +102,7 @@ public static class SupervisedRun
         using (classifier)
         {
             var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
-            var (learned, measured) = Texts(recipe, tokenizer);
+            var (learned, measured) = Texts(recipe, tokenizer, cancellationToken);
             using var loop = ClassifierTraining.Prepare(classifier, learned, measured, window, recipe.Training, recipe.Output!, tokenizer);
             return Run(recipe, recipe.Training, claim, loop, tokenizer, OneLabel(learned, recipe) is { } note ? [note] : [], log, cancellationToken);
         }
@@ -126,10 +130,10 @@ public static class SupervisedRun
     }
 
     /// <summary>The texts to learn from and those to measure on.</summary>
-    private static (LabelledText[] Learned, LabelledText[] Measured) Texts(ClassifierRecipe recipe, ITokenizer tokenizer)
+    private static (LabelledText[] Learned, LabelledText[] Measured) Texts(ClassifierRecipe recipe, ITokenizer tokenizer, CancellationToken cancellationToken)
     {
-        var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data, recipe.Kinds));
-        LabelledText[] Labelled(IReadOnlyList<DataRow> rows) => [.. rows.Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, tokenizer), LabelOf(row, recipe)))];
+        var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data, recipe.Kinds, cancellationToken));
+        LabelledText[] Labelled(IReadOnlyList<DataRow> rows) => [.. Until(rows, cancellationToken).Select(row => new LabelledText(TokensOf(row, recipe.Data.Column, tokenizer), LabelOf(row, recipe)))];
         return recipe.Locations.Of("data", () => (Labelled(training), Labelled(heldOut)));
     }
 
@@ -198,8 +202,9 @@ public static class SupervisedRun
         }
     }
 
-    private static (IReadOnlyList<DataRow> Training, IReadOnlyList<DataRow> HeldOut) Read(TextsSection data, PartKinds kinds)
+    private static (IReadOnlyList<DataRow> Training, IReadOnlyList<DataRow> HeldOut) Read(TextsSection data, PartKinds kinds, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         string[] columns = [data.Column, .. new[] { data.PromptColumn, data.LabelColumn }.OfType<string>()];
         var options = new TextDatasetOptions { Replacements = data.Replace.ToReplacements(), Filter = data.Filter, Columns = columns };
         var rows = TextDataset.Open(data.Path, options with { Reader = kinds.Reader(data.Reader, heldOut: false), Limit = data.Limit, Sample = data.Sample, SampleSeed = data.SampleSeed }).Rows;
@@ -209,6 +214,13 @@ public static class SupervisedRun
         var heldOut = TextDataset.SpreadIndices(rows.Count, data.HeldOutRows).ToHashSet();
         return ([.. rows.Where((_, index) => !heldOut.Contains(index))], [.. rows.Where((_, index) => heldOut.Contains(index))]);
     }
+
+    /// <summary>Rows until it is stopped.</summary>
+    private static IEnumerable<DataRow> Until(IReadOnlyList<DataRow> rows, CancellationToken cancellationToken) => rows.TakeWhile(_ =>
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return true;
+    });
 
     private static TokenRow Pair(DataRow row, string promptColumn, string column, ITokenizer tokenizer, int end, LanguageModelShape shape)
     {

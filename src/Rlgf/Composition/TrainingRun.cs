@@ -31,22 +31,26 @@ public sealed class TrainingRun : IDisposable
 
     /// <summary>Loads models and data.</summary>
     /// <param name="recipe">The recipe; keys whose default depends on others are filled in.</param>
+    /// <param name="tell">Told in lines of what takes time before anything is trained, such as an endpoint that doesn't answer; null for nobody.</param>
+    /// <param name="cancellationToken">Stops the loading between parts, and what waits for somebody while it is loaded or checked.</param>
     /// <exception cref="InputException">Something can't be loaded.</exception>
-    public TrainingRun(TrainRecipe recipe)
-        : this(recipe, claim: null)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public TrainingRun(TrainRecipe recipe, Action<string>? tell = null, CancellationToken cancellationToken = default)
+        : this(recipe, claim: null, tell, cancellationToken)
     {
     }
 
-    private TrainingRun(TrainRecipe recipe, RunClaim? claim)
+    private TrainingRun(TrainRecipe recipe, RunClaim? claim, Action<string>? tell, CancellationToken cancellationToken)
     {
         _claim = claim;
         Recipe = (TrainRecipe)recipe.Resolved();
         Folder = new RunFolder(Recipe.Output!);
-        _parts = new RecipeParts(Recipe) { RunFolder = claim is null ? null : Folder.Path };
+        _parts = new RecipeParts(Recipe) { RunFolder = claim is null ? null : Folder.Path, Tell = tell, Stop = cancellationToken };
         try
         {
             Recipe.RequireDevices();
             Policy = _parts.Policy();
+            cancellationToken.ThrowIfCancellationRequested();
             RequireIds("generation", Recipe.Generation);
             RequireIds("evaluation.decoding", Recipe.Evaluation.Decoding!);
             var reference = PrecisionOfModels.CopyAs(Policy.Model, _parts.Placement.Reference.Precision, _parts.Placement.Reference.Device);
@@ -64,16 +68,19 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Takes the run's folder for this process until the run is disposed, and then loads models and data: better refused before that than after.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="resume">Go on with the run that the folder holds; where it holds none, one begins.</param>
+    /// <param name="tell">As of the constructor.</param>
+    /// <param name="cancellationToken">As of the constructor.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     /// <exception cref="InputException">
     /// Another process has the folder, it holds another run or what a run would replace, the recipe or the files of the run that goes on have changed, or something can't be loaded.
     /// </exception>
-    public static TrainingRun Own(TrainRecipe recipe, bool resume)
+    public static TrainingRun Own(TrainRecipe recipe, bool resume, Action<string>? tell = null, CancellationToken cancellationToken = default)
     {
         recipe.RequireDevices();
         var claim = RunClaim.Take(recipe.Resolved(), resume, Command);
         try
         {
-            return new TrainingRun(recipe, claim);
+            return new TrainingRun(recipe, claim, tell, cancellationToken);
         }
         catch
         {

@@ -43,6 +43,13 @@ public sealed class PartServices
     /// <summary>The folder of the run that the part is of, for files of its own, which this process has for itself; null where no run begins or goes on, as in a check.</summary>
     public string? RunFolder => _parts.RunFolder;
 
+    /// <summary>Asks for a stop while parts are made and look around, before the run begins: what waits then for somebody obeys it at once.</summary>
+    public CancellationToken Stop => _parts.Stop;
+
+    /// <summary>Says in a line what takes time before the run begins; nobody may be listening.</summary>
+    /// <param name="line">The line.</param>
+    public void Tell(string line) => _parts.Tell?.Invoke(line);
+
     /// <summary>The prompts that the policy is trained on, read when first asked for.</summary>
     public IReadOnlyList<Prompt> Prompts => _parts.TrainingPrompts;
 

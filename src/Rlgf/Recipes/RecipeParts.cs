@@ -34,6 +34,12 @@ public sealed class RecipeParts : IDisposable
     /// <exception cref="InputException">A device isn't there; names file, line and key.</exception>
     internal RunPlacement Placement => field ??= RunPlacement.Of(_recipe);
 
+    /// <summary>Told in lines of what takes time; null for nobody.</summary>
+    public Action<string>? Tell { get; init; }
+
+    /// <summary>Stops between parts, and while a part waits for somebody.</summary>
+    public CancellationToken Stop { get; init; }
+
     internal ILanguageModel? LoadedPolicyOrNone => _policy?.Model;
 
     internal TextModel LoadedPolicy => _policy ?? throw new InvalidOperationException("The policy is loaded before parts that ask for it.");
@@ -55,7 +61,7 @@ public sealed class RecipeParts : IDisposable
     /// <param name="heldOut">Whether to read the held-out file rather than the one to train on.</param>
     /// <param name="most">The most prompts, spread evenly over the file; null for all.</param>
     /// <exception cref="InputException">The file can't be read, or no row of it gives a prompt; names file, line and key.</exception>
-    public IReadOnlyList<Prompt> Prompts(bool heldOut, int? most = null) => _recipe.Locations.Of("data", () => Prompts(_recipe.Data, Policy().Tokenizer, heldOut, most, _chat, _recipe.Kinds));
+    public IReadOnlyList<Prompt> Prompts(bool heldOut, int? most = null) => _recipe.Locations.Of("data", () => Prompts(_recipe.Data, Policy().Tokenizer, heldOut, most, _chat, _recipe.Kinds, Stop));
 
     /// <summary>Reads prompts, in the file's order.</summary>
     /// <param name="section">Where they come from and how they are cut.</param>
@@ -64,14 +70,17 @@ public sealed class RecipeParts : IDisposable
     /// <param name="most">The most prompts, spread evenly over the file; null for all.</param>
     /// <param name="chat">How the policy is asked; null where it goes on from texts.</param>
     /// <param name="kinds">The kinds among which the section's reader was chosen; null for the built-in ones.</param>
+    /// <param name="cancellationToken">Stops between rows.</param>
     /// <exception cref="InputException">The file can't be read, or no row of it gives a prompt.</exception>
-    public static IReadOnlyList<Prompt> Prompts(DataSection section, ITokenizer tokenizer, bool heldOut, int? most = null, ChatPolicy? chat = null, PartKinds? kinds = null)
+    public static IReadOnlyList<Prompt> Prompts(
+        DataSection section, ITokenizer tokenizer, bool heldOut, int? most = null, ChatPolicy? chat = null, PartKinds? kinds = null, CancellationToken cancellationToken = default)
     {
         var path = heldOut ? section.EvaluationPath! : section.Path;
         var data = TextDataset.Open(path, section.ReadOptions(heldOut) with { Reader = (kinds ?? PartKinds.BuiltIn).Reader(section.Reader, heldOut) });
         var prompts = new List<Prompt>();
         foreach (var row in data.Rows)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             if ((section.MessagesColumn is { } messages ? OfMessages(section, chat!, row, messages) : OfText(section, tokenizer, chat, row)) is { } prompt) prompts.Add(prompt);
         }
 
@@ -139,14 +148,20 @@ public sealed class RecipeParts : IDisposable
         return [.. texts.Where(text => text.Length > 0)];
     }
 
-    internal IReward Reward(RewardSection section, PartServices services) => _recipe.Kinds.Rewards.Make(section, services);
+    internal IReward Reward(RewardSection section, PartServices services) => Made(() => _recipe.Kinds.Rewards.Make(section, services));
 
-    internal IGuide Guide(GuideSection section, PartServices services) => _recipe.Kinds.Guides.Make(section, services);
+    internal IGuide Guide(GuideSection section, PartServices services) => Made(() => _recipe.Kinds.Guides.Make(section, services));
+
+    private T Made<T>(Func<T> make)
+    {
+        Stop.ThrowIfCancellationRequested();
+        return make();
+    }
 
     internal T Once<T>((Type, string, string?, string, Precision) what, Func<T> load)
         where T : IDisposable
     {
-        if (!_once.TryGetValue(what, out var loaded)) _once[what] = loaded = Own(load());
+        if (!_once.TryGetValue(what, out var loaded)) _once[what] = loaded = Own(Made(load));
         return (T)loaded;
     }
 

@@ -21,8 +21,8 @@ internal static class PatientHttp
     /// <summary>Makes a client. Its answers are whole, also those that were streamed: what goes wrong while one is read is a failure of the attempt as any other.</summary>
     /// <param name="settings">Where and how patiently.</param>
     /// <param name="readWhole">Reads all of an attempt's answer. A <see cref="HttpRequestException"/> or <see cref="IOException"/> says that it may be another time.</param>
-    /// <param name="failed">Told of each attempt that is repeated: its answer or what it threw; null for nobody.</param>
-    public static HttpClient Create(EndpointSettings settings, Func<HttpResponseMessage, CancellationToken, Task> readWhole, Action<HttpResponseMessage?, Exception?>? failed = null)
+    /// <param name="failed">Told of each attempt that is repeated; null for nobody.</param>
+    public static HttpClient Create(EndpointSettings settings, Func<HttpResponseMessage, CancellationToken, Task> readWhole, Action<FailedAttempt>? failed = null)
     {
         var builder = new ResiliencePipelineBuilder<HttpResponseMessage>();
         if (settings.Retries > 0)
@@ -36,12 +36,12 @@ internal static class PatientHttp
                 UseJitter = true,
                 ShouldHandle = arguments => ValueTask.FromResult(
                     (HttpClientResiliencePredicates.IsTransient(arguments.Outcome) || arguments.Outcome.Exception is IOException or BrokenCircuitException)
-                    && !(arguments.Context.GetRequestMessage()?.Options.TryGetValue(MostRetries, out var most) == true && arguments.AttemptNumber >= most)),
+                    && arguments.AttemptNumber < RetriesOf(arguments.Context, settings)),
                 // As the server asks, but within bounds: the package's own way has none.
                 DelayGenerator = arguments => ValueTask.FromResult(AskedWait(arguments.Outcome) is { } wait ? TimeSpan.FromTicks(Math.Clamp(wait.Ticks, 0, LongestWait.Ticks)) : (TimeSpan?)null),
                 OnRetry = arguments =>
                 {
-                    failed?.Invoke(arguments.Outcome.Result, arguments.Outcome.Exception);
+                    failed?.Invoke(FailedAttempt.Of(arguments, settings, LongestWait));
                     return ValueTask.CompletedTask;
                 },
             });
@@ -75,6 +75,10 @@ internal static class PatientHttp
     /// <param name="status">Its status.</param>
     /// <param name="text">What the server said, shortened by the caller.</param>
     public static string Refusal(int status, string text) => string.Create(CultureInfo.InvariantCulture, $"the server refused with {status}: {text}");
+
+    /// <summary>How often a request is repeated at most.</summary>
+    internal static int RetriesOf(ResilienceContext context, EndpointSettings settings) =>
+        context.GetRequestMessage()?.Options.TryGetValue(MostRetries, out var most) == true ? Math.Min(most, settings.Retries) : settings.Retries;
 
     private static TimeSpan? AskedWait(Outcome<HttpResponseMessage> outcome) => outcome.Exception is BrokenCircuitException { RetryAfter: { } untilClosed } ? untilClosed
         : outcome.Result?.Headers.RetryAfter is not { } asked ? null
