@@ -1,4 +1,5 @@
 using System.Globalization;
+using Rlgf.Evaluation;
 using Rlgf.Runs;
 
 namespace Rlgf.App.Report;
@@ -13,13 +14,17 @@ internal sealed record GuidanceGain(double From, double To, double Tokens, bool 
     private const string Reward = "reward/mean", GuideTokens = "tokens/guide";
 
     /// <summary>What a run's folder says; null where it has no two measurements, or the guide has written nothing.</summary>
-    public static GuidanceGain? Of(RunFolder folder)
+    public static GuidanceGain? Of(RunFolder folder) => Of(folder.ReadMetrics(), folder.ReadEvaluations());
+
+    /// <summary>The same of what was measured.</summary>
+    public static GuidanceGain? Of(IReadOnlyList<IterationRecord> iterations, IReadOnlyList<EvaluationRecord> evaluations)
     {
-        var iterations = folder.ReadMetrics();
         if (iterations.Count == 0 || !iterations[^1].Metrics.TryGetValue(GuideTokens, out var tokens) || tokens <= 0) return null;
-        double[] heldOut = [.. folder.ReadEvaluations().OrderBy(evaluation => evaluation.Iteration).Select(evaluation => evaluation.Metrics[Reward])];
+        double[] heldOut = [.. evaluations.OrderBy(evaluation => evaluation.Iteration).Select(evaluation => evaluation.Metrics[Reward])];
         if (heldOut.Length > 1) return new(heldOut[0], heldOut[^1], tokens, IsHeldOut: true);
-        return iterations.Count > 1 ? new(iterations[0].Metrics[Reward], iterations[^1].Metrics[Reward], tokens, IsHeldOut: false) : null;
+        return iterations.Count > 1 && iterations[0].Metrics.TryGetValue(Reward, out var first) && iterations[^1].Metrics.TryGetValue(Reward, out var last)
+            ? new(first, last, tokens, IsHeldOut: false)
+            : null;
     }
 
     /// <summary>What a thousand tokens of the guide bought.</summary>

@@ -17,6 +17,7 @@ internal sealed class HtmlReport
     private readonly ReportData _data;
     private readonly IReadOnlyList<RunGroup> _groups;
     private readonly ResultsTable _table;
+    private readonly IReadOnlyList<ReportTable> _guides;
     private readonly StringBuilder _html = new();
 
     private HtmlReport(ReportData data)
@@ -24,6 +25,7 @@ internal sealed class HtmlReport
         _data = data;
         _groups = RunGroup.Of(data.Runs);
         _table = ResultsTable.Of(_groups);
+        _guides = GuideTables.Of(_groups);
     }
 
     /// <summary>Writes the report.</summary>
@@ -41,6 +43,7 @@ internal sealed class HtmlReport
         Results();
         AgainstKeys();
         Charts();
+        Guides();
         WrittenAnswers();
         Tokens();
         Settings();
@@ -61,6 +64,7 @@ internal sealed class HtmlReport
         _html.Append("<p class=\"meta\">").Append(HtmlText.Escape(string.Join(" · ", Facts()))).Append("</p>\n<nav>");
         if (_table.Rows.Count > 0) _html.Append("<a href=\"#results\">Results</a>");
         _html.Append("<a href=\"#curves\">Curves</a>");
+        if (_guides.Count > 0) _html.Append("<a href=\"#guide\">What the guide cost</a>");
         if (_table.Rows.Count > 0) _html.Append("<a href=\"#answers\">What each model writes</a>");
         if (_data.Runs.Any(run => run.Samples.Count > 0)) _html.Append("<a href=\"#tokens\">Token by token</a>");
         _html.Append("<a href=\"#settings\">Settings</a></nav>\n</header>\n");
@@ -87,7 +91,7 @@ internal sealed class HtmlReport
 
         var columns = ResultsColumn.For(_table);
         _html.Append("<div class=\"scroll\"><table class=\"results\"><thead><tr><th></th>");
-        foreach (var column in columns) _html.Append("<th><dfn title=\"").Append(HtmlText.Escape(column.Meaning)).Append("\">").Append(HtmlText.Escape(column.Header)).Append("</dfn></th>");
+        foreach (var column in columns) _html.Append("<th>").Append(Explained(column.Header, column.Meaning)).Append("</th>");
         _html.Append("</tr></thead><tbody>\n");
         foreach (var row in _table.Rows)
         {
@@ -145,6 +149,30 @@ internal sealed class HtmlReport
         }
         _html.Append("</div>\n");
     }
+
+    private void Guides()
+    {
+        if (_guides.Count == 0) return;
+        _html.Append("<h2 id=\"guide\">What the guide cost, and what that bought</h2>\n");
+        foreach (var table in _guides)
+        {
+            _html.Append(table.IsFolded ? "<details><summary>" : "<h3>").Append(HtmlText.Escape(table.Title)).Append(table.IsFolded ? "</summary>\n" : "</h3>\n");
+            if (table.Explanation.Length > 0) _html.Append("<p class=\"hint\">").Append(HtmlText.Escape(table.Explanation)).Append("</p>\n");
+            _html.Append("<div class=\"scroll\"><table class=\"results\"><thead><tr><th>").Append(HtmlText.Escape(table.First)).Append("</th>");
+            foreach (var (header, meaning) in table.Columns) _html.Append("<th>").Append(Explained(header, meaning)).Append("</th>");
+            _html.Append("</tr></thead><tbody>\n");
+            foreach (var row in table.Rows)
+            {
+                _html.Append(row.IsTotal ? "<tr class=\"total\"><th>" : "<tr><th>").Append(row.Colour < 0 ? "" : Dot(row.Colour)).Append(HtmlText.Escape(row.Name)).Append("</th>");
+                foreach (var cell in row.Cells) _html.Append("<td>").Append(WithSmallInterval(cell)).Append("</td>");
+                _html.Append("</tr>\n");
+            }
+
+            _html.Append("</tbody></table></div>\n").Append(table.IsFolded ? "</details>\n" : "");
+        }
+    }
+
+    private static string Explained(string header, string meaning) => $"<dfn title=\"{HtmlText.Escape(meaning)}\">{HtmlText.Escape(header)}</dfn>";
 
     private void WrittenAnswers()
     {

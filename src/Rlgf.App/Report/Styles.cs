@@ -65,6 +65,7 @@ internal static class Styles
         th:first-child, td:first-child { text-align: left; padding-left: 0; }
         .results th:first-child { position: sticky; left: 0; background: var(--paper); font-weight: 600; padding-right: 1em; }
         .results tbody tr:hover > * { background: var(--card); }
+        .total > * { border-top: 1px solid var(--soft); font-weight: 600; }
         .muted th:first-child { font-weight: 500; }
         .up { color: var(--up); font-weight: 600; } .down { color: var(--down); font-weight: 600; }
         dfn { font-style: normal; text-decoration: underline dotted var(--soft); text-underline-offset: 3px; cursor: help; }

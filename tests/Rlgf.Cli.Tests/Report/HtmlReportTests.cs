@@ -105,7 +105,7 @@ public sealed class HtmlReportTests
         AtomicFile.WriteText(folder.RecipePath, run.Recipe);
     }
 
-    private static string Check(string name, ReportData data)
+    internal static string Check(string name, ReportData data)
     {
         var page = HtmlReport.Render(data);
         var folder = Directory.CreateDirectory(Path.Combine(AppContext.BaseDirectory, "reports"));
