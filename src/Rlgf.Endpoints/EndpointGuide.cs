@@ -41,6 +41,10 @@ public sealed class EndpointGuide : IStatefulGuide, IMeteredGuide, IDisposable
     public bool MayDecline { get; }
 
     /// <inheritdoc/>
+    /// <remarks>It is what was spent.</remarks>
+    public bool AnswersDependOnState => false;
+
+    /// <inheritdoc/>
     public IReadOnlyDictionary<string, double> Metrics
     {
         get

@@ -22,9 +22,10 @@ public sealed class LlamaServerTests
         using var client = new CompletionClient(server.Settings with { Retries = 60, FirstWait = TimeSpan.FromSeconds(0.25) }, _ => { }, (_, _) => { });
         var probe = new EndpointProbe("m", client.AskAsync, asks => client.AsksUsage = asks);
         var completions = await probe.CompletionsAsync(mustGoOn: true, CancellationToken.None);
-        Assert.Equal(new Capabilities { Completes = true, TakesSeed = true, SeedDecides = true, Counts = true, AsksUsage = true }, completions);
+        // As many answers to a request as it has slots; figures are those of one.
+        Assert.Equal(new Capabilities { Completes = true, TakesSeed = true, SeedDecides = true, Stops = true, MostChoices = 4, Counts = true, AsksUsage = true }, completions);
         var chat = await probe.ChatAsync(CancellationToken.None);
-        Assert.Equal((PrefillForm.ContinueFinalMessage, true, true), (chat!.Prefill, chat.KeepsLastBlank, chat.TakesSeed));
+        Assert.Equal((PrefillForm.ContinueFinalMessage, true, true, 4, false), (chat!.Prefill, chat.KeepsLastBlank, chat.TakesSeed, chat.MostChoices, chat.CountsAllChoices));
 
         // Another key is refused.
         using (var wrong = new CompletionClient(server.Settings with { Token = "sk-wrong", Retries = 0 }, _ => { }, (_, _) => { }))
@@ -47,6 +48,35 @@ public sealed class LlamaServerTests
             Assert.True(result.Code == 0, result.Error);
             Assert.True((double)TestRun.Metrics(scratch, mode)[^1]["guide/completion_tokens"]! > 0);
         }
+    }
+
+    [Fact]
+    public void A_run_of_twenty_iterations_whose_guide_is_that_server()
+    {
+        using var scratch = new Scratch();
+        // More on their way than it has slots; it is asked while it still loads.
+        using var server = LlamaServer.Start(scratch, threads: 1);
+        using var key = new Variable(Key);
+        string[] set =
+        [
+            $"guide.api_key=${{{key.Name}}}", "guide.in_flight=8", "guide.retries=60", "guide.retry_wait_seconds=0.2", "guide.timeout_seconds=300", "guide.sampling={temperature: 1, max_tokens: 6, stop: ['.']}", "iterations=20",
+            "rows_per_iteration=8", "guide.budget={tokens: 1000000, requests: 2000}",
+        ];
+        var result = TestRun.Run(default, TestRun.Arguments(scratch, server.Settings.Address.ToString(), set));
+        Assert.True(result.Code == 0, result.Error);
+        var metrics = TestRun.Metrics(scratch);
+        Assert.Equal(20, metrics.Length);
+        Assert.All(metrics, row => Assert.True((double)row["roll_in/share"]! > 0));
+        Assert.InRange((double)metrics[^1]["guide/requests"]!, 80, 200);
+        Assert.InRange((double)metrics[^1]["guide/left"]!, 0.5, 1);
+        Assert.Contains("guide 'm': ", result.Error, StringComparison.Ordinal);
+        TestContext.Current.TestOutputHelper!.WriteLine(string.Join('\n', result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries).TakeLast(4)));
+
+        // Two rows of each group are samples of one question, which are asked for together.
+        var together = TestRun.Run(default, TestRun.Arguments(
+            scratch, server.Settings.Address.ToString(), [.. set, "iterations=3", "algorithm={name: luffy, group_size: 4, guide_rows: 2}", $"output={scratch["together"]}"]));
+        Assert.True(together.Code == 0, together.Error);
+        Assert.InRange((double)TestRun.Metrics(scratch, "together")[^1]["guide/requests"]!, 12, 12 + 30);
     }
 
     private static Question Long(int tokens) => Question.OfText("m", "One two three four", new Decoding { MaxTokens = tokens, Temperature = 1 }, 1);
@@ -77,7 +107,7 @@ public sealed class LlamaServerTests
 
         public EndpointSettings Settings { get; }
 
-        public static LlamaServer Start(Scratch scratch)
+        public static LlamaServer Start(Scratch scratch, int threads = 2)
         {
             var (folder, model) = (Environment.GetEnvironmentVariable("RLGF_LLAMA_SERVER"), Environment.GetEnvironmentVariable("RLGF_LLAMA_MODEL"));
             Assert.SkipWhen(folder is null || model is null, "set RLGF_LLAMA_SERVER to a folder with llama-server.tar.xz and RLGF_LLAMA_MODEL to a GGUF file");
@@ -95,7 +125,7 @@ public sealed class LlamaServerTests
                 port = ((System.Net.IPEndPoint)free.LocalEndpoint).Port;
             }
 
-            var start = new ProcessStartInfo("python3", [Path.Combine(folder!, "serve.py"), model!, "--port", $"{port}", "--api-key", Key, "--slots", "4", "--threads", "2"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo("python3", [Path.Combine(folder!, "serve.py"), model!, "--port", $"{port}", "--api-key", Key, "--slots", "4", "--threads", $"{threads}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
             start.Environment["PYTHONPATH"] = folder;
             var process = Process.Start(start)!;
             process.OutputDataReceived += (_, _) => { };

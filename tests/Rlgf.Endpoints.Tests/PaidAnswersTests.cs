@@ -136,6 +136,28 @@ public sealed class PaidAnswersTests
         Assert.Equal(new Spending(1, 10, 1), ledger.Spent);
     }
 
+    [Fact]
+    public async Task A_state_that_is_saved_while_answers_come_has_counted_all_up_to_its_number()
+    {
+        using var scratch = new Scratch();
+        using var cache = AnswerCache.Open(scratch["c.db"]);
+        var (endpoint, ledger) = (new HeldEndpoint { Usage = (10, 1) }, new Ledger(new Limits(), null));
+        endpoint.Answer.SetResult();
+        using var answers = Answers(endpoint, cache, ledger);
+        var bought = Task.WhenAll(answers.Get([.. Enumerable.Range(0, 200).Select(i => Question.OfText("m", $"{i}", Greedy, 1))], CancellationToken.None));
+        var saved = 0;
+        while (!bought.IsCompleted || saved == 0)
+        {
+            var state = System.Text.Json.Nodes.JsonNode.Parse(ledger.Save())!;
+            // The cache is this run's alone, so that its numbers are 1, 2, 3…
+            Assert.Equal((long)state["Through"]!, (long)state["Requests"]!);
+            saved++;
+        }
+
+        await bought;
+        Assert.Equal((200, 200), (ledger.Spent.Requests, ledger.Through));
+    }
+
     private static PaidAnswers Answers(HeldEndpoint endpoint, AnswerCache? cache = null, Ledger? ledger = null) =>
         new(("e", "m"), endpoint.AskAsync, cache, ledger ?? new Ledger(new Limits(), null), text => text.Length, 8);
 

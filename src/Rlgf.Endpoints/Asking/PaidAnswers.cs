@@ -185,18 +185,30 @@ internal sealed class PaidAnswers((string Endpoint, string Model) who, Ask? ask,
         {
             var expected = count(question.Text);
             var setAside = await ledger.SetAsideAsync(expected, (long)question.Decoding.MaxTokens * question.Choices, cancellationToken, question.Choices).ConfigureAwait(false) ?? throw new BudgetSpentException();
-            var spent = default(Spending);
-            IReadOnlyList<long> numbers = [];
+            Completion completion;
             try
             {
-                var completion = await ask!(question, cancellationToken).ConfigureAwait(false);
-                spent = new(completion.Choices.Count, completion.Usage?.PromptTokens ?? expected, WrittenTokens(completion));
-                (var kept, numbers) = keep(completion, spent);
-                return kept;
+                completion = await ask!(question, cancellationToken).ConfigureAwait(false);
             }
-            finally
+            catch
             {
-                ledger.End(setAside, spent, spent.Requests > 0 ? expected : 0, numbers);
+                ledger.End(setAside, default);
+                throw;
+            }
+
+            var spent = new Spending(completion.Choices.Count, completion.Usage?.PromptTokens ?? expected, WrittenTokens(completion));
+            lock (ledger.Booking)
+            {
+                IReadOnlyList<long> numbers = [];
+                try
+                {
+                    (var kept, numbers) = keep(completion, spent);
+                    return kept;
+                }
+                finally
+                {
+                    ledger.End(setAside, spent, expected, numbers);
+                }
             }
         }
         finally

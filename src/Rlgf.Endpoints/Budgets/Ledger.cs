@@ -34,6 +34,9 @@ internal sealed class Ledger(Limits limits, Prices? prices)
     private double _promptFactor = 1;
     private TaskCompletionSource _changed = NewSource();
 
+    /// <summary>Held while an answer is put into the cache and counted, so that what is saved has counted all answers up to a number.</summary>
+    public Lock Booking { get; } = new();
+
     /// <summary>Names the run whose spending this is, in a cache that several share.</summary>
     public string Run { get; private set; } = Guid.NewGuid().ToString("N");
 
@@ -130,7 +133,9 @@ internal sealed class Ledger(Limits limits, Prices? prices)
     /// <summary>The state for a checkpoint.</summary>
     public byte[] Save()
     {
-        lock (_lock) return JsonSerializer.SerializeToUtf8Bytes(new State(Run, Through, _spent.Requests, _spent.PromptTokens, _spent.CompletionTokens));
+        lock (Booking)
+        lock (_lock)
+            return JsonSerializer.SerializeToUtf8Bytes(new State(Run, Through, _spent.Requests, _spent.PromptTokens, _spent.CompletionTokens));
     }
 
     /// <summary>Goes on from a state. What this process has spent is not forgotten: money that is gone stays gone.</summary>

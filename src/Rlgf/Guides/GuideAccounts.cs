@@ -24,18 +24,26 @@ internal sealed record AccountRow(int Guide, string? PromptId, int Rows, double 
 /// <param name="Rows">The accounts, those of all prompts among them.</param>
 /// <param name="Least">The least reward that was seen; null before any was.</param>
 /// <param name="Most">The largest.</param>
-internal sealed record SavedAccounts(AccountRow[] Rows, double? Least, double? Most);
+/// <param name="Written">Tokens that each guide wrote; null in states of before they were counted.</param>
+internal sealed record SavedAccounts(AccountRow[] Rows, double? Least, double? Most, long[]? Written = null);
 
 /// <summary>The accounts of several guides.</summary>
 /// <param name="guides">How many.</param>
 internal sealed class GuideAccounts(int guides)
 {
     private readonly GuideAccount[] _all = new GuideAccount[guides];
+    private readonly long[] _written = new long[guides];
     private readonly Dictionary<(int Guide, string PromptId), GuideAccount> _ofPrompts = [];
     private (double Least, double Most)? _rewards;
 
     /// <summary>Of one guide, over all prompts.</summary>
     public GuideAccount Of(int guide) => _all[guide];
+
+    /// <summary>All tokens that a guide wrote, those of rows that weren't judged included: what was paid for it.</summary>
+    public long Written(int guide) => _written[guide];
+
+    /// <summary>Adds tokens that a guide wrote.</summary>
+    public void AddWritten(int guide, long tokens) => _written[guide] += tokens;
 
     /// <summary>Adds what an iteration paid and got.</summary>
     public void Add(IReadOnlyList<(int Guide, JudgedAnswer Answer)> answers)
@@ -76,11 +84,12 @@ internal sealed class GuideAccounts(int guides)
             .. _ofPrompts.OrderBy(pair => pair.Key.PromptId, StringComparer.Ordinal).ThenBy(pair => pair.Key.Guide)
                 .Select(pair => new AccountRow(pair.Key.Guide, pair.Key.PromptId, pair.Value.Rows, pair.Value.Gain, pair.Value.Tokens)),
         ],
-        _rewards?.Least, _rewards?.Most);
+        _rewards?.Least, _rewards?.Most, [.. _written]);
 
     public static GuideAccounts Of(int guides, SavedAccounts saved)
     {
         var accounts = new GuideAccounts(guides) { _rewards = saved is { Least: { } least, Most: { } most } ? (least, most) : null };
+        for (var i = 0; i < Math.Min(guides, saved.Written?.Length ?? 0); i++) accounts._written[i] = saved.Written![i];
         foreach (var row in saved.Rows)
         {
             var account = new GuideAccount(row.Rows, row.Gain, row.Tokens);

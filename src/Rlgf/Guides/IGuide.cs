@@ -62,7 +62,13 @@ public interface ILocalGuide : IGuide
 /// <summary>A guide whose answers depend on what it did before, beyond the request: the state is part of a checkpoint, so that a run that goes on gives the same answers.</summary>
 public interface IStatefulGuide : IGuide
 {
-    /// <summary>The state as bytes, asked for when no request is open.</summary>
+    /// <summary>
+    /// Whether answers depend on the state. Where they don't, as where it only counts what was spent, a remote guide is asked for the next roll-ins as soon as those of an iteration are there,
+    /// and its state is saved while that is open.
+    /// </summary>
+    bool AnswersDependOnState => true;
+
+    /// <summary>The state as bytes, asked for when no request is open, unless answers don't depend on it.</summary>
     byte[] SaveState();
 
     /// <summary>Goes on from a state that <see cref="SaveState"/> gave.</summary>

@@ -62,6 +62,9 @@ public sealed class SeveralGuides : IJudgedGuide, IStatefulGuide, IMeteredGuide
     public bool CanRollOut => Array.ConvertAll(_options, option => option.Guide.CanRollOut).Contains(true); // All are asked: an endpoint finds out here what it can do.
 
     /// <inheritdoc/>
+    public bool AnswersDependOnState => _choice == GuideChoice.Bandit || Array.Exists(_options, option => option.Guide is IStatefulGuide { AnswersDependOnState: true });
+
+    /// <inheritdoc/>
     public bool MayDecline => Array.Exists(_options, option => option.Guide.MayDecline);
 
     /// <inheritdoc/>
@@ -83,7 +86,7 @@ public sealed class SeveralGuides : IJudgedGuide, IStatefulGuide, IMeteredGuide
             {
                 var (name, account) = (_options[i].Name, _accounts.Of(i));
                 metrics[$"guide/{name}/rows"] = account.Rows;
-                metrics[$"guide/{name}/tokens"] = account.Tokens;
+                metrics[$"guide/{name}/tokens"] = _accounts.Written(i);
                 metrics[$"guide/{name}/gain"] = account.MeanGain;
                 if (_options[i].Guide is not IMeteredGuide metered) continue;
                 foreach (var (key, value) in metered.Metrics) metrics[$"guide/{name}/{key["guide/".Length..]}"] = value;
@@ -96,8 +99,8 @@ public sealed class SeveralGuides : IJudgedGuide, IStatefulGuide, IMeteredGuide
     /// <inheritdoc/>
     public IReadOnlyList<string> Summary =>
     [
-        .. _options.Select((option, i) => _accounts.Of(i) is var account && account.Rows == 0 ? $"guide '{option.Name}': wrote nothing"
-            : FormattableString.Invariant($"guide '{option.Name}': {account.Rows:#,0} rows, {account.Tokens:#,0} tokens; its rows had {account.MeanGain:+0.###;−0.###;0} over the policy's own, {1000 * account.Gain / Math.Max(account.Tokens, 1):+0.###;−0.###;0} a thousand tokens")),
+        .. _options.Select((option, i) => _accounts.Of(i) is var account && account.Rows == 0 && _accounts.Written(i) == 0 ? $"guide '{option.Name}': wrote nothing"
+            : FormattableString.Invariant($"guide '{option.Name}': {account.Rows:#,0} rows, {_accounts.Written(i):#,0} tokens; its rows had {account.MeanGain:+0.###;−0.###;0} over the policy's own, {1000 * account.Gain / Math.Max(_accounts.Written(i), 1):+0.###;−0.###;0} a thousand tokens")),
         .. _options.SelectMany(option => option.Guide is IMeteredGuide metered ? metered.Summary.Select(line => line.Replace($"guide '{metered.Name}'", $"guide '{option.Name}'", StringComparison.Ordinal)) : []),
     ];
 
@@ -119,7 +122,12 @@ public sealed class SeveralGuides : IJudgedGuide, IStatefulGuide, IMeteredGuide
     }
 
     /// <inheritdoc/>
-    public void Judge(IReadOnlyList<JudgedAnswer> answers) => _accounts.Add([.. answers.Where(answer => _indices.ContainsKey(answer.By)).Select(answer => (_indices[answer.By], answer))]);
+    public void Judge(IReadOnlyList<JudgedAnswer> answers, IReadOnlyDictionary<string, long> written)
+    {
+        _accounts.Add([.. answers.Where(answer => _indices.ContainsKey(answer.By)).Select(answer => (_indices[answer.By], answer))]);
+        foreach (var (by, tokens) in written)
+            if (_indices.TryGetValue(by, out var guide)) _accounts.AddWritten(guide, tokens);
+    }
 
     /// <inheritdoc/>
     public byte[] SaveState() => JsonSerializer.SerializeToUtf8Bytes(new Saved(
@@ -172,7 +180,8 @@ public interface IJudgedGuide : IGuide
 {
     /// <summary>Told once an iteration, when its rows are scored and before the guide is asked again.</summary>
     /// <param name="answers">What it wrote of them.</param>
-    void Judge(IReadOnlyList<JudgedAnswer> answers);
+    /// <param name="written">Tokens that were written in the iteration, by <see cref="GuideContinuation.By"/>: each text once, also of rows that others replaced, and of beginnings that were finished to measure what the guide is worth.</param>
+    void Judge(IReadOnlyList<JudgedAnswer> answers, IReadOnlyDictionary<string, long> written);
 }
 
 /// <summary>What became of something that a guide wrote.</summary>

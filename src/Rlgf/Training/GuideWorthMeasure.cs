@@ -36,7 +36,7 @@ internal sealed class GuideWorthMeasure(TrainingSetup setup, RolloutWriter write
         var returns = scores.Select(score => score.Return).ToArray();
         var measured = paired.Length == 0 ? null : new WorthMeasurement(iteration, returns[..paired.Length], returns[paired.Length..], Nats(paired, guided, beginnings), Nats(paired, own, beginnings), trained);
         var ofPolicy = Enumerable.Range(0, rows.Length).Sum(i => (long)own[i].Tokens.Length + (guided[i].GuideDeclined ? guided[i].Tokens.Length - beginnings[i].Tokens.Length : 0));
-        return new(measured, ofPolicy, paired.Sum(i => (long)guided[i].Tokens.Length - beginnings[i].Tokens.Length));
+        return new(measured, ofPolicy, paired.GroupBy(i => guided[i].GuidedBy ?? "", i => (long)guided[i].Tokens.Length - beginnings[i].Tokens.Length).ToDictionary(parts => parts.Key, parts => parts.Sum()));
     }
 
     /// <summary>−log π_θ of a token after the beginning, the mean over all.</summary>
@@ -63,5 +63,5 @@ internal sealed class GuideWorthMeasure(TrainingSetup setup, RolloutWriter write
 /// <summary>A measurement and what it cost.</summary>
 /// <param name="Measurement">The measurement; null where the guide answered nothing.</param>
 /// <param name="PolicyTokens">Tokens that the policy wrote for it.</param>
-/// <param name="GuideTokens">Tokens that the guide wrote for it.</param>
-internal sealed record MeasuredWorth(WorthMeasurement? Measurement, long PolicyTokens, long GuideTokens);
+/// <param name="GuideTokens">Tokens that the guide wrote for it, as <see cref="WrittenRows.GuideTokens"/>.</param>
+internal sealed record MeasuredWorth(WorthMeasurement? Measurement, long PolicyTokens, IReadOnlyDictionary<string, long> GuideTokens);

@@ -24,6 +24,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     private readonly RolloutWriter _writer = new(setup.Writer, setup.Policy.Shape, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);
     private readonly IWritingStage[] _stages = [new FirstStage(setup), .. GateStage.Of(setup), .. setup.LaterStages];
     private readonly SupervisedTexts? _texts = setup.Supervised is { Source: SupervisedSource.References } ? new(setup) : null;
+    private readonly bool _asksEarly = AsksEarly(setup);
     private GuideQuestion? _asked;
 
     /// <summary>Whether an update has begun and not ended: the weights are then between two iterations, and not to be saved.</summary>
@@ -62,11 +63,11 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         state = state with { Gap = written.Gap, Cuts = written.Cuts, Worth = worth, Lessons = before is null ? null : clock.Time("lessons", () => LessonsAfter(before, written, values)) };
 
         // Several guides are told what came of what each wrote.
-        (setup.Guide as IJudgedGuide)?.Judge(GuideAnswers.Judged(written.Rows));
+        (setup.Guide as IJudgedGuide)?.Judge(GuideAnswers.Judged(written.Rows), written.GuideTokens);
 
-        // The guide's next roll-ins depend on no weight, and all else that decides on them is known: one that works elsewhere is asked now. What it remembers is kept from before that.
+        // The guide's next roll-ins depend on no weight, and now all else that decides on them is known: one that works elsewhere is asked, where it wasn't before. What it remembers is kept from before that.
         state = state with { Guide = (setup.Guide as IStatefulGuide)?.SaveState() };
-        AskAhead(iteration + 1, state.Guidance, cancellationToken);
+        if (!_asksEarly) AskAhead(iteration + 1, state.Guidance, cancellationToken);
 
         // 8. Update by the sum of the loss's terms: policy loss on what the policy wrote, value loss on the roll-out, credit to the guide where a plan gives any.
         var replay = state.Lessons is { } lessons ? new LessonReplay(setup, critics, lessons, state.Kl.Coefficient, iteration) : null;
@@ -111,6 +112,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
 
             // 3. and 4. Roll in, roll out. No gradient: text is data here.
             var rollIns = clock.Time("roll_in", () => _writer.RollIn(planned, iteration, isFirst ? _asked : null, cancellationToken));
+            if (_asksEarly && isFirst) AskAhead(iteration + 1, state.Guidance, cancellationToken);
             var rollouts = clock.Time("roll_out", () => _writer.RollOut(planned, rollIns, iteration, cancellationToken));
 
             // 5. Score whole responses; where the algorithm asks, also those that the guide wrote whole, to see how far it is ahead.
@@ -136,6 +138,14 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
 
     /// <summary>Stops what the guide was asked ahead.</summary>
     public void Dispose() => _asked?.Dispose();
+
+    /// <summary>
+    /// Whether nothing that an iteration learns decides on the next roll-ins, so that the guide can work at them all the while: the plan is the schedule's, answers depend on no state, and nobody asks the guide for anything else meanwhile,
+    /// who would have to wait behind them.
+    /// </summary>
+    private static bool AsksEarly(TrainingSetup setup) =>
+        setup.Algorithm is { ScaleByGap: false, Lessons: null, CutWithState: null, SwitchAtGap: null, Gate: null } && setup.GuideWorth is null && setup.LaterStages.Count == 0
+        && setup.Guide is not IStatefulGuide { AnswersDependOnState: true } && !setup.Phases.Any(phase => phase.RollOut == Actor.Guide);
 
     private void AskAhead(int iteration, Guidance guidance, CancellationToken cancellationToken)
     {

@@ -49,13 +49,12 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         // −log π of what was drawn estimates the entropy without bias.
         var entropy = rollouts.SelectMany((rollout, row) => Indices(rollout, Actor.Policy).Select(t => -(double)log[row][t])).DefaultIfEmpty(double.NaN).Average();
         var totals = scores.Select(score => score.Return).ToArray();
-        var (policyTokens, guideTokens) = Tokens(written.Everything);
         var next = state with
         {
             Iteration = state.Iteration + 1,
             Kl = state.Kl.Update(rowsOfPolicy == 0 ? null : kl.Sum() / rowsOfPolicy, rollouts.Count),
-            PolicyTokens = state.PolicyTokens + policyTokens + (written.Worth?.PolicyTokens ?? 0),
-            GuideTokens = state.GuideTokens + guideTokens + (written.Worth?.GuideTokens ?? 0),
+            PolicyTokens = state.PolicyTokens + PolicyTokens(written.Everything) + (written.Worth?.PolicyTokens ?? 0),
+            GuideTokens = state.GuideTokens + written.GuideTokens.Values.Sum(),
         };
 
         var metrics = new Dictionary<string, double>
@@ -122,7 +121,7 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         {
             var again = written.Everything.Skip(written.First.Count).ToArray();
             metrics["gate/share"] = again.Select(row => row.Group).Distinct().Count() / (double)written.First.Select(row => row.Group).Distinct().Count();
-            metrics["gate/tokens"] = Tokens(again) is var (byPolicy, byGuide) ? byPolicy + byGuide : 0;
+            metrics["gate/tokens"] = PolicyTokens(again) + WrittenRows.TokensByGuide(again).Values.Sum();
         }
     }
 
@@ -163,13 +162,8 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         metrics["seconds/total"] = seconds.Values.Sum();
     }
 
-    /// <summary>
-    /// Tokens that were generated for rows. What a roll-in discarded was generated too; what the guide wrote of it is known. Rows that begin with one text of the guide paid for it once.
-    /// </summary>
-    private static (long Policy, long Guide) Tokens(IReadOnlyCollection<Rollout> rollouts) => (
-        rollouts.Sum(rollout => (long)Indices(rollout, Actor.Policy).Count()),
-        rollouts.Where(rollout => rollout.RollOut == Actor.Guide).Sum(rollout => (long)Indices(rollout, Actor.Guide).Count())
-            + rollouts.Select(rollout => rollout.WholeGuideResponse).OfType<Written>().Distinct(ReferenceEqualityComparer.Instance).Cast<Written>().Sum(whole => (long)whole.Tokens.Length));
+    /// <summary>Tokens that the policy wrote of rows; the guide's are <see cref="WrittenRows.TokensByGuide"/>.</summary>
+    private static long PolicyTokens(IReadOnlyCollection<Rollout> rollouts) => rollouts.Sum(rollout => (long)Indices(rollout, Actor.Policy).Count());
 
     /// <summary>A row token by token; log-probabilities are known of the policy's tokens only.</summary>
     private static SampleRecord Sample(Rollout rollout, RewardScore score, ITokenizer tokenizer, float[] log, float[] toStart, float[] advantage, float[]? value) => new(

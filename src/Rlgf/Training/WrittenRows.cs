@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Rlgf.Algorithms;
 using Rlgf.Lessons;
 using Rlgf.Rewards;
@@ -17,6 +18,15 @@ internal sealed record WrittenRows(
 {
     /// <summary>What the guide is worth, measured beside them; null where it wasn't.</summary>
     public MeasuredWorth? Worth { get; init; }
+
+    /// <summary>Tokens that the guide wrote in the iteration, all of them: by its name where there are several guides, else by an empty one.</summary>
+    public Dictionary<string, long> GuideTokens => TokensByGuide(Everything).Concat(Worth?.GuideTokens ?? ReadOnlyDictionary<string, long>.Empty).GroupBy(part => part.Key, part => part.Value).ToDictionary(parts => parts.Key, parts => parts.Sum());
+
+    /// <summary>Tokens that the guide wrote of some rows, those that were cut off included. What several rows share was written once.</summary>
+    public static Dictionary<string, long> TokensByGuide(IReadOnlyCollection<Rollout> rollouts) =>
+        rollouts.Where(rollout => rollout.RollOut == Actor.Guide).Select(rollout => (By: rollout.GuidedBy, Tokens: (long)rollout.Tokens.Length - rollout.RollInLength))
+            .Concat(rollouts.Select(rollout => rollout.WholeGuideResponse).OfType<Written>().Distinct(ReferenceEqualityComparer.Instance).Cast<Written>().Select(whole => (whole.By, Tokens: (long)whole.Tokens.Length)))
+            .GroupBy(part => part.By ?? "", part => part.Tokens).ToDictionary(parts => parts.Key, parts => parts.Sum());
 
     /// <summary>What the reward says of the rows that are learned from.</summary>
     public IReadOnlyList<RewardScore> Scores { get; } = [.. Rows.Select(row => row.Score)];

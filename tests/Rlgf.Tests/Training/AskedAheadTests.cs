@@ -49,6 +49,25 @@ public sealed class AskedAheadTests : IDisposable
     }
 
     [Fact]
+    public void Where_nothing_decides_on_them_but_the_schedule_they_are_asked_for_while_the_policy_writes()
+    {
+        using var guide = new Counting(remote: true) { IsGated = true };
+        guide.Open.Release();
+        var scored = 0;
+        // Its answers depend on no count: the request's numbers alone.
+        Run("early", "ppo_plus_plus", new Stateless(guide), iterations: 4, scoring: () =>
+        {
+            // The rows of an iteration are written and to be scored, and the guide is at the next already.
+            if (scored == 0) Assert.True(guide.Entered.Wait(TimeSpan.FromSeconds(30)));
+            if (scored < 3) Assert.True(guide.Entered.Wait(TimeSpan.FromSeconds(30)));
+            Assert.Equal((Math.Min(scored + 2, 4), scored + 1), (guide.Asked, guide.Answered));
+            scored++;
+            guide.Open.Release();
+        });
+        Assert.Equal((4, 4), (scored, guide.Answered));
+    }
+
+    [Fact]
     public void A_local_guide_is_never_asked_before_its_turn()
     {
         using var guide = new Counting(remote: false);
@@ -140,17 +159,22 @@ public sealed class AskedAheadTests : IDisposable
     private string[] Saved(string name) => [.. Directory.GetDirectories(Path.Combine(_folder, name)).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
 
     private (float[] Weights, bool Finished) Run(
-        string name, string algorithm, IGuide guide, int iterations = 6, bool resume = false, CancellationTokenSource? cancellation = null, Action<int>? logged = null)
+        string name, string algorithm, IGuide guide, int iterations = 6, bool resume = false, CancellationTokenSource? cancellation = null, Action<int>? logged = null, Action? scoring = null)
     {
         using var policy = TinyGpt2.Create(seed: 3);
         using var reference = policy.Clone();
+        var scored = 0;
         var setup = new TrainingSetup
         {
             Policy = policy,
             Reference = reference,
             Tokenizer = new DigitTokenizer(TinyGpt2.Vocabulary, TinyGpt2.End),
             Guide = guide,
-            Reward = new FunctionReward("ones", response => response.Text.Count(c => c == '1')),
+            Reward = new FunctionReward("ones", response =>
+            {
+                if (scored++ % 8 == 0) scoring?.Invoke();
+                return response.Text.Count(c => c == '1');
+            }),
             Prompts = [.. Enumerable.Range(0, 7).Select(i => new Prompt(i.ToString(System.Globalization.CultureInfo.InvariantCulture), [i]))],
             Sampling = new SamplingSettings { MaxNewTokens = 6, EndTokens = [TinyGpt2.End] },
             Algorithm = Presets.Named(algorithm, switchIteration: 1)!,
@@ -186,6 +210,15 @@ public sealed class AskedAheadTests : IDisposable
     private sealed class Stuck : SynchronizationContext
     {
         public override void Post(SendOrPostCallback d, object? state) { }
+    }
+
+    /// <summary>Another without its state.</summary>
+    private sealed class Stateless(IGuide guide) : IGuide
+    {
+        public string Name => guide.Name;
+        public bool CanRollOut => guide.CanRollOut;
+        public bool IsRemote => guide.IsRemote;
+        public Task<IReadOnlyList<GuideContinuation?>> ContinueAsync(IReadOnlyList<GuideRequest> requests, CancellationToken cancellationToken) => guide.ContinueAsync(requests, cancellationToken);
     }
 
     /// <summary>Answers later, and by the number of times that it was asked.</summary>
