@@ -191,6 +191,7 @@ public sealed partial record EndpointBudget
     {
         if (Cost is not null && CostLimit is not { Amount: > 0 }) yield return ("cost", "is an amount above 0 with its currency, such as 5.00 USD");
         if (Cost is not null && Prices is null) yield return ("cost", "is counted by the prices of tokens; set budget.prices");
+        if (Cost is not null && Prices is { Input: 0, Output: 0 }) yield return ("prices", "are 0 both, so that nothing costs anything and budget.cost is never reached; set what tokens cost, or leave the cost out");
         if (Tokens is null && Requests is null && Cost is null && Prices is null) yield return ("tokens", "the budget has no limit; set tokens, requests or cost, or leave the budget out");
     }
 

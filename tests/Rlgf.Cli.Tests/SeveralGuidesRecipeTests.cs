@@ -23,8 +23,24 @@ public sealed class SeveralGuidesRecipeTests
     }
 
     [Theory]
+    [InlineData("seed=1")]
+    [InlineData("guide_worth={share: 0.5}")]
+    [InlineData("algorithm={name: adaback, group_size: 4}")] // Rows of a group share a text.
+    [InlineData("algorithm={name: bread, group_size: 4}")] // Some rows are replaced by others.
+    public void What_each_guide_wrote_is_all_that_was_written(string set)
+    {
+        using var scratch = new Scratch();
+        var result = Cli.Run("train", TrainTests.Recipe(scratch, "run"), "--set", Two, "--set", set);
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+        var last = System.Text.Json.Nodes.JsonNode.Parse(TrainTests.Metrics(scratch["run"])[^1])!;
+        Assert.Equal((double)last["tokens/guide"]!, (double)last["guide/data/tokens"]! + (double)last["guide/noise/tokens"]!);
+        Assert.True((double)last["tokens/guide"]! > 0);
+    }
+
+    [Theory]
     [InlineData("guides: [{name: a, guide: {kind: references}}]", "name two at least")]
-    [InlineData("guides: [{name: a, guide: {kind: references}}, {name: a, guide: {kind: references}}]", "two are called 'a'")]
+    [InlineData("guides: [{name: a, guide: {kind: references}}, {name: a, guide: {kind: references}}]", "two are called 'a' and 'a'")]
+    [InlineData("guides: [{name: a, guide: {kind: references}}, {name: A, guide: {kind: references}}]", "two are called 'a' and 'A': give each a name of its own, in which not only capital letters differ")]
     [InlineData("choose: bandit, guides: [{name: a, weight: 2, guide: {kind: references}}, {name: b, guide: {kind: references}}]", "guide.guides.0.weight")]
     [InlineData("guides: [{name: a, weight: 0, guide: {kind: references}}, {name: b, guide: {kind: references}}]", "guide.guides.0.weight")]
     [InlineData("guides: [{name: a, guide: {kind: model, path: nowhere}}, {name: b, guide: {kind: references}}]", "guide.guides.0.guide")]

@@ -19,14 +19,14 @@ public sealed class CacheTests
         }
 
         using var again = AnswerCache.Open(scratch["c.db"], mustExist: true);
-        var found = again.Find("http://e/", "question 1", 0)!;
+        var found = again.Find("http://e/", Asked(1), 0)!;
         Assert.Equal(("a\u0000b 🙂 é", "length", 11, 3, false, false, "r"), (found.Text, found.Finish, found.PromptTokens, found.CompletionTokens, found.IsStreamed, found.IsCounted, found.Run));
         Assert.InRange(found.Written, DateTime.UtcNow.AddMinutes(-5), DateTime.UtcNow.AddMinutes(1));
-        Assert.Null(again.Find("http://e/", "question 1", 1));
-        Assert.Null(again.Find("http://e/", "question 2", 0));
-        Assert.Null(again.Find("http://other/", "question 1", 0));
+        Assert.Null(again.Find("http://e/", Asked(1), 1));
+        Assert.Null(again.Find("http://e/", Asked(2), 0));
+        Assert.Null(again.Find("http://other/", Asked(1), 0));
         // The parts of a key don't run together.
-        Assert.Null(again.Find("http://e/q", "uestion 1", 0));
+        Assert.Null(again.Find("http://e/{", Asked(1)[1..], 0));
         // What is there stays.
         Assert.Equal("a\u0000b 🙂 é", again.Add(Answer(1) with { Text = "another" }).Text);
     }
@@ -74,7 +74,12 @@ public sealed class CacheTests
         using var scratch = new Scratch();
         var file = scratch["c.db"];
         using (var cache = AnswerCache.Open(file))
+        {
+            // What was found out of the endpoint is no answer, and stays as long as there are any.
+            foreach (var model in (string[])["a", "b"]) cache.Add(Answer(0) with { Model = model, Question = $"capabilities of {model}", PromptTokens = 0 });
             for (var i = 0; i < 300; i++) cache.Add(Answer(i) with { Model = i < 100 ? "a" : "b", Question = $$"""{"prompt":"{{i}}"}""" });
+        }
+
         Assert.Matches("^a at http://e/: 100 answers, 1,100 tokens read, 300 written, .*\nb at http://e/: 200 answers", TestRun.Run(default, "cache", "stats", file).Output);
         Assert.Equal(0, TestRun.Run(default, "cache", "export", file, "--output", scratch["rows.jsonl"]).Code);
         var rows = File.ReadLines(scratch["rows.jsonl"]).Select(line => JsonNode.Parse(line)!).ToArray();
@@ -82,11 +87,19 @@ public sealed class CacheTests
         Assert.Equal("text 299", (string)rows[^1]["text"]!);
         Assert.Equal("0 answers removed\n", TestRun.Run(default, "cache", "prune", file, "--older-than-days", "1").Output);
         Assert.Equal("100 answers removed\n", TestRun.Run(default, "cache", "prune", file, "--model", "a").Output);
+        using (var cache = AnswerCache.Open(file))
+        {
+            Assert.Null(cache.Find("http://e/", "capabilities of a", 0));
+            Assert.NotNull(cache.Find("http://e/", "capabilities of b", 0));
+        }
+
         Assert.Equal(2, TestRun.Run(default, "cache", "prune", file).Code);
         Assert.Equal("200 answers removed\n", TestRun.Run(default, "cache", "prune", file, "--all").Output);
         Assert.Equal("no answers\n", TestRun.Run(default, "cache", "stats", file).Output);
         Assert.Contains("there is no such cache", TestRun.Run(default, "cache", "stats", scratch["none.db"]).OneErrorLine(), StringComparison.Ordinal);
     }
 
-    internal static CachedAnswer Answer(int i) => new() { Endpoint = "http://e/", Model = "m", Question = $"question {i}", Sample = 0, Text = $"text {i}", Finish = "stop", PromptTokens = 11, CompletionTokens = 3 };
+    private static string Asked(int i) => $$"""{"prompt":"question {{i}}"}""";
+
+    internal static CachedAnswer Answer(int i) => new() { Endpoint = "http://e/", Model = "m", Question = Asked(i), Sample = 0, Text = $"text {i}", Finish = "stop", PromptTokens = 11, CompletionTokens = 3 };
 }

@@ -33,8 +33,10 @@ public sealed class WrongInputTests
     [InlineData("guide.budget={tokens: 0}", "guide.budget.tokens is 0; it must be at least 1")]
     [InlineData("guide.budget={cost: 0 USD, prices: {input: 1, output: 1}}", "guide.budget.cost: is an amount above 0 with its currency, such as 5.00 USD")]
     [InlineData("guide.budget={cost: 5 USD}", "guide.budget.cost: is counted by the prices of tokens; set budget.prices")]
+    [InlineData("guide.budget={cost: 5 USD, prices: {input: 0, output: 0}}", "guide.budget.prices: are 0 both, so that nothing costs anything and budget.cost is never reached")]
     [InlineData("guide.budget={requests: 1}", "guide.budget: is too small to find out what the endpoint can do")]
     [InlineData("guide.budget={}", "guide.budget.tokens: the budget has no limit")]
+    [InlineData("guide_worth={every: 2}", "guide_worth.every: 2 in a run of 2 iterations is the first iteration alone")]
     [InlineData("guide.when_spent=continue_without", "guide.when_spent: is for when the budget is spent, and there is none")]
     [InlineData("guide.replay=only", "guide.replay: only the cache is to answer, and there is none; set cache")]
     public void A_wrong_setting_is_one_line(string set, string said)

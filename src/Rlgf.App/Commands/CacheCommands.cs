@@ -47,7 +47,7 @@ internal static class CacheCommands
             foreach (var answer in cache.All())
             {
                 if (terminal.Stop.IsCancellationRequested) throw rows.Stopped(rows.Count);
-                rows.Write(new Row(answer.Endpoint, answer.Model, Question(answer.Question), answer.Sample, answer.Text, answer.Finish, answer.PromptTokens, answer.CompletionTokens, answer.Written));
+                rows.Write(new Row(answer.Endpoint, answer.Model, JsonNode.Parse(answer.Question)!, answer.Sample, answer.Text, answer.Finish, answer.PromptTokens, answer.CompletionTokens, answer.Written));
             }
 
             rows.Complete();
@@ -77,9 +77,6 @@ internal static class CacheCommands
     }
 
     private static Argument<string> Cache() => new("FILE") { Description = "The cache." };
-
-    /// <summary>What was asked, as it was sent; what was found out of an endpoint is a text.</summary>
-    private static JsonNode Question(string text) => text.StartsWith('{') ? JsonNode.Parse(text)! : text;
 
     /// <summary>A row of an export.</summary>
     private sealed record Row(string Endpoint, string Model, JsonNode Question, long Sample, string Text, string Finish, long PromptTokens, long CompletionTokens, DateTime Written);

@@ -96,18 +96,18 @@ public sealed class AnswerCache : IDisposable
         command.ExecuteNonQuery();
     }
 
-    /// <summary>How much it holds, model by model.</summary>
+    /// <summary>How much it holds, model by model. What was found out of an endpoint is no answer that was asked for.</summary>
     /// <exception cref="InputException">The file can't be read.</exception>
     public IReadOnlyList<CacheCount> Count() => Guarded(() =>
     {
-        using var command = Command("SELECT endpoint, model, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), MIN(written), MAX(written) FROM answers GROUP BY endpoint, model ORDER BY endpoint, model");
+        using var command = Command($"SELECT endpoint, model, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), MIN(written), MAX(written) FROM answers WHERE {IsAnswer} GROUP BY endpoint, model ORDER BY endpoint, model");
         using var rows = command.ExecuteReader();
         var counts = new List<CacheCount>();
         while (rows.Read()) counts.Add(new(rows.GetString(0), rows.GetString(1), rows.GetInt64(2), rows.GetInt64(3), rows.GetInt64(4), TimeOf(rows.GetString(5)), TimeOf(rows.GetString(6))));
         return (IReadOnlyList<CacheCount>)counts;
     });
 
-    /// <summary>All answers in their order, read as they are asked for.</summary>
+    /// <summary>All answers, as they are counted, in their order, read as they are asked for.</summary>
     /// <exception cref="InputException">The file can't be read.</exception>
     public IEnumerable<CachedAnswer> All()
     {
@@ -116,7 +116,7 @@ public sealed class AnswerCache : IDisposable
             // Part by part: who reads slowly keeps nobody from writing.
             var part = Guarded(() =>
             {
-                using var command = Command($"SELECT {Columns} FROM answers WHERE number > $after ORDER BY number LIMIT 256", ("$after", after));
+                using var command = Command($"SELECT {Columns} FROM answers WHERE number > $after AND {IsAnswer} ORDER BY number LIMIT 256", ("$after", after));
                 using var rows = command.ExecuteReader();
                 var read = new List<CachedAnswer>();
                 while (rows.Read()) read.Add(Read(rows));
@@ -135,8 +135,12 @@ public sealed class AnswerCache : IDisposable
     /// <exception cref="InputException">The file can't be written.</exception>
     public int Prune(DateTime? before, string? model) => Guarded(() =>
     {
-        using var delete = Command("DELETE FROM answers WHERE ($before IS NULL OR written < $before) AND ($model IS NULL OR model = $model)", ("$before", before is { } time ? Time(time) : null), ("$model", model));
+        using var transaction = _connection.BeginTransaction();
+        using var delete = Command($"DELETE FROM answers WHERE {IsAnswer} AND ($before IS NULL OR written < $before) AND ($model IS NULL OR model = $model)", ("$before", before is { } time ? Time(time) : null), ("$model", model));
         var count = delete.ExecuteNonQuery();
+        // What was found out of an endpoint goes with the last answer that it is needed for.
+        Execute($"DELETE FROM answers WHERE NOT {IsAnswer} AND NOT EXISTS (SELECT 1 FROM answers AS other WHERE other.endpoint = answers.endpoint AND other.model = answers.model AND other.{IsAnswer})");
+        transaction.Commit();
         using var vacuum = Command("VACUUM");
         vacuum.ExecuteNonQuery();
         return count;
@@ -145,6 +149,8 @@ public sealed class AnswerCache : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _connection.Dispose();
 
+    /// <summary>Answers are found by a question that was sent, which is JSON; what was found out of an endpoint is kept under a sentence.</summary>
+    private const string IsAnswer = "question LIKE '{%'";
     private const string Columns = "number, endpoint, model, question, sample, text, finish, prompt_tokens, completion_tokens, streamed, counted, run, written";
 
     private void Prepare()

@@ -125,7 +125,7 @@ public sealed record SeveralGuidesSection : GuideSection, ICheckedSection
     public IEnumerable<(string Key, string Problem)> Problems()
     {
         if (Guides.Count < 2) yield return ("guides", $"has {Guides.Count}: name two at least, or the one as guide itself");
-        if (Guides.GroupBy(part => part.Name).FirstOrDefault(same => same.Count() > 1) is { } twice) yield return ("guides", $"two are called '{twice.Key}': give each a name of its own");
+        if (Guides.GroupBy(part => part.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(same => same.Count() > 1) is { } twice) yield return ("guides", $"two are called {string.Join(" and ", twice.Take(2).Select(part => $"'{part.Name}'"))}: give each a name of its own, in which not only capital letters differ");
         if (Guides.Any(part => part.Guide is SeveralGuidesSection)) yield return ("guides", "one of them is of several itself: list all in one place");
         for (var i = 0; i < Guides.Count; i++)
         {

@@ -116,7 +116,7 @@ public sealed record SumRewardSection : RewardSection, ICheckedSection
         if (Parts.Any(part => part.Reward.Normalise)) yield return ("parts", "normalise is for the whole reward; set it beside parts, and weigh the parts by weight");
         if (Parts.Count == 0) yield return ("parts", "a sum needs one part at least");
         if (Parts.FirstOrDefault(part => part.ClipAtLeast > part.ClipAtMost) is { } never) yield return ("parts", $"clip_at_most of '{never.Name}' is below its clip_at_least");
-        if (Parts.GroupBy(part => part.Name).FirstOrDefault(parts => parts.Count() > 1) is { } twice) yield return ("parts", $"two parts are named '{twice.Key}'");
+        if (Parts.GroupBy(part => part.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(parts => parts.Count() > 1) is { } twice) yield return ("parts", $"two parts are named {string.Join(" and ", twice.Take(2).Select(part => $"'{part.Name}'"))}: give each a name of its own, in which not only capital letters differ");
     }
 }
 

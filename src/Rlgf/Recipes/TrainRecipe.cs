@@ -105,6 +105,8 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
             yield return ("supervised", "it needs texts: set supervised.column, data.prompt_tokens (the rest of the text is the reference) or data.reference_column");
         var algorithm = Algorithm.ToSettings();
         if (GuideWorth is not null && Guide is null) yield return ("guide_worth", "there is no guide whose worth could be measured: set guide, or leave this out");
+        if (GuideWorth is { Every: > 1 and var every } && every >= Iterations)
+            yield return ("guide_worth.every", FormattableString.Invariant($"{every} in a run of {Iterations} iterations is the first iteration alone, in which nothing is learned yet; measure more often"));
         if (Algorithm.SwitchAtGap is not null && GuideWorth is null) yield return ("algorithm.switch_at_gap", "the gap is not measured: set guide_worth, such as guide_worth: {share: 0.25}");
         if (Supervised is { Source: SupervisedSource.Guide } && !algorithm.Phases.Any(phase => phase.BeginsWithGuide)) yield return ("supervised.source", TrainingChecks.NoAnswers(algorithm));
         // What the algorithm fills in may be what does not go together with what was said.

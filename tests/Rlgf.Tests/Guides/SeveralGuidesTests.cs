@@ -81,7 +81,7 @@ public sealed class SeveralGuidesTests
     {
         static SeveralGuides New() => new([new("a", Says("0")), new("b", Says("1"))], GuideChoice.Bandit);
         var guide = New();
-        guide.Judge([.. Enumerable.Range(0, 30).Select(i => new JudgedAnswer(i % 3 == 0 ? "a" : "b", $"{i % 5}", i % 4, (i % 4) - 1.5, 3 + i))]);
+        guide.Judge([.. Enumerable.Range(0, 30).Select(i => new JudgedAnswer(i % 3 == 0 ? "a" : "b", $"{i % 5}", i % 4, (i % 4) - 1.5, 3 + i))], new Dictionary<string, long> { ["a"] = 700, ["b"] = 20 });
         var requests = Enumerable.Range(0, 200).Select(i => Request((ulong)i, prompt: $"{i % 7}")).ToArray();
         var expected = (await guide.ContinueAsync(requests, TestContext.Current.CancellationToken)).Select(answer => answer!.By).ToArray();
         Assert.Equal(2, expected.Distinct().Count());
