@@ -87,7 +87,10 @@ internal static class GuideTables
             $"Iteration by iteration: {name}", "What was asked ahead for the next iteration is counted where it was answered, and what found out what the endpoint can do in the first.", stretch > 1 ? "iterations" : "iteration",
             [("Answers bought", "answers of the endpoint"), ("Tokens read", "by the endpoint"), ("Tokens written", "by the endpoint"), .. hasPrices ? ((string, string)[])[($"Cost{CurrencyOf([run])}", "by the prices of the recipe")] : [],
                 ("Guide's tokens in rows", "tokens of the guide in the iteration's rows, as the policy counts them"), ("Reward", "mean of the iteration's own rows")],
-            rows) { IsFolded = true };
+            rows)
+        {
+            IsFolded = true,
+        };
     }
 
     /// <summary>What each of several guides was used for, and what that bought; null where there is one guide.</summary>

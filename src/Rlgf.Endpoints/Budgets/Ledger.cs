@@ -134,8 +134,9 @@ internal sealed class Ledger(Limits limits, Prices? prices)
     public byte[] Save()
     {
         lock (Booking)
-        lock (_lock)
-            return JsonSerializer.SerializeToUtf8Bytes(new State(Run, Through, _spent.Requests, _spent.PromptTokens, _spent.CompletionTokens));
+        {
+            lock (_lock) return JsonSerializer.SerializeToUtf8Bytes(new State(Run, Through, _spent.Requests, _spent.PromptTokens, _spent.CompletionTokens));
+        }
     }
 
     /// <summary>Goes on from a state. What this process has spent is not forgotten: money that is gone stays gone.</summary>
