@@ -7,30 +7,55 @@ namespace Rlgf.Models.Tests;
 public sealed class AttentionTests
 {
     [Theory]
-    [InlineData(3, 8)]
-    [InlineData(100, 64)] // long enough for the other way of computing it
-    public void One_token_attends_to_the_cache_as_the_definition_says(long columns, long size)
+    [InlineData(3, 8, 3)]
+    [InlineData(100, 64, 3)]
+    [InlineData(9, 72, 1)] // three queries to a head
+    [InlineData(2000, 96, 1)] // more than a thread's share, where there are several
+    [InlineData(17, 12, 3)] // no multiple of eight: libtorch's way
+    public void One_token_attends_to_the_cache_as_the_definition_says(long columns, long size, long keyHeads)
     {
         TorchRuntime.Load();
         using var scope = NewDisposeScope();
         using var random = new Generator(1);
         var query = randn([2, 3, 1, size], generator: random);
         // Views into a longer cache, the second row padded by two columns.
-        var keys = randn([2, 3, columns + 5, size], generator: random).narrow(2, 0, columns);
-        var values = randn([2, 3, columns + 5, size], generator: random).narrow(2, 0, columns);
+        var keys = randn([2, keyHeads, columns + 5, size], generator: random).narrow(2, 1, columns);
+        var values = randn([2, keyHeads, columns + 5, size], generator: random).narrow(2, 1, columns);
         var mask = zeros(2, 1, 1, columns);
         mask[1, 0, 0, ..2] = float.NegativeInfinity;
+        var ofHeads = randn([1, 3, 1, columns], generator: random);
+        using var gradients = no_grad();
 
-        var attended = ScaledDotProduct.AttendFromOne(query, keys, values, mask);
-
-        for (var row = 0; row < 2; row++)
+        // Without a mask, with one of rows, and, where heads don't share keys, with one of heads and of both, from a view too.
+        Check(null, row => 0, null);
+        Check(mask, row => row == 1 ? 2 : 0, null);
+        if (keyHeads == 3)
         {
-            for (var head = 0; head < 3; head++)
+            Check(ofHeads, row => 0, ofHeads);
+            Check(mask + ofHeads, row => row == 1 ? 2 : 0, ofHeads);
+            var wider = randn([1, 3, 1, columns + 4], generator: random);
+            Check(wider.narrow(3, 2, columns), row => 0, wider.narrow(3, 2, columns));
+        }
+
+        void Check(Tensor? added, Func<int, int> firstOf, Tensor? bias)
+        {
+            foreach (var type in new[] { ScalarType.Float32, ScalarType.BFloat16 })
             {
-                var first = row == 1 ? 2 : 0;
-                var (k, v) = (keys[row, head].narrow(0, first, columns - first).to(float64), values[row, head].narrow(0, first, columns - first).to(float64));
-                var weights = (k.mv(query[row, head, 0].to(float64)) / Math.Sqrt(size)).exp();
-                Fixture.Close((v.t().mv(weights) / weights.sum()).to(float32), attended[row, head, 0], 1e-5);
+                var asked = query.to_type(type);
+                var attended = ScaledDotProduct.AttendFromOne(asked, keys, values, added);
+                Assert.Equal(type, attended.dtype);
+                for (var row = 0; row < 2; row++)
+                {
+                    for (var head = 0; head < 3; head++)
+                    {
+                        var (first, keyHead) = (firstOf(row), head * keyHeads / 3);
+                        var (k, v) = (keys[row, keyHead].narrow(0, first, columns - first).to(float64), values[row, keyHead].narrow(0, first, columns - first).to(float64));
+                        var scores = k.mv(asked[row, head, 0].to(float64)) / Math.Sqrt(size);
+                        if (bias is not null) scores += bias[0, head, 0].narrow(0, first, columns - first).to(float64);
+                        var weights = scores.exp();
+                        Fixture.Close((v.t().mv(weights) / weights.sum()).to(float32), attended[row, head, 0].to(float32), type == ScalarType.Float32 ? 1e-5 : 0.02);
+                    }
+                }
             }
         }
     }

@@ -33,8 +33,9 @@ internal sealed class LoraAdapter : nn.Module, IAdapter
         using var scope = NewDisposeScope();
         // The product is as wide as y, what is between only r: that is the cheaper place for the factor.
         var input = _down.training && Configuration.Dropout > 0 ? nn.functional.dropout(x, Configuration.Dropout) : x;
-        var narrow = nn.functional.linear(input, _down.Weight).Multiply((float)_scaling);
-        return y.AddInPlace(nn.functional.linear(narrow, _up.Weight));
+        var narrow = _down.Product.Multiply(input, null);
+        if (_scaling != 1) narrow = narrow.Multiply((float)_scaling);
+        return y.AddInPlace(_up.Product.Multiply(narrow, null));
     }
 
     /// <summary>s · B A: [out, in] float32.</summary>
@@ -55,10 +56,19 @@ internal sealed class LoraAdapter : nn.Module, IAdapter
         {
             Weight = Weights.Parameter([outputs, inputs], device);
             register_parameter("weight", Weight);
+            Product = new ProductWeight(Weight);
             // Training with dropout is something that a loop asks for.
             eval();
         }
 
         public Parameter Weight { get; }
+
+        public ProductWeight Product { get; }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing) Product.Dispose();
+            base.Dispose(disposing);
+        }
     }
 }
