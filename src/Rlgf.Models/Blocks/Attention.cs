@@ -105,7 +105,7 @@ internal static class ScaledDotProduct
     /// <param name="mask">Added to the scores, broadcast to [B, H, 1, C]; where heads share keys, [B, 1, 1, C]; null for none.</param>
     public static Tensor AttendFromOne(Tensor query, Tensor keys, Tensor values, Tensor? mask)
     {
-        if (OneTokenAttention.Fits(keys, values, mask)) return OneTokenAttention.Attend(query, keys, values, mask);
+        if (OneTokenAttention.Fits(query, keys, values, mask)) return OneTokenAttention.Attend(query, keys, values, mask);
 
         // Its many small products of one row go to MKL: through oneDNN it is five times slower (28 rows, 12 heads of 64, 88 columns).
         using var small = FastFloat32Products.Suspend();

@@ -19,8 +19,8 @@ internal static unsafe class OneTokenAttention
     [ThreadStatic]
     private static float[]? _scores;
 
-    /// <summary>Whether it can be done here: on the CPU without a gradient, keys and values float32 with whole heads one after the other.</summary>
-    public static bool Fits(Tensor keys, Tensor values, Tensor? mask) => Vector256.IsHardwareAccelerated && !is_grad_enabled() && keys.device_type == DeviceType.CPU
+    /// <summary>Whether it can be done here: one token on the CPU without a gradient, keys and values float32 with whole heads one after the other.</summary>
+    public static bool Fits(Tensor query, Tensor keys, Tensor values, Tensor? mask) => Vector256.IsHardwareAccelerated && !is_grad_enabled() && keys.device_type == DeviceType.CPU && query.size(2) == 1
         && keys.size(3) % Lanes == 0 && AreWholeHeads(keys) && AreWholeHeads(values) && mask is null or { dtype: ScalarType.Float32 };
 
     /// <summary>Attends.</summary>
