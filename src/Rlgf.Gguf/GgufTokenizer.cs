@@ -13,6 +13,12 @@ public sealed class GgufTokenizer
     private const string Prefix = "tokenizer.ggml.";
     private const string TemplateKey = "tokenizer.chat_template";
 
+    /// <summary>Kinds that llama.cpp has and this doesn't, in words.</summary>
+    private static readonly Dictionary<string, string> OtherKinds = new(StringComparer.Ordinal)
+    {
+        ["t5"] = "SentencePiece's unigram model", ["bert"] = "WordPiece", ["rwkv"] = "RWKV's longest match", ["plamo2"] = "PLaMo's", ["hybriddna"] = "for DNA", ["none"] = "no tokenizer at all", ["no_vocab"] = "no tokenizer at all",
+    };
+
     private readonly GgufMetadata _metadata;
     private readonly string[] _tokens;
     private readonly TokenKind[] _kinds;
@@ -30,7 +36,9 @@ public sealed class GgufTokenizer
         {
             "gpt2" => false,
             "llama" => true,
-            _ => throw metadata.Fault($"{Prefix}model", $"is '{kind}', a tokenizer that isn't converted; gpt2 (byte-level BPE) and llama (SentencePiece's BPE) are"),
+            _ => throw metadata.Fault(
+                $"{Prefix}model", $"is '{kind}'{(OtherKinds.TryGetValue(kind, out var name) ? $" ({name})" : "")}, a tokenizer that isn't read; gpt2 (byte-level BPE) and llama (SentencePiece's BPE) are: take the model's folder in the Hugging Face "
+                + "format instead, or, for a guide, let llama.cpp's own server serve the file (guide: kind: openai), which exchanges texts"),
         };
         GgufKeys.CheckTokenizer(metadata);
         _words = _isSentencePiece ? GgufWords.Default : Words(metadata);

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.ChatTemplates;
 using Rlgf.Gguf;
+using Rlgf.Models;
 using Rlgf.Tokenizers;
 
 namespace Rlgf.LlamaCpp;
@@ -37,6 +38,7 @@ public sealed record GgufTextModel(LlamaCppModel Model, ITokenizer Tokenizer, IR
             });
             if (tokenizer.VocabularySize > model.Shape.Vocabulary) throw new InputException($"{path}: its tokenizer has {tokenizer.VocabularySize} tokens and its model {model.Shape.Vocabulary}.");
             RequireSame(path, parts, tokenizer, model);
+            RequireNumbers(path, parts, model);
             return new GgufTextModel(model, tokenizer, parts.EndIds, parts.DefaultTemplate is { } text ? ChatTemplate.Parse($"{path}: tokenizer.chat_template", text, SpecialTokens(parts)) : null);
         }
         catch
@@ -68,6 +70,30 @@ public sealed record GgufTextModel(LlamaCppModel Model, ITokenizer Tokenizer, IR
     {
         (string Role, int? Id)[] roles = [("bos_token", parts.BosId), ("eos_token", parts.EosId), ("pad_token", parts.PadId)];
         return roles.Where(role => role.Id is not null).ToDictionary(role => role.Role, role => parts.TokenOf(role.Id!.Value));
+    }
+
+    /// <summary>One token passes through all layers: a number that isn't finite in any of them shows.</summary>
+    private static void RequireNumbers(string path, GgufTokenizer parts, LlamaCppModel model)
+    {
+        using var decoder = model.StartDecoding([new TokenRow([parts.BosId ?? parts.EosId ?? 0], [])], 1);
+        using var finite = decoder.NextLogits.isfinite();
+        using var all = finite.all();
+        if (all.item<bool>()) return;
+        throw new InputException($"{path}: {(NotFinite(path) is { } tensor ? $"its tensor '{tensor}' has numbers" : "what it computes are numbers")} that are not finite (NaN or infinite): it is damaged, or was made of a model that was; copy or download it again, or make it anew.");
+    }
+
+    /// <summary>The first tensor that holds a number that isn't finite; null where all are, or one can't be read here.</summary>
+    private static string? NotFinite(string path)
+    {
+        try
+        {
+            using var file = GgufFile.Open(path);
+            return file.Tensors.Keys.FirstOrDefault(name => Array.Exists(file.Read(name), number => !float.IsFinite(number)));
+        }
+        catch (InputException)
+        {
+            return null;
+        }
     }
 
     /// <summary>The file has no more than a name for how its tokenizer cuts words: where the two read it otherwise, the model would be given ids that it never saw.</summary>

@@ -34,6 +34,8 @@ public sealed class GgufGuideTests
         Says("llama.cpp refuses it", $"path: {scratch["short.gguf"]}");
         Says("no such file", $"path: {scratch["absent.gguf"]}");
         Says("no chat template", $"path: {Path.Combine(Path.GetDirectoryName(Gguf)!, "gpt2.f32.gguf")}, chat: {{}}");
+        Says("guide.sampling.max_new_tokens: a prompt", $"path: {Gguf}, sampling: {{max_new_tokens: 100000}}");
+        Says("more than the model's context of", $"path: {Gguf}, sampling: {{max_new_tokens: 127}}");
         Says("placement.guide", $"path: {Gguf}", "placement.guide.precision=bfloat16");
         Assert.False(Directory.Exists(scratch["run/checkpoints"]));
 

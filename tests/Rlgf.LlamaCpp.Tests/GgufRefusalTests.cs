@@ -63,6 +63,43 @@ public sealed class GgufRefusalTests : IDisposable
         Assert.Contains("no token", Assert.Throws<InputException>(() => model.StartDecoding([new([], [1])], 1)).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(0.2)]
+    [InlineData(0.9)]
+    public void Numbers_that_are_not_finite(double at)
+    {
+        var bytes = File.ReadAllBytes(GgufFixture.PathOf("llama.f32"));
+        string damaged;
+        using (var file = Gguf.GgufFile.Open(GgufFixture.PathOf("llama.f32")))
+        {
+            // A matrix of the first layers, and one of the last.
+            string[] names = [.. file.Tensors.Keys.Where(name => name.StartsWith("blk.", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+            damaged = names[(int)(at * names.Length)];
+            var start = System.Runtime.InteropServices.MemoryMarshal.AsBytes(file.Read(damaged).AsSpan());
+            BitConverter.TryWriteBytes(bytes.AsSpan(bytes.AsSpan().IndexOf(start)), float.NaN);
+        }
+
+        Says($"its tensor '{damaged}' has numbers that are not finite", Write("nan.gguf", bytes));
+    }
+
+    [Theory]
+    [InlineData("t5", "SentencePiece's unigram model")]
+    [InlineData("bert", "WordPiece")]
+    [InlineData("rwkv", "RWKV's")]
+    [InlineData("other", "'other'")]
+    public void A_tokenizer_of_another_kind_is_named_with_what_to_do(string kind, string said)
+    {
+        var bytes = File.ReadAllBytes(GgufFixture.PathOf("llama.f32"));
+        var name = "tokenizer.ggml.model"u8;
+        var value = bytes.AsSpan().IndexOf(name) + name.Length + sizeof(uint);
+        var after = value + sizeof(ulong) + BitConverter.ToInt32(bytes, value);
+        // Where the tensors lie by then doesn't matter: the keys are looked at first.
+        byte[] changed = [.. bytes[..value], .. BitConverter.GetBytes((ulong)kind.Length), .. System.Text.Encoding.ASCII.GetBytes(kind), .. bytes[after..]];
+        var path = Write("kind.gguf", changed);
+        Says(said, path);
+        Says("llama.cpp's own server", path);
+    }
+
     private static void Says(string what, string path)
     {
         var message = Assert.Throws<InputException>(() => GgufTextModel.Load(path).Dispose()).Message;

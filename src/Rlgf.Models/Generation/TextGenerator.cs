@@ -168,5 +168,5 @@ public static class TextGenerator
     }
 
     internal static InputException NotNumbers() =>
-        new("The model's logits are not numbers (NaN or infinite): its weights are damaged, or training has diverged; lower the learning rate.");
+        new("the model's logits are not numbers (NaN or infinite): its weights are damaged, or the training that made them diverged.");
 }

@@ -168,9 +168,8 @@ public static class RunChecks
             return Error($"the guide '{guide.Name}' may write {guide.Sampling.MaxNewTokens} tokens and the policy {most}: the guide's responses would be cut short; let it write at least {most}");
         if (guide.Sampling.MinNewTokens < least)
             return Warning($"the guide '{guide.Name}' may end after {guide.Sampling.MinNewTokens} tokens and the policy after {least}: the two are compared on unlike responses; use the same minimum");
-        return setup.Prompts.Count > 0 && guide.Sampling.MaxNewTokens > guide.Model.Shape.Room(setup.Prompts.Max(prompt => prompt.Tokens.Length))
-            ? Error($"the longest prompt and response do not fit {guide.Model.Shape.Limits} of the guide '{guide.Name}'; shorten the prompts or the responses")
-            : null;
+        // Whether they fit the guide's context is asked of every training (TrainingChecks).
+        return null;
     }
 
     /// <summary>

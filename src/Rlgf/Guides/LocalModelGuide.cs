@@ -1,3 +1,5 @@
+using System.Text;
+using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Prompts;
@@ -59,16 +61,49 @@ public sealed class LocalModelGuide : ILocalGuide
             var row = UsesPolicyTokens
                 ? new TokenRow(request.Prompt.Tokens, request.ResponseTokens)
                 : new TokenRow(
-                    _ask is null ? _tokenizer.Encode(request.Prompt.Text, addSpecialTokens: true) : _ask(request.Prompt),
+                    Read(request.Prompt),
                     ResponseText.Encode(_tokenizer, _model.Shape, StandsAlone ? request.ResponseSoFar.TrimStart() : request.ResponseSoFar));
             var left = Math.Max(0, _sampling.MaxNewTokens - row.Response.Length);
             return new GenerationRequest(row, request.Stream, UsesPolicyTokens ? Math.Min(left, request.MaxTokens) : left);
         });
-        // The requests' streams hold the run's seed already.
-        var written = TextGenerator.Generate(_model, [.. rows], _sampling, seed: 0, cancellationToken);
+        IReadOnlyList<GeneratedRow> written;
+        try
+        {
+            // The requests' streams hold the run's seed already.
+            written = TextGenerator.Generate(_model, [.. rows], _sampling, seed: 0, cancellationToken);
+        }
+        catch (InputException fault)
+        {
+            throw new InputException($"the guide '{Name}': {fault.Message}", fault);
+        }
+
         return [.. written.Select((row, i) => new GuideContinuation(
             TextOf(row.Ended ? row.Tokens.AsSpan(..^1) : row.Tokens, requests[i]), row.Ended, UsesPolicyTokens ? row.Tokens : null))];
     }
+
+    /// <summary>What keeps a prompt and an answer of full length from fitting the model's context; null where all of them fit.</summary>
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="policyTokens">The most tokens of the policy's responses, which bound the guide's where the two share their tokens.</param>
+    internal string? RoomProblem(IReadOnlyList<Prompt> prompts, int policyTokens)
+    {
+        if (prompts.Count == 0) return null;
+        var most = UsesPolicyTokens ? Math.Min(_sampling.MaxNewTokens, policyTokens) : _sampling.MaxNewTokens;
+        bool IsBeyond(int prompt) => most > _model.Shape.Room(prompt);
+        // A token is a byte at least, but for those that stand around the text: most prompts fit, which is seen without cutting them into tokens.
+        var around = UsesPolicyTokens ? 0 : Read(prompts[0]).Length;
+        foreach (var prompt in prompts)
+        {
+            if (!UsesPolicyTokens && !IsBeyond(around + Encoding.UTF8.GetByteCount(prompt.Text))) continue;
+            var tokens = UsesPolicyTokens ? prompt.Tokens.Length : Read(prompt).Length;
+            if (!IsBeyond(tokens)) continue;
+            return $"a prompt{(prompt.Row is { } row ? $" ({row.Location})" : "")} has {tokens} of the guide's tokens and its answer may have {most}: more than {_model.Shape.Limits}; lower max_new_tokens of the guide's sampling, or shorten the prompt";
+        }
+
+        return null;
+    }
+
+    /// <summary>What the model reads of a prompt, where it isn't given the policy's tokens.</summary>
+    private int[] Read(Prompt prompt) => _ask is null ? _tokenizer.Encode(prompt.Text, addSpecialTokens: true) : _ask(prompt);
 
     /// <summary>Whether what it writes is a text of its own: an encoder–decoder's, or an answer.</summary>
     private bool StandsAlone => _ask is not null || _model.Shape.ReadsPromptApart;
