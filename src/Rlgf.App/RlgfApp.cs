@@ -41,6 +41,7 @@ public sealed class RlgfApp
             OutColumns = Console.IsOutputRedirected ? 80 : Math.Max(40, Console.BufferWidth),
             Width = Console.IsErrorRedirected ? 0 : Math.Max(40, Console.BufferWidth),
         };
+        interrupt.Stopping = () => terminal.Stopping;
         return CommandLine.Run(_args, terminal, _kinds, _commands);
     }
 }

@@ -68,6 +68,7 @@ internal static class ServeCommand
                     RowTokens = Within("--row-tokens", parsed.GetValue(rowTokens), 1),
                 },
             };
+            terminal.Stopping = "stopping to serve, answers that are not whole are given up";
             // What can't be is said before a model is loaded.
             settings.Validate();
             var folder = ModelFolderOf(parsed.GetRequiredValue(model));

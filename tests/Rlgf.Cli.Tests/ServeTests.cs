@@ -26,6 +26,47 @@ public sealed class ServeTests
         Assert.Equal((ExitCode.Ok, ""), (await serving, error.ToString()));
     }
 
+    [Fact]
+    public void A_signal_ends_it_in_its_own_words()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "sends signals by the kill command");
+        int port;
+        using (var free = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0))
+        {
+            free.Start();
+            port = ((System.Net.IPEndPoint)free.LocalEndpoint).Port;
+        }
+
+        using var serving = RunningProcess.Rlgf("serve", "--model", Fixtures.Model("gpt2"), "--port", port.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        serving.WaitFor(() => Answers(port));
+        serving.Signal("-TERM");
+        var (code, _, error) = serving.Finish();
+        Assert.Equal(ExitCode.Ok, code);
+        Assert.Equal("stopping to serve, answers that are not whole are given up; press Ctrl-C again to stop at once", error.Trim());
+
+        static bool Answers(int port)
+        {
+            try
+            {
+                using var client = new System.Net.Sockets.TcpClient();
+                client.Connect(System.Net.IPAddress.Loopback, port);
+                return true;
+            }
+            catch (System.Net.Sockets.SocketException)
+            {
+                return false;
+            }
+        }
+    }
+
+    [Fact]
+    public void A_model_without_a_tokenizer_is_told_how_to_get_one()
+    {
+        var said = Cli.Run("serve", "--model", Asset("guide"), "--port", "0").OneErrorLine(ExitCode.Failed);
+        Assert.Contains($"{Asset("guide")}: there is no tokenizer with the model", said, StringComparison.Ordinal);
+        Assert.Contains("--tokenizer", said, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("no-such-folder", new string[0], ExitCode.Failed, "no-such-folder")]
     [InlineData(null, new[] { "--host", "0.0.0.0" }, ExitCode.Failed, "--key-from")]

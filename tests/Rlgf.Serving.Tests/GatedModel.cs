@@ -10,6 +10,15 @@ internal sealed class GatedModel(ILanguageModel model) : ILanguageModel
 {
     private readonly SemaphoreSlim _reached = new(0);
 
+    /// <summary>As many copies as are released are made of it; null for any number.</summary>
+    public SemaphoreSlim? Copies { get; init; }
+
+    /// <summary>Released when a copy is asked for.</summary>
+    public SemaphoreSlim CopyBegan { get; } = new(0);
+
+    /// <summary>The copies that were made.</summary>
+    public List<ILanguageModel> Made { get; } = [];
+
     /// <summary>As many steps as are released.</summary>
     public SemaphoreSlim Steps { get; } = new(0);
 
@@ -35,7 +44,14 @@ internal sealed class GatedModel(ILanguageModel model) : ILanguageModel
 
     public void Initialise(ulong seed) => model.Initialise(seed);
 
-    public ILanguageModel Clone() => model.Clone();
+    public ILanguageModel Clone()
+    {
+        CopyBegan.Release();
+        Copies?.Wait(TimeSpan.FromSeconds(60));
+        var copy = model.Clone();
+        Made.Add(copy);
+        return copy;
+    }
 
     public void Dispose() => model.Dispose();
 

@@ -148,6 +148,41 @@ public sealed class GuardTests(TestServer server) : IClassFixture<TestServer>
     }
 
     [Fact]
+    public async Task Requests_are_answered_while_an_adapter_is_read()
+    {
+        using var model = TextModel.Load(server.Folder);
+        using var gated = new GatedModel(model.Model) { Copies = new SemaphoreSlim(0) };
+        await using var loading = await ModelServer.StartAsync(model with { Model = gated }, new ServerSettings { Port = 0, AdaptersFolder = server.AdaptersFolder }, Stop);
+        using var client = new HttpClient { BaseAddress = new Uri(loading.Address) };
+        gated.Steps.Release(100);
+        var loaded = client.PostAsJsonAsync("/v1/load_lora_adapter", new { lora_name = "tuned", lora_path = "lora" }, Stop);
+        await gated.CopyBegan.WaitAsync(TimeSpan.FromSeconds(20), Stop);
+
+        using var answer = await client.PostAsJsonAsync("/v1/completions", new { prompt = "a", max_tokens = 3 }, Stop);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Single((await client.GetFromJsonAsync<JsonNode>("/v1/models", Stop))!["data"]!.AsArray());
+        Assert.False(loaded.IsCompleted);
+
+        gated.Copies.Release();
+        Assert.Equal(HttpStatusCode.OK, (await loaded).StatusCode);
+        using var tuned = await client.PostAsJsonAsync("/v1/completions", new { model = "tuned", prompt = "a", max_tokens = 3 }, Stop);
+        Assert.Equal(HttpStatusCode.OK, tuned.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("load", """{"lora_path":"lora"}""", 400, "lora_name")]
+    [InlineData("load", """{"lora_name":"llama","lora_path":"lora"}""", 400, "lora_name")]
+    [InlineData("load", """{"lora_name":"x","lora_path":"nowhere"}""", 400, "lora_path")]
+    [InlineData("load", """{"lora_name":"x","lora_path":"\ud800"}""", 400, "lora_path")]
+    [InlineData("unload", """{"lora_name":"x"}""", 404, "lora_name")]
+    [InlineData("unload", """{"lora_name":"llama"}""", 404, "lora_name")]
+    public async Task What_is_wrong_with_an_adapter_is_said_with_its_field(string what, string body, int status, string field)
+    {
+        var (answered, answer) = await server.PostAsync($"/v1/{what}_lora_adapter", body);
+        Assert.Equal((status, field), (answered, (string?)answer["error"]!["param"]));
+    }
+
+    [Fact]
     public async Task Adapters_come_from_below_their_folder_only()
     {
         var outside = Path.Combine(Path.GetDirectoryName(server.AdaptersFolder)!, "outside");

@@ -42,6 +42,9 @@ internal sealed class Interrupt : IDisposable
         if (Environment.GetEnvironmentVariable(InputVariable) == "1") new Thread(() => StopAtEndOfInput(error)) { IsBackground = true, Name = "end of input" }.Start();
     }
 
+    /// <summary>What is said of the first signal.</summary>
+    public Func<string> Stopping { get; set; } = () => Terminal.StoppingByDefault;
+
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => _source.Token;
 
@@ -69,7 +72,7 @@ internal sealed class Interrupt : IDisposable
         {
             if (_source.IsCancellationRequested) return;
             error.WriteLine();
-            error.WriteLine("stopping where nothing is lost; press Ctrl-C again to stop at once");
+            error.WriteLine($"{Stopping()}; press Ctrl-C again to stop at once");
             _source.Cancel();
         }
         catch (ObjectDisposedException)

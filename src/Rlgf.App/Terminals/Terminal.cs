@@ -8,6 +8,9 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
     /// <summary>What the command is called where it is not part of another program.</summary>
     public const string Rlgf = "rlgf";
 
+    /// <summary>What is said of the first Ctrl-C by commands that say nothing of their own.</summary>
+    public const string StoppingByDefault = "stopping where nothing is lost";
+
     /// <summary>What the program is called, in help and in messages that say how to go on.</summary>
     public string Program { get; init; } = Rlgf;
 
@@ -25,6 +28,9 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
 
     /// <summary>Cancelled by the first Ctrl-C: work saves what it has and stops.</summary>
     public CancellationToken Stop { get; init; }
+
+    /// <summary>What is said when the first Ctrl-C, or a signal like it, comes; a command whose work has no steps says what it does.</summary>
+    public string Stopping { get; set; } = StoppingByDefault;
 
     /// <summary>Whether <see cref="Error"/> is a terminal on which a line can be written over; otherwise progress is plain lines, seldom.</summary>
     public bool RewritesLines { get; init; }

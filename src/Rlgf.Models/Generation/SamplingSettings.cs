@@ -10,7 +10,7 @@ namespace Rlgf.Models.Generation;
 public sealed record SamplingSettings : ICheckedSection
 {
     /// <summary>What logits may be multiplied or divided by: beyond, they leave the numbers of float32.</summary>
-    internal const double LeastFactor = 1e-6, MostFactor = 1e6;
+    public const double LeastFactor = 1e-6, MostFactor = 1e6;
 
     /// <summary>The most tokens written in a row; the row ends there if no end token came.</summary>
     [Limits(AtLeast = 1)]

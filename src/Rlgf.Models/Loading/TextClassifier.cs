@@ -31,7 +31,7 @@ public sealed record TextClassifier(string Folder, ISequenceClassifier Model, IT
     public static ITokenizer LoadTokenizer(string folder, string? tokenizerFolder)
     {
         var vocabulary = FolderConfiguration.Read(folder).Size("vocab_size");
-        tokenizerFolder = TextModel.TokenizerFolderOf(tokenizerFolder ?? folder);
+        tokenizerFolder = TextModel.TokenizerFolderOf(folder, tokenizerFolder);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder);
         TextModel.RequireFit(tokenizer, tokenizerFolder, vocabulary, folder);
         return tokenizer;

@@ -36,7 +36,7 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
     {
         // The tokenizer first: it is read in no time, the weights of a large model are not.
         var read = FolderConfiguration.Read(folder);
-        tokenizerFolder = TokenizerFolderOf(tokenizerFolder ?? folder);
+        tokenizerFolder = TokenizerFolderOf(folder, tokenizerFolder);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder);
         var model = LanguageModelFolder.Load(folder, device, precision, sharing);
         try
@@ -72,6 +72,17 @@ public sealed record TextModel(string Folder, ILanguageModel Model, ITokenizer T
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();
+
+    /// <summary>The folder that a model's tokenizer is loaded from.</summary>
+    /// <param name="folder">The model's.</param>
+    /// <param name="named">The one that was named for it; null where none was.</param>
+    /// <exception cref="InputException">None was named, and there is none with the model.</exception>
+    internal static string TokenizerFolderOf(string folder, string? named)
+    {
+        var found = TokenizerFolderOf(named ?? folder);
+        return named is not null || TokenizerFolder.Exists(found) ? found
+            : throw new InputException($"{folder}: there is no tokenizer with the model (tokenizer.json, say): name the folder that has the one that the model was trained with (--tokenizer, or 'tokenizer' in a recipe), or copy its files there");
+    }
 
     /// <summary>Where a folder's tokenizer is: in it, or beside the base model of an adapter that came without.</summary>
     public static string TokenizerFolderOf(string folder) => TokenizerFolder.Exists(folder) ? folder : AdapterFolder.BaseOf(folder);

@@ -65,8 +65,6 @@ internal sealed record AnswerAsked
     /// <exception cref="InputException">Something is out of range; the message is one line for the one who asks.</exception>
     public IReadOnlyList<RowOrder> Rows(ServedModel served, ILanguageModel model, IReadOnlyList<int[]> prompts, EngineSettings bounds)
     {
-        if ((long)prompts.Count * Answers > bounds.QueueRows + bounds.BatchRows)
-            throw new InputException($"{prompts.Count} prompts with {Answers} answers each are more than the {bounds.QueueRows + bounds.BatchRows} rows that this server takes at once: ask in parts");
         if (Stops.Any(string.IsNullOrEmpty)) throw new InputException("a stop text is empty: every answer would end at once");
         var settings = Settings(served);
         settings.Validate(served.Shape.Vocabulary);

@@ -13,13 +13,18 @@ namespace Rlgf.Serving.Answers;
 internal sealed record ModelEntry(string Name, string Folder, string? Parent, DateTimeOffset Created);
 
 /// <summary>The model that is served and the adapters on it, by their names. Adapters come from below one folder only.</summary>
-internal sealed class ModelShelf
+internal sealed class ModelShelf : IDisposable
 {
-    private readonly object _gate = new();
+    private readonly Lock _gate = new();
+
+    /// <summary>Held while an adapter is read: one after the other, and no request waits for it.</summary>
+    private readonly Lock _loading = new();
     private readonly ServedModel _served;
     private readonly ModelEngine _engine;
     private readonly string? _adaptersFolder;
+    private readonly string _name;
     private readonly List<(ModelEntry Entry, ILanguageModel Model)> _models;
+    private bool _isDisposed;
 
     /// <summary>Begins with the model itself.</summary>
     /// <param name="served">The model.</param>
@@ -28,7 +33,7 @@ internal sealed class ModelShelf
     /// <param name="adaptersFolder">The folder that adapters are below; null where none may be loaded.</param>
     public ModelShelf(ServedModel served, string name, ModelEngine engine, string? adaptersFolder)
     {
-        (_served, _engine) = (served, engine);
+        (_served, _name, _engine) = (served, name, engine);
         _adaptersFolder = adaptersFolder is null ? null : Resolved(adaptersFolder);
         _models = [(new ModelEntry(name, served.Text.Folder, null, DateTimeOffset.UtcNow), served.Text.Model)];
     }
@@ -65,34 +70,65 @@ internal sealed class ModelShelf
     {
         if (_adaptersFolder is null) throw new InputException("this server was started without a folder of adapters (--adapters)");
         var folder = Below(_adaptersFolder, path);
-        lock (_gate)
+        lock (_loading)
         {
-            if (_models.Exists(model => model.Entry.Name == name)) throw new InputException($"there is a model '{name}' already: unload it first");
-            ILanguageModel adapted;
-            try
+            // Nobody else adds a name meanwhile.
+            if (Has(name)) throw new InputException($"there is a model '{name}' already: unload it first");
+            var adapted = Read(folder, _adaptersFolder);
+            lock (_gate)
             {
-                adapted = LanguageModelFolder.LoadAdapter(_served.Text.Model, _served.Text.Folder, folder);
-            }
-            catch (InputException refused)
-            {
-                // Where the folders of this machine lie is nobody's business.
-                throw new InputException(refused.Message.Replace(_adaptersFolder + Path.DirectorySeparatorChar, "", StringComparison.Ordinal).Replace(Path.GetFullPath(_served.Text.Folder), _models[0].Entry.Name, StringComparison.Ordinal), refused);
+                if (!_isDisposed)
+                {
+                    _models.Add((new ModelEntry(name, path, _name, DateTimeOffset.UtcNow), adapted));
+                    return;
+                }
             }
 
-            _models.Add((new ModelEntry(name, path, _models[0].Entry.Name, DateTimeOffset.UtcNow), adapted));
+            adapted.Dispose();
+            throw new OperationCanceledException("the server was stopped");
         }
     }
 
     /// <summary>Takes an adapter away; what is being written with it is finished.</summary>
-    /// <exception cref="InputException">There is no adapter of that name.</exception>
-    public void Unload(string name)
+    /// <returns>False where there is no adapter of that name.</returns>
+    public bool Unload(string name)
     {
         lock (_gate)
         {
             var at = _models.FindIndex(1, model => model.Entry.Name == name);
-            if (at < 0) throw new InputException($"there is no adapter '{name}'");
+            if (at < 0) return false;
             _engine.Retire(_models[at].Model);
             _models.RemoveAt(at);
+            return true;
+        }
+    }
+
+    /// <summary>Gives the adapters up, once the engine has ended; the model itself is its owner's.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _isDisposed = true;
+            foreach (var (_, adapted) in _models.Skip(1)) adapted.Dispose();
+            _models.RemoveRange(1, _models.Count - 1);
+        }
+    }
+
+    private bool Has(string name)
+    {
+        lock (_gate) return _models.Exists(model => model.Entry.Name == name);
+    }
+
+    private ILanguageModel Read(string folder, string adaptersFolder)
+    {
+        try
+        {
+            return LanguageModelFolder.LoadAdapter(_served.Text.Model, _served.Text.Folder, folder);
+        }
+        catch (InputException refused)
+        {
+            // Where the folders of this machine lie is nobody's business.
+            throw new InputException(refused.Message.Replace(adaptersFolder + Path.DirectorySeparatorChar, "", StringComparison.Ordinal).Replace(Path.GetFullPath(_served.Text.Folder), _name, StringComparison.Ordinal), refused);
         }
     }
 

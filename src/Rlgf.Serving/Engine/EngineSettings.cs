@@ -12,6 +12,9 @@ public sealed record EngineSettings
     /// <summary>The most rows that wait for a place in the batch; what comes beyond is turned away.</summary>
     public int QueueRows { get; init; } = 256;
 
+    /// <summary>The most rows of one request: those that are written and those that wait.</summary>
+    internal long MostRows => (long)QueueRows + BatchRows;
+
     /// <summary>The most tokens of one row, prompt and response together, where the model's context has room for more.</summary>
     public int RowTokens { get; init; } = 32_768;
 }

@@ -205,14 +205,17 @@ internal sealed class ModelEngine : IDisposable
 
     private void DisposeRetired()
     {
+        ILanguageModel[] unused;
         lock (_gate)
         {
-            foreach (var model in _retired.Where(model => !_running.Exists(row => row.Waiting.Order.Model == model) && !_queue.Any(row => row.Order.Model == model)).ToArray())
-            {
-                if (_batches.Remove(model, out var batch)) batch.Dispose();
-                _retired.Remove(model);
-                model.Dispose();
-            }
+            unused = [.. _retired.Where(model => !_running.Exists(row => row.Waiting.Order.Model == model) && !_queue.Any(row => row.Order.Model == model))];
+            _retired.ExceptWith(unused);
+        }
+
+        foreach (var model in unused)
+        {
+            if (_batches.Remove(model, out var batch)) batch.Dispose();
+            model.Dispose();
         }
     }
 

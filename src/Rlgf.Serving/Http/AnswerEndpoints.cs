@@ -17,7 +17,7 @@ internal sealed class AnswerEndpoints(ServedModel served, ModelShelf shelf, Engi
     public async Task CompleteAsync(HttpContext http)
     {
         var fields = await RequestBody.ReadAsync(http).ConfigureAwait(false);
-        var request = AnswerRequest.OfCompletion(fields);
+        var request = AnswerRequest.OfCompletion(fields, served);
         if (request.Asked.ScoresPrompt && served.Shape.ReadsPromptApart) throw new RequestException("echo", "echo: with logprobs is for models that read prompt and answer as one text; this one is an encoder–decoder");
         var prompts = AnswerRequest.Prompts(fields, served);
         await AnswerAsync(http, request, [.. prompts.Select(prompt => prompt.Ids)], new CompletionShape(served, request, prompts)).ConfigureAwait(false);
@@ -27,14 +27,16 @@ internal sealed class AnswerEndpoints(ServedModel served, ModelShelf shelf, Engi
     public async Task ChatAsync(HttpContext http)
     {
         var fields = await RequestBody.ReadAsync(http).ConfigureAwait(false);
-        var request = AnswerRequest.OfChat(fields);
+        var request = AnswerRequest.OfChat(fields, served);
         var prompt = AnswerRequest.Conversation(fields, served);
         await AnswerAsync(http, request, [prompt], new ChatShape(served, request, prompt)).ConfigureAwait(false);
     }
 
     private async Task AnswerAsync<TChoice, TPart>(HttpContext http, AnswerRequest request, IReadOnlyList<int[]> prompts, AnswerShape<TChoice, TPart> shape)
     {
-        var (name, rows, writing) = shelf.Write(request.Model, model => request.Asked.Rows(served, model, prompts, bounds))
+        if ((long)prompts.Count * request.Asked.Answers > bounds.MostRows)
+            throw new RequestException(request.Asked.Answers > 1 ? "n" : shape.PromptField, $"{prompts.Count} prompts with {request.Asked.Answers} answers each are more than the {bounds.MostRows} rows that this server takes at once: ask in parts");
+        var (name, rows, writing) = WithPromptField(shape.PromptField, () => shelf.Write(request.Model, model => request.Asked.Rows(served, model, prompts, bounds)))
             ?? throw new RequestException("model", $"there is no model '{request.Model}' here: GET /v1/models lists those there are") { Status = StatusCodes.Status404NotFound, Code = "model_not_found" };
         using (writing)
         {
@@ -50,6 +52,19 @@ internal sealed class AnswerEndpoints(ServedModel served, ModelShelf shelf, Engi
                 var choices = answers.Select((answer, row) => shape.Choice(row, answer)).ToArray();
                 await RequestBody.WriteAsync(http, 200, new AnswerBody<TChoice>(head.Id, shape.Object, head.Created, head.Model, choices) { Usage = usage.Body(), PromptTokenIds = shape.PromptIds }).ConfigureAwait(false);
             }
+        }
+    }
+
+    /// <summary>What is too long is told by the field that the prompt came in.</summary>
+    private static T WithPromptField<T>(string field, Func<T> act)
+    {
+        try
+        {
+            return act();
+        }
+        catch (ContextLengthException tooLong)
+        {
+            throw new RequestException(field, tooLong.Message) { Code = "context_length_exceeded" };
         }
     }
 
@@ -103,6 +118,9 @@ internal abstract class AnswerShape<TChoice, TPart>
     /// <summary>What ids begin with.</summary>
     public abstract string IdPrefix { get; }
 
+    /// <summary>The field that prompts come in.</summary>
+    public abstract string PromptField { get; }
+
     /// <summary>What a whole answer is called.</summary>
     public abstract string Object { get; }
 
@@ -135,6 +153,8 @@ internal sealed class CompletionShape(ServedModel served, AnswerRequest request,
 
     public override string IdPrefix => "cmpl";
 
+    public override string PromptField => "prompt";
+
     public override string Object => "text_completion";
 
     public override string PartObject => Object;
@@ -165,6 +185,8 @@ internal sealed class ChatShape(ServedModel served, AnswerRequest request, int[]
     private readonly TokenNames _names = new(served, request.NamesTokensById);
 
     public override string IdPrefix => "chatcmpl";
+
+    public override string PromptField => "messages";
 
     public override string Object => "chat.completion";
 

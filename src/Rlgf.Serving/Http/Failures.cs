@@ -14,12 +14,11 @@ internal static class Failures
     public static (int Status, ErrorBody Body) Of(Exception failure) => failure switch
     {
         RequestException request => Error(request.Status, request.Message, request.Field, request.Code),
-        ContextLengthException tooLong => Error(400, tooLong.Message, "prompt", "context_length_exceeded"),
         InputException input => Error(400, input.Message),
         QueueFullException full => Error(429, full.Message),
         JsonException json => Error(400, $"the body is not JSON: {json.Message.ReplaceLineEndings(" ")}"),
         // A text that is no Unicode: it is found when it is looked at.
-        InvalidOperationException { Source: "System.Text.Json" } text => Error(400, $"the body is not JSON: {text.Message}"),
+        InvalidOperationException { Source: { } source } text when source.StartsWith("System.Text.Json", StringComparison.Ordinal) => Error(400, $"the body is not JSON: {text.Message}"),
         BadHttpRequestException bad => Error(bad.StatusCode, bad.Message),
         OperationCanceledException => Error(503, "the server is stopping"),
         _ => Error(500, failure.Message.Split('\n')[0].Trim()),

@@ -25,7 +25,11 @@ internal sealed class ModelEndpoints(ServedModel served, ModelShelf shelf)
     {
         var fields = await RequestBody.ReadAsync(http).ConfigureAwait(false);
         var (name, path) = (Required(fields, "lora_name"), Required(fields, "lora_path"));
-        shelf.Load(name, path);
+        RequestFields.Of(shelf.Entries.Any(entry => entry.Name == name) ? "lora_name" : "lora_path", () =>
+        {
+            shelf.Load(name, path);
+            return true;
+        });
         await http.Response.WriteAsync($"Success: LoRA adapter '{name}' added successfully.", http.RequestAborted).ConfigureAwait(false);
     }
 
@@ -33,7 +37,7 @@ internal sealed class ModelEndpoints(ServedModel served, ModelShelf shelf)
     public async Task UnloadAdapterAsync(HttpContext http)
     {
         var name = Required(await RequestBody.ReadAsync(http).ConfigureAwait(false), "lora_name");
-        shelf.Unload(name);
+        if (!shelf.Unload(name)) throw new RequestException("lora_name", $"lora_name: there is no adapter '{name}'") { Status = StatusCodes.Status404NotFound };
         await http.Response.WriteAsync($"Success: LoRA adapter '{name}' removed successfully.", http.RequestAborted).ConfigureAwait(false);
     }
 

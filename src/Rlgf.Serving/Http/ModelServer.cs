@@ -21,7 +21,9 @@ public sealed class ModelServer : IAsyncDisposable
     private readonly ModelEngine _engine;
     private readonly EngineMetrics _metrics;
 
-    private ModelServer(WebApplication web, ModelEngine engine, EngineMetrics metrics) => (_web, _engine, _metrics) = (web, engine, metrics);
+    private readonly ModelShelf _shelf;
+
+    private ModelServer(WebApplication web, ModelEngine engine, EngineMetrics metrics, ModelShelf shelf) => (_web, _engine, _metrics, _shelf) = (web, engine, metrics, shelf);
 
     /// <summary>Where it listens, such as <c>http://127.0.0.1:8000</c>.</summary>
     public string Address => _web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
@@ -44,9 +46,10 @@ public sealed class ModelServer : IAsyncDisposable
         {
             var served = new ServedModel(model, TextModel.TokenizerFolderOf(settings.TokenizerFolder ?? model.Folder), settings.Engine);
             web = Build(settings);
-            Map(web, served, new ModelShelf(served, name, engine, settings.AdaptersFolder), settings, metrics);
+            var shelf = new ModelShelf(served, name, engine, settings.AdaptersFolder);
+            Map(web, served, shelf, settings, metrics);
             await web.StartAsync(cancellationToken).ConfigureAwait(false);
-            return new ModelServer(web, engine, metrics);
+            return new ModelServer(web, engine, metrics, shelf);
         }
         catch (Exception failure)
         {
@@ -64,6 +67,7 @@ public sealed class ModelServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _engine.Dispose();
+        _shelf.Dispose();
         // Those whose rows are given up are told so, before their connections are closed.
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         await _web.StopAsync(patience.Token).ConfigureAwait(false);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Rlgf.Base;
+using Rlgf.Models.Generation;
 
 namespace Rlgf.Serving.Protocol;
 
@@ -24,6 +25,9 @@ internal sealed class RequestFields
 {
     private readonly JsonElement _body;
 
+    /// <summary>What stands before the names of fields in messages: the object that they are in.</summary>
+    private string _prefix = "";
+
     /// <summary>Takes a body.</summary>
     /// <exception cref="RequestException">It isn't an object.</exception>
     public RequestFields(JsonElement body) => _body = body.ValueKind == JsonValueKind.Object ? body : throw new RequestException(null, $"the body must be a JSON object; it is {Kind(body)}");
@@ -35,9 +39,26 @@ internal sealed class RequestFields
     public string? Text(string field) => Value(field) switch
     {
         null => null,
-        { ValueKind: JsonValueKind.String } value => value.GetString(),
+        { ValueKind: JsonValueKind.String } value => Text(field, value),
         { } value => throw Wrong(field, "a text", value),
     };
+
+    /// <summary>What a JSON string says.</summary>
+    /// <exception cref="RequestException">It is no Unicode: half of a pair of surrogates stands alone.</exception>
+    public static string Text(string field, JsonElement text)
+    {
+        try
+        {
+            return text.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw NoUnicode(field);
+        }
+    }
+
+    /// <summary>A text that is none.</summary>
+    public static RequestException NoUnicode(string field) => new(field, $"{field}: is no text in Unicode: half a character (a surrogate alone) stands in it");
 
     /// <summary>True or false.</summary>
     public bool? Flag(string field) => Value(field) switch
@@ -45,16 +66,27 @@ internal sealed class RequestFields
         null => null,
         { ValueKind: JsonValueKind.True } => true,
         { ValueKind: JsonValueKind.False } => false,
-        { } value => throw Wrong(field, "true or false", value),
+        { } value => throw Wrong(_prefix + field, "true or false", value),
     };
 
-    /// <summary>A number within limits.</summary>
-    public double? Number(string field, double least, double most) => Value(field) switch
+    /// <summary>A number within limits; <paramref name="expected"/> says what they are, where that is more than two numbers.</summary>
+    public double? Number(string field, double least, double most, string? expected = null) => Value(field) switch
     {
         null => null,
         { ValueKind: JsonValueKind.Number } value when value.TryGetDouble(out var number) && number >= least && number <= most => number,
-        { } value => throw Wrong(field, string.Create(CultureInfo.InvariantCulture, $"a number from {least} to {most}"), value),
+        { } value => throw Wrong(field, expected ?? string.Create(CultureInfo.InvariantCulture, $"a number from {least} to {most}"), value),
     };
+
+    /// <summary>A number above 0 and at most 1.</summary>
+    public double? Share(string field) => Number(field, double.Epsilon, 1, "a number above 0 and at most 1");
+
+    /// <summary>What logits may be divided by; where 0 is one, it stands for something else.</summary>
+    public double? Factor(string field, bool zero = false)
+    {
+        if (zero && Value(field) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) && number == 0) return 0;
+        var expected = string.Create(CultureInfo.InvariantCulture, $"{(zero ? "0 or " : "")}a number from {SamplingSettings.LeastFactor} to {SamplingSettings.MostFactor}");
+        return Number(field, SamplingSettings.LeastFactor, SamplingSettings.MostFactor, expected);
+    }
 
     /// <summary>A whole number within limits; 3.0 is one.</summary>
     public long? Whole(string field, long least = long.MinValue, long most = long.MaxValue) => Value(field) switch
@@ -71,10 +103,31 @@ internal sealed class RequestFields
     public IReadOnlyList<string> Texts(string field) => Value(field) switch
     {
         null => [],
-        { ValueKind: JsonValueKind.String } value => [value.GetString()!],
-        { ValueKind: JsonValueKind.Array } value when value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String) => [.. value.EnumerateArray().Select(item => item.GetString()!)],
+        { ValueKind: JsonValueKind.String } value => [Text(field, value)],
+        { ValueKind: JsonValueKind.Array } value when value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String) => [.. value.EnumerateArray().Select(item => Text(field, item))],
         { } value => throw Wrong(field, "a text or a list of texts", value),
     };
+
+    /// <summary>The fields of an object.</summary>
+    public RequestFields? Section(string field) => Value(field) switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.Object } value => new(value) { _prefix = $"{_prefix}{field}." },
+        { } value => throw Wrong(field, "an object", value),
+    };
+
+    /// <summary>Does something with a field: what can't be done is the field's fault.</summary>
+    public static T Of<T>(string field, Func<T> act)
+    {
+        try
+        {
+            return act();
+        }
+        catch (InputException wrong)
+        {
+            throw new RequestException(field, wrong.Message);
+        }
+    }
 
     /// <summary>A list of ids.</summary>
     public int[]? Ids(string field) => Value(field) is { } value ? Ids(value) ?? throw Wrong(field, "a list of token ids", value) : null;
