@@ -14,7 +14,7 @@ namespace Rlgf.Guides;
 public sealed class CountdownSearchGuide(double right) : ILocalGuide, IReadsRows
 {
     /// <inheritdoc/>
-    public string Name => string.Create(CultureInfo.InvariantCulture, $"countdown search, {right:0.####} right");
+    public string Name => string.Create(CultureInfo.InvariantCulture, $"countdown search, {right:G3} right");
 
     /// <inheritdoc/>
     public bool CanRollOut => true;

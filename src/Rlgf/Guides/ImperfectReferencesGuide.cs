@@ -14,7 +14,7 @@ namespace Rlgf.Guides;
 public sealed class ImperfectReferencesGuide(double right, string? alphabet = null) : ILocalGuide, IReadsRows
 {
     /// <inheritdoc/>
-    public string Name => string.Create(CultureInfo.InvariantCulture, $"references, {right:0.####} right");
+    public string Name => string.Create(CultureInfo.InvariantCulture, $"references, {right:G3} right");
 
     /// <inheritdoc/>
     public bool CanRollOut => true;
