@@ -144,7 +144,7 @@ public sealed class PaidAnswersTests
         var (endpoint, ledger) = (new HeldEndpoint { Usage = (10, 1) }, new Ledger(new Limits(), null));
         endpoint.Answer.SetResult();
         using var answers = Answers(endpoint, cache, ledger);
-        var bought = Task.WhenAll(answers.Get([.. Enumerable.Range(0, 200).Select(i => Question.OfText("m", $"{i}", Greedy, 1))], CancellationToken.None));
+        var bought = Task.WhenAll(answers.Get([.. Enumerable.Range(0, 40).Select(i => Question.OfText("m", $"{i}", Greedy, 1))], CancellationToken.None));
         var saved = 0;
         while (!bought.IsCompleted || saved == 0)
         {
@@ -152,10 +152,11 @@ public sealed class PaidAnswersTests
             // The cache is this run's alone, so that its numbers are 1, 2, 3…
             Assert.Equal((long)state["Through"]!, (long)state["Requests"]!);
             saved++;
+            await Task.Delay(1);
         }
 
         await bought;
-        Assert.Equal((200, 200), (ledger.Spent.Requests, ledger.Through));
+        Assert.Equal((40, 40), (ledger.Spent.Requests, ledger.Through));
     }
 
     private static PaidAnswers Answers(HeldEndpoint endpoint, AnswerCache? cache = null, Ledger? ledger = null) =>
