@@ -19,6 +19,10 @@ internal sealed class DeferredNumbers : IDisposable
         return _numbers.Count - 1;
     }
 
+    /// <summary>One number now, which waits for all that computes it.</summary>
+    /// <param name="place">From <see cref="Keep"/>.</param>
+    public double At(int place) => _numbers[place].item<double>();
+
     /// <summary>All numbers, by their places. The one copy to the host.</summary>
     public double[] Read()
     {

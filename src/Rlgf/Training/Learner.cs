@@ -65,20 +65,30 @@ public sealed class Learner : IDisposable
 
         using var measured = new DeferredNumbers();
         List<StepStatistics> steps = [];
-        for (var epoch = 0; epoch < _settings.Epochs; epoch++)
+        var hasMovedFar = false;
+        for (var epoch = 0; epoch < _settings.Epochs && !hasMovedFar; epoch++)
         {
             if (!hasRows)
             {
-                if (data.Auxiliary.Count > 0) steps.Add(Step(data, terms, reads, [], steps.Count, measured));
+                if (data.Auxiliary.Count > 0 && Step(data, terms, reads, [], steps.Count, measured) is { } step) steps.Add(step);
                 continue;
             }
             var order = Enumerable.Range(0, data.Batch.Rollouts.Count).ToArray();
             new RandomStream(_setup.Seed, RandomStream.Combine(MinibatchOrder, (ulong)iteration, (ulong)epoch)).Shuffle<int>(order);
-            foreach (var rows in EvenShares.Of(order, _settings.RowsPerMinibatch)) steps.Add(Step(data, terms, reads, rows, steps.Count, measured));
+            foreach (var rows in EvenShares.Of(order, _settings.RowsPerMinibatch))
+            {
+                if (Step(data, terms, reads, rows, steps.Count, measured) is not { } step)
+                {
+                    hasMovedFar = true;
+                    break;
+                }
+                steps.Add(step);
+            }
         }
         var numbers = measured.Read();
         double Mean(Func<StepStatistics, double> value) => steps.Count == 0 ? 0 : steps.Average(value);
         var metrics = new Dictionary<string, double>();
+        if (_settings.TargetKl is not null) metrics["update/steps"] = steps.Count;
         for (var i = 0; i < terms.Length; i++)
         {
             metrics[$"loss/{terms[i].Name}"] = Mean(step => step.Losses[i].Sum(place => numbers[place]));
@@ -96,6 +106,9 @@ public sealed class Learner : IDisposable
         PolicyOptimizer.Dispose();
         CriticOptimizer.Dispose();
     }
+
+    /// <summary>How far beyond its target a step may find the policy: the slack of OpenAI's Spinning Up and of Stable-Baselines3.</summary>
+    private const double TargetKlFactor = 1.5;
 
     private const ulong MinibatchOrder = 0x6D696E69; // "mini"
 
@@ -120,8 +133,8 @@ public sealed class Learner : IDisposable
 
     private static Tensor? Union(IEnumerable<Term> terms) => terms.Select(term => term.Mask).Aggregate((Tensor?)null, (union, mask) => union is null ? mask : union.bitwise_or(mask));
 
-    /// <summary>One optimiser step on the given rows. Terms are divided by the whole minibatch's tokens, so that a split into parts changes nothing.</summary>
-    private StepStatistics Step(LearningBatch data, Term[] terms, Reads reads, int[] rows, int step, DeferredNumbers measured)
+    /// <summary>One optimiser step on the given rows; null, and no step, where the policy has moved too far from what wrote them. Terms are divided by the whole minibatch's tokens, so that a split into parts changes nothing.</summary>
+    private StepStatistics? Step(LearningBatch data, Term[] terms, Reads reads, int[] rows, int step, DeferredNumbers measured)
     {
         var batch = data.Batch;
         using var scope = NewDisposeScope();
@@ -150,12 +163,25 @@ public sealed class Learner : IDisposable
             // Nothing to learn from (all masks empty): exactly no gradient.
             if (sum is { requires_grad: true }) (data.Weight == 1 ? sum : sum.Multiply(data.Weight)).backward();
         }
+        if (_settings.TargetKl is { } target && MeanOf(ClippedPolicyTerm.KlToOld, statistics, measured) > TargetKlFactor * target) return null;
         int?[] auxiliary = [.. data.Auxiliary.Select(loss => loss.Accumulate(step) is { } value ? measured.Keep(value) : (int?)null)];
 
         var (policyNorm, criticNorm) = (PolicyOptimizer.Step(), CriticOptimizer.Step());
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
             throw new InputException($"training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate; a checkpoint from before is whole.");
         return new(losses, auxiliary, statistics, policyNorm, criticNorm);
+    }
+
+    /// <summary>The mean over a step's tokens of something that one of the terms measures; 0 where none does. Waits for what computes it.</summary>
+    private static double MeanOf(string name, List<PartStatistics>[] statistics, DeferredNumbers measured)
+    {
+        double sum = 0, tokens = 0;
+        foreach (var part in statistics.SelectMany(parts => parts))
+        {
+            if (Array.Find(part.Sums, of => of.Name == name) is not { Name: not null } found) continue;
+            (sum, tokens) = (sum + measured.At(found.Sum), tokens + measured.At(part.Tokens));
+        }
+        return sum / Math.Max(tokens, 1);
     }
 
     /// <summary>

@@ -9,6 +9,9 @@ namespace Rlgf.Training;
 /// <param name="settings">The update.</param>
 public sealed class ClippedPolicyTerm(UpdateSettings settings) : ILossTerm
 {
+    /// <summary>How far the policy is from what wrote its rows, as it is measured: nats a token.</summary>
+    internal const string KlToOld = "policy/kl_to_old";
+
     /// <inheritdoc/>
     public string Name => "policy";
 
@@ -25,7 +28,7 @@ public sealed class ClippedPolicyTerm(UpdateSettings settings) : ILossTerm
             Compute = (part, denominator) =>
             {
                 var (value, sums) = ClippedPolicyLoss.Compute(part.LogProbs, part.Pick(data.Batch.LogProbs), part.Pick(advantages), part.Pick(mask), loss, denominator);
-                return new(value, new(sums.Tokens, new Dictionary<string, Tensor> { ["policy/clip_fraction"] = sums.Clipped, ["policy/kl_to_old"] = sums.ApproxKlK3 }));
+                return new(value, new(sums.Tokens, new Dictionary<string, Tensor> { ["policy/clip_fraction"] = sums.Clipped, [KlToOld] = sums.ApproxKlK3 }));
             },
         };
     }

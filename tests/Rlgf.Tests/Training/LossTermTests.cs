@@ -108,6 +108,38 @@ public sealed class LossTermTests
         Assert.Equal(expected, records[0].Metrics["loss/kl"], 0.1);
     }
 
+    /// <summary>The first step finds the policy that wrote the rows, at a KL of 0; the second finds it moved.</summary>
+    [Fact]
+    public void An_update_ends_before_the_step_that_finds_the_policy_too_far()
+    {
+        var (one, _) = Of(epochs: 1, target: null);
+        var (all, free) = Of(epochs: 4, target: null);
+        var (ended, metrics) = Of(epochs: 4, target: 1e-9);
+        var (far, unbound) = Of(epochs: 4, target: 1e6);
+        Assert.Equal(one, ended);
+        Assert.Equal((1, 0.0), (metrics["update/steps"], metrics["policy/kl_to_old"]));
+        Assert.Equal(all, far);
+        Assert.Equal(4, unbound["update/steps"]);
+        Assert.NotEqual(one, all);
+        Assert.DoesNotContain("update/steps", free.Keys);
+
+        // The KL that each of the four steps finds, from runs that are as many steps long; a target between two of them ends the update there.
+        double[] found = [.. Enumerable.Range(1, 4).Select(steps => Of(steps, null).Metrics["policy/kl_to_old"] * steps)];
+        var third = found[2] - found[1];
+        Assert.True(third > found[1] && found[1] > 0);
+        var (two, third2) = Of(epochs: 4, target: third / 1.5 * 0.99);
+        Assert.Equal(2, third2["update/steps"]);
+        Assert.Equal(Of(epochs: 2, target: null).Weights, two);
+
+        static (float[] Weights, IReadOnlyDictionary<string, double> Metrics) Of(int epochs, double? target)
+        {
+            using var policy = new TabularModel(3, 3, null);
+            var setup = ToyRun.Setup(policy, Presets.Ppo(), null, Ones, iterations: 1);
+            var records = ToyRun.Run(setup with { Update = setup.Update with { AdamEpsilon = 1e-3, Epochs = epochs, RowsPerMinibatch = setup.RowsPerIteration, TargetKl = target } });
+            return ([.. policy.Logit.data<float>()], records[0].Metrics);
+        }
+    }
+
     private static (float[] Weights, IReadOnlyDictionary<string, double> Metrics) Run(ILossTerm? term, Func<string, double>? reward = null, int microBatch = 0, int? epochs = null)
     {
         using var policy = new TabularModel(3, 3, null);
