@@ -84,12 +84,14 @@ public sealed class TensorPlaceTests
             ["ClassifierReward.Score"] = "a batch",
             ["ClassifierTraining.Evaluate"] = "a batch",
             ["Critics.OfPrompts"] = "an iteration",
+            ["DeferredNumbers.At"] = "where it is called",
             ["DeferredNumbers.Read"] = "where it is called",
             ["Evaluator.Sums"] = "a batch",
             ["GroupAdvantages.Rewards"] = "an iteration",
             ["GuideWorthMeasure.Nats"] = "an iteration that measures the guide's worth",
             ["IterationResult.Rows"] = "an iteration",
             ["Learner.LastTrue"] = "never: of a mask on the host",
+            ["Learner.MeanOf"] = "a step, with update.target_kl",
             ["Learner.Update"] = "an iteration",
             ["LessonReplay.ToHost"] = "a micro-batch of lessons",
             ["MaskedReduction.Denominator"] = "never in training: of a mask on the host",
@@ -128,7 +130,7 @@ public sealed class TensorPlaceTests
 
     /// <summary>A call that gives numbers, or whose result has a shape that depends on numbers.</summary>
     private static bool Waits(IOperation operation) => operation is IInvocationOperation { TargetMethod: { Name: var name, ContainingType.Name: var type } }
-        && ((type == "Tensor" && name is "item" or "cpu" or "nonzero" or "masked_select") || (type == "TensorHost" && name == "HostArray") || (type == "DeferredNumbers" && name == "Read"));
+        && ((type == "Tensor" && name is "item" or "cpu" or "nonzero" or "masked_select") || (type == "TensorHost" && name == "HostArray") || (type == "DeferredNumbers" && name is "Read" or "At"));
 
     private static bool IsOnHost(IOperation tensor) => tensor is IInvocationOperation { TargetMethod.Name: var name, Instance: var of } && (name == "cpu" || (name == "contiguous" && of is not null && IsOnHost(of)));
 }
