@@ -39,15 +39,16 @@ public static class TrainingChecks
                 : ("supervised", $"none of {setup.Prompts.Count} prompts has a text for the supervised loss, since none has a reference: check data.reference_column, or data.prompt_tokens, after which nothing is left of the texts; or leave 'supervised' out");
         }
         if (setup.Supervised is { Source: SupervisedSource.Guide } && !setup.Phases.Any(phase => phase.BeginsWithGuide)) yield return ("supervised.source", NoAnswers(setup.Algorithm));
+        var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
+        if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
+            yield return ("generation.max_new_tokens", $"the longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either");
+
+        // Last: its limit is the policy's where the recipe says none of its own, and the policy's is then what is to be changed.
         foreach (var guide in setup.Guides.OfType<LocalModelGuide>())
         {
             if (guide.RoomProblem(setup.Prompts, setup.Sampling.MaxNewTokens) is { } beyond)
                 yield return (guide == setup.Guide ? "guide.sampling.max_new_tokens" : "guide", $"{(guide == setup.Guide ? "" : $"'{guide.Name}': ")}{beyond}");
         }
-
-        var longest = setup.Prompts.Max(prompt => prompt.Tokens.Length);
-        if (setup.Sampling.MaxNewTokens > setup.Policy.Shape.Room(longest))
-            yield return ("generation.max_new_tokens", $"the longest prompt has {longest} tokens and responses may have {setup.Sampling.MaxNewTokens}: more than {setup.Policy.Shape.Limits}; shorten either");
     }
 
     /// <summary>What can't work before anything is loaded: the recipe's key that it is about, and one line.</summary>
