@@ -35,7 +35,9 @@ public sealed class GuideWorthTests
         (nats, own) = (guideSum / tokens, ownSum / tokens);
         var setup = ToyRun.Setup(policy, Presets.Ppo(), ToyRun.Guide(3, null, _ => ofGuide), Ones, iterations: 1) with
         {
-            Prompts = [.. Enumerable.Range(0, 8192).Select(i => new Prompt($"{i}", []))], RowsPerIteration = 8192, GuideWorth = new GuideWorthSettings { Share = 1, Window = 2 },
+            Prompts = [.. Enumerable.Range(0, 8192).Select(i => new Prompt($"{i}", []))],
+            RowsPerIteration = 8192,
+            GuideWorth = new GuideWorthSettings { Share = 1, Window = 2 },
         };
         var metrics = ToyRun.Run(setup)[0].Metrics;
         Assert.InRange(metrics["worth/gap"], expected - 2 * metrics["worth/gap_half_width"], expected + 2 * metrics["worth/gap_half_width"]);

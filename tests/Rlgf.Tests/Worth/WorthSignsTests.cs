@@ -57,7 +57,9 @@ public sealed class WorthSignsTests
         using var policy = new TabularModel(2, 1, null);
         var setup = ToyRun.Setup(policy, Presets.PpoPlusPlus(0.5), new FunctionGuide("sees", request => new(request.Prompt.Text, false, [request.Prompt.Text[0] - '0'])), _ => 0, iterations: 40) with
         {
-            Prompts = [new Prompt("0", []), new Prompt("1", [])], Reward = new FunctionReward("same", response => response.Prompt.Text[0] - '0' == response.Tokens[0] ? 1 : 0), RowsPerIteration = 512,
+            Prompts = [new Prompt("0", []), new Prompt("1", [])],
+            Reward = new FunctionReward("same", response => response.Prompt.Text[0] - '0' == response.Tokens[0] ? 1 : 0),
+            RowsPerIteration = 512,
         };
         var (_, message) = Assert.Single(Warnings(setup));
         Assert.Contains("it may be too small for the task", message, StringComparison.Ordinal);
