@@ -68,7 +68,7 @@ public sealed class ModelInspectorTests : IDisposable
         var description = ModelInspector.Inspect(_folder.File("model.gguf"));
         Assert.False(description.Supported);
         Assert.Contains(description.NotSupported, fault => fault.Contains("'mamba', which isn't converted", StringComparison.Ordinal));
-        Assert.Contains(description.NotSupported, fault => fault.Contains("'rwkv', a tokenizer that isn't converted", StringComparison.Ordinal));
+        Assert.Contains(description.NotSupported, fault => fault.Contains("'rwkv' (RWKV's longest match), a tokenizer that isn't read", StringComparison.Ordinal));
         Assert.Equal(3, description.Sizes!.Layers);
         Assert.Equal(4, description.Parameters);
     }

@@ -25,7 +25,7 @@ public sealed partial class MetricsDocumentTests
             NormaliseReward = true,
             Guide = new SeveralGuides([new("NAME", new FunctionGuide("sometimes", _ => null, mayDecline: true))], GuideChoice.Weights),
             Kl = new KlSettings { Coefficient = 0.1, Placement = KlPlacement.Loss },
-            Update = setup.Update with { ValueClipRange = 0.1 },
+            Update = setup.Update with { ValueClipRange = 0.1, TargetKl = 1 },
             Supervised = new() { Source = SupervisedSource.Guide },
             GuideWorth = new(),
         };

@@ -122,8 +122,8 @@ public sealed class GgufConversionTests : IDisposable
     }
 
     [Theory]
-    [InlineData("tokenizer.ggml.model", "bert", "is 'bert', a tokenizer that isn't converted")]
-    [InlineData("tokenizer.ggml.model", "t5", "is 't5', a tokenizer that isn't converted")]
+    [InlineData("tokenizer.ggml.model", "bert", "is 'bert' (WordPiece), a tokenizer that isn't read")]
+    [InlineData("tokenizer.ggml.model", "t5", "is 't5' (SentencePiece's unigram model), a tokenizer that isn't read")]
     [InlineData("tokenizer.ggml.pre", "deepseek-llm", "is 'deepseek-llm', a way to cut text into words that isn't known")]
     [InlineData("general.architecture", "gemma", "is 'gemma', which isn't converted; llama and qwen2 are")]
     public void Another_family_or_tokenizer_is_refused_by_name(string key, string value, string message) =>
