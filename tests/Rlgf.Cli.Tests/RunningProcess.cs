@@ -49,15 +49,8 @@ internal sealed class RunningProcess : IDisposable
         _process.WaitForExit();
     }
 
-    /// <summary>Sends a signal; where tests run in the background of a shell, interrupts are ignored, and termination is handled in the same way.</summary>
-    public void Signal(string signal)
-    {
-        var ignored = signal == Interrupt && File.Exists("/proc/self/status")
-            && File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is { } mask
-            && (ulong.Parse(mask[7..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & 2) != 0;
-        using var kill = Process.Start("kill", [ignored ? "-TERM" : signal, _process.Id.ToString(CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
-    }
+    /// <summary>Sends a signal, such as <see cref="Interrupt"/>.</summary>
+    public void Signal(string signal) => Signals.Send(signal.TrimStart('-'), _process.Id);
 
     /// <summary>Waits until something has come about.</summary>
     public void WaitFor(Func<bool> condition)

@@ -84,7 +84,7 @@ public sealed class WaitingTests
         })!;
         var error = process.StandardError.ReadToEndAsync();
         for (var waited = Stopwatch.StartNew(); server.Requests.IsEmpty && !process.HasExited && waited.Elapsed < TimeSpan.FromMinutes(2);) await Task.Delay(20);
-        using (var kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"])) await kill.WaitForExitAsync();
+        Signals.Send(signal, process.Id);
         await process.WaitForExitAsync();
         Assert.True(process.ExitCode == 130, await error);
         Assert.DoesNotContain("step", await error, StringComparison.Ordinal);
