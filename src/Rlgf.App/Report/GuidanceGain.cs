@@ -1,5 +1,6 @@
 using System.Globalization;
 using Rlgf.Evaluation;
+using Rlgf.Rollouts;
 using Rlgf.Runs;
 
 namespace Rlgf.App.Report;
@@ -13,13 +14,15 @@ internal sealed record GuidanceGain(double From, double To, double Tokens, bool 
 {
     private const string Reward = "reward/mean", GuideTokens = "tokens/guide";
 
-    /// <summary>What a run's folder says; null where it has no two measurements, or the guide has written nothing.</summary>
+    /// <summary>What a run's folder says; null where it has no two measurements, or the guide has written nothing that was learned from.</summary>
     public static GuidanceGain? Of(RunFolder folder) => Of(folder.ReadMetrics(), folder.ReadEvaluations());
 
     /// <summary>The same of what was measured.</summary>
     public static GuidanceGain? Of(IReadOnlyList<IterationRecord> iterations, IReadOnlyList<EvaluationRecord> evaluations)
     {
         if (iterations.Count == 0 || !iterations[^1].Metrics.TryGetValue(GuideTokens, out var tokens) || tokens <= 0) return null;
+        // Of what the guide writes to be measured only, no row learns.
+        if (!iterations.Any(one => one.Plan.RollIn == Actor.Guide || one.Plan.RollOut == Actor.Guide || one.Metrics.GetValueOrDefault("roll_in/share") > 0)) return null;
         double[] heldOut = [.. evaluations.OrderBy(evaluation => evaluation.Iteration).Select(evaluation => evaluation.Metrics[Reward])];
         if (heldOut.Length > 1) return new(heldOut[0], heldOut[^1], tokens, IsHeldOut: true);
         return iterations.Count > 1 && iterations[0].Metrics.TryGetValue(Reward, out var first) && iterations[^1].Metrics.TryGetValue(Reward, out var last)

@@ -32,9 +32,11 @@ internal static class GuideTables
     {
         if (runs.Count == 0) return null;
         var (costs, prices) = (runs.Any(one => HasCosts(one.Run)), runs.Any(one => Summed(one.Run.Iterations[^1], Cost) is not null));
+        var budgets = runs.Any(one => Values(one.Run.Iterations[^1], Left).Length > 0);
         List<(string, string)> columns = [("Guide's tokens", "tokens that the guide wrote, as the policy counts them: also what was cut off, and what was finished to measure what the guide is worth")];
         if (costs) columns.AddRange([("Answers bought", "answers of the endpoint"), ("Tokens read", "by the endpoint, as it counts them"), ("Tokens written", "by the endpoint, as it counts them"), ("From the cache", "answers that the cache had, since the run's last process began")]);
-        if (prices) columns.AddRange([($"Cost{CurrencyOf(runs.Select(one => one.Run))}", "by the prices of the recipe"), ("Budget left", "of its tightest limit")]);
+        if (prices) columns.Add(($"Cost{CurrencyOf(runs.Select(one => one.Run))}", "by the prices of the recipe"));
+        if (budgets) columns.Add(("Budget left", "of its tightest limit"));
         columns.AddRange([("Reward at the start", "on held-out prompts, or where there are none in training"), ("Reward at the end", "on the same"), ("Gained for a thousand tokens", "a rate: the policy learns from its own responses too")]);
         string[] Cells(ReportRun run)
         {
@@ -43,7 +45,8 @@ internal static class GuideTables
             [
                 Whole(Last(run, "tokens/guide")),
                 .. costs ? (string[])[Whole(Summed(last, Requests)), Whole(Summed(last, Read)), Whole(Summed(last, Written)), Whole(Summed(last, Cached))] : [],
-                .. prices ? (string[])[Money(Summed(last, Cost)), Values(last, Left) is { Length: > 0 } left ? string.Create(CultureInfo.InvariantCulture, $"{100 * left.Min():0.#} %") : Number.None] : [],
+                .. prices ? (string[])[Money(Summed(last, Cost))] : [],
+                .. budgets ? (string[])[Values(last, Left) is { Length: > 0 } left ? string.Create(CultureInfo.InvariantCulture, $"{100 * left.Min():0.#} %") : Number.None] : [],
                 .. gain is null ? (string[])[Number.None, Number.None, Number.None] : [Number.Fixed(gain.From, 4), Number.Fixed(gain.To, 4), Number.Signed(gain.PerThousand, 4)],
             ];
         }
@@ -55,12 +58,12 @@ internal static class GuideTables
         {
             string[] sum =
             [
-                Whole(All(run => Last(run, "tokens/guide"))), .. costs ? (string[])[Whole(AllOf(Requests)), Whole(AllOf(Read)), Whole(AllOf(Written)), Whole(AllOf(Cached))] : [], .. prices ? (string[])[Money(AllOf(Cost)), ""] : [], "", "", "",
+                Whole(All(run => Last(run, "tokens/guide"))), .. costs ? (string[])[Whole(AllOf(Requests)), Whole(AllOf(Read)), Whole(AllOf(Written)), Whole(AllOf(Cached))] : [], .. prices ? (string[])[Money(AllOf(Cost))] : [], .. budgets ? (string[])[""] : [], "", "", "",
             ];
             rows = rows.Append(new ReportTableRow("all", -1, sum, IsTotal: true));
         }
 
-        return new("In all", "", "run", columns, [.. rows]);
+        return new("What each run's guide cost, and what was gained meanwhile", "Gained for a thousand tokens is a rate, not what the guide did alone: the policy learns from its own responses too. Compare with a run that has no guide.", "run", columns, [.. rows]);
     }
 
     /// <summary>What each iteration cost.</summary>
@@ -84,9 +87,9 @@ internal static class GuideTables
         var end = run.Iterations[^1];
         rows.Add(new("all", -1, [.. metrics.Select(metric => metric == Cost ? Money(Summed(end, metric)) : Whole(Summed(end, metric))), Whole(Last(run, "tokens/guide")), ""], IsTotal: true));
         return new(
-            $"Iteration by iteration: {name}", "What was asked ahead for the next iteration is counted where it was answered, and what found out what the endpoint can do in the first.", stretch > 1 ? "iterations" : "iteration",
+            $"Iteration by iteration: {name}", "An answer counts in the iteration in which it came, also where it was asked for the next one; the questions that found out what the endpoint can do count in the first.", stretch > 1 ? "iterations" : "iteration",
             [("Answers bought", "answers of the endpoint"), ("Tokens read", "by the endpoint"), ("Tokens written", "by the endpoint"), .. hasPrices ? ((string, string)[])[($"Cost{CurrencyOf([run])}", "by the prices of the recipe")] : [],
-                ("Guide's tokens in rows", "tokens of the guide in the iteration's rows, as the policy counts them"), ("Reward", "mean of the iteration's own rows")],
+                ("Guide's tokens", "tokens that the guide wrote for the iteration, as the policy counts them: also what was cut off, and what was finished to measure what the guide is worth"), ("Reward", "mean of the iteration's own rows")],
             rows)
         {
             IsFolded = true,
@@ -128,7 +131,7 @@ internal static class GuideTables
         // Evenly spread, the first and the last among them.
         var shown = Enumerable.Range(0, Math.Min(MostGaps, measured.Length)).Select(i => measured[measured.Length <= MostGaps ? i : (int)Math.Round(i * (measured.Length - 1) / (MostGaps - 1.0))]);
         return new(
-            $"What the guide makes of the same beginnings: {name}", "Policy and guide finish the same beginnings, and the rewards are compared pair by pair, over the last measured iterations.", "iteration",
+            $"What the guide makes of the same beginnings: {name}", "Policy and guide finish the same beginnings, and the rewards are compared pair by pair. Each line is of the last measured iterations (guide_worth.window), so that lines share pairs; of long runs some are shown.", "iteration",
             [("Guide", "mean reward of what the guide finished"), ("Policy", "mean reward of what the policy finished"), ("Gap", "guide less policy, with its 95 % interval"), ("Distance, nats", "by how much a token of the guide's is less likely under the policy than one of its own")],
             [.. shown.Select(record =>
             {
@@ -152,7 +155,7 @@ internal static class GuideTables
 
     private static string Whole(double? count) => count is { } value && double.IsFinite(value) ? value.ToString("#,0", CultureInfo.InvariantCulture) : Number.None;
 
-    private static string Money(double? amount) => amount is { } value && double.IsFinite(value) ? value.ToString("0.00##", CultureInfo.InvariantCulture) : Number.None;
+    private static string Money(double? amount) => amount is { } value && double.IsFinite(value) ? value.ToString("0.00" + new string('#', value is > 0 and < 0.01 ? (int)Math.Ceiling(-Math.Log10(value)) : 2), CultureInfo.InvariantCulture) : Number.None;
 
     /// <summary>The currency of the runs' prices, after a comma; nothing where it isn't known or is another for some.</summary>
     private static string CurrencyOf(IEnumerable<ReportRun> runs) =>

@@ -13,7 +13,7 @@ public sealed class GuideTablesTests
             Costs(requests: 6, read: 600, written: 60, cost: 0.002, tokens: 50, reward: 0.1),
             Costs(requests: 16, read: 1600, written: 160, cost: 0.005, tokens: 150, reward: 0.3));
         var tables = GuideTables.Of(RunGroup.Of([run]));
-        Assert.Equal(["In all", "Iteration by iteration: PPO++"], tables.Select(table => table.Title));
+        Assert.Equal(["What each run's guide cost, and what was gained meanwhile", "Iteration by iteration: PPO++"], tables.Select(table => table.Title));
         Assert.Equal(["Guide's tokens", "Answers bought", "Tokens read", "Tokens written", "From the cache", "Cost, USD", "Budget left", "Reward at the start", "Reward at the end", "Gained for a thousand tokens"], tables[0].Columns.Select(column => column.Header));
         // 0.2 more for 150 tokens.
         Assert.Equal(["150", "16", "1,600", "160", "3", "0.005", "75 %", "0.1000", "0.3000", "+1.3333"], Assert.Single(tables[0].Rows).Cells);
