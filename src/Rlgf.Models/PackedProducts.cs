@@ -102,7 +102,7 @@ internal static unsafe class PackedProducts
             functions.Bump(one.Handle);
             if (functions.Version(one.Handle) != version + 2 || Difference(functions, ScalarType.Float32) > MostDifference) return null;
             // The instructions for bfloat16 may be missing where all else is there; its products then come from slower code, or from none.
-            return functions with { HasBfloat16 = NumberTypes.PrecisionOfModels.HasBfloat16Products && Difference(functions, ScalarType.BFloat16) <= MostDifferenceOfBfloat16 };
+            return functions with { HasBfloat16 = Processor.HasBfloat16Products && Difference(functions, ScalarType.BFloat16) <= MostDifferenceOfBfloat16 };
         }
         catch (InvalidOperationException)
         {

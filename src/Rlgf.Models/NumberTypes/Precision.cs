@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics.X86;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families;
 using Rlgf.Models.Families.Known;
@@ -24,11 +23,8 @@ public enum Precision
 /// <summary>What <see cref="Precision.Auto"/> is here, and models in another type.</summary>
 public static class PrecisionOfModels
 {
-    // CPUID leaf 7, subleaf 1, EAX: AVX512_BF16. Whether the system lets programs use the wide registers is what Avx512F says.
-    private const int Avx512Bf16 = 1 << 5;
-
     /// <summary>Whether the processor multiplies bfloat16 numbers itself (AVX512_BF16): products then take about half of float32's time, elsewhere more than it.</summary>
-    public static bool HasBfloat16Products { get; } = Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & Avx512Bf16) != 0;
+    public static bool HasBfloat16Products => Processor.HasBfloat16Products;
 
     /// <summary>The same for a type that was chosen; for <see cref="Precision.Auto"/> what the processor's features say. Nothing is measured: a recipe must not compute in another type the next time.</summary>
     public static Precision Resolved(this Precision precision) =>
