@@ -135,8 +135,8 @@ public sealed class GoingOnTests
     }
 
     [Theory]
-    [InlineData("sft", "training.max_steps=40", "training.max_steps=20", "max_steps")]
-    [InlineData("classifier train", "training.epochs=10", "training.epochs=5", "epochs")]
+    [InlineData("sft", "training.max_steps=40", "training.max_steps=20", "training.max_steps")]
+    [InlineData("classifier train", "training.epochs=10", "training.epochs=5", "training.epochs")]
     public void A_supervised_training_that_has_ended_is_made_longer_and_equals_one_that_was_so_long_from_the_start(string command, string all, string first, string key)
     {
         using var scratch = new Scratch();
@@ -161,7 +161,7 @@ public sealed class GoingOnTests
         Assert.Equal([scratch["run/checkpoints/step-0000040"]], Directory.GetDirectories(scratch["run/checkpoints"]));
 
         Assert.Contains("resumed at step 40 of 40", Train(scratch["run"], "--resume").Error, StringComparison.Ordinal);
-        Assert.Matches($@"^error: --set {first}: training\.{key}: 20 steps are fewer than the 40 that the training has done", Train(scratch["run"], "--resume", "--set", first).OneErrorLine(ExitCode.Failed));
+        Assert.Matches($@"^error: --set {first}: {key}: 20 steps are fewer than the 40 that the training has done", Train(scratch["run"], "--resume", "--set", first).OneErrorLine(ExitCode.Failed));
         foreach (var change in (string[])["seed=9", "training.rows_per_step=3", "training.learning_rate=0.5", "training.decay=linear", "data.held_out_rows=9"])
             Assert.Contains($"would go on with '{change.Split('=')[0].Split('.')[^1]}: {change.Split('=')[1]}'", Train(scratch["run"], "--resume", "--set", change).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         Assert.Contains("supervised training, which answers no prompts", Cli.Run("compare", scratch["run"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);

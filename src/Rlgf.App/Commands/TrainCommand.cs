@@ -112,11 +112,10 @@ internal static class TrainCommand
         if (run.Folder.ReadMetrics().Count > 0) HtmlReport.Write(run.Folder.ReportPath, new ReportData(run.Recipe.Name, [ReportRun.Read(run.Folder)]));
     }
 
-    /// <summary>What a guide that costs something has cost, and what that bought.</summary>
+    /// <summary>What a guide that costs something has cost, and what a guide bought.</summary>
     private static void TellCost(TrainingRun run, Terminal terminal)
     {
-        if (run.Setup.Guide is not IMeteredGuide guide) return;
-        foreach (var line in guide.Summary) terminal.Error.WriteLine(line);
+        foreach (var line in (run.Setup.Guide as IMeteredGuide)?.Summary ?? []) terminal.Error.WriteLine(line);
         if (GuidanceGain.Of(run.Folder) is { } gain) terminal.Error.WriteLine(gain.Line);
     }
 

@@ -48,11 +48,12 @@ internal sealed record Axis(double Low, double High, double Step, double From, d
         return new Axis(Math.Floor(low / step + unseen) * step, Math.Ceiling(high / step - unseen) * step, step, from, to);
     }
 
-    /// <summary>An axis of what is counted, such as iterations: from the first to the last, and no further.</summary>
+    /// <summary>An axis of what is counted, such as iterations: from the first to the last, and no further. What is counted from 1 begins at 0, which has the rounder numbers.</summary>
     public static Axis OverCounts(IEnumerable<double> values, double from, double to)
     {
         var (low, high) = Ends(values);
-        (low, high) = (Math.Floor(low), Math.Max(Math.Floor(low) + 1, Math.Ceiling(high)));
+        low = low is >= 1 and < 2 ? 0 : Math.Floor(low);
+        high = Math.Max(low + 1, Math.Ceiling(high));
         var span = high - low;
         // Of steps that divide it, the one nearest to five of them, those by which people count before others.
         var power = Math.Pow(10, Math.Max(0, Math.Floor(Math.Log10(span / Steps))));

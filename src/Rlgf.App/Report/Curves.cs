@@ -133,7 +133,7 @@ internal static class Curves
             var iterations = group.Runs.Max(run => run.Iterations.Count > 0 ? run.Iterations[^1].Iteration + 1 : 0);
             var stretch = Math.Max(1, (iterations + MostPoints - 1) / MostPoints);
             return new ChartSeries(group.Label, colour, [.. group.Runs
-                .SelectMany(run => run.Iterations.GroupBy(i => i.Iteration / stretch).Select(few => (few.Key, X: few.Average(i => i.Iteration), Y: MeanOfKnown(few.Select(y)))))
+                .SelectMany(run => run.Iterations.GroupBy(i => i.Iteration / stretch).Select(few => (few.Key, X: few.Average(i => i.Iteration + 1), Y: MeanOfKnown(few.Select(y)))))
                 .GroupBy(point => point.Key).OrderBy(point => point.Key)
                 .Select(seeds => Point(seeds.Average(s => s.X), [.. seeds.Select(s => s.Y)], range))]);
         })], [])

@@ -23,7 +23,8 @@ internal static class GuideTables
             .. Totals([.. runs.Where(one => Last(one.Run, "tokens/guide") > 0)]) is { } totals ? (ReportTable[])[totals] : [],
             .. runs.Where(one => HasCosts(one.Run)).Select(one => Course(one.Name, one.Run)),
             .. runs.Select(one => Each(one.Name, one.Run)).OfType<ReportTable>(),
-            .. runs.Select(one => Gaps(one.Name, one.Run)).OfType<ReportTable>(),
+            // A page of many runs is about their results; the courses of each are there when they are asked for.
+            .. runs.Select(one => Gaps(one.Name, one.Run)).OfType<ReportTable>().Select(table => table with { IsFolded = runs.Length > 1 }),
         ];
     }
 
@@ -35,9 +36,10 @@ internal static class GuideTables
         var budgets = runs.Any(one => Values(one.Run.Iterations[^1], Left).Length > 0);
         List<(string, string)> columns = [("Guide's tokens", "tokens that the guide wrote, as the policy counts them: also what was cut off, and what was finished to measure what the guide is worth")];
         if (costs) columns.AddRange([("Answers bought", "answers of the endpoint"), ("Tokens read", "by the endpoint, as it counts them"), ("Tokens written", "by the endpoint, as it counts them"), ("From the cache", "answers that the cache had, since the run's last process began")]);
-        if (prices) columns.Add(($"Cost{CurrencyOf(runs.Select(one => one.Run))}", "by the prices of the recipe"));
+        var currency = CurrencyOf(runs.Select(one => one.Run));
+        if (prices) columns.Add(($"Cost{currency}", "by the prices of the recipe"));
         if (budgets) columns.Add(("Budget left", "of its tightest limit"));
-        columns.AddRange([("Reward at the start", "on held-out prompts, or where there are none in training"), ("Reward at the end", "on the same"), ("Gained for a thousand tokens", "a rate: the policy learns from its own responses too")]);
+        columns.AddRange([("Reward at the start", "on held-out prompts, or where there are none in training"), ("Reward at the end", "on the same"), ("Gained for a thousand tokens", "a rate: the policy learns from its own responses too; ± is 95 % over the held-out prompts")]);
         string[] Cells(ReportRun run)
         {
             var (last, gain) = (run.Iterations[^1], GuidanceGain.Of(run.Iterations, run.Evaluations));
@@ -45,9 +47,9 @@ internal static class GuideTables
             [
                 Whole(Last(run, "tokens/guide")),
                 .. costs ? (string[])[Whole(Summed(last, Requests)), Whole(Summed(last, Read)), Whole(Summed(last, Written)), Whole(Summed(last, Cached))] : [],
-                .. prices ? (string[])[Money(Summed(last, Cost))] : [],
+                .. prices ? (string[])[CostOf([run], isNamed: currency.Length == 0)] : [],
                 .. budgets ? (string[])[Values(last, Left) is { Length: > 0 } left ? string.Create(CultureInfo.InvariantCulture, $"{100 * left.Min():0.#} %") : Number.None] : [],
-                .. gain is null ? (string[])[Number.None, Number.None, Number.None] : [Number.Fixed(gain.From, 4), Number.Fixed(gain.To, 4), Number.Signed(gain.PerThousand, 4)],
+                .. gain is null ? (string[])[Number.None, Number.None, Number.None] : [Number.Fixed(gain.From, 4), Number.Fixed(gain.To, 4), Number.Signed(gain.PerThousand, 4) + (double.IsFinite(gain.HalfWidth) ? $" ± {Number.Fixed(gain.HalfWidthPerThousand, 4)}" : "")],
             ];
         }
 
@@ -58,7 +60,7 @@ internal static class GuideTables
         {
             string[] sum =
             [
-                Whole(All(run => Last(run, "tokens/guide"))), .. costs ? (string[])[Whole(AllOf(Requests)), Whole(AllOf(Read)), Whole(AllOf(Written)), Whole(AllOf(Cached))] : [], .. prices ? (string[])[Money(AllOf(Cost))] : [], .. budgets ? (string[])[""] : [], "", "", "",
+                Whole(All(run => Last(run, "tokens/guide"))), .. costs ? (string[])[Whole(AllOf(Requests)), Whole(AllOf(Read)), Whole(AllOf(Written)), Whole(AllOf(Cached))] : [], .. prices ? (string[])[CostOf(runs.Select(one => one.Run), isNamed: currency.Length == 0)] : [], .. budgets ? (string[])[""] : [], "", "", "",
             ];
             rows = rows.Append(new ReportTableRow("all", -1, sum, IsTotal: true));
         }
@@ -70,7 +72,7 @@ internal static class GuideTables
     private static ReportTable Course(string name, ReportRun run)
     {
         var stretch = Math.Max(1, (run.Iterations.Count + MostRows - 1) / MostRows);
-        var hasPrices = Summed(run.Iterations[^1], Cost) is not null;
+        var hasPrices = Summed(run.Iterations[^1], Cost) is not null && Currencies([run]).Length <= 1;
         string[] metrics = [Requests, Read, Written, .. hasPrices ? (string[])[Cost] : []];
         List<ReportTableRow> rows = [];
         IterationRecord? before = null;
@@ -158,7 +160,16 @@ internal static class GuideTables
     private static string Money(double? amount) => amount is { } value && double.IsFinite(value) ? value.ToString("0.00" + new string('#', value is > 0 and < 0.01 ? (int)Math.Ceiling(-Math.Log10(value)) : 2), CultureInfo.InvariantCulture) : Number.None;
 
     /// <summary>The currency of the runs' prices, after a comma; nothing where it isn't known or is another for some.</summary>
-    private static string CurrencyOf(IEnumerable<ReportRun> runs) =>
-        runs.SelectMany(run => run.Settings).Where(setting => setting.Key.EndsWith("budget.cost", StringComparison.Ordinal)).Select(setting => setting.Value.Trim('"', '\'').Split(' ')[^1]).Where(word => word.Length == 3).Distinct().ToArray() is [var currency]
-            ? $", {currency}" : "";
+    private static string CurrencyOf(IEnumerable<ReportRun> runs) => Currencies(runs) is [var currency] ? $", {currency}" : "";
+
+    private static string[] Currencies(IEnumerable<ReportRun> runs) =>
+        [.. runs.SelectMany(run => run.Settings).Where(setting => setting.Key.EndsWith("budget.cost", StringComparison.Ordinal)).Select(setting => setting.Value.Trim('"', '\'').Split(' ')[^1]).Where(word => word.Length == 3).Distinct()];
+
+    /// <summary>What runs have cost, each currency by itself; nothing of a run that pays in several, whose guides have their own table.</summary>
+    private static string CostOf(IEnumerable<ReportRun> runs, bool isNamed)
+    {
+        var byCurrency = runs.Where(run => Summed(run.Iterations[^1], Cost) is not null && Currencies([run]).Length <= 1).GroupBy(run => Currencies([run]) is [var currency] ? currency : "")
+            .Select(group => Money(group.Sum(run => Summed(run.Iterations[^1], Cost))) + (isNamed && group.Key.Length > 0 ? $" {group.Key}" : ""));
+        return string.Join(" and ", byCurrency) is { Length: > 0 } said ? said : Number.None;
+    }
 }

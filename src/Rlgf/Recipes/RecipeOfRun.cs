@@ -51,7 +51,21 @@ public static class RecipeOfRun
     internal static IEnumerable<string> Changes(string file, RunRecipe recipe)
     {
         var (then, now) = (Compared(Read(file, [], recipe.Kinds).Resolved(), withAll: true), Compared(recipe, withAll: true));
-        return then.Zip(now).Where(lines => lines.First != lines.Second).Select(lines => $"the run goes on with '{lines.Second.Trim()}' in place of '{lines.First.Trim()}'");
+        return Keyed(then).Zip(Keyed(now)).Where(lines => lines.First != lines.Second).Select(lines => $"the run goes on with '{lines.Second}' in place of '{lines.First}'");
+    }
+
+    /// <summary>Each line of a written recipe with the keys of the sections that it lies in before its own: <c>update.learning_rate: 0.001</c>.</summary>
+    private static IEnumerable<string> Keyed(IEnumerable<string> lines)
+    {
+        var sections = new Stack<(int Indent, string Key)>();
+        foreach (var line in lines)
+        {
+            var text = line.TrimStart(' ');
+            var indent = line.Length - text.Length;
+            while (sections.TryPeek(out var section) && section.Indent >= indent) sections.Pop();
+            yield return string.Concat(sections.Reverse().Select(section => section.Key + ".")) + text;
+            if (text.EndsWith(':')) sections.Push((indent, text[..^1]));
+        }
     }
 
     private static string[] Compared(RunRecipe recipe, bool withAll = false) =>

@@ -1,4 +1,5 @@
 using Rlgf.App.Report;
+using Rlgf.Evaluation;
 using Rlgf.Runs;
 
 namespace Rlgf.Cli.Tests.Report;
@@ -61,6 +62,40 @@ public sealed class GuideTablesTests
         Assert.Equal((12, "5", "100"), (table.Rows.Count, table.Rows[0].Name, table.Rows[^1].Name));
         Assert.Equal(["0.7500", "0.2900", "+0.4600 ± 0.2500", "1.50"], table.Rows[0].Cells);
         Assert.Equal("−0.4900 ± 0.2500", table.Rows[^1].Cells[2]);
+    }
+
+    [Fact]
+    public void Of_many_runs_the_gaps_are_there_when_they_are_asked_for()
+    {
+        ReportRun Of(ulong seed) => Run(new Dictionary<string, double> { ["worth/gap"] = 0.1, ["worth/gap_half_width"] = 0.2 }) with { Description = new("r", "ppo_plus_plus", seed, "m") };
+        Assert.All(GuideTables.Of(RunGroup.Of([Of(1), Of(2)])), table => Assert.True(table.IsFolded));
+        Assert.False(Assert.Single(GuideTables.Of(RunGroup.Of([Of(1)]))).IsFolded);
+    }
+
+    [Fact]
+    public void Costs_in_several_currencies_are_never_added_up()
+    {
+        ReportRun Of(ulong seed, string currency, double cost) => Run(Costs(1, 2, 3, cost, 5, 0)) with { Description = new("r", "ppo_plus_plus", seed, "m"), Recipe = $"guide:\n  budget:\n    cost: 5.00 {currency}\n" };
+        var table = GuideTables.Of(RunGroup.Of([Of(1, "USD", 0.25), Of(2, "EUR", 0.5), Of(3, "USD", 1)]))[0];
+        var column = table.Columns.Select(one => one.Header).ToList().IndexOf("Cost");
+        Assert.Equal(["0.25 USD", "1.00 USD", "0.50 EUR", "1.25 USD and 0.50 EUR"], table.Rows.Select(row => row.Cells[column]));
+        // Two guides of one run that are paid in different currencies: their sum is a number of nothing.
+        var mixed = Run(new Dictionary<string, double> { ["tokens/guide"] = 5, ["guide/a/requests"] = 1, ["guide/a/cost"] = 0.25, ["guide/b/requests"] = 1, ["guide/b/cost"] = 0.5 }) with
+        {
+            Recipe = "guide:\n  guides:\n  - guide:\n      budget:\n        cost: 5.00 USD\n  - guide:\n      budget:\n        cost: 5.00 EUR\n",
+        };
+        Assert.Equal("–", GuideTables.Of(RunGroup.Of([mixed]))[0].Rows[0].Cells[column]);
+    }
+
+    [Fact]
+    public void What_was_gained_has_the_interval_of_the_same_prompts_before_and_after()
+    {
+        EvaluationRow Row(double reward) => new("p", "r", 1, true, reward, new Dictionary<string, double>(), double.NaN, 0, 0);
+        EvaluationRecord Of(int iteration, params double[] rewards) => new(iteration, new Dictionary<string, double> { ["reward/mean"] = rewards.Average() }, [.. rewards.Select(Row)]);
+        var run = Run(Costs(1, 2, 3, 0, 500, 0)) with { Evaluations = [Of(0, 0, 1, 0, 1), Of(1, 1, 1, 1, 1)] };
+        // Differences 1, 0, 1, 0: 0.5 with s = 0.57735, half = 3.18245 · s / 2 = 0.91869; for a thousand tokens twice that.
+        Assert.Equal("+1.0000 ± 1.8374", GuideTables.Of(RunGroup.Of([run]))[0].Rows[0].Cells[^1]);
+        Assert.EndsWith("with 500 tokens of the guide's: +1.0000 ± 1.8374 for a thousand", GuidanceGain.Of(run.Iterations, run.Evaluations)!.Line, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -36,6 +36,8 @@ public sealed class NumberTests
         Assert.Equal(ticks, axis.Ticks);
         Assert.Equal(100, axis.Of(last));
         Assert.Equal(1, Axis.OverCounts([0, 0], 0, 100).High);
+        // What is counted from 1 has the ticks of what begins at 0.
+        Assert.Equal(Axis.OverCounts([0, 40], 0, 100), Axis.OverCounts([1, 40], 0, 100));
     }
 
     [Fact]
