@@ -10,6 +10,9 @@ namespace Rlgf.Endpoints;
 /// </summary>
 public sealed record EndpointGuideSection : GuideSection, ICheckedSection
 {
+    /// <inheritdoc/>
+    public override bool HasBudget => true;
+
     /// <summary>The address that <c>/completions</c> and <c>/chat/completions</c> are below, such as <c>http://localhost:8000/v1</c>; <c>${NAME}</c> stands for a variable of the environment.</summary>
     public required string Endpoint { get; init; }
 

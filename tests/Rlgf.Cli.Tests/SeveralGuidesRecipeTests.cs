@@ -22,6 +22,33 @@ public sealed class SeveralGuidesRecipeTests
         Assert.Equal(TrainTests.Metrics(scratch["constant"]), TrainTests.Metrics(scratch["parts"]));
     }
 
+    [Fact]
+    public void A_limited_guide_gives_what_it_may_and_a_run_that_goes_on_gives_the_rest()
+    {
+        const string limited = "guide={kind: limited, answers: 12, guide: {kind: imperfect_references, right: 0.1}}";
+        using var scratch = new Scratch();
+        var whole = Cli.Run("train", TrainTests.Recipe(scratch, "whole"), "--set", limited, "--set", "update.schedule=constant");
+        Assert.True(whole.Code == ExitCode.Ok, whole.Error);
+        Assert.Contains(whole.ErrorLines, line => line.StartsWith("guide 'references, 0.1 right': 12 of its 12 answers given; ", StringComparison.Ordinal));
+        Assert.Equal(ExitCode.Ok, Cli.Run("train", TrainTests.Recipe(scratch, "parts"), "--set", limited, "--set", "iterations=2", "--set", "update.schedule=constant").Code);
+        Assert.Equal(ExitCode.Ok, Cli.Run("train", scratch["parts"], "--resume", "--set", "iterations=3").Code);
+        Assert.Equal(TrainTests.Metrics(scratch["whole"]), TrainTests.Metrics(scratch["parts"]));
+        Assert.Equal(ExitCode.Ok, Cli.Run("train", scratch["parts"], "--resume", "--set", "iterations=4", "--set", "guide.answers=20").Code);
+        Assert.Contains("\"guide/answers\":", TrainTests.Metrics(scratch["parts"])[^1], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("guide={kind: limited, answers: 0, guide: {kind: references}}", "answers")]
+    [InlineData("guide={kind: limited, answers: 5}", "guide.guide")]
+    [InlineData("guide={kind: limited, answers: 5, guide: {kind: limited, answers: 3, guide: {kind: references}}}", "guide.guide: is limited itself: give one limit")]
+    [InlineData("guide={kind: limited, answers: 5, guide: {kind: several, guides: [{name: a, guide: {kind: references}}, {name: b, guide: {kind: references}}]}}", "guide.guide: is of several")]
+    [InlineData("guide={kind: limited, answers: 5, guide: {kind: openai, endpoint: 'http://127.0.0.1:1/v1', model: m}}", "guide.guide: counts what it is paid for by itself: give it its own budget")]
+    public void A_limit_that_can_not_be_is_refused(string set, string said)
+    {
+        using var scratch = new Scratch();
+        Assert.Contains(said, Cli.Run("check", TrainTests.Recipe(scratch, "run"), "--set", set).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("seed=1")]
     [InlineData("guide_worth={share: 0.5}")]

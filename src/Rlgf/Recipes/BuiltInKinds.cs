@@ -24,6 +24,7 @@ internal static class BuiltInKinds
         kinds.Guides.Add<ReferencesGuideSection>("references", (_, _) => new ReferencesGuide());
         kinds.Guides.Add<ImperfectReferencesGuideSection>("imperfect_references", (section, _) => new ImperfectReferencesGuide(section.Right, section.Alphabet));
         kinds.Guides.Add<CountdownSearchGuideSection>("countdown_search", (section, _) => new CountdownSearchGuide(section.Right));
+        kinds.Guides.Add<LimitedGuideSection>("limited", (section, services) => new LimitedGuide(services.Guide(section.Guide, "guide"), section.Answers));
         kinds.Guides.Add<SeveralGuidesSection>("several", (section, services) => new SeveralGuides(
             [.. section.Guides.Select((part, i) => new GuideOption(part.Name, services.Guide(part.Guide, FormattableString.Invariant($"guides.{i}.guide")), part.Weight ?? 1))], section.Choose));
         kinds.Rewards.Add<ClassifierRewardSection>("classifier", Classifier);

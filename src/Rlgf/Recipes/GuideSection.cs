@@ -20,6 +20,9 @@ public abstract record GuideSection
     /// <summary>Whether it answers with the data's references; null where that is not known before it is made.</summary>
     internal virtual bool? GivesReferences => null;
 
+    /// <summary>Whether it counts itself what it is asked, and can be limited by a budget of its own.</summary>
+    public virtual bool HasBudget => false;
+
     /// <summary>The guides that it is made of; itself where it is one.</summary>
     internal virtual IEnumerable<GuideSection> All => [this];
 }
@@ -98,6 +101,40 @@ public sealed record CountdownSearchGuideSection : GuideSection
 
     /// <inheritdoc/>
     public override PlacedModels Models => PlacedModels.None;
+}
+
+/// <summary>
+/// A guide that gives so many answers and no more; what it is asked beyond them the policy writes itself. Evaluations don't count. For what a budget of answers is worth; a guide that costs something has a budget of its own.
+/// </summary>
+public sealed record LimitedGuideSection : GuideSection, ICheckedSection
+{
+    /// <summary>The most answers.</summary>
+    [MayChangeOnResume]
+    [Limits(AtLeast = 1, AtMost = 1e12)]
+    public required long Answers { get; init; }
+
+    /// <summary>The guide, on this machine.</summary>
+    public required GuideSection Guide { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => Guide.Models;
+
+    internal override bool OnlyRollsIn => Guide.OnlyRollsIn;
+
+    internal override bool? GivesReferences => Guide.GivesReferences;
+
+    internal override IEnumerable<GuideSection> All => Guide.All;
+
+    /// <inheritdoc/>
+    public override GuideSection Resolved(SamplingSettings generation) => this with { Guide = Guide.Resolved(generation) };
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Guide is LimitedGuideSection) yield return ("guide", "is limited itself: give one limit");
+        if (Guide is SeveralGuidesSection) yield return ("guide", "is of several: limit those of them that are to be limited, each by itself");
+        if (Guide.HasBudget) yield return ("guide", "counts what it is paid for by itself: give it its own budget");
+    }
 }
 
 /// <summary>Several guides: each request goes to one of them, and what each cost and bought is measured apart.</summary>

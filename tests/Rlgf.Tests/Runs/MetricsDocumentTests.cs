@@ -23,7 +23,7 @@ public sealed partial class MetricsDocumentTests
         setup = setup with
         {
             NormaliseReward = true,
-            Guide = new SeveralGuides([new("NAME", new FunctionGuide("sometimes", _ => null, mayDecline: true))], GuideChoice.Weights),
+            Guide = new SeveralGuides([new("NAME", new LimitedGuide(new FunctionGuide("sometimes", _ => null, mayDecline: true), 5))], GuideChoice.Weights),
             Kl = new KlSettings { Coefficient = 0.1, Placement = KlPlacement.Loss },
             Update = setup.Update with { ValueClipRange = 0.1, TargetKl = 1 },
             Supervised = new() { Source = SupervisedSource.Guide },
