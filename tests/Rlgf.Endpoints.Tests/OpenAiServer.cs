@@ -115,6 +115,9 @@ internal sealed class OpenAiServer : IDisposable
 
     public string? Key { get; init; }
 
+    /// <summary>The error that every stream of status 200 is; null for none.</summary>
+    public string? ErrorInStream { get; init; }
+
     public string Model { get; init; } = "m";
 
     /// <summary>What goes wrong with a request, by its number from 1 and its body.</summary>
@@ -236,6 +239,14 @@ internal sealed class OpenAiServer : IDisposable
         if (!(path == "/v1/completions" && HasCompletions) && !(path == "/v1/chat/completions" && HasChat))
         {
             Send(context, 404, """{"error": {"message": "File Not Found", "type": "not_found_error", "code": 404}}""");
+            return;
+        }
+
+        if (ErrorInStream is { } error)
+        {
+            context.Response.ContentType = "text/event-stream";
+            context.Response.OutputStream.Write(Encoding.UTF8.GetBytes($"data: {error}\n\n"));
+            context.Response.Close();
             return;
         }
 

@@ -49,6 +49,19 @@ public sealed class WrongInputTests
         Assert.False(File.Exists(scratch["run/metrics.jsonl"]));
     }
 
+    [Theory]
+    [InlineData("""{"error": {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}}""", "the server refused with 401: 'Incorrect API key provided.'", 1)] // @dwmkerr/mock-llm
+    [InlineData("""{"error": {"message": "no model m", "type": "NotFoundError", "code": 404}}""", "the server refused with 404: 'no model m'", 1)] // vLLM
+    [InlineData("""{"error": {"message": "out of memory", "type": "server_error", "code": 500}}""", "the server said: out of memory", 3)] // llama.cpp
+    [InlineData("""{"error": {"message": "who knows"}}""", "the server said: who knows", 3)]
+    public void A_refusal_that_comes_as_a_stream_is_a_refusal_and_only_what_may_pass_is_asked_again(string error, string said, int asked)
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer { ErrorInStream = error };
+        Assert.Contains(said, TestRun.Train(scratch, server, "guide.retries=2", "guide.retry_wait_seconds=0.01", "guide.mode=completion").OneErrorLine(), StringComparison.Ordinal);
+        Assert.Equal(asked, server.Requests.Count);
+    }
+
     [Fact]
     public void Nobody_there_is_one_line()
     {

@@ -110,12 +110,21 @@ internal sealed class CompletionClient : IDisposable
         {
             exchange.Answer = Checked(await reader.ReadAsync(response.Content, cancellationToken).ConfigureAwait(false), exchange.Question);
         }
-        catch when (reader.TextSoFar is { Length: > 0 } text)
+        catch (Exception failure)
         {
-            _wasted(exchange.Question, text);
+            if (reader.TextSoFar is { Length: > 0 } text) _wasted(exchange.Question, text);
+            // What would be refused again is not asked again.
+            if (failure is CompletionFault { Refusal: var (status, said) } && !MayPass(status))
+            {
+                _failed(KindOf(status));
+                throw new EndpointRefusal(PatientHttp.Refusal((int)status, RowJson.Short(_settings.WithoutToken(said))), status);
+            }
+
             throw;
         }
     }
+
+    private static bool MayPass(HttpStatusCode status) => (int)status >= 500 || status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests;
 
     private static Completion Checked(Completion answer, Question question)
     {
@@ -140,6 +149,7 @@ internal sealed class CompletionClient : IDisposable
     private static string KindOf(HttpResponseMessage? response, Exception? failure) => failure switch
     {
         null => KindOf(response!.StatusCode),
+        CompletionFault { Refusal: var (status, _) } => KindOf(status),
         CompletionFault fault => fault.Kind,
         TimeoutRejectedException => CompletionFault.TimedOut,
         BrokenCircuitException => CompletionFault.Broken,

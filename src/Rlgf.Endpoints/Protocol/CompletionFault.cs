@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Rlgf.Endpoints.Protocol;
 
 /// <summary>An answer that is none. Another attempt may bring one, so that it counts as a failure of the attempt.</summary>
@@ -11,4 +13,7 @@ internal sealed class CompletionFault(string kind, string message) : HttpRequest
 
     /// <summary>What happened, as it is counted.</summary>
     public string Kind { get; } = kind;
+
+    /// <summary>Of an error that the server says within an answer: the status that it would have had, and its words; null where it doesn't say.</summary>
+    public (HttpStatusCode Status, string Said)? Refusal { get; init; }
 }

@@ -66,8 +66,8 @@ internal sealed class CompletionReader
         if (Member(part, "usage", JsonValueKind.Object) is { } usage && Count(usage, "prompt_tokens") is { } prompt && Count(usage, "completion_tokens") is { } written) _usage = new Usage(prompt, written);
         if (Member(part, "choices", JsonValueKind.Array) is not { } choices)
         {
-            if (ErrorText.Find(part) is { } error) throw new CompletionFault(CompletionFault.Error, $"the server said: {error}");
-            return;
+            if (ErrorText.Find(part) is not { } error) return;
+            throw new CompletionFault(CompletionFault.Error, $"the server said: {error}") { Refusal = ErrorText.Status(part) is { } status ? (status, error) : null };
         }
 
         var place = 0;

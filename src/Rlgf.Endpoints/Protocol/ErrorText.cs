@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net;
 using System.Text.Json;
 
 namespace Rlgf.Endpoints.Protocol;
@@ -17,6 +19,32 @@ internal static class ErrorText
         {
             return body.Trim();
         }
+    }
+
+    /// <summary>
+    /// The status that an error within an answer of status 200 would have had, as far as it says so: by its code (vLLM, llama.cpp), or by a name of OpenAI's. Servers that have begun a stream can't change its status any more, and some answer
+    /// every stream with 200.
+    /// </summary>
+    public static HttpStatusCode? Status(JsonElement root)
+    {
+        if (root.ValueKind != JsonValueKind.Object) return null;
+        if (root.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.Object) root = error;
+        foreach (var key in (ReadOnlySpan<string>)["code", "status", "type"])
+        {
+            if (!root.TryGetProperty(key, out var said)) continue;
+            if (int.TryParse(said.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is >= 400 and < 600) return (HttpStatusCode)number;
+            switch (said.ValueKind == JsonValueKind.String ? said.GetString() : null)
+            {
+                case "invalid_api_key" or "authentication_error": return HttpStatusCode.Unauthorized;
+                case "permission_error" or "permission_denied": return HttpStatusCode.Forbidden;
+                case "model_not_found" or "not_found_error": return HttpStatusCode.NotFound;
+                case "insufficient_quota": return HttpStatusCode.PaymentRequired;
+                case "rate_limit_error" or "rate_limit_exceeded": return HttpStatusCode.TooManyRequests;
+                case "server_error" or "internal_server_error": return HttpStatusCode.InternalServerError;
+            }
+        }
+
+        return null;
     }
 
     /// <summary>The sentence of a JSON document; null where it is no error.</summary>
