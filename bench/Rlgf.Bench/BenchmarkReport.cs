@@ -18,7 +18,7 @@ public sealed record WorkloadFigures(
 /// <summary>All figures of a run, with where they were measured.</summary>
 public sealed record BenchmarkReport(RunEnvironment Environment, IReadOnlyList<WorkloadFigures> Workloads, IReadOnlyList<EncoderDecoderFigures> EncoderDecoder)
 {
-    private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    internal static readonly JsonSerializerOptions Options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
     private static readonly string[] Phases = ["roll_in", "roll_out", "reward", "gap", "reference", "values", "update", "total"];
 
     /// <summary>As JSON.</summary>

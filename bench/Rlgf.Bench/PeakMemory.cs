@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace Rlgf.Bench;
 
@@ -19,6 +20,18 @@ internal static class PeakMemory
         {
         }
     }
+
+    /// <summary>Gives the system back what the native heap keeps for later (glibc), so that what follows is counted in full.</summary>
+    public static void ReturnFreeMemory()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        if (OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out var library) && NativeLibrary.TryGetExport(library, "malloc_trim", out _)) _ = MallocTrim(0);
+    }
+
+    [DllImport("libc.so.6", EntryPoint = "malloc_trim", ExactSpelling = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int MallocTrim(nint kept);
 
     /// <summary>In MiB.</summary>
     public static double Mebibytes

@@ -27,6 +27,11 @@ const string usage = """
 
       --decoding WHICH    a language model's folder, or a shape
 
+    Or what a supervised step takes, memory above all, with all logits at once and in parts:
+
+      --step-memory WHICH a shape (also vocabulary-128k), or a language model's folder, on 32 rows of 64 tokens
+      --lora yes          an adapter is trained rather than all weights
+
     Or how fast tokenizers are on one thread:
 
       --tokenizers DIR    a tokenizer's folder, or a folder of such
@@ -91,6 +96,13 @@ try
         return 0;
     }
 
+    if (options.StepMemory is { } stepped)
+    {
+        TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
+        StepMemoryBenchmark.Run(stepped, options.Lora, options.Repeats, options.Output);
+        return 0;
+    }
+
     if (options.Load is { } folder)
     {
         LoadBenchmark.Run(folder, options.Repeats);
@@ -144,6 +156,12 @@ namespace Rlgf.Bench
         /// <summary>Folder or shape of a model whose decoding is measured with packed weights and without, in place of all else.</summary>
         public string? Decoding { get; init; }
 
+        /// <summary>Folder or shape of a model whose supervised steps are measured in several ways, in place of all else.</summary>
+        public string? StepMemory { get; init; }
+
+        /// <summary>Whether an adapter is trained there.</summary>
+        public bool Lora { get; init; }
+
         /// <summary>Folder of tokenizers to measure in place of models.</summary>
         public string? Tokenizers { get; init; }
 
@@ -180,6 +198,8 @@ namespace Rlgf.Bench
                         EncoderDecoder = value.Split(',').Contains(EncoderDecoderBenchmark.Name),
                     },
                     "--decoding" => options with { Decoding = value },
+                    "--step-memory" => options with { StepMemory = value },
+                    "--lora" => options with { Lora = value == "yes" ? true : throw new InputException($"--lora is '{value}': it must be yes, or be left out.") },
                     "--load" => options with { Load = value },
                     "--algorithms" => options with { Algorithms = value == "none" ? [] : [.. value.Split(',').Select(Known)] },
                     "--repeats" => options with { Repeats = Count(arguments[i], value) },

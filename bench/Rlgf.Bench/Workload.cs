@@ -29,9 +29,12 @@ public sealed record Workload(string Name, int Layers, int Width, int Heads, int
     /// <summary>For a Llama, the heads that have keys and the width inside its network; null for a GPT-2.</summary>
     public (int KeyValueHeads, int Inner)? Llama { get; init; }
 
+    /// <summary>A large vocabulary on few layers, 4,096 scored positions a step: what the logits alone take.</summary>
+    public static Workload LargeVocabulary { get; } = new("vocabulary-128k", Layers: 2, Width: 768, Heads: 12, Vocabulary: 128256, Rows: 32, PromptTokens: 1, ResponseTokens: 128, MinibatchRows: 32);
+
     /// <summary>The workloads that a name stands for: one, or all whose name begins with it.</summary>
     public static IReadOnlyList<Workload> Named(string name) =>
-        [.. All.Where(workload => workload.Name.StartsWith(name, StringComparison.OrdinalIgnoreCase))];
+        name == LargeVocabulary.Name ? [LargeVocabulary] : [.. All.Where(workload => workload.Name.StartsWith(name, StringComparison.OrdinalIgnoreCase))];
 
     /// <summary>
     /// Floating-point operations of the products with weights in one forward pass, a multiply-add counted as two: for each token that the layers read 24·L·D² of a GPT-2, and of a Llama whose K of H heads

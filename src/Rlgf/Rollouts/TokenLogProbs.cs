@@ -22,9 +22,10 @@ public static class TokenLogProbs
     /// <param name="states">[B, A, D] float32 from <see cref="ILanguageModel.ResponseStates"/>; may be differentiable.</param>
     /// <param name="tokens">[B, A] int64.</param>
     /// <param name="mask">[B, A] bool; read on the host, so that one that is there costs no waiting for an accelerator.</param>
+    /// <param name="positionsPerPart">Positions whose logits are held at once, the others' being computed again for gradients; 0 for all, null where their size decides.</param>
     /// <returns>[B, A] float32, differentiable if the states are.</returns>
-    public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask) =>
-        Of(states, tokens, mask, (positions, hidden, chosen) => WholeVocabulary(model.Logits(hidden), chosen));
+    public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask, int? positionsPerPart = null) =>
+        Of(states, tokens, mask, model.Shape.Vocabulary, positionsPerPart, (positions, hidden, chosen) => WholeVocabulary(model.Logits(hidden), chosen));
 
     /// <summary>
     /// log π(a_t|s_t, S_t) where the mask is true and 0 elsewhere: under the distribution that the tokens were drawn from, after what changes scores, temperature, and over the set of tokens
@@ -36,8 +37,9 @@ public static class TokenLogProbs
     /// <param name="mask">[B, A] bool; true nowhere beyond a row's response. Read on the host, as above.</param>
     /// <param name="samples">B rows: what they hold and could have held.</param>
     /// <param name="sampling">How they were drawn.</param>
+    /// <param name="positionsPerPart">Positions whose logits are held at once, the others' being computed again for gradients; 0 for all, null where their size decides.</param>
     /// <returns>[B, A] float32, differentiable if the states are.</returns>
-    public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
+    public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask, IReadOnlyList<SampledRow> samples, SamplingSettings sampling, int? positionsPerPart = null)
     {
         using var scope = NewDisposeScope();
         mask = mask.cpu();
@@ -47,10 +49,12 @@ public static class TokenLogProbs
 
         // Few tokens are gathered; where most of the vocabulary is left, the rest is struck out instead.
         var few = included.Select((isIncluded, position) => isIncluded && !SetAt(position).AreOutside).ToArray();
-        if (Array.IndexOf(few, true) < 0) return Of(states, tokens, mask, Most).MoveToOuterDisposeScope();
+        if (Array.IndexOf(few, true) < 0) return InParts(mask, Most).MoveToOuterDisposeScope();
         var ofFew = tensor(few, device: CPU).reshape(mask.shape);
         var ofMost = mask.bitwise_and(ofFew.bitwise_not());
-        return Of(states, tokens, ofFew, Few).Add(Of(states, tokens, ofMost, Most)).MoveToOuterDisposeScope();
+        return InParts(ofFew, Few).Add(InParts(ofMost, Most)).MoveToOuterDisposeScope();
+
+        Tensor InParts(Tensor included, Func<long[], Tensor, Tensor, Tensor> logProbs) => Of(states, tokens, included, model.Shape.Vocabulary, positionsPerPart, logProbs);
 
         Tensor Few(long[] positions, Tensor hidden, Tensor chosen) => AmongFew(Scores(positions, hidden), [.. positions.Select(position => SetAt((int)position))], chosen);
         Tensor Most(long[] positions, Tensor hidden, Tensor chosen) => WholeVocabulary(Without(Scores(positions, hidden), positions), chosen);
@@ -88,12 +92,13 @@ public static class TokenLogProbs
     /// <summary>log π(a_t|s_t) of all response tokens of complete rows, 0 beyond a row's length.</summary>
     /// <param name="model">π.</param>
     /// <param name="rows">B rows; A is the longest response, at least 1.</param>
+    /// <param name="positionsPerPart">Positions whose logits are held at once, the others' being computed again for gradients; 0 for all, null where their size decides.</param>
     /// <returns>[B, A] float32.</returns>
-    public static Tensor OfRows(ILanguageModel model, IReadOnlyList<TokenRow> rows)
+    public static Tensor OfRows(ILanguageModel model, IReadOnlyList<TokenRow> rows, int? positionsPerPart = null)
     {
         using var scope = NewDisposeScope();
         var (tokens, mask) = TokensAndMask(rows, model.Device);
-        return Of(model, model.ResponseStates(rows), tokens, mask).MoveToOuterDisposeScope();
+        return Of(model, model.ResponseStates(rows), tokens, mask, positionsPerPart).MoveToOuterDisposeScope();
     }
 
     /// <summary>log π(a_t|s_t, S_t) of all response tokens of complete rows under the distribution that they were drawn from, 0 beyond a row's length.</summary>
@@ -112,12 +117,13 @@ public static class TokenLogProbs
     /// <param name="states">[B, A, D] float32: the rows' states; may be differentiable.</param>
     /// <param name="samples">B rows; A is the longest response, at least 1.</param>
     /// <param name="sampling">How they were drawn.</param>
+    /// <param name="positionsPerPart">As above.</param>
     /// <returns>[B, A] float32, differentiable if the states are.</returns>
-    internal static Tensor OfRows(ILanguageModel model, Tensor states, IReadOnlyList<SampledRow> samples, SamplingSettings sampling)
+    internal static Tensor OfRows(ILanguageModel model, Tensor states, IReadOnlyList<SampledRow> samples, SamplingSettings sampling, int? positionsPerPart = null)
     {
         using var scope = NewDisposeScope();
         var (tokens, mask) = TokensAndMask([.. samples.Select(sample => sample.Row)], states.device);
-        return Of(model, states, tokens, mask, samples, sampling).MoveToOuterDisposeScope();
+        return Of(model, states, tokens, mask, samples, sampling, positionsPerPart).MoveToOuterDisposeScope();
     }
 
     /// <summary>log π(y|x) of whole responses, the sums over their tokens, nats; constants.</summary>
@@ -147,8 +153,10 @@ public static class TokenLogProbs
     /// <param name="states">[B, A, D].</param>
     /// <param name="tokens">[B, A] int64.</param>
     /// <param name="mask">[B, A] bool.</param>
+    /// <param name="vocabulary">V.</param>
+    /// <param name="positionsPerPart">Positions whose logits are held at once.</param>
     /// <param name="logProbs">From N positions in B·A, their states [N, D] and their tokens [N] to [N] log-probabilities.</param>
-    private static Tensor Of(Tensor states, Tensor tokens, Tensor mask, Func<long[], Tensor, Tensor, Tensor> logProbs)
+    private static Tensor Of(Tensor states, Tensor tokens, Tensor mask, int vocabulary, int? positionsPerPart, Func<long[], Tensor, Tensor, Tensor> logProbs)
     {
         using var scope = NewDisposeScope();
         // Which positions is decided on the host: their number is a shape, which an accelerator would have to be asked for.
@@ -159,7 +167,11 @@ public static class TokenLogProbs
         var padding = (RowMultiple - count % RowMultiple) % RowMultiple;
         var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);
         var places = padded.to(states.device);
-        var values = logProbs(padded.HostArray<long>(), states.reshape(-1, states.size(2)).index_select(0, places), tokens.reshape(-1).index_select(0, places)).narrow(0, 0, count);
+        var flatPositions = padded.HostArray<long>();
+        var values = LogitsInParts.Of(
+            states.reshape(-1, states.size(2)).index_select(0, places), tokens.reshape(-1).index_select(0, places),
+            LogitsInParts.PositionsAtOnce(flatPositions.Length, vocabulary, positionsPerPart),
+            (part, hidden, chosen) => logProbs(flatPositions[part], hidden, chosen)).narrow(0, 0, count);
         var flat = zeros([tokens.numel()], values.dtype, values.device).IndexAdd(0, places.narrow(0, 0, count), values);
         return flat.reshape(tokens.shape).MoveToOuterDisposeScope();
     }

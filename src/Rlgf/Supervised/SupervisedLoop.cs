@@ -151,7 +151,7 @@ internal sealed class SupervisedLoop : IDisposable
         {
             using var partScope = NewDisposeScope();
             var loss = _task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch).Divide(terms);
-            loss.backward();
+            loss.Backward();
             losses.Keep(loss);
         }
 

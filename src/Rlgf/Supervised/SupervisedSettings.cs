@@ -25,6 +25,14 @@ public sealed record SupervisedSettings : ICheckedSection
     [MayChangeOnResume]
     public int RowsPerMicroBatch { get; init; }
 
+    /// <summary>
+    /// For a language model: response tokens whose logits are in memory at once; those of the others are computed part by part, and again for the gradient where the head is trained. 0: all; null: all where they take up to 128 MiB,
+    /// else as many as take about 64 MiB, 320 at least. Gradients are the same to rounding.
+    /// </summary>
+    [Limits(AtLeast = 0)]
+    [MayChangeOnResume]
+    public int? PositionsPerPart { get; init; }
+
     /// <summary>The highest learning rate, reached after the warm-up.</summary>
     [Limits(Above = 0)]
     public double LearningRate { get; init; } = 1e-3;

@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Models;
 using Rlgf.Models.Loading;
+using Rlgf.Rollouts;
 using Rlgf.Runs;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -72,7 +73,7 @@ public static class SupervisedTraining
         foreach (var batch in rows.OrderBy(row => row.Prompt.Length + row.Response.Length).Chunk(rowsPerBatch))
         {
             cancellation.ThrowIfCancellationRequested();
-            using var loss = LossSum(model, batch);
+            using var loss = LossSum(model, batch, positionsPerPart: null);
             sum += loss.item<float>();
         }
 
@@ -80,7 +81,7 @@ public static class SupervisedTraining
     }
 
     /// <summary>Sum over rows and response tokens of −log π(token | what is before it): [] float32.</summary>
-    private static Tensor LossSum(ILanguageModel model, TokenRow[] rows)
+    private static Tensor LossSum(ILanguageModel model, TokenRow[] rows, int? positionsPerPart)
     {
         using var scope = NewDisposeScope();
         var states = model.ResponseStates(rows);
@@ -94,7 +95,11 @@ public static class SupervisedTraining
         }
 
         var targets = tensor(rows.SelectMany(row => row.Response).Select(id => (long)id).ToArray(), device: states.device);
-        return nn.functional.cross_entropy(model.Logits(states), targets, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+        var atOnce = LogitsInParts.PositionsAtOnce(targets.size(0), model.Shape.Vocabulary, positionsPerPart);
+        if (atOnce >= targets.size(0)) return Loss(states, targets, nn.Reduction.Sum).MoveToOuterDisposeScope();
+        return LogitsInParts.Of(states, targets, atOnce, (_, hidden, chosen) => Loss(hidden, chosen, nn.Reduction.None)).sum().MoveToOuterDisposeScope();
+
+        Tensor Loss(Tensor hidden, Tensor chosen, nn.Reduction reduction) => nn.functional.cross_entropy(model.Logits(hidden), chosen, reduction: reduction);
     }
 
     private sealed class Task(ILanguageModel model, IReadOnlyList<TokenRow> training, IReadOnlyList<TokenRow> heldOut, SupervisedSettings settings) : ISupervisedTask
@@ -111,7 +116,7 @@ public static class SupervisedTraining
         {
             var rows = new TokenRow[examples.Length];
             for (var b = 0; b < rows.Length; b++) rows[b] = training[examples[b]];
-            return SupervisedTraining.LossSum(model, rows);
+            return SupervisedTraining.LossSum(model, rows, settings.PositionsPerPart);
         }
 
         public IReadOnlyDictionary<string, double> Evaluate()

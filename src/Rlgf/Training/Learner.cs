@@ -161,7 +161,7 @@ public sealed class Learner : IDisposable
                 if (sums is not null) statistics[i].Add(new(measured.Keep(sums.Tokens), [.. sums.Sums.Select(named => (named.Key, measured.Keep(named.Value)))]));
             }
             // Nothing to learn from (all masks empty): exactly no gradient.
-            if (sum is { requires_grad: true }) (data.Weight == 1 ? sum : sum.Multiply(data.Weight)).backward();
+            if (sum is { requires_grad: true }) (data.Weight == 1 ? sum : sum.Multiply(data.Weight)).Backward();
         }
         if (_settings.TargetKl is { } target && MeanOf(ClippedPolicyTerm.KlToOld, statistics, measured) > TargetKlFactor * target) return null;
         int?[] auxiliary = [.. data.Auxiliary.Select(loss => loss.Accumulate(step) is { } value ? measured.Keep(value) : (int?)null)];
@@ -206,7 +206,7 @@ public sealed class Learner : IDisposable
             // Positions beyond what was read hold no loss; the states are widened so that all tensors of the part have one shape.
             if (states.size(1) < width) states = nn.functional.pad(states, [0, 0, 0, width - states.size(1)]);
             if (scored is not null)
-                logProbs = TokenLogProbs.Of(_setup.Policy, states, batch.Tokens.index_select(0, index), scored, [.. rollouts.Select(rollout => rollout.Sample)], _setup.Sampling);
+                logProbs = TokenLogProbs.Of(_setup.Policy, states, batch.Tokens.index_select(0, index), scored, [.. rollouts.Select(rollout => rollout.Sample)], _setup.Sampling, _settings.PositionsPerPart);
         }
         Tensor? values = null;
         if (valued is not null && (states is not null || !sharedTrunk))

@@ -58,7 +58,7 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         Lesson[] lessons = [.. part.Select(row => Memory.Rows[row.Place])];
         TokenRow[] rows = [.. lessons.Select(lesson => lesson.Row)];
         var states = setup.Policy.ResponseStates(rows);
-        var logProbs = TokenLogProbs.OfRows(setup.Policy, states, [.. lessons.Select(lesson => lesson.Sample)], setup.Sampling).sum(1);
+        var logProbs = TokenLogProbs.OfRows(setup.Policy, states, [.. lessons.Select(lesson => lesson.Sample)], setup.Sampling, setup.Update.PositionsPerPart).sum(1);
         var (now, levels) = ToHost(logProbs, _settings.Baseline == LessonBaseline.Critic ? LevelsByCritic(rows, states) : null);
         var weights = new float[part.Length];
         for (var i = 0; i < part.Length; i++)
@@ -74,7 +74,7 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         if (weights.All(weight => weight == 0)) return null;
         var loss = (-logProbs * tensor(weights, device: logProbs.device)).sum();
         using var weighted = loss.Multiply(_settings.Coefficient);
-        weighted.backward();
+        weighted.Backward();
         // In 64 bits, as parts are summed.
         return loss.detach().to(ScalarType.Float64).MoveToOuterDisposeScope();
     }

@@ -58,9 +58,9 @@ internal sealed class SupervisedLoss(TrainingSetup setup, double coefficient, in
     {
         using var scope = NewDisposeScope();
         // Beyond a row's length log-probabilities are 0.
-        var mean = (-Weighted(TokenLogProbs.OfRows(setup.Policy, part))).sum().Divide(tokens);
+        var mean = (-Weighted(TokenLogProbs.OfRows(setup.Policy, part, setup.Update.PositionsPerPart))).sum().Divide(tokens);
         using var weighted = mean.Multiply(coefficient);
-        weighted.backward();
+        weighted.Backward();
         // In 64 bits, as parts are summed.
         return mean.detach().to(ScalarType.Float64).MoveToOuterDisposeScope();
     }

@@ -20,6 +20,14 @@ public sealed record UpdateSettings
     [MayChangeOnResume]
     public int RowsPerMicroBatch { get; init; }
 
+    /// <summary>
+    /// Response tokens whose logits are in memory at once: those of the others are computed part by part, and again for the gradient where the head is trained. 0: all; null: all where they take up to 128 MiB, else as many as take
+    /// about 64 MiB, 320 at least. Gradients are the same to rounding.
+    /// </summary>
+    [Limits(AtLeast = 0)]
+    [MayChangeOnResume]
+    public int? PositionsPerPart { get; init; }
+
     /// <summary>Learning rate of the policy.</summary>
     [Limits(Above = 0)]
     public double LearningRate { get; init; } = 1e-5;
