@@ -10,7 +10,29 @@ public static partial class EnvironmentText
     /// <param name="what">What it is to hold, for the message.</param>
     /// <exception cref="InputException">There is none, or it is empty.</exception>
     public static string Require(string variable, string what) =>
-        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : throw new InputException($"the environment has no variable {variable}: set it to {what}");
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value
+        : throw new InputException(Environment.GetEnvironmentVariable(variable) is null ? $"the environment has no variable {variable}: set it to {what}" : $"the variable {variable} of the environment is empty: set it to {what}");
+
+    /// <summary>The value of a variable that holds a key, which is sent in a header.</summary>
+    /// <param name="variable">Its name.</param>
+    /// <param name="what">What it is to hold, for the message.</param>
+    /// <exception cref="InputException">There is none, it is empty, or it holds more than a key.</exception>
+    public static string RequireKey(string variable, string what)
+    {
+        var value = Require(variable, what);
+        return KeyProblem(value) is { } problem ? throw new InputException($"the variable {variable} of the environment holds {problem}: set it to {what} alone") : value;
+    }
+
+    /// <summary>What in a value is part of no key; null where nothing is. A header can't hold a line end, and what surrounds a key is lost on the way, so that it would be another.</summary>
+    public static string? KeyProblem(string value) => value.AsSpan().IndexOfAnyExceptInRange('!', '~') is >= 0 and var at
+        ? value[at] switch
+        {
+            '\n' or '\r' => "a line end",
+            ' ' or '\t' => "a blank",
+            < '\u0080' => "a control character",
+            _ => "a character that is not ASCII",
+        }
+        : null;
 
     /// <summary>A text with the values of variables in place of <c>${NAME}</c>.</summary>
     /// <param name="text">The text.</param>

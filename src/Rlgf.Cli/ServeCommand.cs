@@ -84,7 +84,8 @@ internal static class ServeCommand
     }
 
     private static string Key(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } key
-        ? key
+        // What can't be in a header no client can send.
+        ? EnvironmentText.KeyProblem(key) is { } problem ? throw new UsageException($"--key-from {variable}: the variable holds {problem}; put the key alone into it") : key
         : throw new UsageException($"--key-from {variable}: the environment variable is not set or empty; put the key into it");
 
     private static int Within(string option, int value, int least, int most = int.MaxValue) => value >= least && value <= most

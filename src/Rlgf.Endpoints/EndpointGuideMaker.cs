@@ -85,7 +85,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         return new EndpointSettings
         {
             Address = address,
-            Token = section.ApiKey is { } key && section.Replay != CacheReplay.Only ? services.Of("api_key", () => EnvironmentText.Require(EnvironmentText.VariableOf(key)!, "the key")) : null,
+            Token = section.ApiKey is { } key && section.Replay != CacheReplay.Only ? services.Of("api_key", () => EnvironmentText.RequireKey(EnvironmentText.VariableOf(key)!, "the key")) : null,
             Timeout = TimeSpan.FromSeconds(section.TimeoutSeconds),
             Retries = section.Retries,
             FirstWait = TimeSpan.FromSeconds(section.RetryWaitSeconds),
@@ -120,8 +120,8 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         if (section.Mode is EndpointMode.Completion or EndpointMode.Auto && canBeText
             && await probe.CompletionsAsync(mustGoOn: section.Mode == EndpointMode.Auto, services.Stop).ConfigureAwait(false) is { } completions) return completions;
         if (section.Mode == EndpointMode.Completion)
-            throw services.Refusal("mode", canBeText ? $"{settings.Address} has no raw completions; use mode: auto" : "raw completions go on from a text, and the prompts are conversations; name the folder with the model's chat_template, or use mode: auto");
-        var chat = await probe.ChatAsync(services.Stop).ConfigureAwait(false) ?? throw services.Refusal("endpoint", $"{settings.Address} has neither completions nor chat completions there; it usually ends in /v1");
+            throw services.Refusal("mode", canBeText ? $"{settings.Address} has no raw completions; use mode: auto ({probe.LastRefusal})" : "raw completions go on from a text, and the prompts are conversations; name the folder with the model's chat_template, or use mode: auto");
+        var chat = await probe.ChatAsync(services.Stop).ConfigureAwait(false) ?? throw services.Refusal("endpoint", $"{settings.Address} has neither completions nor chat completions there; it usually ends in /v1 ({probe.LastRefusal})");
         return section.Mode == EndpointMode.ChatWithPrefill && chat.Prefill == PrefillForm.None
             ? throw services.Refusal("mode", $"{settings.Address} goes on with no beginning of an answer; use mode: chat_without_prefill, which can roll in only")
             : chat;

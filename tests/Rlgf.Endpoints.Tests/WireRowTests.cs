@@ -49,6 +49,54 @@ public sealed class WireRowTests
         Assert.InRange(Rows.Count(row => Row(row.Data.Item1, row.Data.Item2) is var response && ((string)response["status"]!).Contains(" 200 ", StringComparison.Ordinal)
             && Expected(response["chunks"] is JsonArray chunks ? [.. chunks.Select(chunk => (string)chunk![1]!)] : [(string?)response["body"] ?? ""]).Finishes is { Count: > 0 } finishes && finishes.Values.All(finish => finish is not null)), 120, 261);
 
+    [Theory]
+    [InlineData("""{"choices":[{"index":0,"text":5,"finish_reason":"stop"}]}""", "'text' of it is a number")]
+    [InlineData("""{"choices":[{"index":0,"text":{"a":1},"finish_reason":"stop"}]}""", "'text' of it is an object")]
+    [InlineData("""{"choices":[{"index":0,"delta":[1],"finish_reason":"stop"}]}""", "'delta' of it is a list")]
+    [InlineData("""{"choices":[{"index":0,"message":{"content":[{"type":"text","text":"a"}]},"finish_reason":"stop"}]}""", "'content' of it is a list")]
+    [InlineData("""{"choices":[{"index":0,"text":"good","finish_reason":"stop"},"bad"]}""", "a choice of it is a text")]
+    [InlineData("""{"choices":[{"index":0,"text":"\ud83d","finish_reason":"stop"}]}""", "half of a surrogate pair")]
+    [InlineData("""{"choices":[{"index":0,"text":"a","finish_reason":"\udc00"}]}""", "half of a surrogate pair")]
+    [InlineData("""{"error":{"message":"\udc00"}}""", "half of a surrogate pair")]
+    [InlineData("{\"choices\":[{\"index\":0,\"text\":\"caf\u00E9\",\"finish_reason\":\"stop\"}]}", "not UTF-8", true)]
+    public async Task What_is_no_text_is_no_empty_answer_and_no_other_one(string json, string said, bool isLatin = false)
+    {
+        foreach (var (type, start) in new[] { ("application/json", ""), ("text/event-stream", "data: ") })
+        {
+            using var content = new ByteArrayContent((isLatin ? Encoding.Latin1 : Encoding.UTF8).GetBytes($"{start}{json}\n\n")) { Headers = { ContentType = MediaTypeHeaderValue.Parse(type) } };
+            var fault = await Assert.ThrowsAsync<CompletionFault>(() => new CompletionReader().ReadAsync(content, CancellationToken.None));
+            Assert.Contains(said, fault.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task What_isn_t_said_is_not_wrong()
+    {
+        using var content = new ByteArrayContent("""{"choices":[{"index":null,"text":null,"delta":null,"message":{"content":null},"logprobs":null,"finish_reason":"stop"}],"usage":null}"""u8.ToArray()) { Headers = { ContentType = new("application/json") } };
+        Assert.Equal("", Assert.Single((await new CompletionReader().ReadAsync(content, CancellationToken.None)).Choices).Text);
+    }
+
+    [Theory]
+    [InlineData("-5"), InlineData("9000000000000000000"), InlineData("1e400"), InlineData("10000000000000000000000"), InlineData("\"7\""), InlineData("2.5")]
+    public async Task A_figure_that_can_be_no_count_counts_nothing(string figure)
+    {
+        var json = $$"""{"choices":[{"index":0,"text":"a","finish_reason":"stop"}],"usage":{"prompt_tokens":{{figure}},"completion_tokens":1} }""";
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(json)) { Headers = { ContentType = new("application/json") } };
+        Assert.Null((await new CompletionReader().ReadAsync(content, CancellationToken.None)).Usage);
+    }
+
+    [Theory]
+    [InlineData("application/json", "{\"choices\":[{\"text\":\""), InlineData("text/event-stream", "data: {\"choices\":[{\"text\":\""), InlineData("text/event-stream", "data: {\"choices\":[{\"text\":\"\"}]}\n\n", true)]
+    public async Task An_answer_without_an_end_is_left(string type, string start, bool repeats = false)
+    {
+        var bytes = Encoding.UTF8.GetBytes(start);
+        using var endless = new EndlessStream(bytes, repeats ? bytes : "aaaaaaaa"u8.ToArray());
+        using var content = new StreamContent(endless) { Headers = { ContentType = new(type) } };
+        var fault = await Assert.ThrowsAsync<CompletionFault>(() => new CompletionReader(1 << 18).ReadAsync(content, CancellationToken.None));
+        Assert.Equal(CompletionFault.TooLong, fault.Kind);
+        Assert.InRange(endless.Position, 1 << 18, 1 << 20);
+    }
+
     private static string[] Files() => Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "fixtures", "openai"), "*.jsonl");
 
     private static JsonNode Row(string file, string id) =>
@@ -115,5 +163,29 @@ public sealed class WireRowTests
             length = 0;
             return false;
         }
+    }
+
+    /// <summary>Begins with some bytes, and repeats others for ever.</summary>
+    private sealed class EndlessStream(byte[] start, byte[] rest) : MemoryStream
+    {
+        private long _position;
+
+        public override bool CanSeek => false;
+
+        public override long Position { get => _position; set => throw new NotSupportedException(); }
+
+        public override int Read(Span<byte> buffer)
+        {
+            // What reads on without a limit would never end.
+            if (_position > 16 << 20) throw new InvalidOperationException("more was read than is allowed");
+            for (var i = 0; i < buffer.Length; i++, _position++) buffer[i] = _position < start.Length ? start[_position] : rest[(_position - start.Length) % rest.Length];
+            return buffer.Length;
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => ValueTask.FromResult(Read(buffer.Span));
+
+        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => Task.FromResult(Read(buffer.AsSpan(offset, count)));
     }
 }

@@ -62,6 +62,38 @@ public sealed class WrongInputTests
         Assert.Equal(asked, server.Requests.Count);
     }
 
+    [Theory]
+    [InlineData("CANARY\n", "a line end"), InlineData("CAN\r\nX-Evil: ARY", "a line end"), InlineData(" CANARY ", "a blank"), InlineData("CAN\u00C1RY", "a character that is not ASCII"), InlineData("CAN\u0001ARY", "a control character")]
+    public void A_key_that_no_header_can_hold_is_one_line(string key, string said)
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer();
+        using var variable = new Variable(key);
+        var line = TestRun.Train(scratch, server, $"guide.api_key=${{{variable.Name}}}").OneErrorLine();
+        Assert.Contains($"guide.api_key: the variable {variable.Name} of the environment holds {said}: set it to the key alone", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("CAN", line.Replace(variable.Name, "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Empty(server.Requests);
+    }
+
+    [Fact]
+    public void What_a_section_leaves_out_is_said_at_the_section_whatever_else_of_it_was_set()
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer { Key = "k" };
+        var line = TestRun.Train(scratch, server, "guide.retries=1").OneErrorLine();
+        Assert.Contains("recipe.yaml:", line, StringComparison.Ordinal);
+        Assert.Contains(": guide.api_key: ", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("--set guide.retries", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_endpoint_that_takes_no_question_says_why()
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer { HasCompletions = false, HasChat = false };
+        Assert.Contains("has neither completions nor chat completions there; it usually ends in /v1 (the server refused with 404: 'File Not Found')", TestRun.Train(scratch, server).OneErrorLine(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Nobody_there_is_one_line()
     {

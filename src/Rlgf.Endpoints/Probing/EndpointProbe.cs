@@ -30,6 +30,9 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
     private bool _isModelKnown;
     private string _limitField = Decoding.MaxTokensField;
 
+    /// <summary>What it last refused with where it was taken to know a path or a field not; null for nothing. Who asked in another way than it likes learns from it what that is.</summary>
+    public string? LastRefusal { get; private set; }
+
     /// <summary>Whether it goes on from texts.</summary>
     /// <param name="mustGoOn">Whether it has to be seen that it does; else it is enough that it answers.</param>
     /// <param name="cancellationToken">Stops it.</param>
@@ -168,6 +171,7 @@ internal sealed class EndpointProbe(string model, Func<Question, CancellationTok
         }
         catch (EndpointRefusal refusal) when (IsUnknown(refusal) || question.Retries is not null)
         {
+            LastRefusal = refusal.Message;
             if (!_asksUsage || refusal.Status is not (HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity)) return null;
         }
 

@@ -21,6 +21,10 @@ internal sealed class EndpointRefusal(string problem, HttpStatusCode? status) : 
 internal sealed class CompletionClient : IDisposable
 {
     private const long LongestText = 1 << 20;
+    private const long BytesOfToken = 4096;
+
+    /// <summary>Of one that is written as an escape.</summary>
+    private const long BytesOfCharacter = 6;
     private static readonly HttpRequestOptionsKey<Exchange> ExchangeKey = new(nameof(Exchange));
 
     private readonly EndpointSettings _settings;
@@ -93,7 +97,7 @@ internal sealed class CompletionClient : IDisposable
 
     private async Task<EndpointRefusal> RefusalOfAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        var said = ErrorText.Of(await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
+        var said = ErrorText.Of(await PatientHttp.TextAsync(response.Content, cancellationToken).ConfigureAwait(false));
         return new EndpointRefusal(PatientHttp.Refusal((int)response.StatusCode, RowJson.Short(_settings.WithoutToken(said))), response.StatusCode);
     }
 
@@ -105,7 +109,7 @@ internal sealed class CompletionClient : IDisposable
             return;
         }
 
-        var reader = new CompletionReader();
+        var reader = new CompletionReader(MostBytes(exchange.Question));
         try
         {
             exchange.Answer = Checked(await reader.ReadAsync(response.Content, cancellationToken).ConfigureAwait(false), exchange.Question);
@@ -125,6 +129,9 @@ internal sealed class CompletionClient : IDisposable
     }
 
     private static bool MayPass(HttpStatusCode status) => (int)status >= 500 || status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests;
+
+    /// <summary>Much more than an answer has: each token in an event of its own, what was given at its beginning, and figures of whatever kind.</summary>
+    private static long MostBytes(Question question) => LongestText + (BytesOfToken * question.Decoding.MaxTokens * question.Choices) + (BytesOfCharacter * question.Text.Length);
 
     private static Completion Checked(Completion answer, Question question)
     {

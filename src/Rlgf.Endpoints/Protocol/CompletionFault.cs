@@ -8,8 +8,8 @@ namespace Rlgf.Endpoints.Protocol;
 internal sealed class CompletionFault(string kind, string message) : HttpRequestException(message)
 {
     /// <summary>Kinds of faults, as they are counted and listed.</summary>
-    public const string InvalidJson = "invalid JSON", NoChoice = "no choice", ChoiceCount = "another number of choices", TooLong = "too many tokens", Unfinished = "answer broken off", Error = "error within an answer",
-        TimedOut = "no answer in time", Connection = "no connection", Broken = "server left alone";
+    public const string InvalidJson = "invalid JSON", NoChoice = "no choice", OtherForm = "answer in another form", ChoiceCount = "another number of choices",
+        TooLong = "too many tokens", Unfinished = "answer broken off", Error = "error within an answer", TimedOut = "no answer in time", Connection = "no connection", Broken = "server left alone";
 
     /// <summary>What happened, as it is counted.</summary>
     public string Kind { get; } = kind;

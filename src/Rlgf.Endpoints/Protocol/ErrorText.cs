@@ -15,8 +15,9 @@ internal static class ErrorText
             using var json = JsonDocument.Parse(body);
             return Find(json.RootElement) ?? body.Trim();
         }
-        catch (JsonException)
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException)
         {
+            // No JSON, or a text in it that is no Unicode.
             return body.Trim();
         }
     }

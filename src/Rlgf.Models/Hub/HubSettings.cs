@@ -32,13 +32,15 @@ public sealed record HubSettings
 
     /// <summary>Settings from the environment: <c>HF_ENDPOINT</c>, <c>HF_TOKEN</c>, <c>HF_HUB_CACHE</c>, <c>HF_HOME</c>, <c>XDG_CACHE_HOME</c>.</summary>
     /// <param name="endpoint">An address that goes before the environment's.</param>
-    /// <exception cref="InputException">The address is none.</exception>
+    /// <exception cref="InputException">The address is none, or the token holds what none does.</exception>
     public static HubSettings FromEnvironment(string? endpoint = null)
     {
         var address = endpoint ?? Variable("HF_ENDPOINT") ?? DefaultEndpoint;
         if (!Uri.TryCreate(address.TrimEnd('/') + '/', UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
             throw new InputException($"{(endpoint is null ? "HF_ENDPOINT" : "--endpoint")} is '{address}': it must be an address such as {DefaultEndpoint}.");
-        return new HubSettings { Endpoint = uri, Token = Variable("HF_TOKEN"), CacheFolder = CacheFolderOfEnvironment() };
+        var token = Variable("HF_TOKEN");
+        if (token is not null && EnvironmentText.KeyProblem(token) is { } problem) throw new InputException($"HF_TOKEN holds {problem}: set it to the token alone.");
+        return new HubSettings { Endpoint = uri, Token = token, CacheFolder = CacheFolderOfEnvironment() };
     }
 
     /// <summary>Where the ecosystem's tools keep models: <c>HF_HUB_CACHE</c>, <c>HF_HOME</c>, <c>XDG_CACHE_HOME</c>.</summary>

@@ -96,7 +96,10 @@ public static class RecipeFile
             case RecipeScalar { IsNull: true }:
                 return new RecipeSection(location, [new RecipeEntry(location, key, Replace(node, keys[1..], value, location))]);
             case RecipeSection section:
-                var changed = new RecipeEntry(location, key, Replace(section[key] ?? new RecipeScalar(location, "", IsPlain: true), keys[1..], value, location));
+                var before = section.Entries.FirstOrDefault(entry => entry.Key == key);
+                // A section stands where it stood: what it doesn't say isn't said by the change of another of its keys.
+                var place = keys.Length > 1 && before is { Value: not RecipeScalar } ? before.Location : location;
+                var changed = new RecipeEntry(place, key, Replace(before?.Value ?? new RecipeScalar(location, "", IsPlain: true), keys[1..], value, location));
                 var at = section.Entries.ToList().FindIndex(entry => entry.Key == key);
                 return section with { Entries = at < 0 ? [.. section.Entries, changed] : [.. section.Entries.Take(at), changed, .. section.Entries.Skip(at + 1)] };
             case RecipeList list:

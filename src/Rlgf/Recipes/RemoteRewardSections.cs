@@ -91,7 +91,7 @@ public abstract record EndpointRewardSection : FallibleRewardSection
     internal EndpointSettings Endpoint(PartServices services) => new()
     {
         Address = new Uri(Url),
-        Token = TokenVariable is { } variable ? services.Of("token_variable", () => EnvironmentText.Require(variable, "the token")) : null,
+        Token = TokenVariable is { } variable ? services.Of("token_variable", () => EnvironmentText.RequireKey(variable, "the token")) : null,
         Timeout = TimeSpan.FromSeconds(TimeoutSeconds),
         Retries = Retries,
         FirstWait = TimeSpan.FromSeconds(RetryWaitSeconds),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using System.Text;
 using Microsoft.Extensions.Http.Resilience;
 using Polly;
 using Polly.CircuitBreaker;
@@ -60,6 +61,19 @@ internal static class PatientHttp
         var client = new HttpClient(new ResilienceHandler(builder.Build()) { InnerHandler = new WholeAnswers(readWhole) { InnerHandler = sockets } }) { Timeout = Timeout.InfiniteTimeSpan };
         if (settings.Token is { } token) client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return client;
+    }
+
+    /// <summary>A body as text: by the character set that it names, or as UTF-8 where it names none or one that nobody knows.</summary>
+    public static async Task<string> TextAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (InvalidOperationException)
+        {
+            return Encoding.UTF8.GetString(await content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false));
+        }
     }
 
     /// <summary>That there was no answer, as part of a sentence; null for what is no failure of the asking.</summary>

@@ -344,6 +344,10 @@ public sealed class HubFetchTests : IDisposable
             Assert.Equal(Path.Combine("/home", "hub"), HubSettings.FromEnvironment().CacheFolder);
             Environment.SetEnvironmentVariable("HF_HUB_CACHE", "/cache");
             Environment.SetEnvironmentVariable("HF_ENDPOINT", "https://mirror.example/");
+            Environment.SetEnvironmentVariable("HF_TOKEN", $"{Secret}\nX-Evil: 1");
+            var refused = Assert.Throws<InputException>(() => HubSettings.FromEnvironment());
+            Assert.Contains("HF_TOKEN holds a line end: set it to the token alone", refused.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain(Secret, refused.Message, StringComparison.Ordinal);
             Environment.SetEnvironmentVariable("HF_TOKEN", $" {Secret}\n");
             var set = HubSettings.FromEnvironment();
             Assert.Equal("/cache", set.CacheFolder);

@@ -41,6 +41,8 @@ public sealed class EndpointRewardTests
     [InlineData(401, "no token", "the server refused with 401: 'no token'", 1)]
     [InlineData(301, "", "the server refused with 301: nothing", 1)]
     [InlineData(500, "broken", "the server refused with 500: 'broken'", 3)]
+    [InlineData(400, "two\nlines\u001b[31m", "the server refused with 400: 'two lines [31m'", 1)]
+    [InlineData(200, """{"scores": [{"score": 1, "parts": {"\ud83d": 1}}, {"score": 1, "\ud83d": 1}]}""", "it answered '{\"score\": 1, \"parts\": {\"\\ud83d\": 1}}', which holds half of a surrogate pair", 1)]
     public async Task A_wrong_answer_costs_the_rows_of_its_request(int status, string body, string said, int requests)
     {
         using var server = new LoopbackServer((asked, _) => asked.Contains("bad", StringComparison.Ordinal) ? (status, body) : (200, Scores(asked, _ => "1")));

@@ -31,7 +31,7 @@ internal sealed class JsonEndpoint : IDisposable
         {
             using var content = new StringContent(json, Encoding.UTF8, "application/json");
             using var response = await _http.PostAsync(_settings.Address, content, cancellationToken).ConfigureAwait(false);
-            var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+            var text = await PatientHttp.TextAsync(response.Content, cancellationToken).ConfigureAwait(false);
             if (!response.IsSuccessStatusCode) throw new RowFailure($"{_settings.Address}: {PatientHttp.Refusal((int)response.StatusCode, RowJson.Short(_settings.WithoutToken(text.Trim())))}");
             return JsonDocument.Parse(text);
         }

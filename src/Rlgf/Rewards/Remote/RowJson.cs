@@ -31,6 +31,18 @@ internal static class RowJson
     /// <exception cref="RowFailure">It is something else.</exception>
     public static RewardScore Score(JsonElement answer, IReadOnlyList<string> parts)
     {
+        try
+        {
+            return Read(answer, parts);
+        }
+        catch (InvalidOperationException)
+        {
+            throw new RowFailure($"it answered {Short(answer.GetRawText())}, which holds half of a surrogate pair");
+        }
+    }
+
+    private static RewardScore Read(JsonElement answer, IReadOnlyList<string> parts)
+    {
         var score = answer.ValueKind == JsonValueKind.Object && answer.TryGetProperty("score", out var inner) ? inner : answer;
         var named = answer.ValueKind == JsonValueKind.Object && answer.TryGetProperty("parts", out var given) && given.ValueKind == JsonValueKind.Object ? given : (JsonElement?)null;
         var total = Number(score) ?? throw new RowFailure($"it answered {Short(answer.GetRawText())}, which is neither a number nor {{\"score\": number}}");
@@ -42,8 +54,13 @@ internal static class RowJson
         return new RewardScore(total, values);
     }
 
-    /// <summary>A text that somebody else wrote, in so far as one line of a message can hold it.</summary>
-    public static string Short(string text) => text.Length == 0 ? "nothing" : $"'{(text.Length <= Shown ? text : text[..Shown] + "…")}'";
+    /// <summary>A text that somebody else wrote, in so far as one line of a message can hold it: without line ends and what else a terminal would obey.</summary>
+    public static string Short(string text) => text.Length == 0 ? "nothing" : $"'{OneLine(text.Length <= Shown ? text : text[..(Shown - (char.IsHighSurrogate(text[Shown - 1]) ? 1 : 0))] + "…")}'";
+
+    private static string OneLine(string text) => string.Create(text.Length, text, (line, from) =>
+    {
+        for (var i = 0; i < line.Length; i++) line[i] = char.IsControl(from[i]) || from[i] is '\u2028' or '\u2029' ? ' ' : from[i];
+    });
 
     /// <summary>A number that training can compute with; null for all else.</summary>
     private static double? Number(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && float.IsFinite((float)number) ? number : null;
