@@ -98,7 +98,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
     {
         // The number is that of what is found out: what a program found that asked less is asked again.
         var question = $"capabilities 2 of {section.Model} for {section.Mode}{(canBeText ? " of text" : "")}";
-        if (cache?.Find(settings.Address.ToString(), question, 0) is { } known && JsonSerializer.Deserialize<Capabilities>(known.Text) is { } remembered)
+        if (cache?.Find(settings.Address.ToString(), question, 0) is { } known && Remembered(known.Text) is var remembered)
         {
             return section.Replay == CacheReplay.Only ? remembered : await LocatedAsync(settings, async () =>
             {
@@ -114,6 +114,19 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         return found;
     }
 
+    /// <exception cref="InputException">The cache was changed by another.</exception>
+    private Capabilities Remembered(string text)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<Capabilities>(text) ?? throw new JsonException("null where a value is needed");
+        }
+        catch (JsonException failure)
+        {
+            throw services.Refusal("cache", $"the cache is damaged: what it holds of {section.Endpoint} is {JsonFault.Words(failure)}; copy it again, or delete it and pay for its answers again");
+        }
+    }
+
     private Task<Capabilities> ProbeAsync(EndpointSettings settings, CompletionClient client, PaidAnswers answers, bool canBeText) => LocatedAsync(settings, async () =>
     {
         var probe = new EndpointProbe(section.Model, answers.ProbeAsync, asks => client.AsksUsage = asks);
@@ -121,7 +134,9 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
             && await probe.CompletionsAsync(mustGoOn: section.Mode == EndpointMode.Auto, services.Stop).ConfigureAwait(false) is { } completions) return completions;
         if (section.Mode == EndpointMode.Completion)
             throw services.Refusal("mode", canBeText ? $"{settings.Address} has no raw completions; use mode: auto ({probe.LastRefusal})" : "raw completions go on from a text, and the prompts are conversations; name the folder with the model's chat_template, or use mode: auto");
-        var chat = await probe.ChatAsync(services.Stop).ConfigureAwait(false) ?? throw services.Refusal("endpoint", $"{settings.Address} has neither completions nor chat completions there; it usually ends in /v1 ({probe.LastRefusal})");
+        var chat = await probe.ChatAsync(services.Stop).ConfigureAwait(false) ?? throw (section.Mode == EndpointMode.Auto
+            ? services.Refusal("endpoint", $"{settings.Address} has {(canBeText ? "neither completions nor" : "no")} chat completions there; it usually ends in /v1 ({probe.LastRefusal})")
+            : services.Refusal("mode", $"{settings.Address} has no chat completions there; use mode: auto ({probe.LastRefusal})"));
         return section.Mode == EndpointMode.ChatWithPrefill && chat.Prefill == PrefillForm.None
             ? throw services.Refusal("mode", $"{settings.Address} goes on with no beginning of an answer; use mode: chat_without_prefill, which can roll in only")
             : chat;

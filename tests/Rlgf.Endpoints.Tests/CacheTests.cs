@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Microsoft.Data.Sqlite;
 using Rlgf.Base;
 using Rlgf.Endpoints.Caching;
 
@@ -66,6 +67,45 @@ public sealed class CacheTests
         var line = TestRun.Train(scratch, server, [.. set, $"output={scratch["other"]}", "guide.replay=only", "seed=1"]).Error;
         Assert.Contains("the cache has no answer to '", line, StringComparison.Ordinal);
         Assert.Contains("of 'm', and replay: only asks nobody", line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("UPDATE answers SET written = 'whenever'", "train", "is damaged; copy it again, or delete it and pay for its answers again")]
+    [InlineData("UPDATE answers SET written = 'whenever'", "stats", "is damaged; copy it again, or delete it and pay for its answers again")]
+    [InlineData("UPDATE answers SET text = 'x' WHERE question LIKE 'cap%'", "train", "guide.cache: the cache is damaged: what it holds of")]
+    [InlineData("UPDATE answers SET text = 'null' WHERE question LIKE 'cap%'", "train", "guide.cache: the cache is damaged: what it holds of")]
+    [InlineData("UPDATE answers SET question = '{x' WHERE question LIKE '{%'", "export", "is damaged: the question of answer")]
+    public void What_another_wrote_into_a_cache_is_one_line(string change, string command, string said)
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer();
+        string[] set = [$"guide.cache={scratch["c.db"]}", "guide.sampling.temperature=1"];
+        Assert.Equal(0, TestRun.Train(scratch, server, set).Code);
+        using (var connection = new SqliteConnection($"Data Source={scratch["c.db"]};Pooling=False"))
+        {
+            connection.Open();
+            using var sql = connection.CreateCommand();
+            sql.CommandText = change;
+            Assert.True(sql.ExecuteNonQuery() > 0);
+        }
+
+        var line = (command switch
+        {
+            "train" => TestRun.Train(scratch, server, [.. set, $"output={scratch["again"]}"]),
+            "stats" => TestRun.Run(default, "cache", "stats", scratch["c.db"]),
+            _ => TestRun.Run(default, "cache", "export", scratch["c.db"], "--output", "-"),
+        }).OneErrorLine();
+        Assert.Contains(said, line, StringComparison.Ordinal);
+        Assert.DoesNotContain("unexpected", line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("700001", 2), InlineData("1000000", 2), InlineData("700000", 0)]
+    public void An_age_that_no_calendar_has_is_refused(string days, int code)
+    {
+        using var scratch = new Scratch();
+        AnswerCache.Open(scratch["c.db"]).Dispose();
+        Assert.Equal(code, TestRun.Run(default, "cache", "prune", scratch["c.db"], "--older-than-days", days).Code);
     }
 
     [Fact]

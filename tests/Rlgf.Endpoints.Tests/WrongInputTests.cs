@@ -87,6 +87,15 @@ public sealed class WrongInputTests
     }
 
     [Fact]
+    public void An_endpoint_without_the_chats_that_a_mode_needs_is_not_said_to_lack_what_nobody_asked_for()
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer { HasChat = false };
+        Assert.Contains("guide.mode: ADDRESS has no chat completions there; use mode: auto (the server refused with 404".Replace("ADDRESS", server.Address + "/", StringComparison.Ordinal),
+            TestRun.Train(scratch, server, "guide.mode=chat_without_prefill").OneErrorLine(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_endpoint_that_takes_no_question_says_why()
     {
         using var scratch = new Scratch();

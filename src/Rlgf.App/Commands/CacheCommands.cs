@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.App.Terminals;
+using Rlgf.Base;
 using Rlgf.Endpoints.Caching;
 
 namespace Rlgf.App.Commands;
@@ -47,7 +49,7 @@ internal static class CacheCommands
             foreach (var answer in cache.All())
             {
                 if (terminal.Stop.IsCancellationRequested) throw rows.Stopped(rows.Count);
-                rows.Write(new Row(answer.Endpoint, answer.Model, JsonNode.Parse(answer.Question)!, answer.Sample, answer.Text, answer.Finish, answer.PromptTokens, answer.CompletionTokens, answer.Written));
+                rows.Write(new Row(answer.Endpoint, answer.Model, Question(source, answer), answer.Sample, answer.Text, answer.Finish, answer.PromptTokens, answer.CompletionTokens, answer.Written));
             }
 
             rows.Complete();
@@ -55,6 +57,9 @@ internal static class CacheCommands
         });
         return command;
     }
+
+    /// <summary>A calendar has no more before today.</summary>
+    private const int MostDays = 700000;
 
     private static Command Prune(Terminal terminal)
     {
@@ -67,13 +72,26 @@ internal static class CacheCommands
         {
             var (age, name) = (parsed.GetValue(days), parsed.GetValue(model));
             if (parsed.GetValue(all) == (age is not null || name is not null)) throw new UsageException("say which answers are removed: --older-than-days or --model, or else --all");
-            if (age is < 0 or > 1e6) throw new UsageException("--older-than-days is a number of days, 0 or more");
+            if (age is < 0 or > MostDays) throw new UsageException(FormattableString.Invariant($"--older-than-days is a number of days, from 0 to {MostDays}"));
             using var cache = AnswerCache.Open(parsed.GetRequiredValue(file), mustExist: true);
             var removed = cache.Prune(age is { } since ? DateTime.UtcNow.AddDays(-since) : null, name);
             terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{removed:#,0} answers removed"));
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    /// <exception cref="InputException">It is no JSON: the cache was changed by another.</exception>
+    private static JsonNode Question(string source, CachedAnswer answer)
+    {
+        try
+        {
+            return JsonNode.Parse(answer.Question)!;
+        }
+        catch (JsonException failure)
+        {
+            throw new InputException(FormattableString.Invariant($"{source}: is damaged: the question of answer {answer.Number} is {JsonFault.Words(failure)}"), failure);
+        }
     }
 
     private static Argument<string> Cache() => new("FILE") { Description = "The cache." };

@@ -218,13 +218,19 @@ public sealed class AnswerCache : IDisposable
             {
                 throw new InputException($"{_path}: {Words(failure)}", failure);
             }
+            catch (Exception failure) when (failure is FormatException or InvalidCastException or OverflowException)
+            {
+                throw new InputException($"{_path}: {Damaged}", failure);
+            }
         }
     }
+
+    private const string Damaged = "is damaged; copy it again, or delete it and pay for its answers again";
 
     private static string Words(SqliteException failure) => failure.SqliteErrorCode switch
     {
         SQLitePCL.raw.SQLITE_NOTADB => "is no cache of answers: not a database; name another file",
-        SQLitePCL.raw.SQLITE_CORRUPT => "is damaged; copy it again, or delete it and pay for its answers again",
+        SQLitePCL.raw.SQLITE_CORRUPT => Damaged,
         SQLitePCL.raw.SQLITE_BUSY or SQLitePCL.raw.SQLITE_LOCKED => $"another process has it for more than {SecondsToWait} seconds",
         SQLitePCL.raw.SQLITE_CANTOPEN => "can't be opened: is its folder there, and may this user write to it?",
         SQLitePCL.raw.SQLITE_READONLY => "can't be written: it is read-only",
