@@ -57,6 +57,7 @@ public sealed class WireRowTests
     [InlineData("""{"choices":[{"index":0,"text":"good","finish_reason":"stop"},"bad"]}""", "a choice of it is a text")]
     [InlineData("""{"choices":[{"index":0,"text":"\ud83d","finish_reason":"stop"}]}""", "half of a surrogate pair")]
     [InlineData("""{"choices":[{"index":0,"text":"a","finish_reason":"\udc00"}]}""", "half of a surrogate pair")]
+    [InlineData("""{"error":{"message":"two\nlines\u001b[31m"}}""", "the server said: two lines [31m")]
     [InlineData("""{"error":{"message":"\udc00"}}""", "half of a surrogate pair")]
     [InlineData("{\"choices\":[{\"index\":0,\"text\":\"caf\u00E9\",\"finish_reason\":\"stop\"}]}", "not UTF-8", true)]
     public async Task What_is_no_text_is_no_empty_answer_and_no_other_one(string json, string said, bool isLatin = false)

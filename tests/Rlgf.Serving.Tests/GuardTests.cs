@@ -39,6 +39,16 @@ public sealed class GuardTests(TestServer server) : IClassFixture<TestServer>
     }
 
     [Theory]
+    [InlineData("""{"prompt": NaN}""", "the body is not valid JSON at byte 12: 'N' is an invalid start of a value")]
+    [InlineData("""{"prompt": "a", "\ud83d": 1}""", "the body is not valid JSON: a name in it holds half of a surrogate pair")]
+    public async Task A_body_that_is_no_json_is_refused_in_words_of_its_own(string body, string said)
+    {
+        var (status, answer) = await server.PostAsync("/v1/completions", body);
+        Assert.Equal(400, status);
+        Assert.Equal(said, (string)answer!["error"]!["message"]!);
+    }
+
+    [Theory]
     [InlineData("Host", "evil.example"), InlineData("Origin", "http://evil.example")]
     public async Task A_page_of_another_site_is_refused(string header, string value)
     {

@@ -1,6 +1,7 @@
 using System.Net.ServerSentEvents;
 using System.Text;
 using System.Text.Json;
+using Rlgf.Rewards.Remote;
 
 namespace Rlgf.Endpoints.Protocol;
 
@@ -91,7 +92,7 @@ internal sealed class CompletionReader(long mostBytes = 16 << 20)
         if (Member(part, "choices", JsonValueKind.Array) is not { } choices)
         {
             if (ErrorText.Find(part) is not { } error) return;
-            throw new CompletionFault(CompletionFault.Error, $"the server said: {error}") { Refusal = ErrorText.Status(part) is { } status ? (status, error) : null };
+            throw new CompletionFault(CompletionFault.Error, $"the server said: {RowJson.OneLine(error)}") { Refusal = ErrorText.Status(part) is { } status ? (status, error) : null };
         }
 
         var place = 0;

@@ -16,9 +16,9 @@ internal static class Failures
         RequestException request => Error(request.Status, request.Message, request.Field, request.Code),
         InputException input => Error(400, input.Message),
         QueueFullException full => Error(429, full.Message),
-        JsonException json => Error(400, $"the body is not JSON: {json.Message.ReplaceLineEndings(" ")}"),
+        JsonException json => Error(400, $"the body is {JsonFault.Words(json)}"),
         // A text that is no Unicode: it is found when it is looked at.
-        InvalidOperationException { Source: { } source } text when source.StartsWith("System.Text.Json", StringComparison.Ordinal) => Error(400, $"the body is not JSON: {text.Message}"),
+        InvalidOperationException { Source: { } source } text when source.StartsWith("System.Text.Json", StringComparison.Ordinal) => Error(400, "the body is not valid JSON: a name in it holds half of a surrogate pair"),
         BadHttpRequestException bad => Error(bad.StatusCode, bad.Message),
         OperationCanceledException => Error(503, "the server is stopping"),
         _ => Error(500, failure.Message.Split('\n')[0].Trim()),

@@ -55,7 +55,12 @@ internal static class RowJson
     }
 
     /// <summary>A text that somebody else wrote, in so far as one line of a message can hold it: without line ends and what else a terminal would obey.</summary>
-    public static string Short(string text) => text.Length == 0 ? "nothing" : $"'{OneLine(text.Length <= Shown ? text : text[..(Shown - (char.IsHighSurrogate(text[Shown - 1]) ? 1 : 0))] + "…")}'";
+    public static string Short(string text) => text.Length == 0 ? "nothing" : $"'{OneLine(text, Shown)}'";
+
+    /// <summary>The same of a sentence that a server says, without quotation marks around it.</summary>
+    /// <param name="text">The sentence.</param>
+    /// <param name="most">The most characters of it.</param>
+    public static string OneLine(string text, int most = 300) => OneLine(text.Length <= most ? text : text[..(most - (char.IsHighSurrogate(text[most - 1]) ? 1 : 0))] + "…");
 
     private static string OneLine(string text) => string.Create(text.Length, text, (line, from) =>
     {
