@@ -20,15 +20,20 @@ internal static class DecodingBenchmark
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Measures a folder's model or a shape of the benchmark's own.</summary>
-    public static void Run(string model, int repeats, string? output)
+    /// <param name="model">The folder or the shape.</param>
+    /// <param name="rowCounts">Rows written at once, one measurement each.</param>
+    /// <param name="precisions">Types of the weights.</param>
+    /// <param name="repeats">Of each way.</param>
+    /// <param name="output">File of the raw figures; null for none.</param>
+    public static void Run(string model, IReadOnlyList<int> rowCounts, IReadOnlyList<Precision> precisions, int repeats, string? output)
     {
         var shape = Workload.Named(model);
         List<DecodingFigures> figures = [];
         Console.WriteLine("| type | rows | tokens/s plain | packed | packed / plain |\n|---|---|---|---|---|");
-        foreach (var precision in (Precision[])[Precision.Float32, Precision.Bfloat16])
+        foreach (var precision in precisions)
         {
             using var loaded = shape.Count == 0 ? LanguageModelFolder.Load(model, precision: precision) : OfShape(shape[0], precision);
-            foreach (var rows in (int[])[1, 8, 32, 128])
+            foreach (var rows in rowCounts)
             {
                 List<double> plain = [], packed = [];
                 for (var repeat = -1; repeat < repeats; repeat++)

@@ -4,6 +4,7 @@ using Rlgf.Base;
 using Rlgf.Bench;
 using Rlgf.Models;
 using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Runs;
 
 const string usage = """
@@ -26,6 +27,8 @@ const string usage = """
     Or decoding steps of 1 to 128 rows with weights that are packed once, in turns with the same without:
 
       --decoding WHICH    a language model's folder, or a shape
+      --rows COUNTS       separated by commas (default: 1,8,32,128)
+      --types NAMES       of the weights, separated by commas (default: float32,bfloat16)
 
     Or what a supervised step takes, memory above all, with all logits at once and in parts:
 
@@ -92,7 +95,7 @@ try
     if (options.Decoding is { } written)
     {
         TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
-        DecodingBenchmark.Run(written, options.Repeats, options.Output);
+        DecodingBenchmark.Run(written, options.Rows, options.Types, options.Repeats, options.Output);
         return 0;
     }
 
@@ -162,6 +165,12 @@ namespace Rlgf.Bench
         /// <summary>Whether an adapter is trained there.</summary>
         public bool Lora { get; init; }
 
+        /// <summary>Rows that decoding is measured with.</summary>
+        public IReadOnlyList<int> Rows { get; init; } = [1, 8, 32, 128];
+
+        /// <summary>Types of weights that decoding is measured with.</summary>
+        public IReadOnlyList<Precision> Types { get; init; } = [Precision.Float32, Precision.Bfloat16];
+
         /// <summary>Folder of tokenizers to measure in place of models.</summary>
         public string? Tokenizers { get; init; }
 
@@ -200,6 +209,16 @@ namespace Rlgf.Bench
                     "--decoding" => options with { Decoding = value },
                     "--step-memory" => options with { StepMemory = value },
                     "--lora" => options with { Lora = value == "yes" ? true : throw new InputException($"--lora is '{value}': it must be yes, or be left out.") },
+                    "--rows" => options with { Rows = [.. value.Split(',').Select(count => Count("--rows", count))] },
+                    "--types" => options with
+                    {
+                        Types = [.. value.Split(',').Select(name => name switch
+                        {
+                            "float32" => Precision.Float32,
+                            "bfloat16" => Precision.Bfloat16,
+                            _ => throw new InputException($"--types has '{name}': there are float32 and bfloat16."),
+                        })],
+                    },
                     "--load" => options with { Load = value },
                     "--algorithms" => options with { Algorithms = value == "none" ? [] : [.. value.Split(',').Select(Known)] },
                     "--repeats" => options with { Repeats = Count(arguments[i], value) },

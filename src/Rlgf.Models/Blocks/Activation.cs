@@ -4,23 +4,46 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Blocks;
 
-/// <summary>Activation functions by the names that configurations give them.</summary>
-internal static class Activation
+/// <summary>An activation function by the name that configurations give it.</summary>
+internal sealed class Activation
 {
+    private readonly Func<Tensor, Tensor> _function;
+    private readonly Kind _kind;
+
+    private Activation(Func<Tensor, Tensor> function, Kind kind = Kind.Other) => (_function, _kind) = (function, kind);
+
+    private enum Kind
+    {
+        Other,
+        TanhGelu,
+        Silu,
+    }
+
     /// <summary>The function that a key names.</summary>
-    public static Func<Tensor, Tensor> Read(ModelConfiguration configuration, string key, string formatDefault) => Named(configuration.Text(key) ?? formatDefault, configuration, key);
+    public static Activation Read(ModelConfiguration configuration, string key, string formatDefault) => Named(configuration.Text(key) ?? formatDefault, configuration, key);
 
     /// <summary>The function of a name that a key holds, or a part of what it holds.</summary>
-    public static Func<Tensor, Tensor> Named(string name, ModelConfiguration configuration, string key)
+    public static Activation Named(string name, ModelConfiguration configuration, string key)
     {
         return name switch
         {
             // The tanh form of GELU (Hendrycks and Gimpel 2016), under its three names.
-            "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh),
-            "gelu" => nn.functional.gelu,
-            "relu" => x => nn.functional.relu(x),
-            "silu" or "swish" => x => nn.functional.silu(x),
+            "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => new Activation(x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh), Kind.TanhGelu),
+            "gelu" => new Activation(nn.functional.gelu),
+            "relu" => new Activation(x => nn.functional.relu(x)),
+            "silu" or "swish" => new Activation(x => nn.functional.silu(x), Kind.Silu),
             _ => throw configuration.Fault(key, $"is '{name}': known are gelu_new, gelu_pytorch_tanh, gelu_fast, gelu, relu and silu"),
         };
     }
+
+    /// <summary>Of each number.</summary>
+    public Tensor Forward(Tensor x) => _function(x);
+
+    /// <summary>act(gate) · up (Shazeer 2020).</summary>
+    /// <param name="gate">[N, D].</param>
+    /// <param name="up">[N, D].</param>
+    /// <returns>[N, D], new.</returns>
+    public Tensor Gate(Tensor gate, Tensor up) => _kind != Kind.Other && FusedOperations.Fit(gate) && FusedOperations.Fit(up) && gate.dtype == up.dtype && gate.dim() == 2
+        ? FusedOperations.Gate(gate, up, _kind == Kind.TanhGelu)
+        : _function(gate) * up;
 }

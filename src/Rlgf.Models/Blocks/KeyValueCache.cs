@@ -176,6 +176,12 @@ internal sealed class KeyValueCache : IAttention, IDisposable
 
     private void Write(Tensor cache, Tensor values)
     {
+        if (_reading == 1 && FusedOperations.Fit(values))
+        {
+            FusedOperations.WriteToken(values, cache, _columns);
+            return;
+        }
+
         using var column = cache.narrow(2, _columns, _reading);
         column.copy_(values);
     }

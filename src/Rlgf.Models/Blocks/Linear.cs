@@ -25,6 +25,12 @@ internal sealed class Linear : nn.Module, IProjection
         register_parameter("bias", _bias);
     }
 
+    /// <summary>[out, in].</summary>
+    public Parameter Weight => _weight;
+
+    /// <summary>[out]; null without a shift.</summary>
+    public Parameter? Bias => _bias;
+
     public int Inputs { get; }
 
     public int Outputs { get; }
@@ -36,6 +42,9 @@ internal sealed class Linear : nn.Module, IProjection
         var y = _product.Multiply(x, _bias);
         return _adapter is null ? y : _adapter.AddTo(y, x);
     }
+
+    /// <summary>Adds what the adapter makes of the states [N, in] to y [N, out], in place; only where there is one.</summary>
+    public void AddAdapter(Tensor y, Tensor x) => _adapter!.AddTo(y, x);
 
     public void Adapt(LoraConfiguration configuration, LoraSize size, Device device)
     {

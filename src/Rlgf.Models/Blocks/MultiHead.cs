@@ -17,6 +17,7 @@ internal sealed class MultiHead : nn.Module
     private readonly Linear _key;
     private readonly Linear _value;
     private readonly Linear _output;
+    private readonly JointProjection? _joint;
 
     /// <summary>Makes the products.</summary>
     /// <param name="width">D.</param>
@@ -34,6 +35,7 @@ internal sealed class MultiHead : nn.Module
         _key = new Linear(width, heads * headSize, bias, device);
         _value = new Linear(width, heads * headSize, bias, device);
         _output = new Linear(heads * headSize, width, bias, device);
+        _joint = JointProjection.Of([_query, _key, _value]);
     }
 
     /// <summary>The parts under the family's names.</summary>
@@ -49,7 +51,12 @@ internal sealed class MultiHead : nn.Module
     public Tensor Self(Tensor x, long rows, int layer, IAttention attention, Tensor? bias = null)
     {
         using var scope = NewDisposeScope();
-        return Join(attention.Attend(layer, Queries(x, rows), Split(_key.Forward(x), rows), Split(_value.Forward(x), rows), bias)).MoveToOuterDisposeScope();
+        // All queries, all keys, all values.
+        var parts = _joint?.TryForward(x)?.view(rows, -1, 3 * _heads, _headSize).transpose(1, 2).chunk(3, 1);
+        var attended = parts is null
+            ? attention.Attend(layer, Queries(x, rows), Split(_key.Forward(x), rows), Split(_value.Forward(x), rows), bias)
+            : attention.Attend(layer, Scaled(parts[0]), parts[1], parts[2], bias);
+        return Join(attended).MoveToOuterDisposeScope();
     }
 
     /// <summary>Attends from the tokens of each of B rows to its prompt: [B·T, D] → [B·T, D].</summary>
@@ -78,11 +85,15 @@ internal sealed class MultiHead : nn.Module
         _output.Initialise(output, random);
     }
 
+    private Tensor Queries(Tensor x, long rows) => Scaled(Split(_query.Forward(x), rows));
+
     /// <summary>Where scores are not to be divided by √(head size), queries are multiplied by it, since all ways of attending divide.</summary>
-    private Tensor Queries(Tensor x, long rows)
+    private Tensor Scaled(Tensor queries) => _scaled ? queries : queries.Multiply((float)Math.Sqrt(_headSize));
+
+    protected override void Dispose(bool disposing)
     {
-        var queries = Split(_query.Forward(x), rows);
-        return _scaled ? queries : queries.Multiply((float)Math.Sqrt(_headSize));
+        if (disposing) _joint?.Dispose();
+        base.Dispose(disposing);
     }
 
     private Tensor Split(Tensor x, long rows) => x.view(rows, -1, _heads, _headSize).transpose(1, 2);

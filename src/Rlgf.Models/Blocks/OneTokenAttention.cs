@@ -1,6 +1,6 @@
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using TorchSharp;
+using static Rlgf.Models.Blocks.VectorNumbers;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Blocks;
@@ -11,7 +11,7 @@ namespace Rlgf.Models.Blocks;
 /// </summary>
 internal static unsafe class OneTokenAttention
 {
-    private const int Lanes = 8, WidestStrip = 8 * Lanes;
+    private const int WidestStrip = 8 * Lanes;
 
     /// <summary>Below as many multiplications a second thread takes longer to wake than to help.</summary>
     private const long WorkOfAThread = 200_000;
@@ -19,24 +19,25 @@ internal static unsafe class OneTokenAttention
     [ThreadStatic]
     private static float[]? _scores;
 
-    /// <summary>Whether it can be done here: one token on the CPU without a gradient, keys and values float32 with whole heads one after the other.</summary>
+    /// <summary>Whether it can be done here: one token on the CPU without a gradient, its queries float32 or bfloat16, keys and values float32 with whole heads one after the other.</summary>
     public static bool Fits(Tensor query, Tensor keys, Tensor values, Tensor? mask) => Vector256.IsHardwareAccelerated && !is_grad_enabled() && keys.device_type == DeviceType.CPU && query.size(2) == 1
-        && keys.size(3) % Lanes == 0 && AreWholeHeads(keys) && AreWholeHeads(values) && mask is null or { dtype: ScalarType.Float32 };
+        && query.dtype is ScalarType.Float32 or ScalarType.BFloat16 && query.stride(3) == 1 && keys.size(3) % Lanes == 0 && AreWholeHeads(keys) && AreWholeHeads(values) && mask is null or { dtype: ScalarType.Float32 };
 
     /// <summary>Attends.</summary>
-    /// <param name="query">[B, H, 1, S] of any type and strides.</param>
+    /// <param name="query">[B, H, 1, S] float32 or bfloat16, each head's numbers one after the other.</param>
     /// <param name="keys">[B, K, C, S] float32, each head for H/K neighbouring queries.</param>
     /// <param name="values">[B, K, C, S] float32.</param>
     /// <param name="mask">float32, broadcast to [B, H, 1, C]; null for none.</param>
     /// <returns>[B, H, 1, S] of the query's type. Belongs to the caller's scope.</returns>
     public static Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask)
     {
-        using var scope = NewDisposeScope();
         var (rows, heads, keyHeads, columns, size) = ((int)query.size(0), (int)query.size(1), (int)keys.size(1), (int)keys.size(2), (int)query.size(3));
-        var asked = query.to_type(ScalarType.Float32).contiguous();
-        var attended = empty(query.shape, dtype: ScalarType.Float32, device: query.device);
-        var seen = mask?.contiguous();
-        var (q, k, v, m, to) = (Address(asked), Address(keys), Address(values), seen is null ? 0 : Address(seen), Address(attended));
+        var attended = empty([rows, heads, 1, size], dtype: query.dtype, device: query.device);
+        using var seen = mask?.contiguous();
+        var isBfloat16 = query.dtype == ScalarType.BFloat16;
+        var bytes = isBfloat16 ? Bfloat16Numbers.Size : Float32Numbers.Size;
+        var (q, k, v, m, to) = ((nint)Address(query), (nint)Address(keys), (nint)Address(values), seen is null ? 0 : (nint)Address(seen), (nint)Address(attended));
+        var (queryRow, queryHead) = (query.stride(0), query.stride(1));
         var (keyRow, keyHead, valueRow, valueHead) = (keys.stride(0), keys.stride(1), values.stride(0), values.stride(1));
         var maskRow = seen is null || seen.size(0) == 1 ? 0 : seen.stride(0);
         var maskHead = seen is null || seen.size(1) == 1 ? 0 : seen.stride(1);
@@ -45,23 +46,30 @@ internal static unsafe class OneTokenAttention
         var threads = (int)Math.Clamp((long)rows * heads * columns * size / WorkOfAThread, 1, Math.Min(rows, get_num_threads()));
         if (threads == 1) Part(0, rows);
         else Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, thread => Part(rows * thread / threads, rows * (thread + 1) / threads));
-        foreach (var tensor in new[] { asked, keys, values, seen }) GC.KeepAlive(tensor);
-        return attended.to_type(query.dtype).MoveToOuterDisposeScope();
+        foreach (var tensor in new[] { query, keys, values, seen }) GC.KeepAlive(tensor);
+        return attended;
 
         void Part(int first, int end)
         {
-            var scores = _scores is { } kept && kept.Length >= columns + Lanes ? kept : _scores = new float[2 * columns + Lanes];
-            fixed (float* buffer = scores)
+            var needed = columns + Lanes + (2 * size);
+            var scores = _scores is { } kept && kept.Length >= needed ? kept : _scores = new float[2 * needed];
+            fixed (float* asked = scores)
             {
+                float* summed = asked + size, buffer = summed + size;
                 for (var row = first; row < end; row++)
                 {
                     for (var head = 0; head < heads; head++)
                     {
                         var keyed = (long)(head / (heads / keyHeads));
-                        var offset = ((long)row * heads + head) * size;
-                        Scores((float*)q + offset, (float*)k + (row * keyRow) + (keyed * keyHead), m == 0 ? null : (float*)m + (row * maskRow) + (head * maskHead), buffer, columns, size, scale);
-                        var total = Exponentials(buffer, columns);
-                        Sum((float*)v + (row * valueRow) + (keyed * valueHead), buffer, (float*)to + offset, columns, size, 1 / total);
+                        var from = (byte*)q + (((row * queryRow) + (head * queryHead)) * bytes);
+                        var place = (byte*)to + (((long)row * heads + head) * size * bytes);
+                        if (isBfloat16) Copy<Bfloat16Numbers, Float32Numbers>(from, (byte*)asked, size);
+                        else Copy<Float32Numbers, Float32Numbers>(from, (byte*)asked, size);
+                        Scores(asked, (float*)k + (row * keyRow) + (keyed * keyHead), m == 0 ? null : (float*)m + (row * maskRow) + (head * maskHead), buffer, columns, size, scale);
+                        var total = Exponentials(buffer, columns, isExact: !isBfloat16);
+                        Sum((float*)v + (row * valueRow) + (keyed * valueHead), buffer, summed, columns, size, 1 / total);
+                        if (isBfloat16) Copy<Float32Numbers, Bfloat16Numbers>((byte*)summed, place, size);
+                        else Copy<Float32Numbers, Float32Numbers>((byte*)summed, place, size);
                     }
                 }
             }
@@ -87,7 +95,7 @@ internal static unsafe class OneTokenAttention
     }
 
     /// <summary>Replaces each score by exp(score − the largest), and gives their sum. Writes up to a multiple of eight.</summary>
-    private static float Exponentials(float* scores, int columns)
+    private static float Exponentials(float* scores, int columns, bool isExact)
     {
         for (var j = columns; j % Lanes != 0; j++) scores[j] = float.NegativeInfinity;
         var largest = Vector256.Load(scores);
@@ -98,7 +106,9 @@ internal static unsafe class OneTokenAttention
         var total = Vector256<float>.Zero;
         for (var j = 0; j < columns; j += Lanes)
         {
-            var exponential = Vector256.Exp(Vector256.Load(scores + j) - subtracted);
+            var score = Vector256.Load(scores + j) - subtracted;
+            // The exact one computes in float64, which states of bfloat16 don't need.
+            var exponential = isExact ? Vector256.Exp(score) : Exp(score);
             exponential.Store(scores + j);
             total += exponential;
         }
@@ -147,11 +157,4 @@ internal static unsafe class OneTokenAttention
     }
 
     private static bool AreWholeHeads(Tensor tensor) => tensor.dtype == ScalarType.Float32 && tensor.stride(3) == 1 && tensor.stride(2) == tensor.size(3);
-
-    private static nint Address(Tensor tensor) => NumbersOf(tensor.Handle);
-
-    // As Tensor.bytes finds its span, but for views of what is larger than a span may be too.
-    [DllImport("LibTorchSharp", EntryPoint = "THSTensor_data", ExactSpelling = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]
-    private static extern nint NumbersOf(nint tensor);
 }

@@ -10,7 +10,7 @@ namespace Rlgf.Models.Blocks;
 /// <param name="Inner">Width inside the two-layer network.</param>
 /// <param name="Epsilon">Of the norms.</param>
 /// <param name="Activation">Of the two-layer network.</param>
-internal sealed record PostNormSizes(int Width, int Heads, int Inner, double Epsilon, Func<Tensor, Tensor> Activation);
+internal sealed record PostNormSizes(int Width, int Heads, int Inner, double Epsilon, Activation Activation);
 
 /// <summary>What a family calls the parts of a <see cref="PostNormLayer"/>.</summary>
 /// <param name="Attention">Among the row's own tokens.</param>
@@ -65,9 +65,9 @@ internal sealed class PostNormLayer : nn.Module
     public Tensor Forward(Tensor x, long rows, IAttention attention, CrossAttention? prompts = null)
     {
         using var scope = NewDisposeScope();
-        x = _attentionNorm.Forward(x.Add(_attention.Self(x, rows, _layer, attention)));
-        if (prompts is not null) x = _promptNorm!.Forward(x.Add(_promptAttention!.Cross(x, rows, _layer, prompts)));
-        return _networkNorm.Forward(x.Add(_outer.Forward(_sizes.Activation(_inner.Forward(x))))).MoveToOuterDisposeScope();
+        x = _attentionNorm.Forward(FusedOperations.Sum(x, _attention.Self(x, rows, _layer, attention)));
+        if (prompts is not null) x = _promptNorm!.Forward(FusedOperations.Sum(x, _promptAttention!.Cross(x, rows, _layer, prompts)));
+        return _networkNorm.Forward(FusedOperations.Sum(x, _outer.Forward(_sizes.Activation.Forward(_inner.Forward(x))))).MoveToOuterDisposeScope();
     }
 
     /// <summary>In a decoder, what this layer sees of the encoder's states, as <see cref="MultiHead.KeysAndValues"/>.</summary>
@@ -82,5 +82,17 @@ internal sealed class PostNormLayer : nn.Module
         _inner.Initialise(deviation, random);
         _outer.Initialise(deviation, random);
         _networkNorm.Initialise();
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            // Not registered themselves, so that nothing else disposes of them.
+            _attention.Dispose();
+            _promptAttention?.Dispose();
+        }
+
+        base.Dispose(disposing);
     }
 }

@@ -5,20 +5,13 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Blocks;
 
 /// <summary>
-/// A weight that states are multiplied with. Where no gradient is asked and there are few rows, as where text is written, that is done with a packed copy (<see cref="PackedProducts"/>), which is made when it is first needed
-/// and made anew when the weight has changed since.
+/// A weight that states are multiplied with. Where no gradient is asked and there are few rows, as where text is written, that is done with a packed copy (<see cref="PackedWeight"/>).
 /// </summary>
-/// <remarks>Which way is taken depends on the product's shape only, never on what was computed before: a run that was interrupted goes on with the same numbers.</remarks>
 /// <param name="weight">[out, in], or [in, out] where it is transposed; not owned.</param>
 /// <param name="isTransposed">Whether it is stored [in, out].</param>
 internal sealed class ProductWeight(Parameter weight, bool isTransposed = false) : IDisposable
 {
-    /// <summary>Beyond as many rows a product takes so long that the copy of the weight is a few hundredths of it, which a second copy in memory isn't worth.</summary>
-    private const int MostRows = 256;
-
-    private readonly Lock _gate = new();
-    private Tensor? _packed;
-    private long _version;
+    private readonly PackedWeight _packed = new([weight], isTransposed);
 
     /// <summary>x Wᵀ + b.</summary>
     /// <param name="x">[…, in].</param>
@@ -26,17 +19,42 @@ internal sealed class ProductWeight(Parameter weight, bool isTransposed = false)
     /// <returns>[…, out].</returns>
     public Tensor Multiply(Tensor x, Tensor? bias)
     {
+        if (_packed.TryMultiply(x, bias) is { } product) return product;
+        return !isTransposed ? nn.functional.linear(x, weight, bias) : bias is null ? x.matmul(weight) : addmm(bias, x, weight, 1, 1);
+    }
+
+    public void Dispose() => _packed.Dispose();
+}
+
+/// <summary>Weights that the same states are multiplied with, one after the other in one packed copy (<see cref="PackedProducts"/>), which is made when it is first needed and made anew when one of them has changed since.</summary>
+/// <remarks>Which way is taken depends on the product's shape only, never on what was computed before: a run that was interrupted goes on with the same numbers.</remarks>
+/// <param name="weights">[out, in] each, or [in, out] where they are transposed; not owned.</param>
+/// <param name="isTransposed">Whether they are stored [in, out].</param>
+/// <param name="biases">[out] each, added to the products; null where <see cref="TryMultiply"/> is given its own.</param>
+internal sealed class PackedWeight(Parameter[] weights, bool isTransposed = false, Parameter[]? biases = null) : IDisposable
+{
+    /// <summary>Beyond as many rows a product takes so long that the copy of the weight is a few hundredths of it, which a second copy in memory isn't worth.</summary>
+    private const int MostRows = 256;
+
+    private readonly Lock _gate = new();
+    private Tensor? _packed;
+    private Tensor? _bias;
+    private long _version;
+
+    /// <summary>x Wᵀ + b.</summary>
+    /// <param name="x">[…, in].</param>
+    /// <param name="bias">[out] of all weights; null for their own, or none.</param>
+    /// <returns>[…, out], all weights' one after the other; null where it is to be done without packing.</returns>
+    public Tensor? TryMultiply(Tensor x, Tensor? bias)
+    {
         if (is_grad_enabled())
         {
             // What is being trained changes before it writes again.
-            if (_packed is not null && weight.requires_grad) Dispose();
-        }
-        else if (IsFewRows(x) && PackedProducts.CanPack(weight))
-        {
-            return PackedProducts.Multiply(x, Packed(), bias);
+            if (_packed is not null && weights[0].requires_grad) Dispose();
+            return null;
         }
 
-        return !isTransposed ? nn.functional.linear(x, weight, bias) : bias is null ? x.matmul(weight) : addmm(bias, x, weight, 1, 1);
+        return IsFewRows(x) && PackedProducts.CanPack(weights[0]) ? PackedProducts.Multiply(x, Packed(), bias ?? _bias) : null;
     }
 
     public void Dispose()
@@ -44,25 +62,32 @@ internal sealed class ProductWeight(Parameter weight, bool isTransposed = false)
         lock (_gate)
         {
             _packed?.Dispose();
-            _packed = null;
+            _bias?.Dispose();
+            (_packed, _bias) = (null, null);
         }
     }
 
     private bool IsFewRows(Tensor x)
     {
         var numbers = x.numel();
-        return numbers > 0 && numbers <= MostRows * x.size(-1) && x.dim() > 1 && x.dtype == weight.dtype;
+        return numbers > 0 && numbers <= MostRows * x.size(-1) && x.dim() > 1 && x.dtype == weights[0].dtype;
     }
 
     private Tensor Packed()
     {
         lock (_gate)
         {
-            var version = PackedProducts.VersionOf(weight);
+            // A version only grows, and so does their sum.
+            long version = 0;
+            foreach (var parameter in weights) version += PackedProducts.VersionOf(parameter);
+            foreach (var parameter in biases ?? []) version += PackedProducts.VersionOf(parameter);
             if (_packed is not null && version == _version) return _packed;
             _packed?.Dispose();
-            using var turned = isTransposed ? weight.t() : null;
-            _packed = PackedProducts.Pack(turned ?? weight).DetachFromDisposeScope();
+            _bias?.Dispose();
+            _bias = biases is null ? null : cat(biases).DetachFromDisposeScope();
+            using var joined = weights.Length == 1 ? null : cat(weights, isTransposed ? 1 : 0);
+            using var turned = isTransposed ? (joined ?? weights[0]).t() : null;
+            _packed = PackedProducts.Pack(turned ?? joined ?? weights[0]).DetachFromDisposeScope();
             _version = version;
             return _packed;
         }

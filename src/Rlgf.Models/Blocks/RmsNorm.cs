@@ -27,6 +27,7 @@ internal sealed class RmsNorm : nn.Module, INorm
 
     public Tensor Forward(Tensor x)
     {
+        if (_weight.dtype == x.dtype && FusedOperations.Fit(x)) return FusedOperations.RmsNorm(x, _weight, _epsilon, _fromOne);
         using var scope = NewDisposeScope();
         // Not by the length of x, which needs no squares in memory but is slower. libtorch's own rms_norm can be reached through TorchScript only.
         // In float32 also where states are bfloat16, whose squares would lose too much.

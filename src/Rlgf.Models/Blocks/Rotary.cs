@@ -120,9 +120,15 @@ internal sealed class RotaryTables(RotarySettings settings, Device device) : IDi
 /// <param name="Interleaved">Whether neighbours make a pair.</param>
 internal readonly record struct Rotation(Tensor Cosines, Tensor Sines, bool Interleaved)
 {
-    /// <summary>Queries or keys [B, T, H, D/H] → the same of the same type, the first r numbers of each head rotated.</summary>
+    /// <summary>Queries or keys [B, T, H, D/H] → the same of the same type, the first r numbers of each head rotated. Where no gradient is asked, in place: they must be the caller's own.</summary>
     public Tensor Apply(Tensor x)
     {
+        if (!Interleaved && Cosines.size(3) % (2 * VectorNumbers.Lanes) == 0 && FusedOperations.Fit(x))
+        {
+            FusedOperations.Rotate(x, Cosines, Sines);
+            return x;
+        }
+
         using var scope = NewDisposeScope();
         long rotated = Cosines.size(3), rest = x.size(3) - rotated;
         if (rest == 0) return Turn(x).MoveToOuterDisposeScope();

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Families.Decoders;
 
 /// <summary>Attention and a two-layer network, each on normalised input and added to the residual stream.</summary>
-internal sealed class DecoderBlock
+internal sealed class DecoderBlock : IDisposable
 {
     private readonly DecoderSettings _settings;
     private readonly INorm _attentionNorm;
@@ -38,9 +38,15 @@ internal sealed class DecoderBlock
     {
         using var scope = NewDisposeScope();
         var normed = _attentionNorm.Forward(x);
-        var attended = x.Add(_attention.Forward(normed, pass));
+        var attended = FusedOperations.Sum(x, _attention.Forward(normed, pass));
         var read = _networkNorm is null ? normed : _networkNorm.Forward(_settings.ParallelResidual ? x : attended);
-        return attended.Add(_network.Forward(read)).MoveToOuterDisposeScope();
+        return FusedOperations.Sum(attended, _network.Forward(read)).MoveToOuterDisposeScope();
+    }
+
+    public void Dispose()
+    {
+        _attention.Dispose();
+        _network.Dispose();
     }
 
     public void Initialise(Generator random)

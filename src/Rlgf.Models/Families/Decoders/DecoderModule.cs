@@ -77,7 +77,12 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing) _rotary?.Dispose();
+        if (disposing)
+        {
+            _rotary?.Dispose();
+            foreach (var block in _blocks) block.Dispose();
+        }
+
         base.Dispose(disposing);
     }
 

@@ -36,7 +36,7 @@ internal sealed record DecoderSettings
     public required Func<int, Device, INorm> Norm { get; init; }
 
     /// <summary>Activation inside the network.</summary>
-    public required Func<Tensor, Tensor> Activation { get; init; }
+    public required Activation Activation { get; init; }
 
     /// <summary>Rotation by position; null where positions are learned (<see cref="DecoderNames.PositionEmbedding"/>).</summary>
     public RotarySettings? Rotary { get; init; }

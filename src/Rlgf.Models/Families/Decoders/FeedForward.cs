@@ -5,11 +5,12 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Families.Decoders;
 
 /// <summary>The two-layer network of a block, plain or gated.</summary>
-internal sealed class FeedForward
+internal sealed class FeedForward : IDisposable
 {
     private readonly DecoderSettings _settings;
     private readonly IProjection[] _inner;
     private readonly IProjection _down;
+    private readonly JointProjection? _joint;
 
     public FeedForward(DecoderSettings settings, Device device)
     {
@@ -18,6 +19,7 @@ internal sealed class FeedForward
         var maps = settings.NetworkLayout == NetworkLayout.Gated ? 2 : 1;
         _inner = [.. Enumerable.Range(0, maps).Select(_ => settings.Projection(settings.Width, outputs, settings.NetworkBias, device))];
         _down = settings.Projection(settings.Inner, settings.Width, settings.NetworkBias, device);
+        _joint = JointProjection.Of(_inner);
     }
 
     /// <summary>The parts under the family's names.</summary>
@@ -27,27 +29,28 @@ internal sealed class FeedForward
     public Tensor Forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var inner = _inner[0].Forward(x);
-        switch (_settings.NetworkLayout)
-        {
-            case NetworkLayout.Plain:
-                inner = _settings.Activation(inner);
-                break;
-            case NetworkLayout.Gated:
-                inner = _settings.Activation(inner) * _inner[1].Forward(x);
-                break;
-            case NetworkLayout.FusedGated:
-                var halves = inner.chunk(2, -1);
-                inner = _settings.Activation(halves[0]) * halves[1];
-                break;
-        }
-
-        return _down.Forward(inner).MoveToOuterDisposeScope();
+        return _down.Forward(Inner(x)).MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)
     {
         foreach (var projection in _inner) projection.Initialise(_settings.InitialDeviation, random);
         _down.Initialise(_settings.ResidualInitialDeviation ?? _settings.InitialDeviation, random);
+    }
+
+    public void Dispose() => _joint?.Dispose();
+
+    /// <summary>[B·T, D] → [B·T, inner width].</summary>
+    private Tensor Inner(Tensor x)
+    {
+        if (_settings.NetworkLayout == NetworkLayout.Plain) return _settings.Activation.Forward(_inner[0].Forward(x));
+        if (_joint is null || _joint.TryForward(x) is not { } gateAndUp)
+        {
+            if (_settings.NetworkLayout == NetworkLayout.Gated) return _settings.Activation.Gate(_inner[0].Forward(x), _inner[1].Forward(x));
+            gateAndUp = _inner[0].Forward(x);
+        }
+
+        var halves = gateAndUp.chunk(2, -1);
+        return _settings.Activation.Gate(halves[0], halves[1]);
     }
 }

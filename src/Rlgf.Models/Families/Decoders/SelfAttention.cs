@@ -12,12 +12,13 @@ namespace Rlgf.Models.Families.Decoders;
 internal readonly record struct DecoderPass(long Rows, long Columns, IAttention Attention, Rotation? Rotation);
 
 /// <summary>Queries, keys and values of a layer, in any layout, and the map of what was attended to.</summary>
-internal sealed class SelfAttention
+internal sealed class SelfAttention : IDisposable
 {
     private readonly DecoderSettings _settings;
     private readonly int _layer;
     private readonly IProjection[] _queriesKeysValues;
     private readonly IProjection _output;
+    private readonly JointProjection? _joint;
     private readonly INorm? _queryNorm;
     private readonly INorm? _keyNorm;
 
@@ -29,6 +30,7 @@ internal sealed class SelfAttention
         var keys = settings.KeyValueHeads * settings.HeadSize;
         int[] outputs = settings.QueryKeyValueLayout == QueryKeyValueLayout.Separate ? [queries, keys, keys] : [queries + 2 * keys];
         _queriesKeysValues = [.. outputs.Select(size => settings.Projection(settings.Width, size, settings.QueryKeyValueBias, device))];
+        _joint = JointProjection.Of(_queriesKeysValues);
         _output = settings.Projection(queries, settings.Width, settings.AttentionBias, device);
         if (!settings.QueryKeyNorm) return;
         _queryNorm = settings.Norm(settings.HeadSize, device);
@@ -65,16 +67,21 @@ internal sealed class SelfAttention
         _output.Initialise(_settings.ResidualInitialDeviation ?? _settings.InitialDeviation, random);
     }
 
+    public void Dispose() => _joint?.Dispose();
+
     /// <summary>[B·T, D] → queries [B, T, H, D/H], keys and values likewise with their own number of heads.</summary>
     private (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, in DecoderPass pass)
     {
         long rows = pass.Rows, columns = pass.Columns, heads = _settings.Heads, keyHeads = _settings.KeyValueHeads, size = _settings.HeadSize;
         Tensor[] parts = _settings.QueryKeyValueLayout switch
         {
-            QueryKeyValueLayout.Fused => _queriesKeysValues[0].Forward(x).view(rows, columns, heads + 2 * keyHeads, size).split([heads, keyHeads, keyHeads], 2),
+            QueryKeyValueLayout.Fused => ByHead(_queriesKeysValues[0].Forward(x)),
             QueryKeyValueLayout.FusedByHead => _queriesKeysValues[0].Forward(x).view(rows, columns, heads, 3 * size).chunk(3, 3),
+            _ when _joint?.TryForward(x) is { } all => ByHead(all),
             _ => [.. _queriesKeysValues.Select(projection => projection.Forward(x).view(rows, columns, -1, size))],
         };
         return (parts[0], parts[1], parts[2]);
+
+        Tensor[] ByHead(Tensor all) => all.view(rows, columns, heads + 2 * keyHeads, size).split([heads, keyHeads, keyHeads], 2);
     }
 }

@@ -87,7 +87,7 @@ internal sealed class T5Family : IModelFamily
 /// <param name="TiedHead">Whether the head is the embedding; states are then scaled by D^−½ before it.</param>
 /// <param name="InitialFactor">Scales fresh weights.</param>
 internal sealed record T5Settings(
-    int Vocabulary, int Width, int EncoderLayers, int DecoderLayers, int Heads, int HeadSize, int Inner, bool Gated, Func<Tensor, Tensor> Activation,
+    int Vocabulary, int Width, int EncoderLayers, int DecoderLayers, int Heads, int HeadSize, int Inner, bool Gated, Activation Activation,
     int Buckets, int MaxDistance, double Epsilon, bool TiedHead, double InitialFactor)
 {
     public static T5Settings Read(ModelConfiguration configuration)

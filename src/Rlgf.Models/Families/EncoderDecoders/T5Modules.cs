@@ -164,12 +164,12 @@ internal sealed class T5Block : nn.Module
     public Tensor Forward(Tensor x, long rows, IAttention attention, Tensor bias, CrossAttention? prompts)
     {
         using var scope = NewDisposeScope();
-        x = x.Add(_attention.Self(_attentionNorm.Forward(x), rows, _layer, attention, bias));
-        if (prompts is not null) x = x.Add(_promptAttention!.Cross(_promptNorm!.Forward(x), rows, _layer, prompts));
+        x = FusedOperations.Sum(x, _attention.Self(_attentionNorm.Forward(x), rows, _layer, attention, bias));
+        if (prompts is not null) x = FusedOperations.Sum(x, _promptAttention!.Cross(_promptNorm!.Forward(x), rows, _layer, prompts));
         var normalised = _networkNorm.Forward(x);
-        var inner = _settings.Activation(_inner.Forward(normalised));
-        if (_gate is not null) inner = inner * _gate.Forward(normalised);
-        return x.Add(_outer.Forward(inner)).MoveToOuterDisposeScope();
+        var inner = _inner.Forward(normalised);
+        inner = _gate is null ? _settings.Activation.Forward(inner) : _settings.Activation.Gate(inner, _gate.Forward(normalised));
+        return FusedOperations.Sum(x, _outer.Forward(inner)).MoveToOuterDisposeScope();
     }
 
     public (Tensor Keys, Tensor Values) KeysAndValues(Tensor encoded) => _promptAttention!.KeysAndValues(encoded);
@@ -187,6 +187,18 @@ internal sealed class T5Block : nn.Module
         _gate?.Initialise(byWidth, random);
         _outer.Initialise(factor / Math.Sqrt(_settings.Inner), random);
         _networkNorm.Initialise();
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            // Not registered themselves, so that nothing else disposes of them.
+            _attention.Dispose();
+            _promptAttention?.Dispose();
+        }
+
+        base.Dispose(disposing);
     }
 
     private static MultiHeadNames Names(string attention) => new($"{attention}.q", $"{attention}.k", $"{attention}.v", $"{attention}.o");
