@@ -35,6 +35,11 @@ const string usage = """
       --step-memory WHICH a shape (also vocabulary-128k), or a language model's folder, on 32 rows of 64 tokens
       --lora yes          an adapter is trained rather than all weights
 
+    Or a step of a LoRA adapter on a base in float32 and in bfloat16, in turns, and how far the two are apart:
+
+      --base DIR          a language model's folder
+      --texts FILE        rows with a column "text", of which the first 16 are taken
+
     Or how fast tokenizers are on one thread:
 
       --tokenizers DIR    a tokenizer's folder, or a folder of such
@@ -106,6 +111,13 @@ try
         return 0;
     }
 
+    if (options.Base is { } adapted)
+    {
+        TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
+        BaseBenchmark.Run(adapted, options.Texts ?? throw new InputException("--base needs --texts; see --help."), options.Repeats, options.Output);
+        return 0;
+    }
+
     if (options.Load is { } folder)
     {
         LoadBenchmark.Run(folder, options.Repeats);
@@ -171,6 +183,9 @@ namespace Rlgf.Bench
         /// <summary>Types of weights that decoding is measured with.</summary>
         public IReadOnlyList<Precision> Types { get; init; } = [Precision.Float32, Precision.Bfloat16];
 
+        /// <summary>Folder of a model whose adapter is trained on a base of either type, in place of all else.</summary>
+        public string? Base { get; init; }
+
         /// <summary>Folder of tokenizers to measure in place of models.</summary>
         public string? Tokenizers { get; init; }
 
@@ -219,6 +234,7 @@ namespace Rlgf.Bench
                             _ => throw new InputException($"--types has '{name}': there are float32 and bfloat16."),
                         })],
                     },
+                    "--base" => options with { Base = value },
                     "--load" => options with { Load = value },
                     "--algorithms" => options with { Algorithms = value == "none" ? [] : [.. value.Split(',').Select(Known)] },
                     "--repeats" => options with { Repeats = Count(arguments[i], value) },

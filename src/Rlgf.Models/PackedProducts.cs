@@ -51,9 +51,9 @@ internal static unsafe class PackedProducts
     /// <summary>Until it is disposed of, this thread multiplies as if there were no packing: for tests and measurements that compare the two ways.</summary>
     public static OffScope Off() => new(_isOff);
 
-    /// <summary>Whether a weight can be packed: a matrix on the CPU, of a type that products were found right for.</summary>
-    public static bool CanPack(Tensor weight) => IsOn && Loaded.Value is { } functions && weight.device_type == DeviceType.CPU
-        && (weight.dtype == ScalarType.Float32 || (functions.HasBfloat16 && weight.dtype == ScalarType.BFloat16));
+    /// <summary>Whether a weight can be packed: a matrix on the CPU, for products in a type that they were found right for.</summary>
+    public static bool CanPack(Tensor weight, ScalarType type) => IsOn && Loaded.Value is { } functions && weight.device_type == DeviceType.CPU
+        && (type == ScalarType.Float32 || (functions.HasBfloat16 && type == ScalarType.BFloat16));
 
     /// <summary>A weight [out, in] in oneDNN's layout: a tensor that is good for <see cref="Multiply(Tensor, Tensor, Tensor?)"/> and <c>to_dense</c> only. Belongs to the caller's scope.</summary>
     public static Tensor Pack(Tensor weight) => Pack(Loaded.Value!.Value, weight);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Rlgf.Models.NumberTypes;
 
 namespace Rlgf.Cli.Tests;
 
@@ -61,6 +62,27 @@ public sealed class TrainTests
         Assert.Equal(ExitCode.Ok, Cli.Run("train", Recipe(scratch, "run")).Code);
         foreach (var file in Directory.EnumerateFiles(scratch["run"], "*", SearchOption.AllDirectories).Where(file => Path.GetExtension(file) is ".json" or ".jsonl" or ".html" or ".md"))
             Assert.DoesNotMatch(@"\bNaN\b", File.ReadAllText(file));
+    }
+
+    [Fact]
+    public void A_base_in_bfloat16_is_said_to_be_so_and_starts_without_a_divergence()
+    {
+        using var scratch = new Scratch();
+        var refused = Cli.Run("train", Recipe(scratch, "run"), "--set", "precision.policy=bfloat16_base");
+        Assert.Equal(ExitCode.Failed, refused.Code);
+        Assert.Contains("precision.policy: bfloat16_base is for a base under a LoRA adapter", refused.Error, StringComparison.Ordinal);
+        Assert.SkipUnless(PrecisionOfModels.HasBfloat16Products, "This processor multiplies no bfloat16 numbers.");
+
+        var result = Cli.Run("train", Recipe(scratch, "run"), "--set", "model.lora.rank=2", "--set", "precision.policy=auto");
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+        Assert.Equal("bfloat16_base", JsonNode.Parse(File.ReadAllText(Path.Combine(scratch["run"], "environment.json")))!["policy_precision"]!.GetValue<string>());
+        Assert.Contains("adapter on a base in bfloat16", File.ReadAllText(Path.Combine(scratch["run"], "report.html")), StringComparison.Ordinal);
+        Assert.Equal(0, JsonNode.Parse(File.ReadLines(Path.Combine(scratch["run"], "evaluation.jsonl")).First(line => !line.Contains("guide", StringComparison.Ordinal)))!["kl/start"]!.GetValue<double>());
+        var evaluated = Cli.Run("evaluate", scratch["run"], "--start");
+        Assert.True(evaluated.Code == ExitCode.Ok, evaluated.Error);
+        Assert.Matches("kl/start +0", evaluated.Output);
+        evaluated = Cli.Run("evaluate", scratch["run"]);
+        Assert.True(evaluated.Code == ExitCode.Ok, evaluated.Error);
     }
 
     [Fact]

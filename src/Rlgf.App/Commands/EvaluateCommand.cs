@@ -7,6 +7,7 @@ using Rlgf.Evaluation;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Loading;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
 using Rlgf.Runs;
 using Rlgf.Statistics;
@@ -123,7 +124,9 @@ internal sealed class Answerer(string name, ILanguageModel? model, IGuide? guide
     /// <exception cref="InputException">It can't be loaded, or has another tokenizer.</exception>
     public static Answerer Load(string folder, TrainingRun run)
     {
-        var other = TextModel.Load(folder, device: run.Policy.Model.Device);
+        // Another adapter on the policy's base is as training saw it, on the same memory.
+        var precision = LanguageModelFolder.HoldsAdapter(folder) ? PrecisionOfModels.PrecisionOf(run.Policy.Model) : Precision.Float32;
+        var other = TextModel.Load(folder, device: run.Policy.Model.Device, precision: precision, sharing: run.Policy.Model);
         if (LocalModelGuide.HaveSameVocabulary(other.Tokenizer, run.Policy.Tokenizer)) return new Answerer(folder, other.Model, null, other);
         other.Dispose();
         throw new InputException($"{folder}: its tokenizer is not that of the recipe's model, so prompts and KL would not be the same; make a recipe for it");

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Rlgf.Base;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Runs;
 
 namespace Rlgf.App.Report;
@@ -224,7 +225,7 @@ internal sealed class HtmlReport
             Fact("Processor", $"{(e.Processor.Length > 0 ? e.Processor + ", " : "")}{e.LogicalCores} logical cores");
             Fact("Memory", $"{Number.Fixed(e.MemoryGibibytes, 1)} GiB");
             Fact("Runtime", $"{e.Dotnet}, TorchSharp {e.TorchSharp}, libtorch {e.Libtorch}");
-            Fact("Arithmetic", $"{e.Threads} threads, float32 products at {e.MatmulPrecision}{(e.Cuda ? ", CUDA device present" : "")}");
+            Fact("Arithmetic", $"{e.Threads} threads, float32 products at {e.MatmulPrecision}{(e.PolicyPrecision == PolicyPrecision.Bfloat16Base ? ", adapter on a base in bfloat16" : "")}{(e.Cuda ? ", CUDA device present" : "")}");
             _html.Append("</table>\n");
         }
     }

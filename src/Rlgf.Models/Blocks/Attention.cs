@@ -86,16 +86,20 @@ internal static class ScaledDotProduct
         if (columns > LongestShort)
         {
             if (bias is not null) mask = (mask ?? FutureMask((int)columns, null, query.device)).Add(bias);
-            return nn.functional.scaled_dot_product_attention(query, Repeat(key, group), Repeat(value, group), mask?.to_type(query.dtype), is_casual: mask is null).MoveToOuterDisposeScope();
+            return nn.functional.scaled_dot_product_attention(query.to_type(value.dtype), Repeat(key.to_type(value.dtype), group), Repeat(value, group), mask?.to_type(value.dtype), is_casual: mask is null)
+                .to_type(query.dtype).MoveToOuterDisposeScope();
         }
 
+        // Scores have many digits before the point where one counts behind it: they are float32, as the fused kernel's own are.
+        var type = query.dtype;
+        (query, key, value) = (query.to_type(ScalarType.Float32), key.to_type(ScalarType.Float32), value.to_type(ScalarType.Float32));
         // Heads that share keys ask as more rows of one product.
         if (group > 1) query = query.reshape(rows, keyHeads, group * columns, size);
         var scores = query.Multiply((float)(1 / Math.Sqrt(size))).matmul(key.transpose(2, 3));
         if (mask is not null) scores.AddInPlace(group == 1 ? mask : mask.dim() == 2 ? mask.repeat(group, 1) : mask.repeat(1, 1, group, 1));
         if (bias is not null) scores.AddInPlace(bias);
         var attended = nn.functional.softmax(scores, -1).matmul(value);
-        return (group == 1 ? attended : attended.view(rows, heads, columns, size)).MoveToOuterDisposeScope();
+        return (group == 1 ? attended : attended.view(rows, heads, columns, size)).to_type(type).MoveToOuterDisposeScope();
     }
 
     /// <summary>Attends from one token of each row to all that is cached.</summary>

@@ -29,18 +29,19 @@ internal static unsafe class FusedOperations
 
     /// <summary>x / √(mean(x²) + ε) · w.</summary>
     /// <param name="x">[…, D] that <see cref="Fit"/>.</param>
-    /// <param name="weight">[D] of x's type.</param>
+    /// <param name="weight">[D], of x's type or bfloat16.</param>
     /// <param name="epsilon">ε.</param>
     /// <param name="fromOne">Whether 1 is added to the weight.</param>
-    /// <returns>[…, D] of x's type, new.</returns>
+    /// <returns>[…, D] of the weight's type, new.</returns>
     public static Tensor RmsNorm(Tensor x, Tensor weight, double epsilon, bool fromOne)
     {
         using var states = x.contiguous();
-        var y = empty_like(states);
+        var y = empty(states.shape, dtype: weight.dtype, device: x.device);
         var width = (int)x.size(-1);
         var rows = (int)(x.numel() / width);
-        if (x.dtype == ScalarType.BFloat16) RmsNorm<Bfloat16Numbers>(Address(states), Address(weight), Address(y), rows, width, (float)epsilon, fromOne);
-        else RmsNorm<Float32Numbers>(Address(states), Address(weight), Address(y), rows, width, (float)epsilon, fromOne);
+        if (x.dtype == ScalarType.BFloat16) RmsNorm<Bfloat16Numbers, Bfloat16Numbers>(Address(states), Address(weight), Address(y), rows, width, (float)epsilon, fromOne);
+        else if (weight.dtype == ScalarType.BFloat16) RmsNorm<Float32Numbers, Bfloat16Numbers>(Address(states), Address(weight), Address(y), rows, width, (float)epsilon, fromOne);
+        else RmsNorm<Float32Numbers, Float32Numbers>(Address(states), Address(weight), Address(y), rows, width, (float)epsilon, fromOne);
         GC.KeepAlive(states);
         GC.KeepAlive(weight);
         return y;
@@ -139,11 +140,12 @@ internal static unsafe class FusedOperations
         GC.KeepAlive(cache);
     }
 
-    private static void RmsNorm<T>(byte* x, byte* weight, byte* y, int rows, int width, float epsilon, bool fromOne)
+    private static void RmsNorm<T, TWeight>(byte* x, byte* weight, byte* y, int rows, int width, float epsilon, bool fromOne)
         where T : struct, IVectorNumbers
+        where TWeight : struct, IVectorNumbers
     {
         var shift = Vector256.Create(fromOne ? 1f : 0f);
-        for (var row = 0; row < rows; row++, x += (long)width * T.Size, y += (long)width * T.Size)
+        for (var row = 0; row < rows; row++, x += (long)width * T.Size, y += (long)width * TWeight.Size)
         {
             var squares = Vector256<float>.Zero;
             for (var i = 0; i < width; i += Lanes)
@@ -153,7 +155,7 @@ internal static unsafe class FusedOperations
             }
 
             var scale = Vector256.Create(1 / MathF.Sqrt(Vector256.Sum(squares) / width + epsilon));
-            for (var i = 0; i < width; i += Lanes) T.Store(T.Load(x + (long)i * T.Size) * scale * (T.Load(weight + (long)i * T.Size) + shift), y + (long)i * T.Size);
+            for (var i = 0; i < width; i += Lanes) TWeight.Store(T.Load(x + (long)i * T.Size) * scale * (TWeight.Load(weight + (long)i * TWeight.Size) + shift), y + (long)i * TWeight.Size);
         }
     }
 

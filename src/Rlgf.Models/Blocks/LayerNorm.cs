@@ -23,8 +23,13 @@ internal sealed class LayerNorm : nn.Module, INorm
         register_parameter("bias", _bias);
     }
 
-    /// <summary>[…, D] → [..., D].</summary>
-    public Tensor Forward(Tensor x) => nn.functional.layer_norm(x, _width, _weight, _bias, _epsilon);
+    /// <summary>[…, D] → [..., D] of the weights' type, which is multiplied next; x may be float32 where that is bfloat16.</summary>
+    public Tensor Forward(Tensor x)
+    {
+        if (x.dtype == _weight.dtype) return nn.functional.layer_norm(x, _width, _weight, _bias, _epsilon);
+        using var scope = NewDisposeScope();
+        return nn.functional.layer_norm(x, _width, _weight.to_type(x.dtype), _bias.to_type(x.dtype), _epsilon).to_type(_weight.dtype).MoveToOuterDisposeScope();
+    }
 
     /// <summary>Scale 1, shift 0.</summary>
     public void Initialise()

@@ -13,14 +13,16 @@ internal sealed class ProductWeight(Parameter weight, bool isTransposed = false)
 {
     private readonly PackedWeight _packed = new([weight], isTransposed);
 
-    /// <summary>x Wᵀ + b.</summary>
+    /// <summary>x Wᵀ + b, in x's type: a weight of another (an adapter's, which is float32 whatever its base is) is rounded to it, and its gradient is of its own.</summary>
     /// <param name="x">[…, in].</param>
     /// <param name="bias">[out]; null for none.</param>
     /// <returns>[…, out].</returns>
     public Tensor Multiply(Tensor x, Tensor? bias)
     {
         if (_packed.TryMultiply(x, bias) is { } product) return product;
-        return !isTransposed ? nn.functional.linear(x, weight, bias) : bias is null ? x.matmul(weight) : addmm(bias, x, weight, 1, 1);
+        using var rounded = weight.dtype == x.dtype ? null : weight.to_type(x.dtype);
+        Tensor factor = rounded ?? weight;
+        return !isTransposed ? nn.functional.linear(x, factor, bias) : bias is null ? x.matmul(factor) : addmm(bias, x, factor, 1, 1);
     }
 
     public void Dispose() => _packed.Dispose();
@@ -39,6 +41,7 @@ internal sealed class PackedWeight(Parameter[] weights, bool isTransposed = fals
     private readonly Lock _gate = new();
     private Tensor? _packed;
     private Tensor? _bias;
+    private ScalarType _type;
     private long _version;
 
     /// <summary>x Wᵀ + b.</summary>
@@ -54,7 +57,7 @@ internal sealed class PackedWeight(Parameter[] weights, bool isTransposed = fals
             return null;
         }
 
-        return IsFewRows(x) && PackedProducts.CanPack(weights[0]) ? PackedProducts.Multiply(x, Packed(), bias ?? _bias) : null;
+        return IsFewRows(x) && PackedProducts.CanPack(weights[0], x.dtype) ? PackedProducts.Multiply(x, Packed(x.dtype), bias ?? _bias) : null;
     }
 
     public void Dispose()
@@ -67,13 +70,13 @@ internal sealed class PackedWeight(Parameter[] weights, bool isTransposed = fals
         }
     }
 
-    private bool IsFewRows(Tensor x)
+    private static bool IsFewRows(Tensor x)
     {
         var numbers = x.numel();
-        return numbers > 0 && numbers <= MostRows * x.size(-1) && x.dim() > 1 && x.dtype == weights[0].dtype;
+        return numbers > 0 && numbers <= MostRows * x.size(-1) && x.dim() > 1;
     }
 
-    private Tensor Packed()
+    private Tensor Packed(ScalarType type)
     {
         lock (_gate)
         {
@@ -81,14 +84,14 @@ internal sealed class PackedWeight(Parameter[] weights, bool isTransposed = fals
             long version = 0;
             foreach (var parameter in weights) version += PackedProducts.VersionOf(parameter);
             foreach (var parameter in biases ?? []) version += PackedProducts.VersionOf(parameter);
-            if (_packed is not null && version == _version) return _packed;
+            if (_packed is not null && version == _version && type == _type) return _packed;
             _packed?.Dispose();
             _bias?.Dispose();
             _bias = biases is null ? null : cat(biases).DetachFromDisposeScope();
-            using var joined = weights.Length == 1 ? null : cat(weights, isTransposed ? 1 : 0);
-            using var turned = isTransposed ? (joined ?? weights[0]).t() : null;
-            _packed = PackedProducts.Pack(turned ?? joined ?? weights[0]).DetachFromDisposeScope();
-            _version = version;
+            using var scope = NewDisposeScope();
+            var joined = (weights.Length == 1 ? weights[0] : cat(weights, isTransposed ? 1 : 0)).to_type(type);
+            _packed = PackedProducts.Pack(isTransposed ? joined.t() : joined).DetachFromDisposeScope();
+            (_version, _type) = (version, type);
             return _packed;
         }
     }

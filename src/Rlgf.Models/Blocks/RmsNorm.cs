@@ -27,13 +27,13 @@ internal sealed class RmsNorm : nn.Module, INorm
 
     public Tensor Forward(Tensor x)
     {
-        if (_weight.dtype == x.dtype && FusedOperations.Fit(x)) return FusedOperations.RmsNorm(x, _weight, _epsilon, _fromOne);
+        if ((_weight.dtype == x.dtype || _weight.dtype == ScalarType.BFloat16) && FusedOperations.Fit(x)) return FusedOperations.RmsNorm(x, _weight, _epsilon, _fromOne);
         using var scope = NewDisposeScope();
         // Not by the length of x, which needs no squares in memory but is slower. libtorch's own rms_norm can be reached through TorchScript only.
-        // In float32 also where states are bfloat16, whose squares would lose too much.
+        // In float32 also where states are bfloat16, whose squares would lose too much. What comes out is multiplied next, in the weights' type.
         var states = x.to_type(ScalarType.Float32);
         var scale = states.Square().mean([-1], keepdim: true).AddInPlace(_epsilon).rsqrt();
-        return (states * scale * (_fromOne ? _weight.Add(1) : _weight)).to_type(x.dtype).MoveToOuterDisposeScope();
+        return (states * scale * (_fromOne ? _weight.Add(1) : _weight)).to_type(_weight.dtype).MoveToOuterDisposeScope();
     }
 
     public void Initialise()

@@ -120,27 +120,28 @@ internal sealed class RotaryTables(RotarySettings settings, Device device) : IDi
 /// <param name="Interleaved">Whether neighbours make a pair.</param>
 internal readonly record struct Rotation(Tensor Cosines, Tensor Sines, bool Interleaved)
 {
-    /// <summary>Queries or keys [B, T, H, D/H] → the same of the same type, the first r numbers of each head rotated. Where no gradient is asked, in place: they must be the caller's own.</summary>
+    /// <summary>Queries or keys [B, T, H, D/H] → the same in float32, the first r numbers of each head rotated. Where no gradient is asked, in place if they are float32: they must be the caller's own.</summary>
     public Tensor Apply(Tensor x)
     {
         if (!Interleaved && Cosines.size(3) % (2 * VectorNumbers.Lanes) == 0 && FusedOperations.Fit(x))
         {
-            FusedOperations.Rotate(x, Cosines, Sines);
-            return x;
+            var rotatedInPlace = x.dtype == ScalarType.Float32 ? x : x.to_type(ScalarType.Float32);
+            FusedOperations.Rotate(rotatedInPlace, Cosines, Sines);
+            return rotatedInPlace;
         }
 
         using var scope = NewDisposeScope();
         long rotated = Cosines.size(3), rest = x.size(3) - rotated;
         if (rest == 0) return Turn(x).MoveToOuterDisposeScope();
         var parts = x.split([rotated, rest], -1);
-        return cat([Turn(parts[0]), parts[1]], -1).MoveToOuterDisposeScope();
+        return cat([Turn(parts[0]), parts[1].to_type(ScalarType.Float32)], -1).MoveToOuterDisposeScope();
     }
 
     private Tensor Turn(Tensor x)
     {
         var half = x.size(3) / 2;
         var partners = Interleaved ? x.unflatten(3, half, 2).flip(-1).flatten(3) : x.roll(half, 3);
-        // The tables are float32, and so is what they are multiplied with; the result is as x was.
-        return (x * Cosines).AddProductInPlace(partners, Sines).to_type(x.dtype);
+        // The tables are float32, and so is what they are multiplied with.
+        return (x * Cosines).AddProductInPlace(partners, Sines);
     }
 }

@@ -60,7 +60,8 @@ internal sealed class CausalLanguageModel : ILanguageModel
 
     public ILanguageModel Clone()
     {
-        var clone = _another();
+        ILanguageModel clone;
+        using (new Weights.TypeScope(Module.parameters().First().dtype)) clone = _another();
         Lora.ModuleWeights.Copy(Module, clone.Module);
         clone.GenerationSettings = GenerationSettings;
         return clone;

@@ -50,6 +50,10 @@ public static class LanguageModelFolder
         return model;
     }
 
+    /// <summary>Whether a folder holds an adapter rather than a whole model.</summary>
+    /// <param name="folder">The folder; it may be missing.</param>
+    public static bool HoldsAdapter(string folder) => AdapterFolder.Is(folder);
+
     /// <summary>Loads a folder's weights into a model that exists, so that its optimisers go on working.</summary>
     /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the model.</exception>
     public static void LoadWeights(ILanguageModel model, string folder) => ModelFolder.LoadWeights(model.Module, folder);

@@ -61,7 +61,8 @@ public static class LoraAdapters
     internal static void Attach(nn.Module module, LoraConfiguration configuration, IReadOnlySet<string> names)
     {
         Freeze(module);
-        using var type = new Weights.TypeScope(module.parameters().First().dtype);
+        // An optimiser's small steps would be lost in fewer digits; where a base is bfloat16, factors are rounded where they multiply.
+        using var type = new Weights.TypeScope(ScalarType.Float32);
         var device = module.parameters().First().device;
         foreach (var (name, part) in Adaptable(module).Where(named => names.Contains(named.Name)).ToArray()) part.Adapt(configuration, configuration.SizeOf(name), device);
         foreach (var (name, parameter) in module.named_parameters())

@@ -57,9 +57,12 @@ internal static class ModuleWeights
         var adapter = LoraAdapters.ConfigurationOf(from);
         var source = Named(from).Where(named => !named.Value.requires_grad && adapter?.Replaced.Contains(named.Key) != true).ToDictionary(StringComparer.Ordinal);
         var wanted = Named(to).Where(named => !comesLater(named.Key)).ToArray();
-        if (!wanted.All(named => source.TryGetValue(named.Key, out var value) && value.shape.SequenceEqual(named.Value.shape))) return false;
+        if (!wanted.All(named => source.TryGetValue(named.Key, out var value) && value.shape.SequenceEqual(named.Value.shape) && Holds(value, named.Value))) return false;
         foreach (var (name, parameter) in wanted) Share(source[name], parameter);
         return true;
+
+        // Digits that were rounded away are in the file only.
+        static bool Holds(Tensor value, Tensor parameter) => value.dtype == ScalarType.Float32 || value.dtype == parameter.dtype;
     }
 
     /// <summary>Lets a parameter use another's memory where the types are the same; it is frozen.</summary>

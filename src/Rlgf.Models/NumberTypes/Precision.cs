@@ -20,6 +20,22 @@ public enum Precision
     Auto,
 }
 
+/// <summary>The type of the numbers that a model which is trained computes with.</summary>
+public enum PolicyPrecision
+{
+    /// <summary>All of it in float32.</summary>
+    Float32,
+
+    /// <summary>
+    /// The base under a LoRA adapter in bfloat16, in memory once for all that is on it. The adapter's weights, their gradients, critics and optimiser are float32, and so are the sums of the layers, norms, attention,
+    /// logits and losses.
+    /// </summary>
+    Bfloat16Base,
+
+    /// <summary><c>bfloat16_base</c> where there is an adapter, on a GPU or a processor with instructions for such products; <c>float32</c> elsewhere.</summary>
+    Auto,
+}
+
 /// <summary>What <see cref="Precision.Auto"/> is here, and models in another type.</summary>
 public static class PrecisionOfModels
 {

@@ -66,7 +66,7 @@ internal sealed class RunClaim : IDisposable
     public OpenLogs Open(RunDescription description, int done, Func<RunFolder, int, FolderRunLog> goOn, IRunLog? log)
     {
         var folder = new RunFolder(_recipe.Output!);
-        var folderLog = IsResumed ? goOn(folder, done) : FolderRunLog.Begin(folder, description, RunEnvironment.Capture());
+        var folderLog = IsResumed ? goOn(folder, done) : FolderRunLog.Begin(folder, description, RunEnvironment.Capture() with { PolicyPrecision = _recipe.TrainedIn });
         try
         {
             Keep(folder);

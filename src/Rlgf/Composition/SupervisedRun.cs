@@ -164,10 +164,11 @@ public static class SupervisedRun
 
     private static TextModel Start(SftRecipe recipe)
     {
-        var model = Start(recipe.Model, recipe.Seed, DeviceName.Of(recipe.Device));
+        var model = Start(recipe.Model, recipe.Seed, DeviceName.Of(recipe.Device), recipe.Precision.Policy == PolicyPrecision.Bfloat16Base ? Precision.Bfloat16 : Precision.Float32);
         try
         {
             if (recipe.Model is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
+            BaseType.RequireTrained(model.Model);
             return model;
         }
         catch
@@ -177,12 +178,12 @@ public static class SupervisedRun
         }
     }
 
-    private static TextModel Start(StartSection section, ulong seed, Device device)
+    private static TextModel Start(StartSection section, ulong seed, Device device, Precision precision = Precision.Float32)
     {
         switch (section)
         {
             case FolderStartSection folder:
-                return TextModel.Load(folder.Path, folder.Tokenizer, device);
+                return TextModel.Load(folder.Path, folder.Tokenizer, device, precision);
             case Gpt2StartSection gpt2:
                 var tokenizer = TokenizerFolder.Load(gpt2.Tokenizer);
                 var configuration = new Gpt2Configuration

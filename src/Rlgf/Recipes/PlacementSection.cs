@@ -16,6 +16,17 @@ public sealed record PartPlacement
     public Precision? Precision { get; init; }
 }
 
+/// <summary>Where the policy computes and in which type.</summary>
+public sealed record PolicyPlacement
+{
+    /// <summary>As <c>device</c> of the recipe; null for that.</summary>
+    [MayChangeOnResume]
+    public string? Device { get; init; }
+
+    /// <summary>What it computes with; null for float32. With <c>bfloat16_base</c> the base under a LoRA adapter is bfloat16, and rollouts and reference are so too; <c>auto</c> is that where there is an adapter and a GPU or a processor for it, float32 elsewhere.</summary>
+    public PolicyPrecision? Precision { get; init; }
+}
+
 /// <summary>What a guide or a reward has that could be placed.</summary>
 public enum PlacedModels
 {
@@ -32,8 +43,8 @@ public enum PlacedModels
 /// <summary>Where single parts of a run compute and in which type.</summary>
 public sealed record PlacementSection
 {
-    /// <summary>The policy that is trained: float32 always.</summary>
-    public PartPlacement Policy { get; init; } = new();
+    /// <summary>The policy that is trained.</summary>
+    public PolicyPlacement Policy { get; init; } = new();
 
     /// <summary>
     /// The policy's own writing, by a copy of it where that is elsewhere or in another type. The log-probabilities that the update compares with are then the copy's: those of what was sampled. Its device is the
@@ -58,7 +69,7 @@ public sealed record PlacementSection
 
     /// <summary>The parts by their keys.</summary>
     internal IEnumerable<(string Key, PartPlacement Part)> Parts =>
-        [("policy", Policy), ("rollouts", Rollouts), ("reference", Reference), ("critic", Critic), ("guide", Guide), ("rewards", Rewards), ("judge", Judge)];
+        [("policy", new PartPlacement { Device = Policy.Device }), ("rollouts", Rollouts), ("reference", Reference), ("critic", Critic), ("guide", Guide), ("rewards", Rewards), ("judge", Judge)];
 }
 
 /// <summary>Where each part of a run computes, resolved: the one place that says it.</summary>
@@ -76,22 +87,28 @@ public sealed record RunPlacement(
     internal static PlacementSection Types(TrainRecipe recipe, KlPlacement kl)
     {
         var (placed, older) = (recipe.Placement, recipe.Precision ?? new PrecisionSection());
-        var rollouts = (placed.Rollouts.Precision ?? older.Rollouts ?? Models.NumberTypes.Precision.Float32).ResolvedOn(placed.Rollouts.Device ?? placed.Policy.Device ?? recipe.Device);
-        var reference = placed.Reference.Precision ?? older.Reference;
+        var policy = BaseType.Resolved(placed.Policy.Precision ?? older.Policy, placed.Policy.Device ?? recipe.Device, recipe.Model.Path, recipe.Model.Lora);
+        // What is in memory once for all that is on it is of one type.
+        var unsaid = policy == PolicyPrecision.Bfloat16Base ? Models.NumberTypes.Precision.Bfloat16 : Models.NumberTypes.Precision.Float32;
+        var rollouts = Said(placed.Rollouts.Precision ?? older.Rollouts).ResolvedOn(placed.Rollouts.Device ?? placed.Policy.Device ?? recipe.Device);
+        var reference = Said(placed.Reference.Precision ?? older.Reference);
         // What is compared is computed in one type; as a loss the KL compares with the policy that is trained, which is float32.
-        var canRound = rollouts == Models.NumberTypes.Precision.Bfloat16 && kl == KlPlacement.Reward;
+        var canRound = policy == PolicyPrecision.Bfloat16Base || (rollouts == Models.NumberTypes.Precision.Bfloat16 && kl == KlPlacement.Reward);
         placed = new PlacementSection
         {
-            Policy = At(placed.Policy), Rollouts = At(placed.Rollouts), Reference = At(placed.Reference), Critic = At(placed.Critic), Guide = At(placed.Guide), Rewards = At(placed.Rewards), Judge = At(placed.Judge),
+            Policy = new() { Device = placed.Policy.Device is { } device ? DeviceName.Resolved(device) : null, Precision = policy }, Rollouts = At(placed.Rollouts), Reference = At(placed.Reference), Critic = At(placed.Critic), Guide = At(placed.Guide), Rewards = At(placed.Rewards), Judge = At(placed.Judge),
         };
         return placed with
         {
             Rollouts = placed.Rollouts with { Precision = rollouts },
-            Reference = placed.Reference with { Precision = reference == Models.NumberTypes.Precision.Auto && !canRound ? Models.NumberTypes.Precision.Float32 : Type(recipe, placed.Reference, older.Reference) },
+            Reference = placed.Reference with { Precision = reference == Models.NumberTypes.Precision.Auto && !canRound ? Models.NumberTypes.Precision.Float32 : reference.ResolvedOn(placed.Reference.Device ?? recipe.Device) },
             Guide = recipe.Guide is null ? placed.Guide : placed.Guide with { Precision = TypeOf(recipe.Guide.Models, placed.Guide, older.Guide) },
             Rewards = placed.Rewards with { Precision = TypeOf(recipe.Reward.Models, placed.Rewards, older.Rewards) },
             Judge = recipe.Judge is null ? placed.Judge : placed.Judge with { Precision = TypeOf(recipe.Judge.Models, placed.Judge, older.Rewards) },
         };
+
+        // With a base that is bfloat16 the type is decided, also on a processor where auto alone would be float32.
+        Precision Said(Precision? type) => type is null || (type == Models.NumberTypes.Precision.Auto && policy == PolicyPrecision.Bfloat16Base) ? unsaid : type.Value;
 
         // The older key of rewards is the judge's too, and one of the two may have nothing that computes in it.
         Precision TypeOf(PlacedModels has, PartPlacement part, Precision? older) => has == PlacedModels.AnyType ? Type(recipe, part, older) : Models.NumberTypes.Precision.Float32;
@@ -107,7 +124,7 @@ public sealed record RunPlacement(
         var placed = recipe.Placement;
         var policy = placed.Policy.Device ?? recipe.Device;
         return new(
-            At(placed.Policy, policy), At(placed.Rollouts, placed.Rollouts.Device ?? policy), At(placed.Reference, recipe.Device), At(placed.Critic, placed.Critic.Device ?? policy),
+            new(DeviceName.Of(policy), placed.Policy.Precision == PolicyPrecision.Bfloat16Base ? Models.NumberTypes.Precision.Bfloat16 : Models.NumberTypes.Precision.Float32), At(placed.Rollouts, placed.Rollouts.Device ?? policy), At(placed.Reference, recipe.Device), At(placed.Critic, placed.Critic.Device ?? policy),
             At(placed.Guide, recipe.Device), At(placed.Rewards, recipe.Device), At(placed.Judge, recipe.Device));
 
         ModelPlacement At(PartPlacement part, string otherwise) => new(DeviceName.Of(part.Device ?? otherwise), part.Precision ?? Models.NumberTypes.Precision.Float32);
@@ -122,10 +139,8 @@ public sealed record RunPlacement(
             if (part.Device is { } device && DeviceName.Fault(device) is { } fault) yield return ($"placement.{key}.device", fault);
         }
 
-        foreach (var (key, part) in new[] { ("policy", placed.Policy), ("critic", placed.Critic) })
-        {
-            if (part.Precision is not (null or Models.NumberTypes.Precision.Float32)) yield return ($"placement.{key}.precision", "what is trained is float32; leave it out");
-        }
+        if (placed.Critic.Precision is not (null or Models.NumberTypes.Precision.Float32)) yield return ("placement.critic.precision", "what is trained is float32; leave it out");
+        if (placed.Policy.Precision is not null && older.Policy is not null) yield return ("placement.policy.precision", "precision.policy says it too; leave one of them out");
 
         (string Key, PartPlacement Part, string OlderKey, Precision? Type)[] twice =
         [
@@ -142,7 +157,13 @@ public sealed record RunPlacement(
             yield return ("placement.critic.device", "the critic is a head on the policy's states and is where those are; leave it out, or set critic.sharing: separate");
 
         var rollouts = placed.Rollouts.Precision ?? older.Rollouts;
+        var isRounded = (placed.Policy.Precision ?? older.Policy) == PolicyPrecision.Bfloat16Base;
+        if (isRounded && rollouts == Models.NumberTypes.Precision.Float32)
+            yield return (placed.Rollouts.Precision is null ? "precision.rollouts" : "placement.rollouts.precision", "the policy's base is bfloat16, of which a float32 copy would be twice as large and no more exact; leave it out");
         var (said, reference) = (placed.Reference.Precision is null ? "precision.reference" : "placement.reference.precision", placed.Reference.Precision ?? older.Reference);
+        if (isRounded && reference == Models.NumberTypes.Precision.Float32)
+            yield return (said, "float32 would be compared with a policy whose base is bfloat16, so that the start had a KL to itself; leave it out");
+        if (isRounded) yield break;
         if (reference == Models.NumberTypes.Precision.Bfloat16 && rollouts != Models.NumberTypes.Precision.Bfloat16)
             yield return (said, "bfloat16 would be compared with a policy in another type, so that the start had a KL to itself; let rollouts be bfloat16 too, or leave the reference float32");
         else if (reference == Models.NumberTypes.Precision.Bfloat16 && recipe.Kl.For(recipe.Algorithm.ToSettings()).Placement == KlPlacement.Loss)

@@ -51,8 +51,9 @@ public sealed class RecipeParts : IDisposable
     public TextModel Policy() => _policy ??= _recipe.Locations.Of("model", () =>
     {
         var section = _recipe.Model;
-        var policy = Own(TextModel.Load(section.Path, section.Tokenizer, Placement.Policy.Device));
+        var policy = Own(TextModel.Load(section.Path, section.Tokenizer, Placement.Policy.Device, Placement.Policy.Precision));
         if (section.Lora is { } lora) LoraAdapters.Attach(policy.Model, lora, section.Path, _recipe.Seed);
+        BaseType.RequireTrained(policy.Model);
         _chat = ChatPolicy.Of(section, _recipe.Data, policy);
         return policy.EndingWith(_chat?.Encoder.EndOfTurn);
     });

@@ -65,7 +65,7 @@ public abstract record RunRecipe : IKnowsKinds
     /// <summary>The recipe with every default that depends on other keys filled in: what a run's folder keeps.</summary>
     public virtual RunRecipe Resolved() => this with { Output = Output ?? $"runs/{Name}", Device = DeviceName.Resolved(Device) };
 
-    /// <summary>Makes sure that this machine has the devices that the recipe names; called before anything is loaded.</summary>
+    /// <summary>Makes sure that this machine has the devices that the recipe names and the products that it asks for; called before anything is loaded.</summary>
     /// <exception cref="InputException">It lacks one; names file, line and key.</exception>
     public void RequireDevices()
     {
@@ -73,10 +73,18 @@ public abstract record RunRecipe : IKnowsKinds
         {
             if (DeviceName.Problem(name) is { } problem) throw Refusal(key, problem);
         }
+
+        foreach (var (key, problem) in MachineProblems()) throw Refusal(key, problem);
     }
 
     /// <summary>The devices that are named, by key.</summary>
     internal virtual IEnumerable<(string Key, string Name)> Devices => [("device", Device)];
+
+    /// <summary>What this machine, or what lies on it, can't do of what the recipe asks for, devices aside.</summary>
+    private protected virtual IEnumerable<(string Key, string Problem)> MachineProblems() => [];
+
+    /// <summary>What the model that is trained computes with, of a recipe that is resolved.</summary>
+    internal virtual PolicyPrecision TrainedIn => PolicyPrecision.Float32;
 
     /// <summary>Whether a path is for a program's own code alone.</summary>
     private protected virtual bool IsReadByOwnCode(string key) => false;

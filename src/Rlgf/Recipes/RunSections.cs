@@ -42,6 +42,9 @@ public sealed record EvaluationSection
 /// <summary>Types of the numbers that frozen models and rollouts compute with: the older form of <c>placement</c>, whose parts have a type and a device. Each part's type is said in one of the two; null says nothing.</summary>
 public sealed record PrecisionSection
 {
+    /// <summary>As <c>placement.policy.precision</c>.</summary>
+    public PolicyPrecision? Policy { get; init; }
+
     /// <summary>As <c>placement.reference.precision</c>.</summary>
     public Precision? Reference { get; init; }
 

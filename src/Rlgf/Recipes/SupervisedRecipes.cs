@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Supervised;
 
 namespace Rlgf.Recipes;
@@ -19,8 +20,15 @@ public sealed record SftRecipe : RunRecipe, ICheckedSection
     /// <summary>How it learns; its seed is the recipe's.</summary>
     public SupervisedSettings Training { get; init; } = new();
 
+    /// <summary>Type of the base that an adapter is trained on.</summary>
+    public SftPrecisionSection Precision { get; init; } = new();
+
     /// <inheritdoc/>
-    public override RunRecipe Resolved() => (SftRecipe)base.Resolved() with { Training = Training with { Seed = Seed } };
+    public override RunRecipe Resolved() => (SftRecipe)base.Resolved() with
+    {
+        Training = Training with { Seed = Seed },
+        Precision = new() { Policy = BaseType.Resolved(Precision.Policy, Device, Start?.Path, Start?.Lora) },
+    };
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
@@ -30,6 +38,22 @@ public sealed record SftRecipe : RunRecipe, ICheckedSection
         if (Data.PromptColumn is not null && BlockTokens is not null) yield return ("block_tokens", "belongs to plain texts, and data.prompt_column is set; use one of them");
         if (Training.Seed != 0 && Training.Seed != Seed) yield return ("training.seed", "it differs from seed; set seed only");
     }
+
+    /// <inheritdoc/>
+    internal override PolicyPrecision TrainedIn => Precision.Policy ?? PolicyPrecision.Float32;
+
+    /// <inheritdoc/>
+    private protected override IEnumerable<(string Key, string Problem)> MachineProblems() =>
+        BaseType.Problem(Precision.Policy, Device, Start?.Path, Start?.Lora) is { } problem ? [("precision.policy", problem)] : [];
+
+    private FolderStartSection? Start => Model as FolderStartSection;
+}
+
+/// <summary>Type of the numbers that supervised training computes with.</summary>
+public sealed record SftPrecisionSection
+{
+    /// <summary>What the model computes with, as <c>placement.policy.precision</c> of a policy; null for float32.</summary>
+    public PolicyPrecision? Policy { get; init; }
 }
 
 /// <summary>Training of a sequence classifier, for a reward or a judge: <c>rlgf classifier train</c>.</summary>

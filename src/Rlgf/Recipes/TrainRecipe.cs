@@ -1,6 +1,7 @@
 using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Models.Generation;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Rollouts;
 using Rlgf.Training;
 using Rlgf.Worth;
@@ -69,6 +70,7 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
 
     /// <summary>Whether a type is left to the processor's features.</summary>
     public bool HasAutoTypes => Placement.Parts.Any(part => part.Part.Precision == Rlgf.Models.NumberTypes.Precision.Auto)
+        || (Placement.Policy.Precision ?? Precision?.Policy) == PolicyPrecision.Auto
         || (Precision is { } types && new[] { types.Reference, types.Guide, types.Rewards, types.Rollouts }.Contains(Rlgf.Models.NumberTypes.Precision.Auto));
 
     /// <inheritdoc/>
@@ -132,6 +134,14 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         bool? canRollOut = Guide is null ? null : !Guide.OnlyRollsIn;
         foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut, Guide?.GivesReferences)) yield return problem;
     }
+
+    /// <inheritdoc/>
+    internal override PolicyPrecision TrainedIn => Placement.Policy.Precision ?? PolicyPrecision.Float32;
+
+    /// <inheritdoc/>
+    private protected override IEnumerable<(string Key, string Problem)> MachineProblems() =>
+        BaseType.Problem(Placement.Policy.Precision ?? Precision?.Policy, Placement.Policy.Device ?? Device, Model.Path, Model.Lora) is { } problem
+            ? [(Placement.Policy.Precision is null ? "precision.policy" : "placement.policy.precision", problem)] : [];
 
     private protected override bool IsReadByOwnCode(string key) => key is "data.path" or "data.evaluation_path" && Data.Reader is not (null or FileReaderSection);
 

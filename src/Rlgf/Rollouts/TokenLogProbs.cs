@@ -162,7 +162,7 @@ public static class TokenLogProbs
         // Which positions is decided on the host: their number is a shape, which an accelerator would have to be asked for.
         var positions = mask.cpu().reshape(-1).nonzero().squeeze(1);
         var count = positions.size(0);
-        if (count == 0) return zeros([tokens.size(0), tokens.size(1)], states.dtype, states.device).MoveToOuterDisposeScope();
+        if (count == 0) return zeros([tokens.size(0), tokens.size(1)], ScalarType.Float32, states.device).MoveToOuterDisposeScope();
         // As many rows as a multiple of 64: oneDNN compiles a product for each new shape and keeps it, so that counts which always differ cost time and memory without end.
         var padding = (RowMultiple - count % RowMultiple) % RowMultiple;
         var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Rlgf.Models;
+using Rlgf.Models.NumberTypes;
 using TorchSharp;
 
 namespace Rlgf.Runs;
@@ -25,6 +26,9 @@ public sealed record RunEnvironment(
 {
     /// <summary>Whether weights that write were packed once rather than at every product.</summary>
     public bool PackedWeights { get; init; }
+
+    /// <summary>What the model that is trained computes with.</summary>
+    public PolicyPrecision PolicyPrecision { get; init; }
 
     /// <summary>This process, now; loads libtorch if that has not been done.</summary>
     public static RunEnvironment Capture()

@@ -121,7 +121,7 @@ public sealed class Critics : IDisposable
         var (head, trunk) = _critics[rollOut];
         using var scope = NewDisposeScope();
         var states = trunk?.ResponseStates(rows) ?? policyStates ?? throw new ArgumentNullException(nameof(policyStates), "Heads on a shared trunk read the policy's states.");
-        return head.call(states).squeeze(-1).to(_device).MoveToOuterDisposeScope();
+        return head.call(states.to_type(ScalarType.Float32)).squeeze(-1).to(_device).MoveToOuterDisposeScope();
     }
 
     /// <summary>Parameters that are trained, by name: <c>policy.head.weight</c>, <c>guide.trunk.…</c>, and so on; what a checkpoint keeps.</summary>

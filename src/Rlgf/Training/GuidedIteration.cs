@@ -3,6 +3,7 @@ using Rlgf.Algorithms;
 using Rlgf.Guides;
 using Rlgf.Lessons;
 using Rlgf.Models;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Rollouts;
@@ -173,10 +174,10 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     }
 
     /// <summary>
-    /// [B, A] float32 each: log π_θ and log π_0 of the policy's tokens under the distribution that was sampled, 0 elsewhere; both computed in one type. A copy in another type rounds while it writes,
-    /// token by token, and no pass over whole rows rounds in the same way: what it said differs by 0.03 nats a response, so it isn't used where another than the policy itself writes.
+    /// [B, A] float32 each: log π_θ and log π_0 of the policy's tokens under the distribution that was sampled, 0 elsewhere; both computed in one type. What computes in bfloat16 rounds while it writes,
+    /// token by token, and no pass over whole rows rounds in the same way: what it said differs by 0.03 nats a response, so it isn't used there, nor where another than the policy itself writes.
     /// </summary>
     private (Tensor Policy, Tensor Reference) LogProbsToCompare(RolloutBatch batch) => (
-        ReferenceEquals(setup.Writer.LogProbsOf, setup.Policy) ? batch.LogProbs : TokenLogProbs.OfPolicy(setup.ComparedPolicy, batch, setup.Sampling),
+        ReferenceEquals(setup.Writer.LogProbsOf, setup.Policy) && PrecisionOfModels.PrecisionOf(setup.Policy) == Precision.Float32 ? batch.LogProbs : TokenLogProbs.OfPolicy(setup.ComparedPolicy, batch, setup.Sampling),
         TokenLogProbs.OfPolicy(setup.Reference, batch, setup.Sampling));
 }

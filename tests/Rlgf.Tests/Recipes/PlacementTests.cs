@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
+using Rlgf.Tests.Supervised;
 using static TorchSharp.torch;
 
 namespace Rlgf.Tests.Recipes;
@@ -25,7 +26,7 @@ public sealed class PlacementTests
     [InlineData("device: gpu", "recipe.yaml:11: device: is 'gpu': use cpu, cuda, cuda:N with N from 0, or auto")]
     [InlineData("device: cuda:-1", "recipe.yaml:11: device: is 'cuda:-1': use cpu, cuda, cuda:N with N from 0, or auto")]
     [InlineData("placement: {guide: {device: tpu}}", "placement.guide.device: is 'tpu': use cpu, cuda, cuda:N with N from 0, or auto")]
-    [InlineData("placement: {policy: {precision: bfloat16}}", "placement.policy.precision: what is trained is float32; leave it out")]
+    [InlineData("placement: {policy: {precision: bfloat16}}", "placement.policy.precision")]
     [InlineData("placement: {critic: {precision: auto}}", "placement.critic.precision: what is trained is float32; leave it out")]
     [InlineData("placement: {critic: {device: cpu}}", "placement.critic.device: the critic is a head on the policy's states and is where those are; leave it out, or set critic.sharing: separate")]
     [InlineData("placement: {judge: {device: cpu}}", "placement.judge: there is no judge; leave it out, or set judge")]
@@ -103,6 +104,57 @@ public sealed class PlacementTests
         Assert.True(places.Policy.IsSame(ModelPlacement.Default) && places.Rollouts.IsSame(places.Policy) && places.Critic.IsSame(places.Policy) && places.Guide.IsSame(places.Policy));
         Assert.Equal(Precision.Bfloat16, places.Rewards.Precision);
         Assert.Equal(Precision.Float32, places.Judge.Precision);
+    }
+
+    [Theory]
+    [InlineData("precision: {policy: bfloat16_base, rollouts: float32}", "precision.rollouts: the policy's base is bfloat16, of which a float32 copy would be twice as large and no more exact; leave it out")]
+    [InlineData("precision: {policy: bfloat16_base}\nplacement: {reference: {precision: float32}}", "placement.reference.precision: float32 would be compared with a policy whose base is bfloat16, so that the start had a KL to itself; leave it out")]
+    [InlineData("precision: {policy: bfloat16_base}\nplacement: {policy: {precision: auto}}", "placement.policy.precision: precision.policy says it too; leave one of them out")]
+    [InlineData("precision: {policy: bfloat16}", "precision.policy")]
+    public void What_a_base_in_bfloat16_does_not_go_with_is_refused_by_its_place(string more, string problem) =>
+        Assert.Contains(problem, Assert.Throws<InputException>(() => Parse($"model: {{path: m, lora: {{}}}}\n{more}")).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("precision: {policy: bfloat16_base}", "recipe.yaml:11: precision.policy: ")]
+    [InlineData("placement: {policy: {precision: bfloat16_base}}", "recipe.yaml:11: placement.policy.precision: ")]
+    public void A_base_in_bfloat16_without_an_adapter_on_it_is_refused(string more, string place)
+    {
+        using var folder = new TemporaryFolder();
+        var recipe = Parse($"model: {{path: {folder.Path}}}\n{more}");
+        Assert.Equal($"{place}bfloat16_base is for a base under a LoRA adapter, and here all weights are trained, which are float32; set model.lora, or leave it out", Assert.Throws<InputException>(recipe.RequireDevices).Message);
+        File.WriteAllText(Path.Combine(folder.Path, "adapter_config.json"), "{}");
+        if (PrecisionOfModels.HasBfloat16Products) recipe.RequireDevices();
+        else Assert.StartsWith($"{place}the processor has no instructions for products of bfloat16", Assert.Throws<InputException>(recipe.RequireDevices).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("precision: {policy: bfloat16_base}")]
+    [InlineData("precision: {policy: bfloat16_base, rollouts: auto, reference: auto}\nalgorithm: {name: rloo, group_size: 2}")]
+    [InlineData("placement: {policy: {precision: bfloat16_base}, reference: {precision: bfloat16}}\nkl: {placement: loss, estimator: k3}")]
+    [InlineData("precision: {policy: auto}")]
+    public void With_a_base_in_bfloat16_rollouts_and_reference_are_so_too_and_a_run_reads_its_own_recipe(string more)
+    {
+        var resolved = (TrainRecipe)Parse($"model: {{path: m, lora: {{}}}}\n{more}").Resolved();
+        var (policy, type) = more.Contains("auto}", StringComparison.Ordinal) && !more.Contains("bfloat16_base", StringComparison.Ordinal) && !PrecisionOfModels.HasBfloat16Products
+            ? (PolicyPrecision.Float32, Precision.Float32) : (PolicyPrecision.Bfloat16Base, Precision.Bfloat16);
+        Assert.Equal(policy, resolved.Placement.Policy.Precision);
+        Assert.Equal((type, type, Precision.Float32), (resolved.Placement.Rollouts.Precision, resolved.Placement.Reference.Precision, resolved.Placement.Guide.Precision));
+        Assert.Equal(RecipeFile.Write(resolved), RecipeFile.Write(RecipeFile.Parse<TrainRecipe>(RecipeFile.Write(resolved), "recipe.yaml").Resolved()));
+        var places = RunPlacement.Of(resolved);
+        Assert.True(places.Rollouts.IsSame(places.Policy) && places.Reference.IsSame(places.Policy));
+        Assert.Equal(type, places.Policy.Precision);
+    }
+
+    [Fact]
+    public void Auto_is_float32_where_all_weights_are_trained()
+    {
+        Assert.Equal(PolicyPrecision.Float32, ((TrainRecipe)Parse("precision: {policy: auto}").Resolved()).Placement.Policy.Precision);
+        Assert.Null(((TrainRecipe)Parse("device: cpu").Resolved()).Placement.Policy.Precision);
+        var sft = RecipeFile.Parse<SftRecipe>("kind: sft\nname: a\nmodel: {kind: folder, path: m, lora: {}}\ndata: {path: d}\nprecision: {policy: auto}\n", "r.yaml");
+        Assert.Equal(PrecisionOfModels.HasBfloat16Products ? PolicyPrecision.Bfloat16Base : PolicyPrecision.Float32, ((SftRecipe)sft.Resolved()).Precision.Policy);
+        using var folder = new TemporaryFolder();
+        var refused = RecipeFile.Parse<SftRecipe>($"kind: sft\nname: a\nmodel: {{kind: folder, path: {folder.Path}}}\ndata: {{path: d}}\nprecision: {{policy: bfloat16_base}}\n", "r.yaml");
+        Assert.StartsWith("r.yaml:5: precision.policy: bfloat16_base is for a base under a LoRA adapter", Assert.Throws<InputException>(refused.RequireDevices).Message, StringComparison.Ordinal);
     }
 
     [Fact]

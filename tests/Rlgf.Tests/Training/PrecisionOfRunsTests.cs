@@ -4,6 +4,7 @@ using Rlgf.Evaluation;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
+using Rlgf.Models.Lora;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
@@ -46,6 +47,37 @@ public sealed class PrecisionOfRunsTests
 
         Assert.Equal(0, metrics["kl/start"], Nothing);
         Assert.Equal(0, metrics["kl/raw"], Nothing);
+    }
+
+    [Theory]
+    [InlineData(CriticSharing.SharedTrunk, KlPlacement.Reward, true)]
+    [InlineData(CriticSharing.SharedTrunk, KlPlacement.Loss, false)]
+    [InlineData(CriticSharing.Separate, KlPlacement.Reward, false)]
+    public void On_a_base_that_both_share_the_start_is_the_reference_exactly_and_the_adapter_alone_is_trained(CriticSharing sharing, KlPlacement placement, bool writesByCopy)
+    {
+        using var policy = AdaptedInBfloat16();
+        using var frozen = PrecisionOfModels.CopyAs(policy, Precision.Bfloat16);
+        using var copy = writesByCopy ? PrecisionOfModels.CopyAs(policy, Precision.Bfloat16) : null;
+        var kl = new KlSettings { Coefficient = 0.1, Placement = placement, Estimator = placement == KlPlacement.Loss ? KlEstimator.K3 : KlEstimator.K1 };
+        var setup = Setup(policy, frozen, copy) with { CriticSharing = sharing, Kl = kl };
+        TrainingChecks.ThrowIfImpossible(setup);
+        var evaluator = new Evaluator { Prompts = setup.Prompts, Sampling = setup.Sampling, Reward = setup.Reward, Reference = frozen, Tokenizer = setup.Tokenizer };
+        var start = evaluator.Evaluate(0, policy, CancellationToken.None).Metrics;
+        Assert.Equal([0, 0], [start["kl/start"], start["kl/raw"]]);
+        var before = policy.Module.named_parameters().ToDictionary(named => named.name, named => named.parameter.bytes.ToArray());
+
+        Assert.Equal(0, ToyRun.Run(setup)[0].Metrics["kl/start"]);
+
+        foreach (var (name, parameter) in policy.Module.named_parameters())
+            Assert.Equal(!name.Contains("lora_B", StringComparison.Ordinal) && !name.Contains("lora_A", StringComparison.Ordinal), parameter.bytes.SequenceEqual(before[name]));
+    }
+
+    private static ILanguageModel AdaptedInBfloat16()
+    {
+        using var made = TinyGpt2.Create(vocabulary: 64, end: 63, contextLength: 32, seed: 3);
+        var policy = PrecisionOfModels.CopyAs(made, Precision.Bfloat16);
+        LoraAdapters.Attach(policy, new LoraSettings { Rank = 2 }, "base", seed: 5);
+        return policy;
     }
 
     [Fact]

@@ -5,6 +5,7 @@ using Rlgf.Losses;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Tests.Runs;
@@ -40,16 +41,18 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Theory]
-    [InlineData(CriticSharing.SharedTrunk)]
-    [InlineData(CriticSharing.Separate)]
-    public void With_an_adapter_a_resumed_run_ends_with_the_same_weights_and_its_base_is_as_it_was(CriticSharing sharing)
+    [InlineData(CriticSharing.SharedTrunk, Precision.Float32)]
+    [InlineData(CriticSharing.Separate, Precision.Float32)]
+    [InlineData(CriticSharing.SharedTrunk, Precision.Bfloat16)]
+    [InlineData(CriticSharing.Separate, Precision.Bfloat16)]
+    public void With_an_adapter_a_resumed_run_ends_with_the_same_weights_and_its_base_is_as_it_was(CriticSharing sharing, Precision precision)
     {
         var start = Path.Combine(_folder, "base");
         using (var model = TinyGpt2.Create(seed: 3)) LanguageModelFolder.Save(model, start);
         var before = File.ReadAllBytes(Path.Combine(start, "model.safetensors"));
-        var whole = Run(Path.Combine(_folder, "whole"), Presets.Adaptive(), sharing, stopDuring: null, resume: false, start);
-        Assert.Null(Run(Path.Combine(_folder, "stopped"), Presets.Adaptive(), sharing, stopDuring: 3, resume: false, start));
-        Assert.Equal(whole, Run(Path.Combine(_folder, "stopped"), Presets.Adaptive(), sharing, stopDuring: null, resume: true, start));
+        var whole = Run(Path.Combine(_folder, "whole"), Presets.Adaptive(), sharing, stopDuring: null, resume: false, start, precision: precision);
+        Assert.Null(Run(Path.Combine(_folder, "stopped"), Presets.Adaptive(), sharing, stopDuring: 3, resume: false, start, precision: precision));
+        Assert.Equal(whole, Run(Path.Combine(_folder, "stopped"), Presets.Adaptive(), sharing, stopDuring: null, resume: true, start, precision: precision));
 
         using var original = LanguageModelFolder.Load(start);
         var policy = Directory.GetDirectories(Path.Combine(_folder, "stopped")).Select(folder => Path.Combine(folder, "policy")).Single();
@@ -128,10 +131,10 @@ public sealed class ResumeTests : IDisposable
 
     /// <summary>Six iterations on a tiny GPT-2 or T5. Stopped: the reward of that iteration cancels, in the middle of it.</summary>
     /// <returns>All final weights, or null if it was stopped.</returns>
-    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null, bool encoderDecoder = false, SupervisedLossSettings? supervised = null, GuideWorthSettings? worth = null)
+    private static float[]? Run(string folder, AlgorithmSettings algorithm, CriticSharing sharing, int? stopDuring, bool resume, string? adapterOn = null, Precision precision = Precision.Float32, bool encoderDecoder = false, SupervisedLossSettings? supervised = null, GuideWorthSettings? worth = null)
     {
         using var cancellation = new CancellationTokenSource();
-        using var policy = adapterOn is not null ? LanguageModelFolder.Load(adapterOn) : encoderDecoder ? TinyT5.Create(seed: 3) : TinyGpt2.Create(seed: 3);
+        using var policy = adapterOn is not null ? LanguageModelFolder.Load(adapterOn, precision: precision) : encoderDecoder ? TinyT5.Create(seed: 3) : TinyGpt2.Create(seed: 3);
         if (adapterOn is not null) LoraAdapters.Attach(policy, new LoraSettings { Rank = 2 }, adapterOn, seed: 5);
         using var reference = policy.Clone();
         using var guideModel = TinyGpt2.Create(seed: 4);
@@ -168,7 +171,7 @@ public sealed class ResumeTests : IDisposable
         }
 
         Assert.Equal(6, training.Run(store, resume, cancellation.Token).Iteration);
-        return [.. policy.Module.parameters().Concat(training.Critics.NamedParameters().Select(named => named.Parameter)).SelectMany(p => p.data<float>().ToArray())];
+        return [.. policy.Module.parameters().Concat(training.Critics.NamedParameters().Select(named => named.Parameter)).SelectMany(p => p.detach().to(float32).data<float>().ToArray())];
     }
 
     private sealed class Stopping(ILocalReward inner, Action before) : ILocalReward

@@ -103,7 +103,8 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     /// <summary>[B, T] ids → [B·T, D].</summary>
     private Tensor Embed(Tensor ids, TokenPositions? positions)
     {
-        var x = _tokens.Forward(ids.view(-1));
+        // What the layers add up is float32 where their products are bfloat16: it costs no time, and gradients are nearer to those of float32 (docs/benchmarks.md).
+        var x = _tokens.Forward(ids.view(-1)).to_type(ScalarType.Float32);
         if (_settings.EmbeddingScale != 1) x.MultiplyInPlace(_settings.EmbeddingScale);
         if (_positions is null) return x;
         if (positions is { } given) return x.AddInPlace(_positions.Forward(_settings.FirstPosition == 0 ? given.Values : given.Values.Add(_settings.FirstPosition)));

@@ -56,7 +56,7 @@ internal sealed class SelfAttention : IDisposable
         if (_keyNorm is not null) key = _keyNorm.Forward(key);
         if (pass.Rotation is { } rotation) (query, key) = (rotation.Apply(query), rotation.Apply(key));
         var attended = pass.Attention.Attend(_layer, query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2));
-        return _output.Forward(attended.transpose(1, 2).reshape(-1, _settings.Heads * _settings.HeadSize)).MoveToOuterDisposeScope();
+        return _output.Forward(attended.to_type(value.dtype).transpose(1, 2).reshape(-1, _settings.Heads * _settings.HeadSize)).MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)

@@ -92,6 +92,8 @@ internal sealed class T5Stack : nn.Module
     public Tensor Forward(Tensor x, long rows, long columns, IAttention attention, CrossAttention? prompts)
     {
         using var scope = NewDisposeScope();
+        // What the layers add up is float32 where their products are bfloat16.
+        x = x.to_type(ScalarType.Float32);
         var bias = _bias.Forward((int)columns, attention.PastColumns + (int)columns);
         foreach (var block in _blocks)
         {
