@@ -19,9 +19,12 @@ internal static class EncoderDecoderBenchmark
 
     private const int Vocabulary = 32128, Rows = 32, PromptTokens = 20, ResponseTokens = 20, Beams = 5;
 
+    /// <summary>A model of this shape.</summary>
+    public static ILanguageModel NewModel(ulong seed) => LanguageModelFolder.Create(Configuration(), seed);
+
     public static IReadOnlyList<EncoderDecoderFigures> Run(int repeats)
     {
-        using var model = LanguageModelFolder.Create(Configuration(), seed: 1);
+        using var model = NewModel(seed: 1);
         var random = new Random(1);
         GenerationRequest[] requests =
         [

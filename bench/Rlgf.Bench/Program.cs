@@ -24,9 +24,9 @@ const string usage = """
 
       --load DIR          a language model's folder
 
-    Or decoding steps of 1 to 128 rows with weights that are packed once, in turns with the same without:
+    Or decoding steps with packed weights and fused operations, in turns with the same without:
 
-      --decoding WHICH    a language model's folder, or a shape
+      --decoding WHICH    a language model's folder, or a shape (also t5-small)
       --rows COUNTS       separated by commas (default: 1,8,32,128)
       --types NAMES       of the weights, separated by commas (default: float32,bfloat16)
 
