@@ -30,10 +30,11 @@ const string usage = """
       --rows COUNTS       separated by commas (default: 1,8,32,128)
       --types NAMES       of the weights, separated by commas (default: float32,bfloat16)
 
-    Or what a supervised step takes, memory above all, with all logits at once and in parts:
+    Or what a supervised step takes, memory above all, with all logits at once and in parts, with activations kept and computed again:
 
       --step-memory WHICH a shape (also vocabulary-128k), or a language model's folder, on 32 rows of 64 tokens
       --lora yes          an adapter is trained rather than all weights
+      --ways NUMBERS      1 all logits at once, 2 in parts, 3 and 4 the same with activations computed again; separated by commas (default: all)
 
     Or a step of a LoRA adapter on a base in float32 and in bfloat16, in turns, and how far the two are apart:
 
@@ -107,7 +108,7 @@ try
     if (options.StepMemory is { } stepped)
     {
         TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
-        StepMemoryBenchmark.Run(stepped, options.Lora, options.Repeats, options.Output);
+        StepMemoryBenchmark.Run(stepped, options.Lora, options.Ways, options.Repeats, options.Output);
         return 0;
     }
 
@@ -174,6 +175,9 @@ namespace Rlgf.Bench
         /// <summary>Folder or shape of a model whose supervised steps are measured in several ways, in place of all else.</summary>
         public string? StepMemory { get; init; }
 
+        /// <summary>Which of those ways; empty for all.</summary>
+        public IReadOnlyList<int> Ways { get; init; } = [];
+
         /// <summary>Whether an adapter is trained there.</summary>
         public bool Lora { get; init; }
 
@@ -223,6 +227,7 @@ namespace Rlgf.Bench
                     },
                     "--decoding" => options with { Decoding = value },
                     "--step-memory" => options with { StepMemory = value },
+                    "--ways" => options with { Ways = [.. value.Split(',').Select(way => Count(arguments[i], way) is <= 4 and var one ? one : throw new InputException($"--ways is '{value}': they are numbered 1 to 4."))] },
                     "--lora" => options with { Lora = value == "yes" ? true : throw new InputException($"--lora is '{value}': it must be yes, or be left out.") },
                     "--rows" => options with { Rows = [.. value.Split(',').Select(count => Count("--rows", count))] },
                     "--types" => options with

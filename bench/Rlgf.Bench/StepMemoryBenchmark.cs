@@ -5,6 +5,7 @@ using Rlgf.Models;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Models.Optimizers;
+using Rlgf.Models.Tensors;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
 using TorchSharp;
@@ -21,20 +22,23 @@ namespace Rlgf.Bench;
 /// <param name="LiveTensors">Tensors alive afterwards.</param>
 public sealed record StepMemoryFigures(string Way, double Seconds, double PeakMebibytes, double OverModelMebibytes, double Loss, long LiveTensors);
 
-/// <summary>Supervised steps (forward, backward, AdamW) with all logits at once and in parts, in turns in one process.</summary>
+/// <summary>Supervised steps (forward, backward, AdamW) with all logits at once and in parts, with activations kept and computed again, in turns in one process.</summary>
 internal static class StepMemoryBenchmark
 {
-    private sealed record Way(string Name, int? PositionsPerPart);
+    private sealed record Way(string Name, int? PositionsPerPart, bool RecomputesActivations);
 
-    private static readonly Way[] Ways = [new("all logits at once", 0), new("logits in parts", null)];
+    private static readonly Way[] All =
+        [new("all logits at once", 0, false), new("logits in parts", null, false), new("all logits at once, activations computed again", 0, true), new("logits in parts, activations computed again", null, true)];
 
     /// <summary>Measures and prints a table.</summary>
     /// <param name="of">A shape, or a language model's folder.</param>
     /// <param name="lora">Whether a LoRA adapter is trained rather than all weights.</param>
+    /// <param name="ways">Which of the ways, by their numbers from 1; all where it is empty.</param>
     /// <param name="repeats">Of each way.</param>
     /// <param name="output">Where the figures go as JSON; null for nowhere.</param>
-    public static void Run(string of, bool lora, int repeats, string? output)
+    public static void Run(string of, bool lora, IReadOnlyList<int> ways, int repeats, string? output)
     {
+        Way[] chosen = ways.Count == 0 ? All : [.. ways.Select(way => All[way - 1])];
         var workload = Directory.Exists(of) ? null : Workload.Named(of) is [var only, ..] ? only : throw new InputException($"There is no folder and no shape '{of}'; see --help.");
         using var model = workload is null ? LanguageModelFolder.Load(of) : workload.NewModel(seed: 1);
         if (lora) LoraAdapters.Attach(model, new LoraSettings(), workload is null ? of : ".", seed: 2);
@@ -43,10 +47,10 @@ internal static class StepMemoryBenchmark
         TokenRow[] texts = [.. Enumerable.Range(0, rows).Select(_ => Enumerable.Range(0, length).Select(_ => random.Next(model.Shape.Vocabulary)).ToArray()).Select(tokens => new TokenRow(tokens[..1], tokens[1..]))];
         using var optimizer = new FusedAdamW(ParameterGroup.Of(model.Module, learningRate: 1e-12, weightDecay: 0));
 
-        var measured = Ways.ToDictionary(way => way, _ => new List<StepMemoryFigures>());
+        var measured = chosen.ToDictionary(way => way, _ => new List<StepMemoryFigures>());
         for (var repeat = 0; repeat <= repeats; repeat++)
         {
-            foreach (var way in Ways)
+            foreach (var way in chosen)
             {
                 PeakMemory.ReturnFreeMemory();
                 PeakMemory.Reset();
@@ -57,7 +61,7 @@ internal static class StepMemoryBenchmark
                 if (repeat > 0) measured[way].Add(new(way.Name, seconds, PeakMemory.Mebibytes, PeakMemory.Mebibytes - before, loss, Tensor.TotalCount));
             }
         }
-        StepMemoryFigures[] figures = [.. Ways.Select(way => new StepMemoryFigures(
+        StepMemoryFigures[] figures = [.. chosen.Select(way => new StepMemoryFigures(
             way.Name, Clock.Median(measured[way].Select(one => one.Seconds)), measured[way].Max(one => one.PeakMebibytes), measured[way].Max(one => one.OverModelMebibytes), measured[way][0].Loss, measured[way][^1].LiveTensors))];
         Console.WriteLine(FormattableString.Invariant($"## {of}{(lora ? " with an adapter" : "")}: {rows} rows × {length} tokens, {rows * (length - 1)} scored positions, vocabulary {model.Shape.Vocabulary}\n"));
         Console.WriteLine("| way | s | peak MiB | over the model MiB | loss | live tensors |\n|---|---|---|---|---|---|");
@@ -71,8 +75,9 @@ internal static class StepMemoryBenchmark
     {
         using var scope = NewDisposeScope();
         optimizer.ClearGradients();
+        model.RecomputesActivations = way.RecomputesActivations;
         var loss = -TokenLogProbs.OfRows(model, texts, way.PositionsPerPart).mean();
-        loss.backward();
+        loss.Backward();
         optimizer.Step();
         return loss.item<float>();
     }

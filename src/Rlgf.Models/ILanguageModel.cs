@@ -55,6 +55,19 @@ public interface ILanguageModel : IDecodingModel
         set { }
     }
 
+    /// <summary>
+    /// Whether the activations of layers are computed again for gradients instead of being kept from the pass before: less memory for about a third more work. Gradients are the same. A model that can't need not implement it.
+    /// </summary>
+    /// <exception cref="InputException">It was asked for, and the model can't.</exception>
+    bool RecomputesActivations
+    {
+        get => false;
+        set
+        {
+            if (value) throw new Base.InputException("recompute_activations: this kind of model keeps its activations; leave it out.");
+        }
+    }
+
     /// <summary>What its files hold under another name than the family's own, such as a tied embedding that is stored as the head; one sentence each. Set by whoever loads it.</summary>
     IReadOnlyList<string> LoadingNotes
     {

@@ -20,6 +20,9 @@ internal interface IAttention
 
     /// <summary>How many columns stand before the queries' own and are seen too.</summary>
     int PastColumns { get; }
+
+    /// <summary>The same with tensors of its own, which belong to the caller's scope: for what is computed again when those of this one are gone. Not for a cache, from which nothing is learned.</summary>
+    IAttention Anew();
 }
 
 /// <summary>What a cache and a mask need to know of a model's attention.</summary>
@@ -45,6 +48,8 @@ internal sealed class CausalAttention(int columns, int? window, Device device) :
     private readonly Tensor? _mask = ScaledDotProduct.CausalMask(columns, window, device);
 
     public int PastColumns => 0;
+
+    public IAttention Anew() => new CausalAttention(columns, window, device);
 
     public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null) => ScaledDotProduct.Attend(query, key, value, _mask, bias);
 }

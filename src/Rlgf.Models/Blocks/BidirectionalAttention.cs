@@ -6,15 +6,20 @@ namespace Rlgf.Models.Blocks;
 /// <summary>Every token sees all tokens of its row and no padding. Rows are padded on the right; what stands in a column of padding is finite and means nothing.</summary>
 internal sealed class BidirectionalAttention : IAttention
 {
+    private readonly IReadOnlyList<int> _lengths;
+    private readonly int _columns;
+    private readonly Device _device;
     private readonly Tensor _mask;
 
     /// <summary>Prepares the mask, which belongs to the caller's scope.</summary>
     /// <param name="lengths">Number of tokens of each of the B rows, at least 1.</param>
     /// <param name="columns">T.</param>
     /// <param name="device">Where.</param>
-    public BidirectionalAttention(IReadOnlyList<int> lengths, int columns, Device device) => _mask = PaddingMask(lengths, columns, device);
+    public BidirectionalAttention(IReadOnlyList<int> lengths, int columns, Device device) => (_lengths, _columns, _device, _mask) = (lengths, columns, device, PaddingMask(lengths, columns, device));
 
     public int PastColumns => 0;
+
+    public IAttention Anew() => new BidirectionalAttention(_lengths, _columns, _device);
 
     public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null) => ScaledDotProduct.Attend(query, key, value, _mask, bias);
 

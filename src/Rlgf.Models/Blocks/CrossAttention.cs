@@ -10,6 +10,7 @@ namespace Rlgf.Models.Blocks;
 internal sealed class CrossAttention : IDisposable
 {
     private readonly (Tensor Keys, Tensor Values)[] _layers;
+    private readonly IReadOnlyList<int> _lengths;
     private Tensor _mask;
     private int[] _promptOf;
     private Seats _seats;
@@ -21,11 +22,17 @@ internal sealed class CrossAttention : IDisposable
     /// <param name="promptOf">For each of the B rows, its prompt.</param>
     public CrossAttention(IReadOnlyList<(Tensor Keys, Tensor Values)> layers, IReadOnlyList<int> lengths, int[] promptOf)
     {
-        _layers = [.. layers];
+        (_layers, _lengths) = ([.. layers], lengths);
         _mask = BidirectionalAttention.PaddingMask(lengths, (int)layers[0].Keys.size(2), layers[0].Keys.device);
         _promptOf = promptOf;
         _seats = Seats.Of(promptOf, lengths.Count);
     }
+
+    /// <summary>All layers' keys and values, which are differentiable in training: keys and values of the first, of the second and so on.</summary>
+    public IReadOnlyList<Tensor> KeysAndValues => [.. _layers.SelectMany(layer => (Tensor[])[layer.Keys, layer.Values])];
+
+    /// <summary>The same with other keys and values, as <see cref="KeysAndValues"/>; what else it needs is its own and belongs to the caller's scope. Not once <see cref="Select"/> was called.</summary>
+    public CrossAttention With(IEnumerable<Tensor> keysAndValues) => new([.. keysAndValues.Chunk(2).Select(pair => (pair[0], pair[1]))], _lengths, _promptOf);
 
     /// <summary>U: number of prompts that are kept.</summary>
     public int Prompts => (int)_mask.size(0);

@@ -41,6 +41,8 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         _columnMask = ColumnMask(device);
     }
 
+    public IAttention Anew() => throw new InvalidOperationException("Nothing is learned from a cache.");
+
     public int PastColumns => _columns;
 
     /// <summary>Says how many columns the next pass through the layers reads.</summary>

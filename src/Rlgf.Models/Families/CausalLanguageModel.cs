@@ -38,6 +38,12 @@ internal sealed class CausalLanguageModel : ILanguageModel
 
     public JsonObject? GenerationSettings { get; set; }
 
+    public bool RecomputesActivations
+    {
+        get => _transformer.RecomputesActivations;
+        set => _transformer.RecomputesActivations = Recomputable.Checked(Module, Device, value);
+    }
+
     public IReadOnlyList<string> LoadingNotes { get; set; } = [];
 
     public Tensor ResponseStates(IReadOnlyList<TokenRow> rows)
@@ -68,6 +74,16 @@ internal sealed class CausalLanguageModel : ILanguageModel
     }
 
     public void Dispose() => Module.Dispose();
+}
+
+/// <summary>Whether activations may be computed again.</summary>
+internal static class Recomputable
+{
+    /// <summary>What is asked for.</summary>
+    /// <exception cref="InputException">The same dropout can't be drawn again: only the processor's random numbers can be set back.</exception>
+    public static bool Checked(nn.Module module, Device device, bool isAsked) =>
+        isAsked && device.type != DeviceType.CPU && Lora.LoraAdapters.ConfigurationOf(module) is { Dropout: > 0 }
+            ? throw new InputException("recompute_activations does not work with an adapter's dropout on an accelerator; set its dropout to 0, or leave it out.") : isAsked;
 }
 
 /// <summary>Checks and copies of token rows.</summary>

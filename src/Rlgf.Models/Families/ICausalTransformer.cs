@@ -12,6 +12,9 @@ internal interface ICausalTransformer
     /// <summary>What a cache and a mask need to know.</summary>
     AttentionShape AttentionShape { get; }
 
+    /// <summary>Whether layers' activations are computed again for gradients instead of being kept, where positions are not given.</summary>
+    bool RecomputesActivations { get; set; }
+
     /// <summary>Runs the layers.</summary>
     /// <param name="ids">[B, T] int64.</param>
     /// <param name="positions">Position of each token in its row; null for 0, 1, 2 … in every row.</param>

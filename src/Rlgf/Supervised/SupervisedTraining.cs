@@ -61,9 +61,12 @@ public static class SupervisedTraining
     }
 
     /// <summary>A training that has not begun; as <see cref="Run"/>.</summary>
-    internal static SupervisedLoop Prepare(ILanguageModel model, IReadOnlyList<TokenRow> training, IReadOnlyList<TokenRow> heldOut, SupervisedSettings settings, string folder) => heldOut.Count > 0
-        ? new(new Task(model, training, heldOut, settings), settings, folder)
-        : throw new InputException("there is no held-out example: the best model is chosen by the held-out loss.");
+    internal static SupervisedLoop Prepare(ILanguageModel model, IReadOnlyList<TokenRow> training, IReadOnlyList<TokenRow> heldOut, SupervisedSettings settings, string folder)
+    {
+        if (heldOut.Count == 0) throw new InputException("there is no held-out example: the best model is chosen by the held-out loss.");
+        if (settings.RecomputeActivations) model.RecomputesActivations = true;
+        return new(new Task(model, training, heldOut, settings), settings, folder);
+    }
 
     /// <summary>Mean negative log-likelihood of the response tokens of all rows, in nats a token.</summary>
     public static double MeanLoss(ILanguageModel model, IReadOnlyList<TokenRow> rows, int rowsPerBatch = 32, CancellationToken cancellation = default)

@@ -55,6 +55,12 @@ public sealed class Critics : IDisposable
     /// <summary>What the value functions are made of.</summary>
     public CriticSharing Sharing { get; }
 
+    /// <summary>Has critics with models of their own compute activations again for gradients.</summary>
+    internal void RecomputeActivations()
+    {
+        foreach (var (_, trunk) in _critics.Values) trunk?.RecomputesActivations = true;
+    }
+
     /// <summary>V(s_t) of the rows of an iteration, each by the critic of its own roll-out actor; constants.</summary>
     /// <param name="batch">B rows.</param>
     /// <param name="policy">The policy, whose states a shared trunk's heads read.</param>

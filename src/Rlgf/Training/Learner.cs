@@ -30,6 +30,11 @@ public sealed class Learner : IDisposable
         (_setup, _settings, _critics) = (setup, setup.Update, critics);
         _terms = [new ClippedPolicyTerm(_settings), new ValueTerm(_settings), new GuideCreditTerm(setup.Algorithm.GuideCreditWeight, setup.Algorithm.GuideCreditShape, setup.Algorithm.GuideCreditGamma, _settings.PolicyLoss.Reduction),
             new KlTerm(setup.Kl, _settings.PolicyLoss.Ratio), .. setup.FurtherLossTerms];
+        if (_settings.RecomputeActivations)
+        {
+            setup.Policy.RecomputesActivations = true;
+            critics.RecomputeActivations();
+        }
         var adam = new AdamWSettings { Epsilon = _settings.AdamEpsilon, MaxGradientNorm = _settings.MaxGradientNorm };
         PolicyOptimizer = new FusedAdamW(ParameterGroup.Of(setup.Policy.Module, _settings.LearningRate, _settings.WeightDecay), adam);
         var parameters = critics.NamedParameters().Select(named => KeyValuePair.Create(named.Name, named.Parameter)).ToArray();

@@ -40,21 +40,24 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
     internal Action<Tensor>? LayerInput { get; set; }
 
+    public bool RecomputesActivations { get; set; }
+
     public AttentionShape AttentionShape => new(_settings.Layers, _settings.KeyValueHeads, _settings.HeadSize, _settings.Window);
 
     public Tensor States(Tensor ids, TokenPositions? positions, IAttention attention)
     {
         using var scope = NewDisposeScope();
         long rows = ids.size(0), columns = ids.size(1);
-        var pass = new DecoderPass(rows, columns, attention, _rotary?.At(positions, rows, columns));
-        var x = Embed(ids, positions);
-        foreach (var block in _blocks)
+        var recompute = RecomputesActivations && positions is null;
+        var x = LayerChain.Run(Embed(ids, positions), _blocks.Length, [], recompute, _ =>
         {
-            LayerInput?.Invoke(x);
-            var next = block.Forward(x, pass);
-            x.Dispose();
-            x = next;
-        }
+            var pass = new DecoderPass(rows, columns, recompute ? attention.Anew() : attention, _rotary?.At(positions, rows, columns));
+            return (layer, input) =>
+            {
+                LayerInput?.Invoke(input);
+                return _blocks[layer].Forward(input, pass);
+            };
+        });
 
         return _finalNorm.Forward(x).view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
     }

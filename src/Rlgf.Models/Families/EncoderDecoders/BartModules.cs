@@ -57,6 +57,12 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
     /// <summary>The half that writes.</summary>
     internal BartStack Decoder => _decoder;
 
+    public bool RecomputesActivations
+    {
+        get => _decoder.RecomputesActivations;
+        set => (_encoder.RecomputesActivations, _decoder.RecomputesActivations) = (value, value);
+    }
+
     public AttentionShape AttentionShape => new(_settings.DecoderLayers, _settings.Decoder.Heads, _settings.Width / _settings.Decoder.Heads);
 
     public Tensor Encode(Tensor ids, IAttention attention) => Run(_encoder, ids, null, attention, null);
@@ -119,6 +125,9 @@ internal sealed class BartStack : nn.Module
     /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
     internal Action<Tensor>? LayerInput { get; set; }
 
+    /// <summary>Whether layers' activations are computed again for gradients instead of being kept.</summary>
+    public bool RecomputesActivations { get; set; }
+
     /// <summary>[B·T, D] embeddings → [B, T, D] states; positions [B·T] or null for 0, 1, 2 … in every row.</summary>
     public Tensor Forward(Tensor embedded, Tensor? positions, long rows, long columns, IAttention attention, CrossAttention? prompts)
     {
@@ -126,14 +135,16 @@ internal sealed class BartStack : nn.Module
         var sum = positions is null
             ? embedded.view(rows, columns, -1).Add(_positionEmbedding.Weight.narrow(0, FirstPosition, columns)).view(rows * columns, -1)
             : embedded.Add(_positionEmbedding.Forward(positions.Add(FirstPosition)));
-        var x = _embeddingNorm.Forward(sum);
-        foreach (var layer in _layers)
+        var recompute = RecomputesActivations && positions is null && attention.PastColumns == 0;
+        var x = LayerChain.Run(_embeddingNorm.Forward(sum), _layers.Length, recompute && prompts is not null ? prompts.KeysAndValues : [], recompute, given =>
         {
-            LayerInput?.Invoke(x);
-            var next = layer.Forward(x, rows, attention, prompts);
-            x.Dispose();
-            x = next;
-        }
+            var (seen, read) = recompute ? (attention.Anew(), prompts?.With(given)) : (attention, prompts);
+            return (layer, input) =>
+            {
+                LayerInput?.Invoke(input);
+                return _layers[layer].Forward(input, rows, seen, read);
+            };
+        });
 
         return x.view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
     }

@@ -39,6 +39,12 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
 
     public JsonObject? GenerationSettings { get; set; }
 
+    public bool RecomputesActivations
+    {
+        get => _transformer.RecomputesActivations;
+        set => _transformer.RecomputesActivations = Recomputable.Checked(Module, Device, value);
+    }
+
     public IReadOnlyList<string> LoadingNotes { get; set; } = [];
 
     /// <summary>What the decoder itself is: its start token takes one place more than the response.</summary>
@@ -141,6 +147,12 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
     private sealed class DecoderHalf(IEncoderDecoder transformer, CrossAttention prompts) : ICausalTransformer
     {
         public AttentionShape AttentionShape => transformer.AttentionShape;
+
+        public bool RecomputesActivations
+        {
+            get => transformer.RecomputesActivations;
+            set => transformer.RecomputesActivations = value;
+        }
 
         public Tensor States(Tensor ids, TokenPositions? positions, IAttention attention) => transformer.Decode(ids, positions, attention, prompts);
 

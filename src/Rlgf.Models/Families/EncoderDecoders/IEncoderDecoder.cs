@@ -13,6 +13,9 @@ internal interface IEncoderDecoder
     /// <summary>The decoder's attention among its own tokens.</summary>
     AttentionShape AttentionShape { get; }
 
+    /// <summary>Whether layers' activations are computed again for gradients instead of being kept, where positions are not given.</summary>
+    bool RecomputesActivations { get; set; }
+
     /// <summary>Runs the encoder: [U, P] int64 → [U, P, D] float32, after its final norm where it has one.</summary>
     Tensor Encode(Tensor ids, IAttention attention);
 

@@ -39,6 +39,12 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
     /// <summary>The half that writes.</summary>
     internal T5Stack Decoder => _decoder;
 
+    public bool RecomputesActivations
+    {
+        get => _decoder.RecomputesActivations;
+        set => (_encoder.RecomputesActivations, _decoder.RecomputesActivations) = (value, value);
+    }
+
     public AttentionShape AttentionShape => new(_settings.DecoderLayers, _settings.Heads, _settings.HeadSize);
 
     public Tensor Encode(Tensor ids, IAttention attention) => _encoder.Forward(_embedding.Forward(ids.view(-1)), ids.size(0), ids.size(1), attention, null);
@@ -88,20 +94,26 @@ internal sealed class T5Stack : nn.Module
     /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
     internal Action<Tensor>? LayerInput { get; set; }
 
+    /// <summary>Whether layers' activations are computed again for gradients instead of being kept.</summary>
+    public bool RecomputesActivations { get; set; }
+
     /// <summary>[B·T, D] embeddings → [B, T, D] states.</summary>
     public Tensor Forward(Tensor x, long rows, long columns, IAttention attention, CrossAttention? prompts)
     {
         using var scope = NewDisposeScope();
         // What the layers add up is float32 where their products are bfloat16.
         x = x.to_type(ScalarType.Float32);
-        var bias = _bias.Forward((int)columns, attention.PastColumns + (int)columns);
-        foreach (var block in _blocks)
+        var recompute = RecomputesActivations && attention.PastColumns == 0;
+        Tensor[] shared = [_bias.Forward((int)columns, attention.PastColumns + (int)columns), .. recompute && prompts is not null ? prompts.KeysAndValues : []];
+        x = LayerChain.Run(x, _blocks.Length, shared, recompute, given =>
         {
-            LayerInput?.Invoke(x);
-            var next = block.Forward(x, rows, attention, bias, prompts);
-            x.Dispose();
-            x = next;
-        }
+            var (seen, read) = recompute ? (attention.Anew(), prompts?.With(given.Skip(1))) : (attention, prompts);
+            return (layer, input) =>
+            {
+                LayerInput?.Invoke(input);
+                return _blocks[layer].Forward(input, rows, seen, given[0], read);
+            };
+        });
 
         return _finalNorm.Forward(x).view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
     }
