@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Rlgf.Base;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -64,7 +65,7 @@ public interface ILanguageModel : IDecodingModel
         get => false;
         set
         {
-            if (value) throw new Base.InputException("recompute_activations: this kind of model keeps its activations; leave it out.");
+            if (value) throw new InputException("recompute_activations: this kind of model keeps its activations; leave it out.");
         }
     }
 

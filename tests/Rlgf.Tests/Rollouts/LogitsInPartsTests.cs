@@ -199,7 +199,7 @@ public sealed class LogitsInPartsTests
     {
         var recipe = new ClassifierRecipe
         {
-            Model = new FolderStartSection { Path = "m" }, Data = new TextsSection { Path = "d", LabelColumn = "label" }, Labels = ["a", "b"], Output = "o",
+            Name = "n", Model = new FolderStartSection { Path = "m" }, Data = new TextsSection { Path = "d", LabelColumn = "label" }, Labels = ["a", "b"], Output = "o",
             Training = line.StartsWith("pos", StringComparison.Ordinal) ? new() { PositionsPerPart = 64 } : new() { RecomputeActivations = true },
         };
         Assert.Equal([key], recipe.Problems().Select(problem => problem.Key));
