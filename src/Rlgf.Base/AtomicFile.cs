@@ -13,11 +13,12 @@ public static class AtomicFile
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     /// <summary>Writes a file under a temporary name, forces it to disk and renames it over <paramref name="path"/>. Creates the folder if need be.</summary>
-    /// <exception cref="IOException">The file can't be written, for example since the disk is full; the old content is untouched.</exception>
+    /// <exception cref="IOException">The file can't be written, for example since the disk is full, or since something else than a file has its name; the old content is untouched.</exception>
     /// <exception cref="UnauthorizedAccessException">This user may not write there.</exception>
     public static void Write(string path, Action<Stream> write)
     {
         ArgumentNullException.ThrowIfNull(write);
+        DurableDisk.RequireReplaceable(path);
         if (Path.GetDirectoryName(path) is { Length: > 0 } folder) DurableDisk.CreateFolder(folder);
         var temporary = path + TemporaryEnding;
         try

@@ -48,9 +48,17 @@ internal static class DurableDisk
     /// <summary>Renames a file whose content is on disk, over one that has the name.</summary>
     public static void RenameFile(string from, string to)
     {
+        RequireReplaceable(to);
         File.Move(from, to, overwrite: true);
         Tell(DiskAction.Rename, to, from);
         SyncFolder(ParentOf(to));
+    }
+
+    /// <summary>Makes sure that a file may take a name: one that a device, a pipe or a socket has is not given away, whoever may do that.</summary>
+    /// <exception cref="IOException">It may not.</exception>
+    public static void RequireReplaceable(string path)
+    {
+        if (RegularFile.Problem(path) is { } problem && RegularFile.IsSpecial(path)) throw new IOException($"it {problem.Split(';')[0]}");
     }
 
     /// <summary>Renames a folder whose files are on disk, once the names in it are too.</summary>
@@ -87,7 +95,8 @@ internal static class DurableDisk
 
     private static void Synchronise(string folder)
     {
-        var handle = Open(folder, 0); // O_RDONLY, on every system
+        // .NET takes ".." as text; the system would look for what stands before it.
+        var handle = Open(Path.GetFullPath(folder), 0); // O_RDONLY, on every system
         if (handle < 0)
         {
             if (Marshal.GetLastPInvokeError() == PermissionDenied) return;

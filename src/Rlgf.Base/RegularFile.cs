@@ -77,6 +77,8 @@ public static class RegularFile
         // Larger than either system's answer; the mode's place in it is a part of their binary interfaces.
         const int AnswerBytes = 512, ModeOnLinux = 28, ModeOnMac = 4;
         var answer = stackalloc byte[AnswerBytes];
+        // As .NET opens it, which takes ".." as text: the system would look for what stands before it.
+        if (path.Length > 0 && !path.Contains('\0', StringComparison.Ordinal)) path = Path.GetFullPath(path);
         try
         {
             if (OperatingSystem.IsLinux()) return StatX(WorkingFolder, path, 0, KindOnly, answer) == 0 ? *(ushort*)(answer + ModeOnLinux) & Kind : 0;

@@ -55,7 +55,7 @@ internal static class ServeCommand
             {
                 Host = parsed.GetRequiredValue(host),
                 Port = Within("--port", parsed.GetValue(port), 0, ushort.MaxValue),
-                Name = parsed.GetValue(name),
+                Name = parsed.GetValue(name) is "" ? throw new UsageException("--name is empty: give a name, or leave it out") : parsed.GetValue(name),
                 Key = parsed.GetValue(keyFrom) is { } variable ? Key(variable) : null,
                 AdaptersFolder = parsed.GetValue(adapters),
                 TokenizerFolder = parsed.GetValue(tokenizer),

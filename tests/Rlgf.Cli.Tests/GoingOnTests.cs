@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Rlgf.Cli.Tests;
 
 /// <summary>A run goes on with the files that it was begun with, may be made longer, and is not begun over one that is there.</summary>
@@ -97,6 +99,30 @@ public sealed class GoingOnTests
         Assert.Contains("4 are fewer than the 5 that the run has done", Cli.Run("train", scratch["run"], "--resume", "--set", "iterations=4").ErrorLines[^1], StringComparison.Ordinal);
         foreach (var change in (string[])["seed=9", "rows_per_iteration=4", "kl.coefficient=0.1", "evaluation.prompts=3"])
             Assert.Contains($"would go on with '{change.Split('=')[0].Split('.')[^1]}: {change.Split('=')[1]}'", Cli.Run("train", scratch["run"], "--resume", "--set", change).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_that_goes_on_elsewhere_says_that_it_is_not_bit_for_bit()
+    {
+        const string Said = "from here on the numbers are the same but for rounding, not bit for bit";
+        using var scratch = new Scratch();
+        Assert.Equal(ExitCode.Ok, Cli.Run("train", TrainTests.Recipe(scratch, "run")).Code);
+        Assert.DoesNotContain(Said, Cli.Run("train", scratch["run"], "--resume", "--set", "iterations=4").Error, StringComparison.Ordinal);
+        var path = scratch["run/environment.json"];
+        var environment = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        var (threads, packed) = ((int)environment["threads"]!, (bool)environment["packed_weights"]!);
+        (environment["threads"], environment["packed_weights"]) = (threads + 7, !packed);
+        File.WriteAllText(path, environment.ToJsonString());
+        var result = Cli.Run("train", scratch["run"], "--resume", "--set", "iterations=5");
+        Assert.Equal(ExitCode.Ok, result.Code);
+        Assert.Contains($"threads was {threads + 7} and is {threads}, packed_weights was {(packed ? "false and is true" : "true and is false")}: {Said}", result.Error, StringComparison.Ordinal);
+        File.WriteAllText(path, "{");
+        string[] command = ["train", scratch["run"], "--resume", "--set", "iterations=6"];
+        var line = Cli.Run(command).OneErrorLine(ExitCode.Failed);
+        Assert.Contains("environment.json:1: not valid JSON", line, StringComparison.Ordinal);
+        Assert.EndsWith("; delete the file, which says only where the run began", line, StringComparison.Ordinal);
+        File.Delete(path);
+        Assert.Equal(ExitCode.Ok, Cli.Run(command).Code);
     }
 
     [Fact]

@@ -113,6 +113,19 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public void Results_go_into_a_device_as_they_are_and_take_no_name_from_it()
+    {
+        Assert.SkipUnless(File.Exists("/dev/full"), "There is no /dev/full here.");
+        using var scratch = new Scratch();
+        string[] command = ["metrics", "--predictions", scratch.Write("p.jsonl", Predictions), "--metrics", "distinct_1", "--output"];
+        var printed = Cli.Run([.. command, "-"]);
+        Assert.Equal(ExitCode.Ok, printed.Code);
+        Assert.Equal(printed.Output, Cli.Run([.. command, "/dev/stdout"]).Output);
+        Assert.Contains("the disk is full", Cli.Run([.. command, "/dev/full"]).Error, StringComparison.Ordinal);
+        Assert.True(Rlgf.Base.RegularFile.IsSpecial("/dev/full"));
+    }
+
+    [Fact]
     public void A_metric_of_references_needs_them()
     {
         using var scratch = new Scratch();

@@ -71,6 +71,7 @@ public sealed class ServeTests
     [InlineData("no-such-folder", new string[0], ExitCode.Failed, "no-such-folder")]
     [InlineData(null, new[] { "--host", "0.0.0.0" }, ExitCode.Failed, "--key-from")]
     [InlineData(null, new[] { "--host", "example" }, ExitCode.Failed, "no address")]
+    [InlineData(null, new[] { "--name", "" }, ExitCode.WrongUse, "--name is empty")]
     [InlineData(null, new[] { "--key-from", "RLGF_TEST_NO_SUCH_VARIABLE" }, ExitCode.WrongUse, "RLGF_TEST_NO_SUCH_VARIABLE")]
     [InlineData(null, new[] { "--port", "70000" }, ExitCode.WrongUse, "--port 70000")]
     [InlineData(null, new[] { "--batch-rows", "0" }, ExitCode.WrongUse, "--batch-rows 0")]

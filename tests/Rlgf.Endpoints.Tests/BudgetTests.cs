@@ -100,6 +100,17 @@ public sealed class BudgetTests
     }
 
     [Fact]
+    public void What_was_paid_for_is_said_of_a_run_that_stops_in_its_first_iteration_too()
+    {
+        using var scratch = new Scratch();
+        using var server = new OpenAiServer();
+        var stopped = TestRun.Train(scratch, server, "guide.budget={requests: 9}");
+        Assert.Equal(1, stopped.Code);
+        Assert.False(File.Exists(scratch["run/metrics.jsonl"]) && TestRun.Metrics(scratch).Length > 0);
+        Assert.Contains("guide 'm': 9 answers bought", stopped.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_run_that_stops_when_its_budget_is_spent_goes_on_with_a_larger_one()
     {
         using var scratch = new Scratch();

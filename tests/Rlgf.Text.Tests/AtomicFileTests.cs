@@ -27,6 +27,31 @@ public sealed class AtomicFileTests
     }
 
     [Fact]
+    public void A_pipe_keeps_its_name()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such files.");
+        using var folder = new Folder();
+        System.Diagnostics.Process.Start("mkfifo", [folder["pipe"]])!.WaitForExit();
+        File.WriteAllText(folder["unfinished"], "new");
+        Assert.Equal("it is a named pipe, and a file is needed", Assert.Throws<IOException>(() => AtomicFile.WriteText(folder["pipe"], "new")).Message);
+        Assert.Throws<IOException>(() => AtomicFile.Complete(folder["unfinished"], folder["pipe"]));
+        Assert.True(RegularFile.IsSpecial(folder["pipe"]));
+        Assert.False(File.Exists(folder["pipe"] + AtomicFile.TemporaryEnding));
+    }
+
+    [Fact]
+    public void A_path_that_leads_through_a_folder_that_is_not_there_and_out_of_it_is_the_one_that_is_read_again()
+    {
+        using var folder = new Folder();
+        var path = Path.Combine(folder[""], "none", "..", "new");
+        AtomicFolder.Write(path, inside => AtomicFile.WriteText(Path.Combine(inside, "f"), "x"));
+        Assert.Equal("x", File.ReadAllText(folder["new/f"]));
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no pipes among files.");
+        System.Diagnostics.Process.Start("mkfifo", [folder["pipe"]])!.WaitForExit();
+        Assert.True(RegularFile.IsSpecial(Path.Combine(folder[""], "none", "..", "pipe")));
+    }
+
+    [Fact]
     public void Content_is_on_disk_before_the_name_and_the_name_before_the_folder_is_left()
     {
         var folder = Directory.CreateTempSubdirectory("rlgf-test-").FullName;
@@ -94,5 +119,14 @@ public sealed class AtomicFileTests
             DurableDisk.Watch(null);
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    private sealed class Folder : IDisposable
+    {
+        private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rlgf-test-");
+
+        public string this[string name] => Path.Combine(_folder.FullName, name);
+
+        public void Dispose() => _folder.Delete(recursive: true);
     }
 }

@@ -111,21 +111,9 @@ internal static class MetricsCommand
 
     private static void Write(JsonObject result, string output, Terminal terminal)
     {
-        var text = result.ToJsonString(JsonLines.WriteOptions);
-        if (output == "-")
-        {
-            terminal.Out.WriteLine(text);
-            return;
-        }
-
-        try
-        {
-            AtomicFile.WriteText(output, text + "\n");
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{output}: can't be written: {failure.Message}", failure);
-        }
+        using var rows = new RowOutput(output, terminal);
+        rows.Write(result);
+        rows.Complete();
     }
 
     private static IReadOnlyList<MeasuredRow> Rows(Request request, IReadOnlyList<string> names, Terminal terminal)

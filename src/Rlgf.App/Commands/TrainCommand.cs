@@ -63,18 +63,14 @@ internal static class TrainCommand
         }
         catch (OperationCanceledException)
         {
-            if (progress.HasBegun)
-            {
-                WriteReport(run);
-                TellCost(run, terminal);
-            }
-
+            if (progress.HasBegun) WriteReport(run);
+            TellCost(run, terminal, progress.HasBegun);
             throw progress.Stopped(isPart);
         }
         catch (InputException)
         {
             // What went wrong before says why it ended.
-            if (progress.HasBegun) TellCost(run, terminal);
+            TellCost(run, terminal, progress.HasBegun);
             throw;
         }
 
@@ -113,10 +109,14 @@ internal static class TrainCommand
     }
 
     /// <summary>What a guide that costs something has cost, and what a guide bought.</summary>
-    private static void TellCost(TrainingRun run, Terminal terminal)
+    /// <param name="run">The run.</param>
+    /// <param name="terminal">Where it is said.</param>
+    /// <param name="hasBegun">Whether an iteration is done; if not, only what was paid for is said.</param>
+    private static void TellCost(TrainingRun run, Terminal terminal, bool hasBegun = true)
     {
-        foreach (var line in (run.Setup.Guide as IMeteredGuide)?.Summary ?? []) terminal.Error.WriteLine(line);
-        if (GuidanceGain.Of(run.Folder) is { } gain) terminal.Error.WriteLine(gain.Line);
+        if (run.Setup.Guide is IMeteredGuide guide && (hasBegun || guide.Metrics.Any(metric => metric.Key.EndsWith("/requests", StringComparison.Ordinal) && metric.Value > 0)))
+            foreach (var line in guide.Summary) terminal.Error.WriteLine(line);
+        if (hasBegun && GuidanceGain.Of(run.Folder) is { } gain) terminal.Error.WriteLine(gain.Line);
     }
 
     private static void RequireSound(TrainingRun run, Terminal terminal)

@@ -48,7 +48,7 @@ internal sealed class RunClaim : IDisposable
             IEnumerable<string> notes = !isResumed ? []
                 : RunInputs.Read(folder) is { } began ? began.RequireSame(inputs, recipe)
                 : [$"{folder.Path}: the run was begun before runs kept what their files were (inputs.json): whether data and models are still the same can't be seen"];
-            return new(ownership, recipe, isResumed, inputs, [.. changes, .. notes]);
+            return new(ownership, recipe, isResumed, inputs, [.. changes, .. notes, .. isResumed ? EnvironmentNotes(folder) : []]);
         }
         catch
         {
@@ -79,6 +79,22 @@ internal sealed class RunClaim : IDisposable
         }
 
         return new OpenLogs(folderLog, _recipe, new RunLogServices(folder, description, done), log);
+    }
+
+    /// <summary>A run goes on anywhere; that it isn't bit for bit is said.</summary>
+    private static IEnumerable<string> EnvironmentNotes(RunFolder folder)
+    {
+        if (!File.Exists(folder.EnvironmentPath)) return [];
+        try
+        {
+            return RunEnvironment.Capture().DifferencesFrom(folder.ReadEnvironment()) is { Count: > 0 } differences
+                ? [$"{folder.Path}: {string.Join(", ", differences)}: from here on the numbers are the same but for rounding, not bit for bit"] : [];
+        }
+        catch (InputException damaged)
+        {
+            // The report at the end would fail at it.
+            throw new InputException($"{damaged.Message}; delete the file, which says only where the run began", damaged);
+        }
     }
 
     private void Keep(RunFolder folder)

@@ -73,6 +73,9 @@ public abstract record EndpointRewardSection : FallibleRewardSection
     [Limits(AtLeast = 1, AtMost = 1024)]
     public int InFlight { get; init; } = 4;
 
+    /// <summary>Consent to an address without encryption that is not this machine: prompts, responses and the token can be read on the way.</summary>
+    public bool AllowHttp { get; init; }
+
     /// <inheritdoc/>
     public override PlacedModels Models => PlacedModels.None;
 
@@ -84,7 +87,11 @@ public abstract record EndpointRewardSection : FallibleRewardSection
     }
 
     /// <summary>What is wrong with the address; null where nothing is.</summary>
-    private string? UrlProblem() => Uri.TryCreate(Url, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? null : "is no address such as http://localhost:8080/score";
+    private string? UrlProblem() => !Uri.TryCreate(Url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https") ? "is no address such as http://localhost:8080/score"
+        : address.UserInfo.Length > 0 ? "holds a name or a password; a token belongs into a variable of the environment, see token_variable"
+        : address.Scheme == Uri.UriSchemeHttp && !address.IsLoopback && !AllowHttp
+            ? $"{address.Host} would be asked without encryption, so that prompts, responses and the token can be read on the way: use https, or consent by allow_http: true"
+            : null;
 
     /// <summary>The settings of the asking.</summary>
     /// <exception cref="InputException">The variable of the token is not set.</exception>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Rlgf.Models;
@@ -51,6 +52,20 @@ public sealed record RunEnvironment(
         {
             PackedWeights = torchFacts.PackedWeights,
         };
+    }
+
+    /// <summary>What may change the last bits of numbers and is another here than it was, such as <c>threads was 1 and is 2</c>.</summary>
+    /// <param name="began">Where the run began.</param>
+    internal IReadOnlyList<string> DifferencesFrom(RunEnvironment began)
+    {
+        (string Key, string Was, string Is)[] all =
+        [
+            ("rlgf", began.Rlgf, Rlgf), ("architecture", began.Architecture, Architecture), ("processor", began.Processor, Processor), ("libtorch", began.Libtorch, Libtorch),
+            ("threads", Of(began.Threads), Of(Threads)), ("matmul_precision", began.MatmulPrecision, MatmulPrecision), ("packed_weights", Of(began.PackedWeights), Of(PackedWeights)),
+        ];
+        return [.. all.Where(part => part.Was != part.Is).Select(part => $"{part.Key} was {part.Was} and is {part.Is}")];
+
+        static string Of(object value) => string.Create(CultureInfo.InvariantCulture, $"{value}").ToLowerInvariant();
     }
 
     private static string Version(Assembly assembly) =>

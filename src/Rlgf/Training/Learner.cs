@@ -168,7 +168,8 @@ public sealed class Learner : IDisposable
             // Nothing to learn from (all masks empty): exactly no gradient.
             if (sum is { requires_grad: true }) (data.Weight == 1 ? sum : sum.Multiply(data.Weight)).Backward();
         }
-        if (_settings.TargetKl is { } target && MeanOf(ClippedPolicyTerm.KlToOld, statistics, measured) > TargetKlFactor * target) return null;
+        // The first step finds the policy as it was; what is measured then is rounding, and a run that waited for it to be less would never learn again.
+        if (step > 0 && _settings.TargetKl is { } target && MeanOf(ClippedPolicyTerm.KlToOld, statistics, measured) > TargetKlFactor * target) return null;
         int?[] auxiliary = [.. data.Auxiliary.Select(loss => loss.Accumulate(step) is { } value ? measured.Keep(value) : (int?)null)];
 
         var (policyNorm, criticNorm) = (PolicyOptimizer.Step(), CriticOptimizer.Step());

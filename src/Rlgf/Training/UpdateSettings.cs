@@ -78,7 +78,7 @@ public sealed record UpdateSettings
     public double MaxGradientNorm { get; init; } = 1;
 
     /// <summary>
-    /// Ends an iteration's update before the first step that finds the policy further than 1.5 times this from what wrote its rows (<c>policy/kl_to_old</c>, nats a token): what is left of the epochs is left out. Of use with
+    /// Ends an iteration's update before the first step that finds the policy further than 1.5 times this from what wrote its rows (<c>policy/kl_to_old</c>, nats a token): what is left of the epochs is left out. The first step is always taken. Of use with
     /// many steps an iteration, one of which may lose what all before have learned; 0.01 to 0.05 is usual. Null: never.
     /// </summary>
     [Limits(Above = 0)]

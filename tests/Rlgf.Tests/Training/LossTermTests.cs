@@ -140,6 +140,16 @@ public sealed class LossTermTests
         }
     }
 
+    [Fact]
+    public void An_update_has_a_first_step_however_far_the_policy_is_found_from_what_wrote_its_rows()
+    {
+        // As by rounding, where rows are written by other products than those that learn from them.
+        using var policy = new TabularModel(3, 3, null);
+        var setup = ToyRun.Setup(policy, Presets.Ppo(), null, Ones, iterations: 2);
+        var records = ToyRun.Run(setup with { FurtherLossTerms = [new FarFromOld()], Update = setup.Update with { Epochs = 3, TargetKl = 1e-9 } });
+        Assert.Equal([1.0, 1.0], records.Select(record => record.Metrics["update/steps"]));
+    }
+
     private static (float[] Weights, IReadOnlyDictionary<string, double> Metrics) Run(ILossTerm? term, Func<string, double>? reward = null, int microBatch = 0, int? epochs = null)
     {
         using var policy = new TabularModel(3, 3, null);
@@ -157,6 +167,18 @@ public sealed class LossTermTests
         Prompt = new("", []), Tokens = [0, 1], Text = "01", RollInLength = 2, Plan = new RolloutPlan(Actor.Guide, Actor.Policy, 1, RollInLengths.Limit, credit), Ended = true,
         LogProbs = [float.NaN, float.NaN], Choices = [TokenSet.All, TokenSet.All],
     };
+
+    /// <summary>Nothing to learn, but that the policy is found far away.</summary>
+    private sealed class FarFromOld : ILossTerm
+    {
+        public string Name => "far";
+
+        public TermOfRows Prepare(LearningBatch data) => new()
+        {
+            Mask = data.Batch.TrainsPolicy,
+            Compute = (part, _) => new(part.LogProbs.sum() * 0, new(tensor(1.0), new Dictionary<string, Tensor> { ["policy/kl_to_old"] = tensor(1.0) })),
+        };
+    }
 
     /// <summary>−log π of texts that somebody wrote, all of them in every part.</summary>
     private sealed class Supervised(TabularModel policy, int[][] texts) : ILossTerm
