@@ -84,7 +84,20 @@ public static class TokenLogProbs
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         if (batch.PolicyTokens == 0) return zeros_like(batch.LogProbs).MoveToOuterDisposeScope();
-        var states = model.ResponseStates(batch.TokenRows);
+        return OfPolicy(model, model.ResponseStates(batch.TokenRows), batch, sampling).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same from states that were computed before.</summary>
+    /// <param name="model">π.</param>
+    /// <param name="states">[B, A, D]: the rows' states under it.</param>
+    /// <param name="batch">B rows.</param>
+    /// <param name="sampling">How they were drawn.</param>
+    /// <returns>[B, A] float32.</returns>
+    internal static Tensor OfPolicy(ILanguageModel model, Tensor states, RolloutBatch batch, SamplingSettings sampling)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        if (batch.PolicyTokens == 0) return zeros_like(batch.LogProbs).MoveToOuterDisposeScope();
         // A reference may be elsewhere than the policy, and what is compared with the policy's must be where that is.
         return Of(model, states, batch.Tokens.to(states.device), batch.IsPolicy, batch.Samples, sampling).to(batch.Tokens.device).MoveToOuterDisposeScope();
     }

@@ -78,12 +78,21 @@ public sealed class Critics : IDisposable
         var isAfterLast = TensorNumbers.Range(values.size(1), values.device).unsqueeze(0) == batch.Lengths.unsqueeze(1);
         return values.MaskedFill(isAfterLast.bitwise_and(tensor(goesOn, device: values.device).bitwise_not().unsqueeze(1)), 0).MoveToOuterDisposeScope();
 
-        Tensor Of(IReadOnlyList<TokenRow> read, long width)
-        {
-            var of = Values(batch.RollOutActors, read, Sharing == CriticSharing.SharedTrunk ? policy.ResponseStates(read) : null);
-            return of.size(1) < width ? nn.functional.pad(of, [0, width - of.size(1)]) : of;
-        }
+        Tensor Of(IReadOnlyList<TokenRow> read, long width) => Widened(Values(batch.RollOutActors, read, Sharing == CriticSharing.SharedTrunk ? policy.ResponseStates(read) : null), width);
     }
+
+    /// <summary>The same where heads on a shared trunk read states that were computed before; nothing is valued after the last token.</summary>
+    /// <param name="batch">B rows.</param>
+    /// <param name="policyStates">[B, A, D]: the policy's states of them.</param>
+    /// <returns>[B, A] float32.</returns>
+    internal Tensor Values(RolloutBatch batch, Tensor policyStates)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        return Widened(Values(batch.RollOutActors, batch.TokenRows, policyStates), batch.Tokens.size(1)).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Widened(Tensor values, long width) => values.size(1) < width ? nn.functional.pad(values, [0, width - values.size(1)]) : values;
 
     /// <summary>V(s_t) of each row, by the critic of its own roll-out actor.</summary>
     /// <param name="rollOuts">B actors: whose value function.</param>

@@ -48,7 +48,8 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var scores = written.Scores;
 
         // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
-        var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch));
+        var states = SharesPass ? clock.Time("values", () => StatesOf(batch)) : null;
+        var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch, states));
         if (setup.NormaliseReward) state = state with { Rewards = state.Rewards.With([.. scores.Select(score => score.Return)]) };
         var rewards = TaskRewards.PerToken(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
         var penalties = setup.Kl.Placement == KlPlacement.Reward && state.Kl.Coefficient > 0
@@ -56,7 +57,8 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             : null;
 
         // 7. Advantages, with the critic of the actor that rolls out; or relative to the group.
-        var values = algorithm.HasCritic ? clock.Time("values", () => critics.Values(batch, setup.Policy, setup.BootstrapCutRows)) : null;
+        var values = algorithm.HasCritic ? clock.Time("values", () => states is null ? critics.Values(batch, setup.Policy, setup.BootstrapCutRows) : critics.Values(batch, states)) : null;
+        states?.Dispose();
         var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
         // What was better than expected is remembered, and decides how much the guide is asked next.
@@ -177,7 +179,20 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     /// [B, A] float32 each: log π_θ and log π_0 of the policy's tokens under the distribution that was sampled, 0 elsewhere; both computed in one type. What computes in bfloat16 rounds while it writes,
     /// token by token, and no pass over whole rows rounds in the same way: what it said differs by 0.03 nats a response, so it isn't used there, nor where another than the policy itself writes.
     /// </summary>
-    private (Tensor Policy, Tensor Reference) LogProbsToCompare(RolloutBatch batch) => (
-        ReferenceEquals(setup.Writer.LogProbsOf, setup.Policy) && PrecisionOfModels.PrecisionOf(setup.Policy) == Precision.Float32 ? batch.LogProbs : TokenLogProbs.OfPolicy(setup.ComparedPolicy, batch, setup.Sampling),
+    private (Tensor Policy, Tensor Reference) LogProbsToCompare(RolloutBatch batch, Tensor? states) => (
+        !ReadsPolicy ? batch.LogProbs : states is null ? TokenLogProbs.OfPolicy(setup.ComparedPolicy, batch, setup.Sampling) : TokenLogProbs.OfPolicy(setup.Policy, states, batch, setup.Sampling),
         TokenLogProbs.OfPolicy(setup.Reference, batch, setup.Sampling));
+
+    /// <summary>Whether the policy's log-probabilities that are compared with the reference's are read once more rather than those that were found while it wrote.</summary>
+    private bool ReadsPolicy => !ReferenceEquals(setup.Writer.LogProbsOf, setup.Policy) || PrecisionOfModels.PrecisionOf(setup.Policy) != Precision.Float32;
+
+    /// <summary>Whether one pass of the policy gives both its log-probabilities and the states that the critics' heads read. Where rows are valued behind their last token too, they are read with one more.</summary>
+    private bool SharesPass => ReadsPolicy && setup is { Algorithm.HasCritic: true, CriticSharing: CriticSharing.SharedTrunk, BootstrapCutRows: false } && ReferenceEquals(setup.ComparedPolicy, setup.Policy);
+
+    /// <summary>[B, A, D]: the policy's states of all rows; constants.</summary>
+    private Tensor StatesOf(RolloutBatch batch)
+    {
+        using var noGradient = no_grad();
+        return setup.Policy.ResponseStates(batch.TokenRows);
+    }
 }

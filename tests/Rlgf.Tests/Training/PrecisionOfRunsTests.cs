@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Rlgf.Algorithms;
 using Rlgf.Base;
 using Rlgf.Evaluation;
@@ -10,6 +11,7 @@ using Rlgf.Prompts;
 using Rlgf.Rewards;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
+using static TorchSharp.torch;
 
 namespace Rlgf.Tests.Training;
 
@@ -70,6 +72,52 @@ public sealed class PrecisionOfRunsTests
 
         foreach (var (name, parameter) in policy.Module.named_parameters())
             Assert.Equal(!name.Contains("lora_B", StringComparison.Ordinal) && !name.Contains("lora_A", StringComparison.Ordinal), parameter.bytes.SequenceEqual(before[name]));
+    }
+
+    [Theory]
+    [InlineData(CriticSharing.SharedTrunk, false, 1)]
+    // Behind a last token there is one more state than the log-probabilities need.
+    [InlineData(CriticSharing.SharedTrunk, true, 2)]
+    [InlineData(CriticSharing.Separate, false, 1)]
+    public void One_pass_gives_the_policys_log_probabilities_and_its_values(CriticSharing sharing, bool bootstrap, int passes)
+    {
+        using var adapted = AdaptedInBfloat16();
+        using var policy = new Counted(adapted);
+        using var frozen = PrecisionOfModels.CopyAs(adapted, Precision.Bfloat16);
+        ToyRun.Run(Setup(policy, frozen, null) with { CriticSharing = sharing, BootstrapCutRows = bootstrap });
+        Assert.Equal(passes, policy.PassesWithoutGradient);
+    }
+
+    /// <summary>A model that counts how often whole rows are read for numbers that stay constant.</summary>
+    private sealed class Counted(ILanguageModel model) : ILanguageModel
+    {
+        public int PassesWithoutGradient { get; private set; }
+
+        public LanguageModelShape Shape => model.Shape;
+
+        public JsonObject Configuration => model.Configuration;
+
+        public nn.Module Module => model.Module;
+
+        public Device Device => model.Device;
+
+        public Tensor ResponseStates(IReadOnlyList<TokenRow> rows)
+        {
+            if (!is_grad_enabled()) PassesWithoutGradient++;
+            return model.ResponseStates(rows);
+        }
+
+        public Tensor Logits(Tensor states) => model.Logits(states);
+
+        public IDecoder StartDecoding(IReadOnlyList<TokenRow> rows, int maxNewTokens) => model.StartDecoding(rows, maxNewTokens);
+
+        public void Initialise(ulong seed) => model.Initialise(seed);
+
+        public ILanguageModel Clone() => model.Clone();
+
+        public void Dispose()
+        {
+        }
     }
 
     private static ILanguageModel AdaptedInBfloat16()
