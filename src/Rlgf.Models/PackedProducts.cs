@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Rlgf.Base;
 using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -33,11 +34,13 @@ internal static class LibtorchExports
 /// </remarks>
 internal static unsafe class PackedProducts
 {
+    private const string Variable = "RLGF_PACKED_WEIGHTS";
+
     // A product sums up in another order than libtorch's own; both of them err by rounding only.
     private const double MostDifference = 1e-5, MostDifferenceOfBfloat16 = 1e-2;
 
     private static readonly Lazy<Functions?> Loaded = new(TryLoad);
-    private static readonly bool Wanted = Environment.GetEnvironmentVariable("RLGF_PACKED_WEIGHTS") != "0";
+    private static readonly Lazy<bool> Wanted = new(() => IsWanted(Environment.GetEnvironmentVariable(Variable)));
 
     [ThreadStatic]
     private static bool _isOff;
@@ -46,7 +49,16 @@ internal static unsafe class PackedProducts
     public static bool IsAvailable => Loaded.Value is not null;
 
     /// <summary>Whether weights are packed where they can be.</summary>
-    public static bool IsOn => Wanted && !_isOff;
+    public static bool IsOn => Wanted.Value && !_isOff;
+
+    /// <summary>What the environment's variable says: 0 for no packing; 1, or nothing, for packing.</summary>
+    /// <exception cref="InputException">It says something else.</exception>
+    public static bool IsWanted(string? value) => value switch
+    {
+        null or "" or "1" => true,
+        "0" => false,
+        _ => throw new InputException($"the environment's variable {Variable} is '{value}': set it to 0, so that no weights are packed, or leave it out"),
+    };
 
     /// <summary>Until it is disposed of, this thread multiplies as if there were no packing: for tests and measurements that compare the two ways.</summary>
     public static OffScope Off() => new(_isOff);
@@ -136,14 +148,14 @@ internal static unsafe class PackedProducts
     {
         // The dispatcher takes its argument over, so it gets a handle of its own. What comes back stands in the argument's place, and is the caller's.
         nint handle;
-        if (functions.NewHandle(weight.Handle, &handle) != 0) throw new InvalidOperationException("libtorch gave no handle of a tensor.");
+        if (functions.NewHandle(weight.Handle, &handle) != 0) throw new InvalidOperationException($"libtorch gave no handle of a tensor.");
         GC.KeepAlive(weight);
         // The second argument is a number of rows to lay the weight out for; none fits every number.
         var stack = stackalloc ulong[2];
         (stack[0], stack[1]) = ((ulong)handle, 0);
         fixed (byte* name = "mkldnn::_reorder_linear_weight\0"u8, overload = "\0"u8)
         {
-            if (functions.Call(name, overload, stack) != 0) throw new InvalidOperationException("libtorch didn't pack a weight.");
+            if (functions.Call(name, overload, stack) != 0) throw new InvalidOperationException($"libtorch didn't pack a weight.");
         }
 
         return Tensor.UnsafeCreateTensor((nint)stack[0]);
@@ -157,7 +169,7 @@ internal static unsafe class PackedProducts
         GC.KeepAlive(x);
         GC.KeepAlive(packed);
         GC.KeepAlive(bias);
-        return failed == 0 ? Tensor.UnsafeCreateTensor(result) : throw new InvalidOperationException("libtorch didn't multiply by a packed weight; RLGF_PACKED_WEIGHTS=0 in the environment does without them.");
+        return failed == 0 ? Tensor.UnsafeCreateTensor(result) : throw new InvalidOperationException($"libtorch didn't multiply by a packed weight; {Variable}=0 in the environment does without them.");
     }
 
     /// <summary>Ends an <see cref="Off"/>.</summary>

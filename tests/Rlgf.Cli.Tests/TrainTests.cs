@@ -71,6 +71,10 @@ public sealed class TrainTests
         var refused = Cli.Run("train", Recipe(scratch, "run"), "--set", "precision.policy=bfloat16_base");
         Assert.Equal(ExitCode.Failed, refused.Code);
         Assert.Contains("precision.policy: bfloat16_base is for a base under a LoRA adapter", refused.Error, StringComparison.Ordinal);
+        var whole = Cli.Run("train", Recipe(scratch, "whole"), "--set", "precision.policy=auto", "--set", "iterations=1");
+        Assert.True(whole.Code == ExitCode.Ok, whole.Error);
+        Assert.Equal("float32", JsonNode.Parse(File.ReadAllText(Path.Combine(scratch["whole"], "environment.json")))!["policy_precision"]!.GetValue<string>());
+        Assert.DoesNotContain("precision: auto", whole.Error, StringComparison.Ordinal);
         Assert.SkipUnless(PrecisionOfModels.HasBfloat16Products, "This processor multiplies no bfloat16 numbers.");
 
         var result = Cli.Run("train", Recipe(scratch, "run"), "--set", "model.lora.rank=2", "--set", "precision.policy=auto");

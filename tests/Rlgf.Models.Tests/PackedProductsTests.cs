@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Rlgf.Base;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Loading;
 using Rlgf.Models.NumberTypes;
@@ -30,6 +31,15 @@ public sealed class PackedProductsTests : IDisposable
         // On the platform that the functions were looked for on; a libtorch without them is slower and says nothing else.
         if (OperatingSystem.IsLinux() && System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64) Assert.True(PackedProducts.IsAvailable);
         if (PackedProducts.IsOn) Assert.Equal(PackedProducts.IsAvailable, TorchRuntime.Load().PackedWeights);
+    }
+
+    [Fact]
+    public void What_the_environment_says_of_packing_is_done_or_refused()
+    {
+        Assert.All(["", "1", null], value => Assert.True(PackedProducts.IsWanted(value)));
+        Assert.False(PackedProducts.IsWanted("0"));
+        foreach (var value in (string[])["off", "false", " 0", "2"])
+            Assert.Contains($"RLGF_PACKED_WEIGHTS is '{value}'", Assert.Throws<InputException>(() => PackedProducts.IsWanted(value)).Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -20,6 +20,11 @@ internal static class BaseType
         _ => type,
     };
 
+    /// <summary>Whether an adapter is trained rather than all weights.</summary>
+    /// <param name="folder">As of <see cref="Resolved"/>.</param>
+    /// <param name="lora">As of <see cref="Resolved"/>.</param>
+    public static bool HasAdapter(string? folder, LoraSettings? lora) => lora is not null || (folder is not null && LanguageModelFolder.HoldsAdapter(folder));
+
     /// <summary>What is wrong on this machine with a type that was chosen; null for nothing.</summary>
     /// <param name="type">As of <see cref="Resolved"/>.</param>
     /// <param name="device">As of <see cref="Resolved"/>.</param>
@@ -44,6 +49,4 @@ internal static class BaseType
         if (rounded.Length > 0)
             throw new InputException($"the adapter trains whole modules of the base too ({string.Join(", ", rounded)}), which must be float32: precision.policy can't be bfloat16_base or auto with it; leave that out");
     }
-
-    private static bool HasAdapter(string? folder, LoraSettings? lora) => lora is not null || (folder is not null && LanguageModelFolder.HoldsAdapter(folder));
 }

@@ -68,9 +68,9 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
     /// <summary>What is kept for going on after a stop.</summary>
     public CheckpointsSection Checkpoints { get; init; } = new();
 
-    /// <summary>Whether a type is left to the processor's features.</summary>
+    /// <summary>Whether a type is left to the processor's features. Without an adapter the policy's isn't: it is float32 then.</summary>
     public bool HasAutoTypes => Placement.Parts.Any(part => part.Part.Precision == Rlgf.Models.NumberTypes.Precision.Auto)
-        || (Placement.Policy.Precision ?? Precision?.Policy) == PolicyPrecision.Auto
+        || ((Placement.Policy.Precision ?? Precision?.Policy) == PolicyPrecision.Auto && BaseType.HasAdapter(Model.Path, Model.Lora))
         || (Precision is { } types && new[] { types.Reference, types.Guide, types.Rewards, types.Rollouts }.Contains(Rlgf.Models.NumberTypes.Precision.Auto));
 
     /// <inheritdoc/>
