@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -20,12 +21,61 @@ internal sealed class ProductWeight(Parameter weight, bool isTransposed = false)
     public Tensor Multiply(Tensor x, Tensor? bias)
     {
         if (_packed.TryMultiply(x, bias) is { } product) return product;
+        if (Gradients.AreInPlace && !isTransposed && weight.requires_grad && weight.dtype == x.dtype && x.requires_grad && x.dim() == 2 && is_grad_enabled())
+        {
+            var y = GradientInPlace.apply(x, new Held(weight));
+            return bias is null ? y : y.AddInPlace(bias);
+        }
         using var rounded = weight.dtype == x.dtype ? null : weight.to_type(x.dtype);
         Tensor factor = rounded ?? weight;
         return !isTransposed ? nn.functional.linear(x, factor, bias) : bias is null ? x.matmul(factor) : addmm(bias, x, factor, 1, 1);
     }
 
     public void Dispose() => _packed.Dispose();
+
+    /// <summary>A weight that the graph knows nothing of.</summary>
+    private sealed record Held(Parameter Weight);
+
+    /// <summary>x Wᵀ whose backward pass adds dyᵀ x to W's gradient itself (<see cref="Gradients.InPlace"/>).</summary>
+    private sealed class GradientInPlace : autograd.SingleTensorFunction<GradientInPlace>
+    {
+        private const string OfWeight = "weight", Result = "result";
+
+        public override string Name => nameof(GradientInPlace);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            var (x, held) = ((Tensor)vars[0], (Held)vars[1]);
+            ctx.save_for_backward([x]);
+            ctx.save_data(OfWeight, held);
+            using var constant = x.detach();
+            return nn.functional.linear(constant, held.Weight.detach());
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        {
+            var weight = ((Held)ctx.get_data(OfWeight)).Weight;
+            using var scope = NewDisposeScope();
+            using var gradients = no_grad();
+            Tensor result;
+            try
+            {
+                var x = ctx.get_saved_variables()[0];
+                if (weight.grad is { } sum) sum.addmm_(grad_output.t(), x, 1, 1);
+                else weight.grad = grad_output.t().mm(x);
+                result = grad_output.mm(weight);
+            }
+            catch (Exception exception)
+            {
+                Gradients.Fail(exception);
+                result = TensorNumbers.Filled([grad_output.size(0), weight.size(1)], double.NaN, grad_output.device).to_type(grad_output.dtype);
+            }
+            // Native code copies it after this has returned: until then something must hold it.
+            result = result.MoveToOuterDisposeScope();
+            ctx.save_data(Result, new[] { result });
+            return [result, null!];
+        }
+    }
 }
 
 /// <summary>Weights that the same states are multiplied with, one after the other in one packed copy (<see cref="PackedProducts"/>), which is made when it is first needed and made anew when one of them has changed since.</summary>

@@ -25,7 +25,7 @@ public static class TokenLogProbs
     /// <param name="positionsPerPart">Positions whose logits are held at once, the others' being computed again for gradients; 0 for all, null where their size decides.</param>
     /// <returns>[B, A] float32, differentiable if the states are.</returns>
     public static Tensor Of(ILanguageModel model, Tensor states, Tensor tokens, Tensor mask, int? positionsPerPart = null) =>
-        Of(states, tokens, mask, model.Shape.Vocabulary, positionsPerPart, (positions, hidden, chosen) => WholeVocabulary(model.Logits(hidden), chosen));
+        Of(states, tokens, mask, WholeVocabulary(model.Shape.Vocabulary, positionsPerPart, (_, hidden) => model.Logits(hidden)));
 
     /// <summary>
     /// log π(a_t|s_t, S_t) where the mask is true and 0 elsewhere: under the distribution that the tokens were drawn from, after what changes scores, temperature, and over the set of tokens
@@ -49,15 +49,17 @@ public static class TokenLogProbs
 
         // Few tokens are gathered; where most of the vocabulary is left, the rest is struck out instead.
         var few = included.Select((isIncluded, position) => isIncluded && !SetAt(position).AreOutside).ToArray();
-        if (Array.IndexOf(few, true) < 0) return InParts(mask, Most).MoveToOuterDisposeScope();
+        if (Array.IndexOf(few, true) < 0) return OfMost(mask).MoveToOuterDisposeScope();
         var ofFew = tensor(few, device: CPU).reshape(mask.shape);
         var ofMost = mask.bitwise_and(ofFew.bitwise_not());
-        return InParts(ofFew, Few).Add(InParts(ofMost, Most)).MoveToOuterDisposeScope();
+        return Of(states, tokens, ofFew, Few).Add(OfMost(ofMost)).MoveToOuterDisposeScope();
 
-        Tensor InParts(Tensor included, Func<long[], Tensor, Tensor, Tensor> logProbs) => Of(states, tokens, included, model.Shape.Vocabulary, positionsPerPart, logProbs);
+        Tensor OfMost(Tensor included) =>
+            Of(states, tokens, included, WholeVocabulary(model.Shape.Vocabulary, positionsPerPart, (positions, hidden) => Without(Scores(positions, hidden), positions)));
 
-        Tensor Few(long[] positions, Tensor hidden, Tensor chosen) => AmongFew(Scores(positions, hidden), [.. positions.Select(position => SetAt((int)position))], chosen);
-        Tensor Most(long[] positions, Tensor hidden, Tensor chosen) => WholeVocabulary(Without(Scores(positions, hidden), positions), chosen);
+        Tensor Few(long[] positions, Tensor hidden, Tensor chosen) => LogitsInParts.Of(
+            hidden, chosen, LogitsInParts.PositionsAtOnce(positions.Length, model.Shape.Vocabulary, positionsPerPart),
+            (part, ofPart, chosenOfPart) => AmongFew(Scores(positions[part], ofPart), [.. positions[part].Select(position => SetAt((int)position))], chosenOfPart));
 
         Tensor Scores(long[] positions, Tensor hidden)
         {
@@ -166,10 +168,8 @@ public static class TokenLogProbs
     /// <param name="states">[B, A, D].</param>
     /// <param name="tokens">[B, A] int64.</param>
     /// <param name="mask">[B, A] bool.</param>
-    /// <param name="vocabulary">V.</param>
-    /// <param name="positionsPerPart">Positions whose logits are held at once.</param>
     /// <param name="logProbs">From N positions in B·A, their states [N, D] and their tokens [N] to [N] log-probabilities.</param>
-    private static Tensor Of(Tensor states, Tensor tokens, Tensor mask, int vocabulary, int? positionsPerPart, Func<long[], Tensor, Tensor, Tensor> logProbs)
+    private static Tensor Of(Tensor states, Tensor tokens, Tensor mask, Func<long[], Tensor, Tensor, Tensor> logProbs)
     {
         using var scope = NewDisposeScope();
         // Which positions is decided on the host: their number is a shape, which an accelerator would have to be asked for.
@@ -181,16 +181,14 @@ public static class TokenLogProbs
         var padded = padding == 0 ? positions : cat([positions, positions.narrow(0, 0, 1).expand(padding)]);
         var places = padded.to(states.device);
         var flatPositions = padded.HostArray<long>();
-        var values = LogitsInParts.Of(
-            states.reshape(-1, states.size(2)).index_select(0, places), tokens.reshape(-1).index_select(0, places),
-            LogitsInParts.PositionsAtOnce(flatPositions.Length, vocabulary, positionsPerPart),
-            (part, hidden, chosen) => logProbs(flatPositions[part], hidden, chosen)).narrow(0, 0, count);
+        var values = logProbs(flatPositions, states.reshape(-1, states.size(2)).index_select(0, places), tokens.reshape(-1).index_select(0, places)).narrow(0, 0, count);
         var flat = zeros([tokens.numel()], values.dtype, values.device).IndexAdd(0, places.narrow(0, 0, count), values);
         return flat.reshape(tokens.shape).MoveToOuterDisposeScope();
     }
 
-    /// <summary>[N]: of N tokens under the softmax of [N, V] scores.</summary>
-    private static Tensor WholeVocabulary(Tensor scores, Tensor chosen) => -nn.functional.cross_entropy(scores, chosen, reduction: nn.Reduction.None);
+    /// <summary>The log-probabilities [N] of tokens under the softmax of [N, V] scores, which are computed from positions and states.</summary>
+    private static Func<long[], Tensor, Tensor, Tensor> WholeVocabulary(int vocabulary, int? positionsPerPart, Func<long[], Tensor, Tensor> scores) => (positions, hidden, chosen) =>
+        LogitsInParts.OfWholeVocabulary(hidden, chosen, LogitsInParts.PositionsAtOnce(positions.Length, vocabulary, positionsPerPart), (part, ofPart) => scores(positions[part], ofPart));
 
     /// <summary>[N]: of N tokens under the softmax of [N, V] scores over a set of tokens each.</summary>
     private static Tensor AmongFew(Tensor scores, TokenSet[] sets, Tensor chosen)

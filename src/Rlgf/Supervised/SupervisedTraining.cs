@@ -99,10 +99,9 @@ public static class SupervisedTraining
 
         var targets = tensor(rows.SelectMany(row => row.Response).Select(id => (long)id).ToArray(), device: states.device);
         var atOnce = LogitsInParts.PositionsAtOnce(targets.size(0), model.Shape.Vocabulary, positionsPerPart);
-        if (atOnce >= targets.size(0)) return Loss(states, targets, nn.Reduction.Sum).MoveToOuterDisposeScope();
-        return LogitsInParts.Of(states, targets, atOnce, (_, hidden, chosen) => Loss(hidden, chosen, nn.Reduction.None)).sum().MoveToOuterDisposeScope();
-
-        Tensor Loss(Tensor hidden, Tensor chosen, nn.Reduction reduction) => nn.functional.cross_entropy(model.Logits(hidden), chosen, reduction: reduction);
+        // Where all are taken at once, their sum is one operation.
+        if (atOnce >= targets.size(0)) return nn.functional.cross_entropy(model.Logits(states), targets, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+        return (-LogitsInParts.OfWholeVocabulary(states, targets, atOnce, (_, hidden) => model.Logits(hidden)).sum()).MoveToOuterDisposeScope();
     }
 
     private sealed class Task(ILanguageModel model, IReadOnlyList<TokenRow> training, IReadOnlyList<TokenRow> heldOut, SupervisedSettings settings) : ISupervisedTask

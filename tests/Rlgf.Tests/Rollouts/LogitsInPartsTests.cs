@@ -35,12 +35,18 @@ public sealed class LogitsInPartsTests
         return data;
     }
 
-    /// <summary>Central differences in 64 bits: a head with a bias and a soft cap, which is none of the project's, trained or not, and states that ask for a gradient or don't.</summary>
+    /// <summary>
+    /// Central differences in 64 bits: a head with a bias and a soft cap, which is none of the project's, trained or not, and states that ask for a gradient or don't; by libtorch's graph of the log-softmax, and where that is done in
+    /// the scores' own memory.
+    /// </summary>
     [Theory]
-    [InlineData(true, true)]
-    [InlineData(false, true)]
-    [InlineData(true, false)]
-    public void Gradients_are_what_finite_differences_say(bool isHeadTrained, bool areStatesTrained)
+    [InlineData(true, true, false)]
+    [InlineData(false, true, false)]
+    [InlineData(true, false, false)]
+    [InlineData(true, true, true)]
+    [InlineData(false, true, true)]
+    [InlineData(true, false, true)]
+    public void Gradients_are_what_finite_differences_say(bool isHeadTrained, bool areStatesTrained, bool inPlace)
     {
         using var scope = NewDisposeScope();
         using var random = new Generator(3);
@@ -50,11 +56,9 @@ public sealed class LogitsInPartsTests
         var (trainedWeight, trainedBias, trainedStates) = (new Parameter(weight.clone(), isHeadTrained), new Parameter(bias.clone(), isHeadTrained), states.clone().requires_grad_(areStatesTrained));
         List<int> sizes = [];
 
-        var numbers = LogitsInParts.Of(trainedStates, tokens, atOnce: 3, (part, hidden, chosen) =>
-        {
-            sizes.Add(part.End.Value - part.Start.Value);
-            return -nn.functional.cross_entropy(2 * (nn.functional.linear(hidden, trainedWeight, trainedBias) / 2).tanh(), chosen, reduction: nn.Reduction.None);
-        });
+        var numbers = inPlace
+            ? LogitsInParts.OfWholeVocabulary(trainedStates, tokens, atOnce: 3, Scores)
+            : LogitsInParts.Of(trainedStates, tokens, atOnce: 3, (part, hidden, chosen) => -nn.functional.cross_entropy(Scores(part, hidden), chosen, reduction: nn.Reduction.None));
         (numbers * of).sum().Backward();
 
         Assert.True(sizes.Max() <= 3, "More logits are held than asked for.");
@@ -69,6 +73,12 @@ public sealed class LogitsInPartsTests
             Assert.True(trainedWeight.grad is null);
         }
         if (areStatesTrained) Differences(states, changed => Value(weight, bias, changed), trainedStates.grad!);
+
+        Tensor Scores(Range part, Tensor hidden)
+        {
+            sizes.Add(part.End.Value - part.Start.Value);
+            return 2 * (nn.functional.linear(hidden, trainedWeight, trainedBias) / 2).tanh();
+        }
 
         Tensor Value(Tensor w, Tensor b, Tensor h)
         {
@@ -127,6 +137,36 @@ public sealed class LogitsInPartsTests
                 return (logProbs.detach(), model.Module.named_parameters().Where(named => named.parameter.grad is not null).ToDictionary(named => named.name, named => named.parameter.grad!.clone()));
             }
         }
+    }
+
+    /// <summary>The head's gradient is added to what is there, in its place: after two passes twice that of one, in the very tensor that was there before.</summary>
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("llama")]
+    [InlineData("gptj")]
+    public void A_gradient_is_added_in_the_place_of_the_one_that_is_there(string family)
+    {
+        using var scope = NewDisposeScope();
+        using var model = Model(family);
+        var head = model.Module.named_parameters().Single(named => named.name is "transformer.wte.weight" or "lm_head.weight" && (family == "gpt2" || named.name != "transformer.wte.weight")).parameter;
+        TokenRow[] rows = [new([1], [2, 3, 4, 5]), new([1, 2], [3, 6])];
+        Pass();
+        var first = head.grad!;
+        var once = first.clone();
+        Pass();
+        Close(once * 2, first, 1e-6, "the gradient after two passes");
+
+        void Pass() => TokenLogProbs.OfRows(model, rows, positionsPerPart: 16).sum().Backward();
+    }
+
+    [Fact]
+    public void Scores_that_their_own_graph_has_kept_are_refused_rather_than_overwritten()
+    {
+        using var scope = NewDisposeScope();
+        var weight = new Parameter(randn([5, 4], generator: new Generator(1)));
+        // tanh's gradient is a function of its result, which would be gone.
+        var numbers = LogitsInParts.OfWholeVocabulary(randn([6, 4], generator: new Generator(2)), zeros(6, ScalarType.Int64), 2, (_, states) => states.matmul(weight.t()).tanh());
+        Assert.ThrowsAny<Exception>(() => numbers.sum().Backward());
     }
 
     /// <summary>Losses with a KL term, critics on the policy's trunk and apart, lessons: the weights after two iterations.</summary>
