@@ -150,9 +150,10 @@ public sealed class FusedOperationsTests : IDisposable
         maps[1].Adapter!.Initialise(_random);
         using var joint = JointProjection.Of(maps)!;
         if (joint.TryForward(Numbers([3, 16], ScalarType.Float32)) is null) Assert.False(PackedProducts.IsAvailable && PackedProducts.IsOn);
-        for (var change = 0; change < 5; change++)
+        for (var change = 0; change < 6; change++)
         {
-            foreach (var parameter in maps[change % 3].parameters()) parameter.normal_(0, 1, _random);
+            // All of a map, then its bias alone.
+            foreach (var parameter in change >= 3 && maps[change % 3].Bias is { } bias ? [bias] : maps[change % 3].parameters()) parameter.normal_(0, 1, _random);
             var x = Numbers([3, 16], ScalarType.Float32);
             if (joint.TryForward(x) is { } y) Close(cat([.. maps.Select(map => map.Forward(x))], -1).to(float64), y, ScalarType.Float32, 1e-5);
         }

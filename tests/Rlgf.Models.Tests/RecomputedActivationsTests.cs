@@ -66,6 +66,34 @@ public sealed class RecomputedActivationsTests : IDisposable
         }
     }
 
+    /// <summary>A policy that is trained so writes too, by the same model.</summary>
+    [Theory]
+    [InlineData("llama")]
+    [InlineData("gpt2")]
+    [InlineData("t5")]
+    [InlineData("t5_v1_1")]
+    [InlineData("bart")]
+    public void What_is_written_is_what_is_written_without(string name)
+    {
+        using var model = LanguageModelFolder.Load(Fixture.PathOf(name));
+        var expected = Written();
+        model.RecomputesActivations = true;
+        foreach (var (kept, again) in expected.Zip(Written())) Fixture.Close(kept, again, 0);
+
+        List<Tensor> Written()
+        {
+            using var decoder = model.StartDecoding(TextRows, 3);
+            List<Tensor> logits = [decoder.NextLogits.clone()];
+            for (var step = 0; step < 2; step++)
+            {
+                decoder.Append([5, 6, 7, 8 + step]);
+                logits.Add(decoder.NextLogits.clone());
+            }
+
+            return logits;
+        }
+    }
+
     [Fact]
     public void Each_layer_is_computed_twice_where_gradients_are_asked_and_once_elsewhere()
     {

@@ -8,6 +8,7 @@ using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
+using Rlgf.Models.NumberTypes;
 using Rlgf.Models.Tensors;
 using Rlgf.Prompts;
 using Rlgf.Recipes;
@@ -167,6 +168,41 @@ public sealed class LogitsInPartsTests
         // tanh's gradient is a function of its result, which would be gone.
         var numbers = LogitsInParts.OfWholeVocabulary(randn([6, 4], generator: new Generator(2)), zeros(6, ScalarType.Int64), 2, (_, states) => states.matmul(weight.t()).tanh());
         Assert.ThrowsAny<Exception>(() => numbers.sum().Backward());
+    }
+
+    /// <summary>Parts may round once more than all at once, but not lose what float32 has.</summary>
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("llama")]
+    [InlineData("t5")]
+    public void On_a_base_in_bfloat16_gradients_are_as_near_to_float32s_in_parts_as_at_once(string family)
+    {
+        using var scope = NewDisposeScope();
+        using var made = Model(family);
+        using var rounded = PrecisionOfModels.CopyAs(made, Precision.Bfloat16);
+        using var exact = PrecisionOfModels.CopyAs(rounded, Precision.Float32);
+        foreach (var model in (ILanguageModel[])[rounded, exact])
+        {
+            LoraAdapters.Attach(model, new LoraSettings { Rank = 2 }, ".", seed: 4);
+            using var random = new Generator(5);
+            using var gradients = no_grad();
+            foreach (var parameter in model.Module.parameters().Where(parameter => parameter.requires_grad)) parameter.normal_(0, 0.3, random);
+        }
+        TokenRow[] rows = [new([1, 2], [4, 5, 9, 3]), new([7], [20, 9, 1, 30]), new([3, 4, 5], [1, 3, 30, 31])];
+        var expected = Gradients(exact, 0);
+        var distance = Distance(0);
+        Assert.True(distance > 1e-4, "Nothing was rounded.");
+        foreach (var positions in (int[])[1, 7]) Assert.InRange(Distance(positions), 0, 1.5 * distance);
+
+        double Distance(int positions) => (Gradients(rounded, positions) - expected).norm().item<double>() / expected.norm().item<double>();
+
+        Tensor Gradients(ILanguageModel model, int positions)
+        {
+            model.Module.zero_grad();
+            var logProbs = TokenLogProbs.OfRows(model, rows, positionsPerPart: positions);
+            (logProbs * arange(logProbs.numel()).view_as(logProbs).cos()).sum().Backward();
+            return cat([.. model.Module.parameters().Where(parameter => parameter.requires_grad).Select(parameter => parameter.grad!.to(float64).reshape(-1))]);
+        }
     }
 
     /// <summary>Losses with a KL term, critics on the policy's trunk and apart, lessons: the weights after two iterations.</summary>

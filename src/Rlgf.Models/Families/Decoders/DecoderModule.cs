@@ -48,7 +48,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     {
         using var scope = NewDisposeScope();
         long rows = ids.size(0), columns = ids.size(1);
-        var recompute = RecomputesActivations && positions is null;
+        var recompute = RecomputesActivations && is_grad_enabled() && positions is null;
         var x = LayerChain.Run(Embed(ids, positions), _blocks.Length, [], recompute, _ =>
         {
             var pass = new DecoderPass(rows, columns, recompute ? attention.Anew() : attention, _rotary?.At(positions, rows, columns));

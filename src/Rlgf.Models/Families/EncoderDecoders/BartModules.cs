@@ -135,7 +135,7 @@ internal sealed class BartStack : nn.Module
         var sum = positions is null
             ? embedded.view(rows, columns, -1).Add(_positionEmbedding.Weight.narrow(0, FirstPosition, columns)).view(rows * columns, -1)
             : embedded.Add(_positionEmbedding.Forward(positions.Add(FirstPosition)));
-        var recompute = RecomputesActivations && positions is null && attention.PastColumns == 0;
+        var recompute = RecomputesActivations && is_grad_enabled() && positions is null && attention.PastColumns == 0;
         var x = LayerChain.Run(_embeddingNorm.Forward(sum), _layers.Length, recompute && prompts is not null ? prompts.KeysAndValues : [], recompute, given =>
         {
             var (seen, read) = recompute ? (attention.Anew(), prompts?.With(given)) : (attention, prompts);

@@ -103,7 +103,8 @@ internal sealed class T5Stack : nn.Module
         using var scope = NewDisposeScope();
         // What the layers add up is float32 where their products are bfloat16.
         x = x.to_type(ScalarType.Float32);
-        var recompute = RecomputesActivations && attention.PastColumns == 0;
+        // What writes begins with no past either, but with a cache.
+        var recompute = RecomputesActivations && is_grad_enabled() && attention.PastColumns == 0;
         Tensor[] shared = [_bias.Forward((int)columns, attention.PastColumns + (int)columns), .. recompute && prompts is not null ? prompts.KeysAndValues : []];
         x = LayerChain.Run(x, _blocks.Length, shared, recompute, given =>
         {
