@@ -81,8 +81,8 @@ internal sealed class RunProgress(Terminal terminal, RunRecipe recipe, string un
     {
         // Of several guides each has its own cost, maybe in a currency of its own.
         var ofEach = metrics.Keys.Where(key => key.StartsWith("guide/", StringComparison.Ordinal) && key.Count(c => c == '/') > 1).Order(StringComparer.Ordinal)
-            .Select(key => (Metric: key, Name: key.EndsWith("/cost", StringComparison.Ordinal) ? $"{Guide(key)}'s cost" : key.EndsWith("/left", StringComparison.Ordinal) ? $"of {Guide(key)}'s budget left" : "")).Where(one => one.Name.Length > 0);
-        (string Metric, string Name)[] shown = [("reward/mean", "reward"), ("judge/mean", "judge"), ("kl/start", "KL"), ("response/length", "tokens"), ("guide/cost", "guide's cost"), ("guide/left", "of its budget left"), .. ofEach];
+            .Select(key => (Metric: key, Name: key.EndsWith("/cost", StringComparison.Ordinal) ? $"{Guide(key)}'s cost" : key.EndsWith("/left", StringComparison.Ordinal) ? $"{Guide(key)}'s budget left" : "")).Where(one => one.Name.Length > 0);
+        (string Metric, string Name)[] shown = [("reward/mean", "reward"), ("judge/mean", "judge"), ("kl/start", "KL"), ("response/length", "tokens"), ("guide/cost", "guide's cost"), ("guide/left", "guide's budget left"), .. ofEach];
         return string.Join(" · ", shown.Where(one => metrics.TryGetValue(one.Metric, out var value) && double.IsFinite(value))
             .Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Name} {Number.Fixed(metrics[one.Metric], 3)}")));
 

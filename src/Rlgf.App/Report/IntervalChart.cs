@@ -10,7 +10,7 @@ internal sealed record IntervalLine(string Label, Interval Value, int Colour);
 /// <summary>Means with their intervals below each other: the table's most important column as a picture.</summary>
 internal sealed record IntervalChart(string Title, IReadOnlyList<IntervalLine> Lines)
 {
-    private const double Width = LineChart.Width, LeastLeft = 118, MostLeft = 190, Letter = 6, Gap = 10, Right = 16, RowHeight = 26, Bottom = 24;
+    private const double Width = LineChart.Width, LeastLeft = 118, MostLeft = 190, Letter = 7, Gap = 10, Right = 16, RowHeight = 26, Bottom = 24;
 
     /// <summary>As much room as the longest name takes, up to half of the picture.</summary>
     private double Left => Math.Clamp(Gap + Letter * Lines.Max(line => line.Label.Length), LeastLeft, MostLeft);

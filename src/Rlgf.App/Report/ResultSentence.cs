@@ -41,9 +41,9 @@ internal static class ResultSentence
 
     private static string Guide(ResultsRow row) => row.Over(row.Guide) is not { } over ? "" : Clear(over) switch
     {
-        > 0 => $"above its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
-        < 0 => $"below its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
-        _ => $"not clearly apart from its guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
+        > 0 => $"above the guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
+        < 0 => $"below the guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
+        _ => $"not clearly apart from the guide's {Number.Fixed(row.Guide!.Reward.Mean, 3)}",
     };
 
     private static string Judge(ResultsRow row)

@@ -251,7 +251,7 @@ public static class RunChecks
         // The same sum on other tokens is a difference.
         if (scores.Count < 2 || scores.Any(score => score.PerToken?.Any(reward => reward != 0) == true)) return null;
         return Spread.IsNone([.. scores.Select(score => score.Return)])
-            ? Warning(Invariant($"the reward is {scores[0].Return} for each of the first {scores.Count} responses: without differences there is nothing to learn; look at what it reads, or let a guide reach better responses"))
+            ? Warning(Invariant($"the reward is {scores[0].Return} for each of the first {scores.Count} responses: without differences there is nothing to learn from the policy's own; look at what it reads, unless it is the guide that is to find better ones"))
             : null;
     }
 

@@ -104,7 +104,7 @@ public sealed record CountdownSearchGuideSection : GuideSection
 }
 
 /// <summary>
-/// A guide that gives so many answers and no more; what it is asked beyond them the policy writes itself. Evaluations don't count. For what a budget of answers is worth; a guide that costs something has a budget of its own.
+/// A guide that gives so many answers and no more; what it is asked beyond them the policy writes itself. Evaluations don't count. It shows what a budget of answers is worth; a guide that costs something has a budget of its own.
 /// </summary>
 public sealed record LimitedGuideSection : GuideSection, ICheckedSection
 {
