@@ -79,9 +79,9 @@ public sealed class MockLlmTests
                 response: { status: 401, content: '{"error": {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}}' }
             """;
 
-        private readonly Process _process;
+        private readonly ServerProcess _process;
 
-        private MockLlm(Process process, int port)
+        private MockLlm(ServerProcess process, int port)
         {
             _process = process;
             Settings = new EndpointSettings { Address = new Uri($"http://127.0.0.1:{port}/v1/"), Token = Key, Timeout = TimeSpan.FromSeconds(20) };
@@ -93,16 +93,9 @@ public sealed class MockLlmTests
         {
             var folder = Environment.GetEnvironmentVariable("RLGF_MOCK_LLM");
             Assert.SkipWhen(folder is null, "set RLGF_MOCK_LLM to the folder of the npm package @dwmkerr/mock-llm");
-            var port = FreePort();
+            var port = ServerProcess.FreePort();
             await File.WriteAllTextAsync(scratch["mock-llm.yaml"], Rules);
-            var start = new ProcessStartInfo("node", [Path.Combine(folder!, "dist", "main.js"), "--config", scratch["mock-llm.yaml"]]) { RedirectStandardOutput = true, RedirectStandardError = true };
-            (start.Environment["HOST"], start.Environment["PORT"]) = ("127.0.0.1", $"{port}");
-            var process = Process.Start(start)!;
-            process.OutputDataReceived += (_, _) => { };
-            process.ErrorDataReceived += (_, _) => { };
-            process.BeginOutputReadLine();
-            process.BeginErrorReadLine();
-            var server = new MockLlm(process, port);
+            var server = new MockLlm(new ServerProcess("node", [Path.Combine(folder!, "dist", "main.js"), "--config", scratch["mock-llm.yaml"]], ("HOST", "127.0.0.1"), ("PORT", $"{port}")), port);
             using var http = new HttpClient();
             for (var waited = Stopwatch.StartNew(); ; await Task.Delay(100))
             {
@@ -117,18 +110,6 @@ public sealed class MockLlmTests
             }
         }
 
-        public void Dispose()
-        {
-            _process.Kill(entireProcessTree: true);
-            _process.WaitForExit();
-            _process.Dispose();
-        }
-
-        private static int FreePort()
-        {
-            using var free = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
-            free.Start();
-            return ((System.Net.IPEndPoint)free.LocalEndpoint).Port;
-        }
+        public void Dispose() => _process.Dispose();
     }
 }

@@ -1,46 +1,10 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Rlgf.Endpoints.Tests;
-
-/// <summary>What goes wrong with one request.</summary>
-public enum Fault
-{
-    None,
-    TooManyRequests,
-    ServerError,
-    Unavailable,
-    Hangs,
-    Cut,
-    InvalidJson,
-    EmptyChoice,
-    TooManyTokens,
-    TwoChoices,
-}
-
-/// <summary>When a server says what an answer cost.</summary>
-public enum UsageFigures
-{
-    WhenAsked,
-    Always,
-    Never,
-}
-
-/// <summary>What becomes of a text to stop at.</summary>
-public enum StopWay
-{
-    /// <summary>The answer ends before it.</summary>
-    Cut,
-
-    /// <summary>The answer ends with the token that holds it.</summary>
-    Kept,
-    Ignored,
-    Refused,
-}
 
 /// <summary>
 /// A server on this machine that speaks OpenAI's protocol, with a model that is a function: at temperature 0 its text depends on what it reads alone. A token is a word with what is before it. Half of the word Paris it
@@ -58,12 +22,7 @@ internal sealed class OpenAiServer : IDisposable
 
     public OpenAiServer()
     {
-        using (var free = new TcpListener(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            Address = new Uri($"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}/v1");
-        }
-
+        Address = new Uri($"http://127.0.0.1:{ServerProcess.FreePort()}/v1");
         _listener.Prefixes.Add(new Uri(Address, "/").ToString());
         _listener.Start();
         _ = ServeAsync();

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 
 namespace Rlgf.Endpoints.Tests;
 
@@ -11,13 +9,7 @@ public sealed class WaitingTests
     public void What_is_waited_for_is_said_and_ends_with_one_line()
     {
         using var scratch = new Scratch();
-        int port;
-        using (var free = new TcpListener(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            port = ((IPEndPoint)free.LocalEndpoint).Port;
-        }
-
+        var port = ServerProcess.FreePort();
         var result = TestRun.Run(default, TestRun.Arguments(scratch, $"http://127.0.0.1:{port}/v1", "guide.retries=3", "guide.retry_wait_seconds=0.01"));
         var lines = result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal($"guide 'm': asking http://127.0.0.1:{port}/v1/ what it can do", lines[0]);
