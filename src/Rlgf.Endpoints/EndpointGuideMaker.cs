@@ -80,8 +80,7 @@ internal sealed class EndpointGuideMaker(EndpointGuideSection section, PartServi
         var written = services.Of("endpoint", () => EnvironmentText.Expand(section.Endpoint, "the endpoint's address"));
         if (!Uri.TryCreate(written.TrimEnd('/') + "/", UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https")) throw services.Refusal("endpoint", "is no address such as http://localhost:8000/v1");
         if (address.UserInfo.Length > 0 || address.Query.Length > 0 || address.Fragment.Length > 0) throw services.Refusal("endpoint", "holds more than an address; a key belongs into a variable of the environment, see api_key");
-        if (address.Scheme == Uri.UriSchemeHttp && !address.IsLoopback && !section.AllowHttp)
-            throw services.Refusal("endpoint", $"{address.Host} would be asked without encryption, so that prompts, answers and the key can be read on the way: use https, or consent by allow_http: true");
+        if (PatientHttp.EncryptionProblem(address, section.AllowHttp, "prompts, answers and the key") is { } unsafely) throw services.Refusal("endpoint", unsafely);
         return new EndpointSettings
         {
             Address = address,

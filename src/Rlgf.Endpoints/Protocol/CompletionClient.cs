@@ -118,7 +118,7 @@ internal sealed class CompletionClient : IDisposable
         {
             if (reader.TextSoFar is { Length: > 0 } text) _wasted(exchange.Question, text);
             // What would be refused again is not asked again.
-            if (failure is CompletionFault { Refusal: var (status, said) } && !MayPass(status))
+            if (failure is CompletionFault { Refusal: var (status, said) } && !PatientHttp.MayPass(status))
             {
                 _failed(KindOf(status));
                 throw new EndpointRefusal(PatientHttp.Refusal((int)status, RowJson.Short(_settings.WithoutToken(said))), status);
@@ -127,8 +127,6 @@ internal sealed class CompletionClient : IDisposable
             throw;
         }
     }
-
-    private static bool MayPass(HttpStatusCode status) => (int)status >= 500 || status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests;
 
     /// <summary>Much more than an answer has: each token in an event of its own, what was given at its beginning, and figures of whatever kind.</summary>
     private static long MostBytes(Question question) => LongestText + (BytesOfToken * question.Decoding.MaxTokens * question.Choices) + (BytesOfCharacter * question.Text.Length);

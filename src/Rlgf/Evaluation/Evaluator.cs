@@ -121,7 +121,8 @@ public sealed class Evaluator
     /// <param name="cancellationToken">Passed on to the guide.</param>
     public SampledScores Sample(IGuide guide, int samples, Action<int>? done, CancellationToken cancellationToken)
     {
-        guide = WithoutLimit(guide);
+        // What a limited guide has left to give is for training.
+        guide = LimitedGuide.Within(guide);
         var state = (guide as IStatefulGuide)?.SaveState();
         var scores = Sampled(samples, seed => [.. Ask(guide, seed, cancellationToken).Select(rollout => new Written(rollout.Tokens, rollout.Ended))], done, cancellationToken);
         if (state is not null) ((IStatefulGuide)guide).RestoreState(state);
@@ -156,7 +157,7 @@ public sealed class Evaluator
     /// <param name="cancellationToken">Passed on to the guide.</param>
     public EvaluationRecord Evaluate(IGuide guide, CancellationToken cancellationToken)
     {
-        guide = WithoutLimit(guide);
+        guide = LimitedGuide.Within(guide);
         var state = (guide as IStatefulGuide)?.SaveState();
         var rollouts = Ask(guide, Seed, cancellationToken);
         // An evaluation leaves no trace: a run that goes on doesn't make it again.
@@ -165,9 +166,6 @@ public sealed class Evaluator
         if (!guide.MayDecline) return record;
         return record with { Metrics = new Dictionary<string, double>(record.Metrics) { ["guide/unanswered"] = rollouts.Count(rollout => rollout.GuideDeclined) } };
     }
-
-    /// <summary>What a limited guide has left to give is for training.</summary>
-    private static IGuide WithoutLimit(IGuide guide) => guide is LimitedGuide limited ? limited.Guide : guide;
 
     /// <summary>The guide's answer to each prompt; what it declines the starting model writes.</summary>
     private Rollout[] Ask(IGuide guide, ulong seed, CancellationToken cancellationToken)

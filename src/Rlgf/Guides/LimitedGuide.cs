@@ -28,6 +28,9 @@ public sealed class LimitedGuide : IStatefulGuide, IMeteredGuide
     /// <summary>The guide that answers.</summary>
     public IGuide Guide { get; }
 
+    /// <summary>The guide that answers in the end: that within a limit, or the guide itself.</summary>
+    internal static IGuide Within(IGuide guide) => guide is LimitedGuide limited ? limited.Guide : guide;
+
     /// <summary>The most answers that it gives.</summary>
     public long Answers { get; }
 

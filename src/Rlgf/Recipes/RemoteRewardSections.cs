@@ -89,9 +89,7 @@ public abstract record EndpointRewardSection : FallibleRewardSection
     /// <summary>What is wrong with the address; null where nothing is.</summary>
     private string? UrlProblem() => !Uri.TryCreate(Url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https") ? "is no address such as http://localhost:8080/score"
         : address.UserInfo.Length > 0 ? "holds a name or a password; a token belongs into a variable of the environment, see token_variable"
-        : address.Scheme == Uri.UriSchemeHttp && !address.IsLoopback && !AllowHttp
-            ? $"{address.Host} would be asked without encryption, so that prompts, responses and the token can be read on the way: use https, or consent by allow_http: true"
-            : null;
+        : PatientHttp.EncryptionProblem(address, AllowHttp, "prompts, responses and the token");
 
     /// <summary>The settings of the asking.</summary>
     /// <exception cref="InputException">The variable of the token is not set.</exception>

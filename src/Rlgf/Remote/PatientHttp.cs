@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using Microsoft.Extensions.Http.Resilience;
@@ -84,6 +85,21 @@ internal static class PatientHttp
         HttpRequestException or IOException => $"no answer: {settings.WithoutToken(failure.Message)}",
         _ => null,
     };
+
+    /// <summary>What is wrong with asking an address without encryption, as part of a sentence; null where nothing is: it has some, is this machine's, or the user consents.</summary>
+    /// <param name="address">The address.</param>
+    /// <param name="isAllowed">The user's consent.</param>
+    /// <param name="sent">What could be read on the way.</param>
+    public static string? EncryptionProblem(Uri address, bool isAllowed, string sent) => address.Scheme == Uri.UriSchemeHttp && !address.IsLoopback && !isAllowed
+        ? $"{address.Host} would be asked without encryption, so that {sent} can be read on the way: use https, or consent by allow_http: true"
+        : null;
+
+    /// <summary>Whether what was refused with a status may be granted another time.</summary>
+    public static bool MayPass(HttpStatusCode status)
+    {
+        using var response = new HttpResponseMessage(status);
+        return HttpClientResiliencePredicates.IsTransient(Outcome.FromResult(response));
+    }
 
     /// <summary>That an answer is a refusal, as part of a sentence.</summary>
     /// <param name="status">Its status.</param>

@@ -72,9 +72,7 @@ public sealed record TrainingSetup
     public IReadOnlyList<IAuxiliaryLoss> AuxiliaryLosses { get; init; } = [];
 
     /// <summary>The guide, or those that it is made of.</summary>
-    internal IEnumerable<IGuide> Guides => Guide switch { null => [], SeveralGuides several => several.Options.Select(option => Inner(option.Guide)), var one => [Inner(one)] };
-
-    private static IGuide Inner(IGuide guide) => guide is LimitedGuide limited ? limited.Guide : guide;
+    internal IEnumerable<IGuide> Guides => Guide switch { null => [], SeveralGuides several => several.Options.Select(option => LimitedGuide.Within(option.Guide)), var one => [LimitedGuide.Within(one)] };
 
     /// <summary>The phases that a row may have, of the algorithm and of later stages.</summary>
     internal IReadOnlyList<RolloutPhase> Phases => [.. Algorithm.Phases, .. LaterStages.SelectMany(stage => stage.Phases)];
