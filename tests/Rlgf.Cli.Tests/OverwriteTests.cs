@@ -156,6 +156,18 @@ public sealed class OverwriteTests
     }
 
     [Fact]
+    public void Results_need_a_folder_of_their_own_neither_a_whole_disk_nor_a_home()
+    {
+        using var scratch = new Scratch();
+        var recipe = TrainTests.Recipe(scratch, "run");
+        foreach (var folder in (string[])[Path.GetPathRoot(scratch["."])!, Environment.GetFolderPath(Environment.SpecialFolder.UserProfile)])
+        {
+            Assert.Contains("results need a folder of their own", Cli.Run("check", recipe, "--set", $"output={folder}").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+            Assert.Contains("results need a folder of their own", Cli.Run("convert", scratch.CopyOf("gpt2"), "--output", folder).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void No_training_begins_in_the_folder_of_a_model_or_over_a_file_that_is_no_run_s()
     {
         using var scratch = new Scratch();

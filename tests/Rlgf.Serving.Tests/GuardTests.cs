@@ -64,9 +64,9 @@ public sealed class GuardTests(TestServer server) : IClassFixture<TestServer>
         using var model = TextModel.Load(server.Folder);
         await using var keyed = await ModelServer.StartAsync(model, new ServerSettings { Port = 0, Key = "secret", Name = "n" }, Stop);
         using var client = new HttpClient { BaseAddress = new Uri(keyed.Address) };
-        async Task<HttpStatusCode> Get(string path, string? header = null, string? value = null)
+        async Task<HttpStatusCode> Get(string path, string? header = null, string? value = null, HttpMethod? method = null)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, path);
+            using var request = new HttpRequestMessage(method ?? HttpMethod.Get, path);
             if (header is not null) request.Headers.TryAddWithoutValidation(header, value);
             using var response = await client.SendAsync(request, Stop);
             return response.StatusCode;
@@ -74,6 +74,8 @@ public sealed class GuardTests(TestServer server) : IClassFixture<TestServer>
 
         Assert.Equal(HttpStatusCode.OK, await Get("/health"));
         Assert.Equal(HttpStatusCode.OK, await Get("/"));
+        Assert.Equal(HttpStatusCode.OK, await Get("/health", method: HttpMethod.Head));
+        Assert.Equal(HttpStatusCode.OK, await Get("/", method: HttpMethod.Head));
         Assert.Equal(HttpStatusCode.Unauthorized, await Get("/v1/models"));
         Assert.Equal(HttpStatusCode.Unauthorized, await Get("/v1/nope"));
         Assert.Equal(HttpStatusCode.Unauthorized, await Get("/v1/models", "Authorization", "Bearer secre"));

@@ -104,8 +104,9 @@ public sealed class ModelServer : IAsyncDisposable
         web.MapPost("/v1/unload_lora_adapter", models.UnloadAdapterAsync);
         web.MapPost("/tokenize", models.TokenizeAsync);
         web.MapPost("/detokenize", models.DetokenizeAsync);
-        web.MapGet("/health", (HttpContext http) => RequestBody.WriteAsync(http, 200, new { Status = "ok" }));
-        web.MapGet("/", PromptPage.WriteAsync);
+        // Load balancers ask by HEAD.
+        web.MapMethods("/health", [HttpMethods.Get, HttpMethods.Head], (HttpContext http) => RequestBody.WriteAsync(http, 200, new { Status = "ok" }));
+        web.MapMethods("/", [HttpMethods.Get, HttpMethods.Head], PromptPage.WriteAsync);
         web.MapFallback(http => throw new Protocol.RequestException(null, $"there is no {http.Request.Method} {http.Request.Path} here") { Status = StatusCodes.Status404NotFound });
     }
 

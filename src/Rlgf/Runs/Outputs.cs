@@ -39,6 +39,7 @@ public static class Outputs
         if (inputs.FirstOrDefault(input => RealPath.AreSame(input, folder)) is not null) throw new InputException($"{folder}: is what the results are made from, which they would replace; choose another folder");
         if (RunFolder.IsRun(folder)) throw new InputException($"{folder}: holds a run, of which files would be replaced; choose another folder");
         if (ModelFiles.HoldsModel(folder)) throw new InputException($"{folder}: holds a model, of which files would be replaced; choose another folder, or remove it first");
+        RequireOfItsOwn(folder);
         RequireOutsideOfRuns(folder);
         Make(folder);
     }
@@ -49,6 +50,7 @@ public static class Outputs
     public static void RequireRunFolder(string folder)
     {
         if (File.Exists(folder)) throw new InputException($"{folder}: the folder can't be written to: it is a file");
+        RequireOfItsOwn(folder);
         RequireOutsideOfRuns(folder);
         var taken = ModelFiles.HoldsModel(folder) ? $"{folder}: holds a model that no run has made, of which files would be replaced; choose another output"
             : RunFolder.OwnNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(Path.Exists) is { } file ? $"{file}: is there already and belongs to no run, and a run in {folder} would replace it; choose another output"
@@ -63,6 +65,14 @@ public static class Outputs
 
     /// <summary>Ending of rows that are not all there yet.</summary>
     public const string UnfinishedEnding = ".partial";
+
+    /// <summary>A dozen files among those of a whole disk or of a person are a slip of the pen, never meant.</summary>
+    private static void RequireOfItsOwn(string folder)
+    {
+        var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        var what = Path.GetDirectoryName(RealPath.Of(folder)) is null ? "the root of a file system" : home.Length > 0 && RealPath.AreSame(folder, home) ? "somebody's home" : null;
+        if (what is not null) throw new InputException($"{folder}: is {what}, and results need a folder of their own: name one in it");
+    }
 
     private static void RequireOutsideOfRuns(string path)
     {
