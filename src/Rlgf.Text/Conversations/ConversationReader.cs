@@ -7,6 +7,9 @@ namespace Rlgf.Text.Conversations;
 /// <summary>Reads conversations from data rows: a list of objects with <c>role</c> and <c>content</c>, as chat data sets have them.</summary>
 public static class ConversationReader
 {
+    /// <summary>The roles of published templates.</summary>
+    private static readonly string[] KnownRoles = ["system", "developer", "user", ChatMessage.Assistant, "tool", "function", "ipython"];
+
     /// <summary>Reads a conversation.</summary>
     /// <param name="row">The row.</param>
     /// <param name="column">The column that holds the messages. Content in parts is joined: few templates know parts.</param>
@@ -17,6 +20,19 @@ public static class ConversationReader
         if (row[column] is not IReadOnlyList<object?> list) throw row.Invalid(column, $"expected a list of messages, such as [{{\"role\": \"user\", \"content\": \"…\"}}], found {DataRow.Describe(row[column])}");
         if (list.Count == 0) throw row.Invalid(column, "holds no message");
         return [.. list.Select((value, at) => Message(value, problem => row.Invalid(column, $"message {at + 1}: {problem}")))];
+    }
+
+    /// <summary>As <see cref="Read"/>, of conversations that a model learns from: a role that no template knows ("human", "gpt") would be taught as it stands, without a word from the template.</summary>
+    /// <inheritdoc cref="Read"/>
+    public static IReadOnlyList<ChatMessage> ReadKnownRoles(DataRow row, string column)
+    {
+        var messages = Read(row, column);
+        for (var i = 0; i < messages.Count; i++)
+        {
+            if (!KnownRoles.Contains(messages[i].Role)) throw row.Invalid(column, $"message {i + 1}: the role '{messages[i].Role}' is none of {string.Join(", ", KnownRoles)}; rename it");
+        }
+
+        return messages;
     }
 
     private static ChatMessage Message(object? value, Func<string, InputException> error)
