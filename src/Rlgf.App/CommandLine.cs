@@ -94,7 +94,7 @@ internal static class CommandLine
         GenerateCommand.Create(terminal),
         ScoreCommand.Create(terminal),
         MetricsCommand.Create(terminal),
-        new Command("reward", "Rewards of recipes.") { RewardScoreCommand.Create(terminal, kinds) },
+        new Command("reward", "Trains reward models, and asks rewards of recipes.") { SupervisedCommands.CreateRewardTrain(terminal, kinds), RewardScoreCommand.Create(terminal, kinds) },
         TokenizeCommand.Create(terminal),
         FetchCommand.Create(terminal),
         InspectCommand.Create(terminal),

@@ -10,6 +10,7 @@ internal static class RecipeKinds
     {
         SftRecipe => "sft",
         ClassifierRecipe => "classifier train",
+        RewardModelRecipe => "reward train",
         _ => "train",
     };
 }

@@ -26,9 +26,48 @@ internal static class SupervisedCommands
         "rlgf classifier train recipes/imdb-small/reward.yaml --set data.path=data/imdb/train.jsonl.gz",
         SupervisedRun.Train, terminal, kinds);
 
+    /// <summary><c>rlgf reward train</c>.</summary>
+    public static Command CreateRewardTrain(Terminal terminal, PartKinds kinds) => Create<RewardModelRecipe>(
+        "train",
+        "Trains a reward model on pairs of answers of which one was preferred. The output folder gets the model with the lowest held-out loss, a Hugging Face sequence classifier with one label, with its tokenizer, what its " +
+        "scores are normalised by, the held-out pairs with their scores (held-out-scores.jsonl) and what was measured on them (assessment.json). Of several members each gets a folder in it. Ctrl-C saves and stops.",
+        "rlgf reward train recipes/preferences/reward.yaml",
+        terminal, kinds, (recipe, resume) => RewardModels(recipe, resume, terminal));
+
+    private static void RewardModels(RewardModelRecipe recipe, bool resume, Terminal terminal)
+    {
+        var members = recipe.OfMembers();
+        foreach (var (number, member) in members.Index())
+        {
+            // A member that was not begun when the ensemble was stopped begins.
+            using var progress = new RunProgress(terminal, member, "step");
+            try
+            {
+                var (result, assessment) = RewardModelRun.Train(member, resume, progress, terminal.Stop);
+                progress.Ended();
+                terminal.Error.WriteLine(Trained(member, result));
+                foreach (var line in AssessmentLines.Of(assessment)) terminal.Error.WriteLine($"{member.Output}: {line}");
+            }
+            catch (OperationCanceledException) when (members.Count > 1)
+            {
+                throw new StoppedException($"stopped in member {number + 1} of {members.Count}; the same command with --resume goes on");
+            }
+            catch (OperationCanceledException)
+            {
+                throw progress.Stopped();
+            }
+        }
+
+        if (members.Count == 1) return;
+        foreach (var line in AssessmentLines.Of(RewardModelRun.AssessEnsemble(recipe, terminal.Stop))) terminal.Error.WriteLine($"{recipe.Output}: {line}");
+    }
+
     private delegate SupervisedResult Training<T>(T recipe, bool resume, IRunLog? log, CancellationToken cancellationToken);
 
-    private static Command Create<T>(string name, string what, string example, Training<T> train, Terminal terminal, PartKinds kinds) where T : RunRecipe
+    private static Command Create<T>(string name, string what, string example, Training<T> train, Terminal terminal, PartKinds kinds) where T : RunRecipe =>
+        Create<T>(name, what, example, terminal, kinds, (loaded, resume) => Run(loaded, resume, train, terminal));
+
+    private static Command Create<T>(string name, string what, string example, Terminal terminal, PartKinds kinds, Action<T, bool> run) where T : RunRecipe
     {
         var recipe = RecipeOptions.Recipe();
         var set = RecipeOptions.Set();
@@ -39,7 +78,7 @@ internal static class SupervisedCommands
         {
             var path = parsed.GetRequiredValue(recipe);
             var loaded = (T)RecipeOptions.Read<T>(path, RecipeOptions.Changes(parsed, set, device), kinds).Resolved();
-            Run(loaded, parsed.GetValue(resume), train, terminal);
+            run(loaded, parsed.GetValue(resume));
             return ExitCode.Ok;
         });
         return command;
@@ -52,11 +91,14 @@ internal static class SupervisedCommands
         {
             var result = train(recipe, resume, progress, terminal.Stop);
             progress.Ended();
-            terminal.Error.WriteLine($"{recipe.Output}: the model after {result.BestStep} of {result.Steps} steps, held-out {RunProgress.HeldOutFigures(result.BestHeldOut)}");
+            terminal.Error.WriteLine(Trained(recipe, result));
         }
         catch (OperationCanceledException)
         {
             throw progress.Stopped();
         }
     }
+
+    private static string Trained(RunRecipe recipe, SupervisedResult result) =>
+        $"{recipe.Output}: the model after {result.BestStep} of {result.Steps} steps, held-out {RunProgress.HeldOutFigures(result.BestHeldOut)}";
 }

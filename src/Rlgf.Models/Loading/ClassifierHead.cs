@@ -30,7 +30,15 @@ public enum ClassifierTransform
 
     /// <summary>log p / (1 − p) of that probability: any number, and no less steep where the classifier is sure.</summary>
     LogOdds,
+
+    /// <summary>(output − mean) / deviation, by the mean and the deviation that a reward model's folder keeps of the answers to its training prompts: 0 is an answer like most of them, 1 one deviation better.</summary>
+    Normalised,
 }
+
+/// <summary>What a reward model's scores are brought to mean 0 and deviation 1 by.</summary>
+/// <param name="Mean">Mean of its outputs for the answers to its training prompts.</param>
+/// <param name="Deviation">Their deviation; above 0.</param>
+public sealed record ScoreNormalisation(double Mean, double Deviation);
 
 /// <summary>
 /// What a classifier's logits mean, and the one place where a number is made of them: rewards, judges and the command line read classifiers by it.
@@ -41,12 +49,16 @@ public enum ClassifierTransform
 /// </remarks>
 /// <param name="Labels">Names of the C outputs.</param>
 /// <param name="Type">What they were trained to be.</param>
-public sealed record ClassifierHead(IReadOnlyList<string> Labels, ProblemType Type)
+/// <param name="Normalisation">What the folder keeps of a reward model's scores; null where it keeps nothing. Libraries that don't know it read the outputs as they are.</param>
+public sealed record ClassifierHead(IReadOnlyList<string> Labels, ProblemType Type, ScoreNormalisation? Normalisation = null)
 {
     private const string Key = "problem_type";
 
-    /// <summary>What is taken where nothing is asked for: the probability of a label, or the output of a regression as it is.</summary>
-    public ClassifierTransform DefaultTransform => Type == ProblemType.Regression ? ClassifierTransform.Logit : ClassifierTransform.Probability;
+    /// <summary>Where <c>config.json</c> has the normalisation: an object with <c>mean</c> and <c>deviation</c>.</summary>
+    internal const string NormalisationKey = "score_normalisation";
+
+    /// <summary>What is taken where nothing is asked for: the probability of a label, or the output of a regression, normalised where the folder says by what and as it is elsewhere.</summary>
+    public ClassifierTransform DefaultTransform => Normalisation is not null ? ClassifierTransform.Normalised : Type == ProblemType.Regression ? ClassifierTransform.Logit : ClassifierTransform.Probability;
 
     /// <summary>The head of a classifier in memory.</summary>
     /// <exception cref="InputException">Its configuration has a problem type that doesn't exist.</exception>
@@ -80,6 +92,7 @@ public sealed record ClassifierHead(IReadOnlyList<string> Labels, ProblemType Ty
             $"the sigmoid of one of the {Labels.Count} labels, which exclude each other, is no probability: use probability (softmax), log_odds or logit",
         (ProblemType.Regression, ClassifierTransform.Probability or ClassifierTransform.LogOdds) =>
             $"the classifier has {(Labels.Count == 1 ? "one output, which is" : "outputs that are")} no probability: use logit, or sigmoid for a number between 0 and 1",
+        (_, ClassifierTransform.Normalised) when Normalisation is null => "nothing is kept that its output could be normalised by: use logit, or normalise: true of the whole reward",
         _ => null,
     };
 
@@ -95,6 +108,7 @@ public sealed record ClassifierHead(IReadOnlyList<string> Labels, ProblemType Ty
         return transform switch
         {
             ClassifierTransform.Logit => logits[label],
+            ClassifierTransform.Normalised => (logits[label] - Normalisation!.Mean) / Normalisation.Deviation,
             ClassifierTransform.LogOdds => LogOdds(logits, label),
             _ => Sigmoid(LogOdds(logits, label)),
         };
@@ -116,7 +130,15 @@ public sealed record ClassifierHead(IReadOnlyList<string> Labels, ProblemType Ty
         "multi_label_classification" => ProblemType.MultiLabelClassification,
         null or "single_label_classification" => labels.Count == 1 ? ProblemType.Regression : ProblemType.SingleLabelClassification,
         var other => throw configuration.Fault(Key, $"is '{other}': it is regression, single_label_classification or multi_label_classification"),
-    });
+    }, NormalisationOf(configuration, labels));
+
+    private static ScoreNormalisation? NormalisationOf(ModelConfiguration configuration, IReadOnlyList<string> labels)
+    {
+        if (configuration.Section(NormalisationKey) is not { } section) return null;
+        if (labels.Count != 1) throw configuration.Fault(NormalisationKey, $"is for the one output of a reward model, and there are {labels.Count} labels: remove it");
+        var mean = section.Number("mean") ?? throw section.Fault("mean", "is missing");
+        return double.IsFinite(mean) ? new(mean, section.Positive("deviation")) : throw section.Fault("mean", "is no finite number");
+    }
 
     /// <summary>The logit itself where an output stands alone; x_label − log Σ_other exp(x) where labels exclude each other, so that its sigmoid is the softmax.</summary>
     private double LogOdds(ReadOnlySpan<float> logits, int label)

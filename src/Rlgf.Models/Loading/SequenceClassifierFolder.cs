@@ -120,6 +120,19 @@ public static class SequenceClassifierFolder
         ModelFolder.SaveConfiguration(classifier.Configuration, folder);
     }
 
+    /// <summary>Writes into a reward model's <c>config.json</c> what its scores are normalised by (<see cref="ClassifierHead.Normalisation"/>); its other files stay as they are.</summary>
+    /// <param name="folder">The folder of a classifier with one output.</param>
+    /// <param name="normalisation">Mean and deviation.</param>
+    /// <exception cref="InputException">There is no readable configuration of such a classifier.</exception>
+    public static void SaveNormalisation(string folder, ScoreNormalisation normalisation)
+    {
+        var configuration = ModelConfiguration.ReadFile(folder);
+        if (configuration.Labels() is not { Count: 1 }) throw configuration.Fault("id2label", "does not have the one label of a reward model");
+        var json = configuration.ToJson();
+        json[ClassifierHead.NormalisationKey] = new JsonObject { ["mean"] = normalisation.Mean, ["deviation"] = normalisation.Deviation };
+        ModelFolder.SaveConfiguration(json, folder);
+    }
+
     private static JsonObject WithLabels(ModelConfiguration configuration, IModelFamily family, IReadOnlyList<string> labels)
     {
         if (labels.Count == 0 || labels.Distinct(StringComparer.Ordinal).Count() < labels.Count) throw new InputException("a classifier needs labels with different names.");
@@ -137,6 +150,7 @@ public static class SequenceClassifierFolder
         json["label2id"] = indices;
         // What is trained here is one of the labels; the configuration that it begins with may say otherwise.
         json["problem_type"] = labels.Count == 1 ? "regression" : "single_label_classification";
+        json.Remove(ClassifierHead.NormalisationKey);
         return json;
     }
 }

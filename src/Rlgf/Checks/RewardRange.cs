@@ -23,8 +23,16 @@ internal static class RewardRange
         ModelJudgeReward judge => judge.Range,
         TransformedReward transformed => transformed.Range(Of(transformed.Reward)),
         WeightedReward sum => Sum(sum),
+        // What is taken off for disagreement has a bound too, but none that says anything.
+        EnsembleReward { Score: not EnsembleScore.MeanMinusDeviations } ensemble => Widest(ensemble),
         _ => null,
     };
+
+    private static (double Least, double Most)? Widest(EnsembleReward ensemble)
+    {
+        var ranges = ensemble.Members.Select(Of).ToArray();
+        return Array.TrueForAll(ranges, range => range is not null) ? (ranges.Min(range => range!.Value.Least), ranges.Max(range => range!.Value.Most)) : null;
+    }
 
     private static (double Least, double Most)? Sum(WeightedReward sum)
     {

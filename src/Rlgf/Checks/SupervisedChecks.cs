@@ -20,6 +20,12 @@ public static class SupervisedChecks
     public static IReadOnlyList<Finding> Of(IReadOnlyList<LabelledText> training, IReadOnlyList<LabelledText> heldOut, IReadOnlyList<string> labels) =>
         [.. new[] { LabelsWithoutTexts(training, labels), Learned(training.Select(text => Key(text.Tokens)), heldOut.Select(text => Key(text.Tokens))) }.OfType<Finding>()];
 
+    /// <summary>All checks of pairs for a reward model.</summary>
+    /// <param name="training">The pairs to learn from.</param>
+    /// <param name="heldOut">The pairs to measure on.</param>
+    public static IReadOnlyList<Finding> Of(IReadOnlyList<PairOfAnswers> training, IReadOnlyList<PairOfAnswers> heldOut) =>
+        [.. new[] { Learned(training.Select(pair => Key(pair.Chosen, pair.Rejected)), heldOut.Select(pair => Key(pair.Chosen, pair.Rejected))) }.OfType<Finding>()];
+
     /// <summary>Labels of which there is no text to learn from.</summary>
     public static Finding? LabelsWithoutTexts(IReadOnlyList<LabelledText> training, IReadOnlyList<string> labels)
     {

@@ -60,7 +60,7 @@ public static class SupervisedRun
     {
         recipe = (ClassifierRecipe)recipe.Resolved();
         recipe.RequireDevices();
-        var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
+        var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe, recipe.Model, recipe.Labels));
         classifier.Dispose();
         var (learned, measured) = Texts(recipe, tokenizer, cancellationToken);
         return [.. OneLabel(learned, recipe) is { } one ? [new Finding(Severity.Error, one)] : (Finding[])[], .. SupervisedChecks.Of(learned, measured, recipe.Labels)];
@@ -98,7 +98,7 @@ public static class SupervisedRun
         recipe = (ClassifierRecipe)recipe.Resolved();
         recipe.RequireDevices();
         using var claim = RunClaim.Take(recipe, resume, "rlgf classifier train");
-        var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe));
+        var (classifier, tokenizer) = recipe.Locations.Of("model", () => StartClassifier(recipe, recipe.Model, recipe.Labels));
         using (classifier)
         {
             var window = recipe.Window is { } part ? new TextWindow(part.MinTokens, part.MaxTokens) : null;
@@ -109,7 +109,7 @@ public static class SupervisedRun
     }
 
     /// <summary>Trains in the folder that was claimed: the same for every kind.</summary>
-    private static SupervisedResult Run(
+    internal static SupervisedResult Run(
         RunRecipe recipe, SupervisedSettings settings, RunClaim claim, SupervisedLoop loop, ITokenizer tokenizer, string[] notes, IRunLog? log, CancellationToken cancellationToken)
     {
         var folder = new RunFolder(recipe.Output!);
@@ -137,25 +137,30 @@ public static class SupervisedRun
         return recipe.Locations.Of("data", () => (Labelled(training), Labelled(heldOut)));
     }
 
-    private static (ISequenceClassifier Classifier, ITokenizer Tokenizer) StartClassifier(ClassifierRecipe recipe)
+    /// <summary>The classifier that a training begins with, on a model's trunk, with its adapter where the recipe names one.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="model">What it starts from.</param>
+    /// <param name="labels">Names of its outputs.</param>
+    /// <param name="padsWithEnd">Whether the end token, where the tokenizer has no other for padding, is the one that is passed over at the end of a row.</param>
+    internal static (ISequenceClassifier Classifier, ITokenizer Tokenizer) StartClassifier(RunRecipe recipe, StartSection model, IReadOnlyList<string> labels, bool padsWithEnd = false)
     {
-        var folder = recipe.Model as FolderStartSection;
+        var folder = model as FolderStartSection;
         ISequenceClassifier classifier;
         ITokenizer tokenizer;
         if (folder is not null && SequenceClassifierFolder.IsEncoder(folder.Path))
         {
             tokenizer = TextClassifier.LoadTokenizer(folder.Path, folder.Tokenizer);
-            classifier = SequenceClassifierFolder.FromEncoder(folder.Path, recipe.Labels, recipe.Seed, DeviceName.Of(recipe.Device));
+            classifier = SequenceClassifierFolder.FromEncoder(folder.Path, labels, recipe.Seed, DeviceName.Of(recipe.Device));
         }
         else
         {
-            using var start = Start(recipe.Model, recipe.Seed, DeviceName.Of(recipe.Device));
+            using var start = Start(model, recipe.Seed, DeviceName.Of(recipe.Device));
             tokenizer = start.Tokenizer;
             // A padding token that is the end token would make a final end token count as padding.
-            var pad = tokenizer.PadId is { } id && id != tokenizer.EosId ? id : (int?)null;
+            var pad = padsWithEnd ? tokenizer.PadId ?? tokenizer.EosId : tokenizer.PadId is { } id && id != tokenizer.EosId ? id : (int?)null;
             // What is frozen is shared: the classifier of an adapter needs no second trunk.
             if (folder?.Lora is not null) LoraAdapters.Freeze(start.Model.Module);
-            classifier = SequenceClassifierFolder.FromLanguageModel(start.Model, recipe.Labels, pad, recipe.Seed);
+            classifier = SequenceClassifierFolder.FromLanguageModel(start.Model, labels, pad, recipe.Seed);
         }
 
         if (folder?.Lora is { } lora) LoraAdapters.Attach(classifier, lora, folder.Path, recipe.Seed);

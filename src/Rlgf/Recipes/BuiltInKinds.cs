@@ -32,6 +32,8 @@ internal static class BuiltInKinds
         kinds.Rewards.Add<LengthRewardSection>("length", (section, services) => new LengthReward(services.Name, section.TargetTokens));
         kinds.Rewards.Add<SumRewardSection>("sum", (section, services) =>
             new WeightedReward([.. section.Parts.Select((part, i) => (Part(part, services.Reward(part.Reward, part.Name, FormattableString.Invariant($"parts.{i}.reward"))), part.Weight))]));
+        kinds.Rewards.Add<EnsembleRewardSection>("ensemble", (section, services) => new EnsembleReward(
+            services.Name, [.. section.Members.Select((member, i) => services.Reward(member, FormattableString.Invariant($"{services.Name}_{i + 1}"), FormattableString.Invariant($"members.{i}")))], section.Score, section.Deviations ?? 1));
         AddDataRewards(kinds.Rewards);
         kinds.Readers.Add<FileReaderSection>("file", (section, source) =>
             TextDataset.ReadRows(source.Path, new TextDatasetOptions { Format = section.Format, ListSeparator = section.ListSeparator[0] }));
@@ -121,7 +123,10 @@ internal static class BuiltInKinds
     private static ClassifierReward Classifier(ClassifierRewardSection section, PartServices services)
     {
         var loaded = services.Classifier(section.Path, section.Tokenizer);
-        return new ClassifierReward(services.Name, loaded.Model, loaded.Tokenizer, section.Label, section.IncludePrompt, section.Transform);
+        var input = section.Chat is { } chat
+            ? services.Of("chat", () => ChatPolicy.InputOf(section.Tokenizer ?? section.Path, loaded.Tokenizer, chat))
+            : new ClassifierInput(loaded.Tokenizer, section.IncludePrompt);
+        return new ClassifierReward(services.Name, loaded.Model, input, section.Label, section.Transform);
     }
 
     private static LocalModelGuide ModelGuide(ModelGuideSection section, PartServices services)

@@ -2,6 +2,7 @@ using Rlgf.Base;
 using Rlgf.ChatTemplates;
 using Rlgf.Models.Loading;
 using Rlgf.Prompts;
+using Rlgf.Rewards;
 using Rlgf.Text;
 using Rlgf.Text.Conversations;
 using Rlgf.Text.Data;
@@ -34,6 +35,11 @@ public sealed record ChatPolicy(ConversationEncoder Encoder, ChatSection Section
     /// <param name="chat">How; null for the defaults.</param>
     /// <exception cref="InputException">The template can't be used.</exception>
     public static ConversationEncoder EncoderOf(ChatTemplate template, ITokenizer tokenizer, ChatSection? chat) => new(template, tokenizer, TemplateDate, chat?.MarkersAreTokens == true);
+
+    /// <summary>What a classifier reads of an answer in a conversation, by the template of its folder.</summary>
+    /// <exception cref="InputException">It has none, or one that can't be used.</exception>
+    internal static ClassifierInput InputOf(string folder, ITokenizer tokenizer, ChatSection chat) =>
+        new(tokenizer, Template: EncoderOf(ChatTemplateFolder.Load(TextModel.TokenizerFolderOf(folder)), tokenizer, chat), Messages: chat.Messages);
 
     /// <summary>The prompt that asks for a response.</summary>
     /// <param name="prompt">Text, conversation where there is one, references and row.</param>

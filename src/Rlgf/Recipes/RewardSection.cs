@@ -35,13 +35,16 @@ public sealed record ClassifierRewardSection : RewardSection, ICheckedSection
     public string? Label { get; init; }
 
     /// <summary>
-    /// What is made of the label's output. Null: its probability where the classifier tells labels apart, the output as it is where it has but one or its
-    /// <c>problem_type</c> is <c>regression</c>. One that does not fit the classifier is refused.
+    /// What is made of the label's output. Null: its probability where the classifier tells labels apart; where it has but one or its <c>problem_type</c> is <c>regression</c>, the output normalised
+    /// where the folder keeps by what, and as it is elsewhere. One that does not fit the classifier is refused.
     /// </summary>
     public ClassifierTransform? Transform { get; init; }
 
     /// <summary>Whether the classifier reads prompt and response, or the response alone.</summary>
     public bool IncludePrompt { get; init; } = true;
+
+    /// <summary>How it reads conversations, by its own chat template, as it was trained to; null: prompt and response as one text.</summary>
+    public ChatSection? Chat { get; init; }
 
     /// <inheritdoc/>
     public override RewardSection Resolved() => Head() is { } head ? this with { Transform = Transform ?? head.DefaultTransform, Label = Label ?? head.Labels[0] } : this;
@@ -49,6 +52,7 @@ public sealed record ClassifierRewardSection : RewardSection, ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
+        if (Chat is not null && !IncludePrompt) yield return ("include_prompt", "a conversation is read with its prompt; leave it out, or leave out chat");
         if (Head() is not { } head) yield break;
         if (head.LabelProblem(Label) is { } label) yield return ("label", label);
         if (Transform is { } transform && head.TransformProblem(transform) is { } problem) yield return ("transform", problem);
@@ -117,6 +121,34 @@ public sealed record SumRewardSection : RewardSection, ICheckedSection
         if (Parts.Count == 0) yield return ("parts", "a sum needs one part at least");
         if (Parts.FirstOrDefault(part => part.ClipAtLeast > part.ClipAtMost) is { } never) yield return ("parts", $"clip_at_most of '{never.Name}' is below its clip_at_least");
         if (Parts.GroupBy(part => part.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(parts => parts.Count() > 1) is { } twice) yield return ("parts", $"two parts are named {string.Join(" and ", twice.Take(2).Select(part => $"'{part.Name}'"))}: give each a name of its own, in which not only capital letters differ");
+    }
+}
+
+/// <summary>Several rewards of one thing as one: reward models of different seeds, say. They should have one unit, as normalised ones have. Each one's score and their deviation are logged.</summary>
+public sealed record EnsembleRewardSection : RewardSection, ICheckedSection
+{
+    /// <summary>The members, two at least.</summary>
+    public required IReadOnlyList<RewardSection> Members { get; init; }
+
+    /// <summary>What is made of their scores.</summary>
+    public EnsembleScore Score { get; init; } = EnsembleScore.Mean;
+
+    /// <summary>k of <c>mean_minus_deviations</c>; null for 1.</summary>
+    [Limits(AtLeast = 0, AtMost = 1e3)]
+    public double? Deviations { get; init; }
+
+    /// <inheritdoc/>
+    public override PlacedModels Models => Members.Select(member => member.Models).Append(PlacedModels.None).Max();
+
+    /// <inheritdoc/>
+    public override RewardSection Resolved() => this with { Members = [.. Members.Select(member => member.Resolved())] };
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Problems()
+    {
+        if (Members.Count < 2) yield return ("members", "an ensemble needs two members at least");
+        if (Members.Any(member => member.Normalise)) yield return ("members", "normalise is for the whole reward; set it beside members");
+        if (Deviations is not null && Score != EnsembleScore.MeanMinusDeviations) yield return ("deviations", "is for score: mean_minus_deviations; leave it out");
     }
 }
 

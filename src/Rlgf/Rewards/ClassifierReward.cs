@@ -12,10 +12,9 @@ public sealed class ClassifierReward : ILocalReward
 {
     private const int RowsPerBatch = 64;
     private readonly ISequenceClassifier _classifier;
-    private readonly ITokenizer _tokenizer;
+    private readonly ClassifierInput _input;
     private readonly ClassifierHead _head;
     private readonly int _label;
-    private readonly bool _includePrompt;
 
     /// <summary>Makes a reward of a classifier.</summary>
     /// <param name="name">Name for logs and reports.</param>
@@ -26,8 +25,20 @@ public sealed class ClassifierReward : ILocalReward
     /// <param name="transform">What is made of the label's output; null for what <see cref="ClassifierHead.DefaultTransform"/> says.</param>
     /// <exception cref="InputException">The classifier has no such label, or the transform does not fit it.</exception>
     public ClassifierReward(string name, ISequenceClassifier classifier, ITokenizer tokenizer, string? label, bool includePrompt, ClassifierTransform? transform = null)
+        : this(name, classifier, new ClassifierInput(tokenizer, includePrompt), label, transform)
     {
-        (Name, _classifier, _tokenizer, _includePrompt) = (name, classifier, tokenizer, includePrompt);
+    }
+
+    /// <summary>Makes a reward of a classifier that reads responses in a way of its own.</summary>
+    /// <param name="name">Name for logs and reports.</param>
+    /// <param name="classifier">The classifier, frozen.</param>
+    /// <param name="input">What it reads of a response.</param>
+    /// <param name="label">The label that the reward is read from; null for a classifier's only one.</param>
+    /// <param name="transform">What is made of the label's output; null for what <see cref="ClassifierHead.DefaultTransform"/> says.</param>
+    /// <exception cref="InputException">The classifier has no such label, or the transform does not fit it.</exception>
+    public ClassifierReward(string name, ISequenceClassifier classifier, ClassifierInput input, string? label, ClassifierTransform? transform = null)
+    {
+        (Name, _classifier, _input) = (name, classifier, input);
         _head = ClassifierHead.Of(classifier);
         Transform = transform ?? _head.DefaultTransform;
         if ((_head.LabelProblem(label) ?? _head.TransformProblem(Transform)) is { } problem) throw new InputException($"the reward '{name}': {problem}.");
@@ -46,7 +57,7 @@ public sealed class ClassifierReward : ILocalReward
     /// <inheritdoc/>
     public IReadOnlyList<RewardScore> Score(IReadOnlyList<Response> responses, CancellationToken cancellationToken)
     {
-        var rows = responses.Select(Read).ToArray();
+        var rows = responses.Select(response => _input.Of(response, _classifier.ContextLength)).ToArray();
         var scores = new RewardScore[rows.Length];
         // Rows of like length together: less padding.
         foreach (var batch in Enumerable.Range(0, rows.Length).OrderBy(row => rows[row].Length).Chunk(RowsPerBatch))
@@ -59,12 +70,5 @@ public sealed class ClassifierReward : ILocalReward
             for (var i = 0; i < batch.Length; i++) scores[batch[i]] = new(_head.Score(logits.AsSpan(i * labels, labels), _label, Transform));
         }
         return scores;
-    }
-
-    /// <summary>The tokens that the classifier reads: the last ones where the text is longer than it can take, between its special tokens; an empty text counts as one end token.</summary>
-    private int[] Read(Response response)
-    {
-        var tokens = _tokenizer.EncodeEnd(_includePrompt ? response.Whole : response.Text, _classifier.ContextLength);
-        return tokens.Length > 0 ? tokens : [_tokenizer.EosId ?? 0];
     }
 }

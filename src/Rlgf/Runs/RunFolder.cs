@@ -42,6 +42,12 @@ public sealed record RunFolder(string Path)
     /// <summary>How a supervised training ended; not there before.</summary>
     public string ResultPath => In("result.json");
 
+    /// <summary>Of a reward model's training: what was measured at its end on held-out pairs.</summary>
+    public string AssessmentPath => In("assessment.json");
+
+    /// <summary>Of a reward model's training: the held-out pairs with their scores, one row each.</summary>
+    public string PairScoresPath => In("held-out-scores.jsonl");
+
     /// <summary>One flat row an iteration, or a step of a supervised training.</summary>
     public string MetricsPath => In("metrics.jsonl");
 
@@ -75,7 +81,7 @@ public sealed record RunFolder(string Path)
     /// <summary>Names of all that a run, or a supervised training, keeps in its folder.</summary>
     internal static readonly IReadOnlyList<string> OwnNames =
     [
-        "run.json", "recipe.yaml", "environment.json", "inputs.json", "result.json", "metrics.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html",
+        "run.json", "recipe.yaml", "environment.json", "inputs.json", "result.json", "assessment.json", "held-out-scores.jsonl", "metrics.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html",
         OldLog, OldCheckpoints, RunOwnership.LockName, RunOwnership.OwnerName,
     ];
 

@@ -18,6 +18,9 @@ internal static class RunJson
     /// <exception cref="JsonException">Malformed, or with missing or unknown names.</exception>
     public static T Parse<T>(string json) => JsonSerializer.Deserialize<T>(json, Line) ?? throw new JsonException("null where a value is needed");
 
+    /// <summary>One JSON value as a line.</summary>
+    public static string ToLine<T>(T value) => JsonSerializer.Serialize(value, Line);
+
     /// <summary>Reads a file that is one JSON value.</summary>
     /// <exception cref="InputException">Not there or malformed.</exception>
     public static T ReadFile<T>(string path)

@@ -26,6 +26,23 @@ public sealed record Interval(double Mean, double Low, double High, int Count)
         return new(mean, mean - half, mean + half, values.Count);
     }
 
+    /// <summary>A share with Wilson's score interval, which stays within 0 and 1 and has a width where all or none are hits (Wilson, "Probable inference, the law of succession, and statistical inference", 1927).</summary>
+    /// <param name="hits">How many are.</param>
+    /// <param name="count">Of how many, drawn independently.</param>
+    /// <param name="confidence">0.95 for a 95 % interval.</param>
+    public static Interval OfShare(int hits, int count, double confidence = 0.95)
+    {
+        RequireConfidence(confidence);
+        if (hits < 0 || hits > count) throw new ArgumentOutOfRangeException(nameof(hits), hits, $"There are {count}.");
+        if (count == 0) return new(double.NaN, double.NaN, double.NaN, 0);
+        var z = Normal.InvCDF(0, 1, (1 + confidence) / 2);
+        var (share, spread) = ((double)hits / count, z * z / count);
+        var centre = (share + (spread / 2)) / (1 + spread);
+        var half = z / (1 + spread) * Math.Sqrt(((share * (1 - share)) + (spread / 4)) / count);
+        // At an end of the range the interval's is that end, and rounding puts it beside it.
+        return new(share, hits == 0 ? 0 : centre - half, hits == count ? 1 : centre + half, count);
+    }
+
     /// <summary>s/√n with s² divided by n − 1.</summary>
     internal static double StandardError(IReadOnlyCollection<double> values, double mean) =>
         Math.Sqrt(values.Sum(v => (v - mean) * (v - mean)) / (values.Count - 1) / values.Count);

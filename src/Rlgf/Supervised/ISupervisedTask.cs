@@ -27,8 +27,11 @@ internal interface ISupervisedTask
     /// <summary>Metrics on the held-out examples; <c>loss</c>, a mean, decides which model is the best.</summary>
     IReadOnlyDictionary<string, double> Evaluate();
 
-    /// <summary>Writes the model into a folder.</summary>
+    /// <summary>Writes the model into a folder, from which <see cref="Load"/> reads it.</summary>
     void Save(string folder);
+
+    /// <summary>Writes the model into the training's folder, as others are to read it.</summary>
+    void SaveBest(string folder) => Save(folder);
 
     /// <summary>Reads the model's weights from a folder.</summary>
     void Load(string folder);

@@ -115,7 +115,7 @@ internal sealed class SupervisedLoop : IDisposable
         var metrics = _task.Evaluate();
         var after = before with { LastHeldOut = metrics };
         if (before.BestHeldOut.TryGetValue("loss", out var best) && metrics["loss"] >= best) return after;
-        _task.Save(_folder);
+        _task.SaveBest(_folder);
         return after with { BestStep = before.Step, BestHeldOut = metrics };
     }
 
