@@ -78,7 +78,7 @@ public sealed class ClassifierScoreTests
     [InlineData("distilbert_classifier", "label: POSITIVE\n  transform: sigmoid", "15: reward.transform: the sigmoid of one of the 2 labels, which exclude each other, is no probability: use probability (softmax), log_odds or logit")]
     [InlineData("distilbert_classifier", "label: GOOD", "14: reward.label: the classifier has no label 'GOOD': it has NEGATIVE, POSITIVE")]
     [InlineData("distilbert_classifier", "include_prompt: true", "12: reward.label: the classifier has the labels NEGATIVE, POSITIVE: name one of them")]
-    [InlineData("gpt2_reward", "transform: softmax", "14: reward.transform: expected one of: logit, sigmoid, probability, log_odds; found 'softmax'")]
+    [InlineData("gpt2_reward", "transform: softmax", "14: reward.transform: expected one of: logit, sigmoid, probability, log_odds, normalised; found 'softmax'")]
     public void What_does_not_fit_the_classifier_is_refused_by_line_and_key(string fixture, string keys, string message)
     {
         using var scratch = new Scratch();

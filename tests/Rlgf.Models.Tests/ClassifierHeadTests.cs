@@ -47,13 +47,23 @@ public sealed class ClassifierHeadTests
     }
 
     [Fact]
+    public void A_reward_model_that_keeps_what_its_scores_are_normalised_by_is_read_so()
+    {
+        var head = Reward with { Normalisation = new(1.5, 4) };
+        Assert.Equal(ClassifierTransform.Normalised, head.DefaultTransform);
+        Assert.Equal((3.5 - 1.5) / 4, head.Score([3.5f], 0, ClassifierTransform.Normalised));
+        Assert.Equal(3.5, head.Score([3.5f], 0, ClassifierTransform.Logit));
+        Assert.Null(head.TransformProblem(ClassifierTransform.Normalised));
+    }
+
+    [Fact]
     public void What_is_taken_by_default_and_what_does_not_fit()
     {
         Assert.Equal(ClassifierTransform.Logit, Reward.DefaultTransform);
         Assert.Equal(ClassifierTransform.Probability, Exclusive.DefaultTransform);
         Assert.Equal(ClassifierTransform.Probability, Independent.DefaultTransform);
         Assert.Equal(
-            [(0, 2), (0, 3), (1, 1)],
+            [(0, 2), (0, 3), (0, 4), (1, 1), (1, 4), (2, 4)],
             new[] { Reward, Exclusive, Independent }.SelectMany((head, i) => Enum.GetValues<ClassifierTransform>().Where(transform => head.TransformProblem(transform) is not null).Select(transform => (i, (int)transform))));
         Assert.Contains("one output", Assert.Throws<InputException>(() => Reward.Score([1], 0, ClassifierTransform.Probability)).Message, StringComparison.Ordinal);
         Assert.Equal("the classifier has no label 'd': it has a, b, c", Assert.Throws<InputException>(() => Exclusive.IndexOf("d")).Message);

@@ -29,14 +29,18 @@ internal static class TrlCases
 
     public static IEnumerable<TrlCase> Of(string file) => Load(file).GetProperty("cases").EnumerateArray().Select(one => new TrlCase(one));
 
-    public static ILanguageModel Model(string file)
+    public static ILanguageModel Model(string file) => LanguageModelFolder.Load(ModelFolder(file));
+
+    public static ISequenceClassifier RewardModel(string file) => SequenceClassifierFolder.Load(ModelFolder(file));
+
+    public static SafetensorsFile Gradients(string file) => SafetensorsFile.Open(Path.Combine(Folder, Path.ChangeExtension(file, ".safetensors")));
+
+    private static string ModelFolder(string file)
     {
         var name = Load(file).GetProperty("model").GetString()!;
         string[] places = [Path.Combine(Folder, "models", name), Path.Combine(Folder, "..", "models", name), Path.Combine(AppContext.BaseDirectory, "fixtures", "models", name)];
-        return LanguageModelFolder.Load(places.FirstOrDefault(Directory.Exists) ?? throw new DirectoryNotFoundException($"the model '{name}' of {file} is in none of {string.Join(", ", places)}"));
+        return places.FirstOrDefault(Directory.Exists) ?? throw new DirectoryNotFoundException($"the model '{name}' of {file} is in none of {string.Join(", ", places)}");
     }
-
-    public static SafetensorsFile Gradients(string file) => SafetensorsFile.Open(Path.Combine(Folder, Path.ChangeExtension(file, ".safetensors")));
 }
 
 /// <summary>One case: TRL's settings, what the loss was given, what came out.</summary>
