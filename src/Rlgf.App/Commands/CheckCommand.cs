@@ -46,6 +46,8 @@ internal static class CheckCommand
                 return SupervisedRun.Check(classifier, terminal.Stop);
             case RewardModelRecipe reward:
                 return RewardModelRun.Check(reward, terminal.Stop);
+            case PairsRecipe pairs:
+                throw pairs.Refusal("kind", "pairs are checked by making some: rlgf pairs make with --set prompts=10 and another output");
             default:
                 using (var run = new TrainingRun((TrainRecipe)recipe, terminal.Error.WriteLine, terminal.Stop)) return run.Check(terminal.Stop);
         }
