@@ -74,7 +74,7 @@ public sealed class AttentionTests
         var key = randn([2, 2, columns, 8], generator: random);
         var value = randn([2, 2, columns, 8], generator: random);
 
-        var attended = new CausalAttention(columns, window, CPU).Attend(0, query, key, value);
+        var attended = new CausalAttention(columns, [window], CPU).Attend(0, query, key, value, new Scores(window));
 
         for (var row = 0; row < 2; row++)
         {
@@ -100,13 +100,13 @@ public sealed class AttentionTests
         var key = randn([2, 2, columns, 8], generator: random);
         var value = randn([2, 2, columns, 8], generator: random);
 
-        using var cache = new KeyValueCache(new AttentionShape(1, 2, 8, window), columns - lacking, padding, CPU);
+        using var cache = new KeyValueCache(1, columns - lacking, padding, CPU);
         var pieces = new List<Tensor>();
         for (var at = 0; at < columns; at += (int)pieces[^1].size(2))
         {
             var length = at == 0 ? columns - Steps : 1;
             cache.Begin(length);
-            pieces.Add(cache.Attend(0, query.narrow(2, at, length), key.narrow(2, at, length), value.narrow(2, at, length)));
+            pieces.Add(cache.Attend(0, query.narrow(2, at, length), key.narrow(2, at, length), value.narrow(2, at, length), new Scores(window)));
             cache.End();
         }
 

@@ -86,7 +86,7 @@ public sealed class BlockTests : IDisposable
         var x = randn([1, 1000, 2, 6], generator: random);
         foreach (var columns in new[] { 3, 1000, 5 }) // longer than the tables, and short again
         {
-            var turned = tables.At(null, 1, columns).Apply(x.narrow(1, 0, columns));
+            var turned = tables.At(null, 1, columns, columns).Apply(x.narrow(1, 0, columns));
             var position = columns - 1;
             foreach (var (pair, frequency) in new[] { (0, 0.5), (1, 0.02) })
             {
@@ -100,8 +100,8 @@ public sealed class BlockTests : IDisposable
             Fixture.Close(x.narrow(1, 0, columns).narrow(3, 4, 2), turned.narrow(3, 4, 2), 0);
         }
 
-        var given = tables.At(new TokenPositions(tensor(new long[] { 7, 2 }), 8), 2, 1).Apply(x.narrow(1, 0, 2).view(2, 1, 2, 6));
-        Fixture.Close(tables.At(null, 1, 8).Apply(x.narrow(1, 0, 1).expand(1, 8, 2, 6))[0, 7], given[0, 0], 0);
-        Fixture.Close(tables.At(null, 1, 8).Apply(x.narrow(1, 1, 1).expand(1, 8, 2, 6))[0, 2], given[1, 0], 0);
+        var given = tables.At(new TokenPositions(tensor(new long[] { 7, 2 }), 8), 2, 1, 8).Apply(x.narrow(1, 0, 2).view(2, 1, 2, 6));
+        Fixture.Close(tables.At(null, 1, 8, 8).Apply(x.narrow(1, 0, 1).expand(1, 8, 2, 6))[0, 7], given[0, 0], 0);
+        Fixture.Close(tables.At(null, 1, 8, 8).Apply(x.narrow(1, 1, 1).expand(1, 8, 2, 6))[0, 2], given[1, 0], 0);
     }
 }

@@ -18,6 +18,8 @@ public sealed class DecoderClassifierTests : IDisposable
     [InlineData("gpt2_reward", "right_padded")]
     [InlineData("gpt2_reward", "ends_with_eos")]
     [InlineData("llama_reward", "right_padded")]
+    [InlineData("qwen3_reward", "right_padded")]
+    [InlineData("gemma3_reward", "right_padded")]
     [InlineData("llama_reward", "left_padded")] // the same scores: rotation knows no absolute position
     public void Scores_equal_those_of_transformers(string name, string batch)
     {
@@ -32,6 +34,8 @@ public sealed class DecoderClassifierTests : IDisposable
     [Theory]
     [InlineData("gpt2_reward")]
     [InlineData("llama_reward")]
+    [InlineData("qwen3_reward")]
+    [InlineData("gemma3_reward")]
     public void Keys_of_transformers_4_give_the_same_classifier(string name)
     {
         using var fixture = new Fixture(name);
@@ -46,6 +50,8 @@ public sealed class DecoderClassifierTests : IDisposable
     [Theory]
     [InlineData("gpt2_reward")]
     [InlineData("llama_reward")]
+    [InlineData("qwen3_reward")]
+    [InlineData("gemma3_reward")]
     public void A_saved_classifier_has_the_same_names_shapes_and_bytes(string name)
     {
         using var fixture = new Fixture(name);

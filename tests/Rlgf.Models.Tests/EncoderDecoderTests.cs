@@ -363,7 +363,7 @@ public sealed class EncoderDecoderTests : IDisposable
             if ((bool?)model.Configuration["scale_embedding"] == true) embedded = embedded * Math.Sqrt(embedding.size(1));
             var encoded = bart.Encoder.Forward(embedded, arange(first, first + length, int64), 1, length, new BidirectionalAttention([length], length, CPU), null);
             long[] read = [start, .. row.Response[..^1].Select(id => (long)id)];
-            var states = bart.Decode(tensor(read, [1, read.Length]), null, new CausalAttention(read.Length, null, CPU), new CrossAttention(bart.KeysAndValues(encoded), [length], [0]));
+            var states = bart.Decode(tensor(read, [1, read.Length]), null, new CausalAttention(read.Length, [null], CPU), new CrossAttention(bart.KeysAndValues(encoded), [length], [0]));
             return model.Logits(states)[0];
         });
         Fixture.Close(fixture.Tensor("logits_left_padded"), cat([.. logits], 0), Tolerance);

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests;
 
-/// <summary>A folder of fixtures/models: a checkpoint and what transformers computes from it.</summary>
+/// <summary>
+/// A folder of fixtures/models or fixtures/families: a checkpoint and what transformers computes from it. RLGF_FAMILY_CASES names another folder of the same layout, which takes the place of fixtures/families.
+/// </summary>
 internal sealed class Fixture : IDisposable
 {
     private readonly SafetensorsFile _tensors;
@@ -21,12 +23,39 @@ internal sealed class Fixture : IDisposable
 
     public JsonNode Expected { get; }
 
-    public static string PathOf(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "models", name);
+    /// <summary>Where the folders of further families are.</summary>
+    public static string Families { get; } = Environment.GetEnvironmentVariable("RLGF_FAMILY_CASES") is { Length: > 0 } folder
+        ? Directory.Exists(Path.Combine(folder, "models")) ? Path.Combine(folder, "models") : folder
+        : Path.Combine(AppContext.BaseDirectory, "fixtures", "families");
 
-    /// <summary>Names of the folders of one kind, in order.</summary>
-    public static IEnumerable<string> Of(string kind, Func<JsonNode, bool>? also = null)
+    private static string Models { get; } = Path.Combine(AppContext.BaseDirectory, "fixtures", "models");
+
+    /// <summary>How far logits may be from those of transformers; more for a family that divides by what can be small (README of the fixtures).</summary>
+    public double Tolerance => Path.GetFileName(Folder).StartsWith("qwen3_5", StringComparison.Ordinal) ? 2e-4 : 1e-4;
+
+    public static string PathOf(string name) => Path.Combine(Directory.Exists(Path.Combine(Models, name)) ? Models : Families, name);
+
+    /// <summary>Names of the folders of one kind and of a known family, in order, those of the first families before the others.</summary>
+    public static IEnumerable<string> Of(string kind, Func<JsonNode, bool>? also = null) => [.. In(Models, kind, also), .. InFamilies(kind, also)];
+
+    /// <summary>Names of further families' folders of one kind.</summary>
+    public static IEnumerable<string> InFamilies(string kind, Func<JsonNode, bool>? also = null) => In(Families, kind, also).Where(name => IsKnown(Path.Combine(Families, name)));
+
+    /// <summary>Names of folders of families that aren't known.</summary>
+    public static IEnumerable<string> Unknown => Directory.EnumerateDirectories(Families).Where(folder => File.Exists(Path.Combine(folder, "config.json")) && !IsKnown(folder)).Select(Path.GetFileName).Order(StringComparer.Ordinal)!;
+
+    private static bool IsKnown(string folder)
     {
-        foreach (var folder in Directory.EnumerateDirectories(PathOf("")).Order(StringComparer.Ordinal))
+        // An adapter's folder says nothing of its family.
+        var path = Path.Combine(folder, "config.json");
+        if (!File.Exists(path)) path = Path.Combine(folder, (string)JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "adapter_config.json")))!["base_model_name_or_path"]!, "config.json");
+        var type = (string)JsonNode.Parse(File.ReadAllText(path))!["model_type"]!;
+        return Rlgf.Models.Families.Known.ModelFamilies.Types.Contains(type);
+    }
+
+    private static IEnumerable<string> In(string root, string kind, Func<JsonNode, bool>? also)
+    {
+        foreach (var folder in Directory.EnumerateDirectories(root).Order(StringComparer.Ordinal))
         {
             var path = Path.Combine(folder, "expected.json");
             if (!File.Exists(path)) continue;

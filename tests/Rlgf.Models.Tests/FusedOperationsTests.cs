@@ -118,7 +118,7 @@ public sealed class FusedOperationsTests : IDisposable
         var x = Numbers([2, 3, 5, 24], type).narrow(2, 1, 3);
         var before = x.to(float64);
         long[] positions = [0, 1, 7, 3, 200, 11];
-        var rotation = tables.At(new TokenPositions(tensor(positions), 201), 2, 3);
+        var rotation = tables.At(new TokenPositions(tensor(positions), 201), 2, 3, 201);
         var turned = rotation.Apply(x);
         if (FusedOperations.AreOn && type == ScalarType.Float32) Assert.Same(x, turned);
         // What was rounded isn't rounded again.

@@ -108,7 +108,7 @@ public sealed class RecomputedActivationsTests : IDisposable
         Assert.Equal(2 * layers, read);
         states.sum().Backward();
         Assert.Equal(3 * layers, read);
-        Assert.Equal(module.AttentionShape.Layers, layers);
+        Assert.Equal(module.Layers, layers);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,6 +20,9 @@ internal sealed class Activation
         Silu,
     }
 
+    /// <summary>The tanh form of GELU.</summary>
+    public static Activation TanhGelu { get; } = new(x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh), Kind.TanhGelu);
+
     /// <summary>The function that a key names.</summary>
     public static Activation Read(ModelConfiguration configuration, string key, string formatDefault) => Named(configuration.Text(key) ?? formatDefault, configuration, key);
 
@@ -28,11 +32,12 @@ internal sealed class Activation
         return name switch
         {
             // The tanh form of GELU (Hendrycks and Gimpel 2016), under its three names.
-            "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => new Activation(x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh), Kind.TanhGelu),
+            "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => TanhGelu,
             "gelu" => new Activation(nn.functional.gelu),
+            "relu2" => new Activation(x => nn.functional.relu(x).Square()),
             "relu" => new Activation(x => nn.functional.relu(x)),
             "silu" or "swish" => new Activation(x => nn.functional.silu(x), Kind.Silu),
-            _ => throw configuration.Fault(key, $"is '{name}': known are gelu_new, gelu_pytorch_tanh, gelu_fast, gelu, relu and silu"),
+            _ => throw configuration.Fault(key, $"is '{name}': known are gelu_new, gelu_pytorch_tanh, gelu_fast, gelu, relu, relu2 and silu"),
         };
     }
 

@@ -1,3 +1,4 @@
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -21,7 +22,11 @@ internal sealed class BidirectionalAttention : IAttention
 
     public IAttention Anew() => new BidirectionalAttention(_lengths, _columns, _device);
 
-    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null) => ScaledDotProduct.Attend(query, key, value, _mask, bias);
+    public int Longest => _lengths.Max();
+
+    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, in Scores scores = default) => ScaledDotProduct.Attend(query, key, value, _mask, scores);
+
+    public Tensor KeyPositions(int columns) => TensorNumbers.Range(columns, _device).to_type(ScalarType.Float32).view(1, 1, 1, -1);
 
     /// <summary>[B, 1, 1, T] float32 to be added to scores: −∞ from each row's length on, 0 before. Belongs to the caller's scope.</summary>
     public static Tensor PaddingMask(IReadOnlyList<int> lengths, int columns, Device device)

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Rlgf.Models.Blocks;
 
 /// <summary>
-/// Keys and values of all tokens read so far, for each layer [B, K, C, D/H] float32 with room for C columns, more being made when they are full: heads that share keys share them here too.
+/// Keys and values of all tokens read so far, for each layer that attends [B, K, C, D/H] float32 with room for C columns, more being made when they are full: heads that share keys share them here too.
 /// Rows are padded on the left, so all write the same column at each step.
 /// </summary>
 internal sealed class KeyValueCache : IAttention, IDisposable
@@ -13,67 +13,71 @@ internal sealed class KeyValueCache : IAttention, IDisposable
     /// <summary>Room for at least so many columns is made at once: each time, what is there is copied.</summary>
     private const int LeastGrowth = 256;
 
-    private readonly Tensor[] _keys;
-    private readonly Tensor[] _values;
-    private readonly int? _window;
+    private readonly Tensor?[] _keys;
+    private readonly Tensor?[] _values;
+    private readonly Device _device;
+    private readonly List<(int? Window, Tensor? Mask)> _masks = [];
     private int[] _padding;
     private int _capacity;
-    private Tensor? _prefillMask;
     private Tensor? _columnMask;
-    private Tensor? _stepMask;
     private int _columns;
     private int _reading;
-    private int _firstSeen;
 
-    /// <summary>Makes room.</summary>
-    /// <param name="shape">The model's attention.</param>
+    /// <summary>Makes an empty cache; a layer's room is made when it first attends.</summary>
+    /// <param name="layers">L.</param>
     /// <param name="capacity">C: columns that there is room for at first.</param>
     /// <param name="padding">For each of the B rows, how many columns on its left are padding.</param>
     /// <param name="device">Where.</param>
-    public KeyValueCache(AttentionShape shape, int capacity, int[] padding, Device device)
+    public KeyValueCache(int layers, int capacity, int[] padding, Device device)
     {
-        _window = shape.Window;
         _padding = padding;
         _capacity = capacity;
-        long[] sizes = [padding.Length, shape.KeyValueHeads, capacity, shape.HeadSize];
-        _keys = [.. Enumerable.Range(0, shape.Layers).Select(_ => Own(zeros(sizes, dtype: float32, device: device)))];
-        _values = [.. Enumerable.Range(0, shape.Layers).Select(_ => Own(zeros(sizes, dtype: float32, device: device)))];
-        _columnMask = ColumnMask(device);
+        _device = device;
+        _keys = new Tensor?[layers];
+        _values = new Tensor?[layers];
+        _columnMask = ColumnMask();
     }
 
     public IAttention Anew() => throw new InvalidOperationException("Nothing is learned from a cache.");
 
     public int PastColumns => _columns;
 
+    /// <summary>All columns: a row that was longer than those that are left has left its columns.</summary>
+    public int Longest => _columns + _reading;
+
     /// <summary>Says how many columns the next pass through the layers reads.</summary>
     public void Begin(int columns)
     {
         if (_columns + columns > _capacity) Grow(columns);
         _reading = columns;
-        _firstSeen = Math.Max(0, _columns + 1 - (_window ?? _capacity));
-        if (columns > 1) _prefillMask = PrefillMask(columns);
-        else if (_columnMask is not null) _stepMask = Own(Seen(_columnMask, 3));
     }
 
     /// <summary>Ends a pass: what it wrote now counts.</summary>
     public void End()
     {
         _columns += _reading;
-        _prefillMask?.Dispose();
-        _prefillMask = null;
-        _stepMask?.Dispose();
-        _stepMask = null;
+        _reading = 0;
+        DropMasks();
     }
 
-    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, Tensor? bias = null)
+    public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, in Scores scores = default)
     {
-        Write(_keys[layer], key);
-        Write(_values[layer], value);
-        if (_reading > 1) return ScaledDotProduct.Attend(query, key, value, _prefillMask, bias);
+        var keys = Write(ref _keys[layer], key);
+        var values = Write(ref _values[layer], value);
+        var mask = Mask(scores.Window);
+        if (_reading > 1) return ScaledDotProduct.Attend(query, key, value, mask, scores);
 
         using var scope = NewDisposeScope();
-        var mask = bias is null ? _stepMask : _stepMask is null ? Seen(bias, 3).to_type(ScalarType.Float32) : Seen(bias, 3).Add(_stepMask);
-        return ScaledDotProduct.AttendFromOne(query, Seen(_keys[layer], 2), Seen(_values[layer], 2), mask).MoveToOuterDisposeScope();
+        if (scores.Bias is { } bias) mask = mask is null ? Seen(bias, 3, scores.Window).to_type(ScalarType.Float32) : Seen(bias, 3, scores.Window).Add(mask);
+        return ScaledDotProduct.AttendFromOne(query, Seen(keys, 2, scores.Window), Seen(values, 2, scores.Window), mask, scores).MoveToOuterDisposeScope();
+    }
+
+    public Tensor KeyPositions(int columns)
+    {
+        using var scope = NewDisposeScope();
+        var all = TensorNumbers.Range(_columns + columns, _device).view(1, 1, 1, -1);
+        var padding = tensor(Array.ConvertAll(_padding, count => -(long)count), [_padding.Length, 1, 1, 1], device: _device);
+        return all.Add(padding).ClampMin(0L).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>Keeps the given rows in the given order.</summary>
@@ -90,7 +94,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
             Replace(ref _values[layer], index);
         }
 
-        if (_columnMask is not null) Replace(ref _columnMask, index);
+        Replace(ref _columnMask, index);
     }
 
     /// <summary>Takes copies of another cache's rows behind its own: all end in the same column, and columns that are padding in every row are left out.</summary>
@@ -105,10 +109,11 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         {
             for (var layer = 0; layer < mine.Length; layer++)
             {
-                var joined = Own(zeros([lengths.Length, mine[layer].size(1), capacity, mine[layer].size(3)], dtype: float32, device: mine[layer].device));
-                CopyEnd(this, mine[layer], joined, 0, columns);
-                CopyEnd(other, theirs[layer], joined, _padding.Length, columns);
-                mine[layer].Dispose();
+                if (mine[layer] is not { } old || theirs[layer] is not { } taken) continue;
+                var joined = Room(lengths.Length, capacity, old);
+                CopyEnd(this, old, joined, 0, columns);
+                CopyEnd(other, taken, joined, _padding.Length, columns);
+                old.Dispose();
                 mine[layer] = joined;
             }
         }
@@ -119,11 +124,10 @@ internal sealed class KeyValueCache : IAttention, IDisposable
 
     public void Dispose()
     {
-        foreach (var tensor in _keys) tensor.Dispose();
-        foreach (var tensor in _values) tensor.Dispose();
+        foreach (var tensor in _keys) tensor?.Dispose();
+        foreach (var tensor in _values) tensor?.Dispose();
         _columnMask?.Dispose();
-        _prefillMask?.Dispose();
-        _stepMask?.Dispose();
+        DropMasks();
     }
 
     /// <summary>How many columns each row has that are no padding.</summary>
@@ -146,10 +150,11 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         {
             for (var layer = 0; layer < tensors.Length; layer++)
             {
-                var grown = Own(zeros([tensors[layer].size(0), tensors[layer].size(1), capacity, tensors[layer].size(3)], dtype: float32, device: tensors[layer].device));
+                if (tensors[layer] is not { } full) continue;
+                var grown = Room(full.size(0), capacity, full);
                 using (var written = grown.narrow(2, 0, _columns))
-                using (var old = tensors[layer].narrow(2, 0, _columns)) written.copy_(old);
-                tensors[layer].Dispose();
+                using (var old = full.narrow(2, 0, _columns)) written.copy_(old);
+                full.Dispose();
                 tensors[layer] = grown;
             }
         }
@@ -161,52 +166,80 @@ internal sealed class KeyValueCache : IAttention, IDisposable
     private void RenewColumnMask()
     {
         _columnMask?.Dispose();
-        _columnMask = ColumnMask(_keys[0].device);
+        _columnMask = ColumnMask();
     }
 
     private static Tensor Own(Tensor tensor) => tensor.DetachFromDisposeScope();
 
-    private static void Replace(ref Tensor tensor, Tensor rows)
+    /// <summary>[rows, K, capacity, D/H] of zeros, with K and D/H of another tensor.</summary>
+    private Tensor Room(long rows, int capacity, Tensor like) => Own(zeros([rows, like.size(1), capacity, like.size(3)], dtype: float32, device: _device));
+
+    private static void Replace(ref Tensor? tensor, Tensor rows)
     {
+        if (tensor is null) return;
         var selected = Own(tensor.index_select(0, rows));
         tensor.Dispose();
         tensor = selected;
     }
 
     /// <summary>The columns that a token which is read alone sees.</summary>
-    private Tensor Seen(Tensor tensor, int dimension) => tensor.narrow(dimension, _firstSeen, _columns + 1 - _firstSeen);
-
-    private void Write(Tensor cache, Tensor values)
+    private Tensor Seen(Tensor tensor, int dimension, int? window)
     {
+        var first = Math.Max(0, _columns + 1 - (window ?? _capacity));
+        return tensor.narrow(dimension, first, _columns + 1 - first);
+    }
+
+    private Tensor Write(ref Tensor? cache, Tensor values)
+    {
+        cache ??= Room(_padding.Length, _capacity, values);
         if (_reading == 1 && FusedOperations.Fit(values))
         {
             FusedOperations.WriteToken(values, cache, _columns);
-            return;
+            return cache;
         }
 
         using var column = cache.narrow(2, _columns, _reading);
         column.copy_(values);
+        return cache;
+    }
+
+    /// <summary>The mask of this pass's tokens, made when the first layer with the window asks for it.</summary>
+    private Tensor? Mask(int? window)
+    {
+        foreach (var (of, known) in _masks)
+        {
+            if (of == window) return known;
+        }
+
+        var mask = _reading > 1 ? PrefillMask(_reading, window) : _columnMask is null ? null : Own(Seen(_columnMask, 3, window));
+        _masks.Add((window, mask));
+        return mask;
+    }
+
+    private void DropMasks()
+    {
+        foreach (var (_, mask) in _masks) mask?.Dispose();
+        _masks.Clear();
     }
 
     /// <summary>[B, 1, 1, C] float32: −∞ in columns of padding, 0 elsewhere; added to scores. Null without padding.</summary>
-    private Tensor? ColumnMask(Device device)
+    private Tensor? ColumnMask()
     {
         if (Array.TrueForAll(_padding, columns => columns == 0)) return null;
         var mask = new float[_padding.Length * _capacity];
         for (var row = 0; row < _padding.Length; row++) mask.AsSpan(row * _capacity, _padding[row]).Fill(float.NegativeInfinity);
-        return Own(tensor(mask, [_padding.Length, 1, 1, _capacity], device: device));
+        return Own(tensor(mask, [_padding.Length, 1, 1, _capacity], device: _device));
     }
 
     /// <summary>
     /// −∞ above the diagonal and beyond the window: [T, T] float32 without padding. With it [B, 1, T, T], −∞ in its columns too; a column of padding sees itself, so that no row of scores is all −∞.
     /// Null where the causal mask alone is built in.
     /// </summary>
-    private Tensor? PrefillMask(int columns)
+    private Tensor? PrefillMask(int columns, int? window)
     {
         using var scope = NewDisposeScope();
-        var device = _keys[0].device;
-        if (_columnMask is null) return ScaledDotProduct.CausalMask(columns, _window, device) is { } causal ? Own(causal) : null;
-        var mask = _columnMask.narrow(3, 0, columns).Add(ScaledDotProduct.FutureMask(columns, _window, device));
+        if (_columnMask is null) return ScaledDotProduct.CausalMask(columns, window, _device) is { } causal ? Own(causal) : null;
+        var mask = _columnMask.narrow(3, 0, columns).Add(ScaledDotProduct.FutureMask(columns, window, _device));
         using var diagonal = mask.diagonal(0, 2, 3);
         diagonal.zero_();
         return Own(mask);

@@ -54,8 +54,8 @@ internal sealed class MultiHead : nn.Module
         // All queries, all keys, all values.
         var parts = _joint?.TryForward(x)?.view(rows, -1, 3 * _heads, _headSize).transpose(1, 2).chunk(3, 1);
         var attended = parts is null
-            ? attention.Attend(layer, Queries(x, rows), Split(_key.Forward(x), rows), Split(_value.Forward(x), rows), bias)
-            : attention.Attend(layer, Scaled(parts[0]), parts[1], parts[2], bias);
+            ? attention.Attend(layer, Queries(x, rows), Split(_key.Forward(x), rows), Split(_value.Forward(x), rows), new Scores(Bias: bias))
+            : attention.Attend(layer, Scaled(parts[0]), parts[1], parts[2], new Scores(Bias: bias));
         return Join(attended).MoveToOuterDisposeScope();
     }
 

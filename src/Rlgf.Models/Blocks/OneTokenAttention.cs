@@ -28,8 +28,9 @@ internal static unsafe class OneTokenAttention
     /// <param name="keys">[B, K, C, S] float32, each head for H/K neighbouring queries.</param>
     /// <param name="values">[B, K, C, S] float32.</param>
     /// <param name="mask">float32, broadcast to [B, H, 1, C]; null for none.</param>
+    /// <param name="scale">What q · k is multiplied by.</param>
     /// <returns>[B, H, 1, S] of the query's type. Belongs to the caller's scope.</returns>
-    public static Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask)
+    public static Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask, float scale)
     {
         var (rows, heads, keyHeads, columns, size) = ((int)query.size(0), (int)query.size(1), (int)keys.size(1), (int)keys.size(2), (int)query.size(3));
         var attended = empty([rows, heads, 1, size], dtype: query.dtype, device: query.device);
@@ -41,7 +42,6 @@ internal static unsafe class OneTokenAttention
         var (keyRow, keyHead, valueRow, valueHead) = (keys.stride(0), keys.stride(1), values.stride(0), values.stride(1));
         var maskRow = seen is null || seen.size(0) == 1 ? 0 : seen.stride(0);
         var maskHead = seen is null || seen.size(1) == 1 ? 0 : seen.stride(1);
-        var scale = (float)(1 / Math.Sqrt(size));
 
         var threads = (int)Math.Clamp((long)rows * heads * columns * size / WorkOfAThread, 1, Math.Min(rows, get_num_threads()));
         if (threads == 1) Part(0, rows);

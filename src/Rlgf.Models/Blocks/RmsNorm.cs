@@ -10,19 +10,31 @@ internal sealed class RmsNorm : nn.Module, INorm
 {
     private readonly double _epsilon;
     private readonly bool _fromOne;
-    private readonly Parameter _weight;
+    private readonly bool _isScaled;
+    private readonly Tensor _weight;
 
     /// <summary>Makes the norm.</summary>
     /// <param name="width">D.</param>
     /// <param name="epsilon">ε.</param>
     /// <param name="fromOne">Whether the stored weight is the scale's distance from 1, as in Gemma.</param>
     /// <param name="device">Where.</param>
-    public RmsNorm(int width, double epsilon, bool fromOne, Device device) : base(nameof(RmsNorm))
+    /// <param name="isScaled">Whether it has a weight; otherwise the scale is 1.</param>
+    public RmsNorm(int width, double epsilon, bool fromOne, Device device, bool isScaled = true) : base(nameof(RmsNorm))
     {
         _epsilon = epsilon;
         _fromOne = fromOne;
-        _weight = Weights.Parameter([width], device);
-        register_parameter("weight", _weight);
+        _isScaled = isScaled;
+        var weight = Weights.Parameter([width], device);
+        if (isScaled)
+        {
+            _weight = weight;
+            register_parameter("weight", weight);
+            return;
+        }
+
+        // No parameter: what it would be is in no file.
+        _weight = weight.detach().DetachFromDisposeScope();
+        Initialise();
     }
 
     public Tensor Forward(Tensor x)
@@ -40,5 +52,11 @@ internal sealed class RmsNorm : nn.Module, INorm
     {
         using var gradients = no_grad();
         _weight.Fill(_fromOne ? 0 : 1);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && !_isScaled) _weight.Dispose();
+        base.Dispose(disposing);
     }
 }

@@ -25,6 +25,25 @@ public sealed class ModelConfiguration
     /// <summary>The family, <c>model_type</c>.</summary>
     public string ModelType => Text("model_type") ?? throw Fault("model_type", "is missing: it says which family the model belongs to");
 
+    /// <summary>Whether it is the part for texts of a model that takes images too, whose weights stand beside the others'.</summary>
+    internal bool IsTextPart { get; init; }
+
+    /// <summary>The same with further keys, where they aren't there; a key that is there with null stays so.</summary>
+    /// <param name="defaults">A JSON object.</param>
+    internal ModelConfiguration WithDefaults(string defaults)
+    {
+        var json = ToJson();
+        foreach (var (key, value) in JsonNode.Parse(defaults)!.AsObject())
+        {
+            if (!json.ContainsKey(key)) json[key] = value?.DeepClone();
+        }
+
+        return With(json);
+    }
+
+    /// <summary>Other settings of the same folder.</summary>
+    internal ModelConfiguration With(JsonObject json) => new(json, Source) { IsTextPart = IsTextPart };
+
     /// <summary>The first of <c>architectures</c>: which head the weights have; null where it isn't said.</summary>
     public string? Architecture => _json["architectures"] is JsonArray { Count: > 0 } names && names[0] is JsonValue name && name.TryGetValue<string>(out var text) ? text : null;
 
@@ -67,6 +86,9 @@ public sealed class ModelConfiguration
         > 0 and var size => size,
         var size => throw Fault(key, $"is {size}: it must be positive"),
     };
+
+    /// <summary>A whole number that isn't negative, or null where the key is absent or null.</summary>
+    internal int? OptionalWhole(string key) => Whole(key) is { } value ? value >= 0 ? value : throw Fault(key, $"is {value}: it can't be negative") : null;
 
     /// <summary>A token id, or null where the key is absent or null.</summary>
     public int? TokenId(string key) => Whole(key) is { } id ? id >= 0 ? id : throw Fault(key, $"is {id}: a token id can't be negative") : null;
@@ -115,6 +137,14 @@ public sealed class ModelConfiguration
         null => [],
         JsonArray items => [.. items.Select(item => item is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw Fault(key, "is not a list of texts"))],
         _ => throw Fault(key, "is not a list of texts"),
+    };
+
+    /// <summary>A list of numbers, empty where the key is absent or null.</summary>
+    internal IReadOnlyList<double> Numbers(string key) => _json[key] switch
+    {
+        null => [],
+        JsonArray items => [.. items.Select(item => item is JsonValue value && value.TryGetValue<double>(out var number) && double.IsFinite(number) ? number : throw Fault(key, "is not a list of numbers"))],
+        _ => throw Fault(key, "is not a list of numbers"),
     };
 
     /// <summary>The labels by index, from <c>id2label</c>, or as many without a name of their own as <c>num_labels</c> says; null where neither is there.</summary>

@@ -10,8 +10,14 @@ namespace Rlgf.Models.Checkpoints;
 /// <param name="WritesShare">Whether readers ask for the share even where it is the format's own.</param>
 internal sealed record RotaryKeys(string BaseKey, string ShareKey, double FormatShare, bool WritesShare)
 {
+    /// <summary>The base where it isn't said.</summary>
+    public double FormatBase { get; init; } = 10_000;
+
     /// <summary>Llama's, and those of most that came after it.</summary>
     public static RotaryKeys Llama { get; } = new("rope_theta", "partial_rotary_factor", 1, WritesShare: false);
+
+    /// <summary>Types of scaling that mean longrope; the second and third are older names of Phi-3's.</summary>
+    public IReadOnlyList<string> LongropeTypes { get; init; } = ["longrope"];
 
     /// <summary>Those of GPT-NeoX.</summary>
     public static RotaryKeys GptNeoX { get; } = new("rotary_emb_base", "rotary_pct", 0.25, WritesShare: true);
@@ -25,12 +31,12 @@ internal sealed record RotarySetting(double Base, double Share, ModelConfigurati
 {
     private const string Parameters = "rope_parameters";
     private const string ScalingKey = "rope_scaling";
+    private const string OriginalKey = "original_max_position_embeddings";
     private const string BaseInParameters = "rope_theta";
     private const string ShareInParameters = "partial_rotary_factor";
-    private const double FormatBase = 10_000;
 
     /// <summary>Numbers of a scaling that must have a fraction, if only of nothing.</summary>
-    private static readonly string[] Decimals = ["factor", "low_freq_factor", "high_freq_factor"];
+    private static readonly string[] Decimals = ["factor", "low_freq_factor", "high_freq_factor", "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"];
 
     /// <summary>
     /// Reads it as transformers 5 does where both forms are there: <c>rope_scaling</c>, unless it is empty, counts rather than <c>rope_parameters</c>; base and share are those in the one that counts, and only where it has none those
@@ -43,10 +49,13 @@ internal sealed record RotarySetting(double Base, double Share, ModelConfigurati
     {
         var section = configuration.Section(ScalingKey) is { IsEmpty: false } scaling ? scaling : configuration.Section(Parameters);
         return new RotarySetting(
-            section?.OptionalPositive(BaseInParameters) ?? configuration.Positive(keys.BaseKey, FormatBase),
+            section?.OptionalPositive(BaseInParameters) ?? configuration.Positive(keys.BaseKey, keys.FormatBase),
             section?.OptionalPositive(ShareInParameters) ?? configuration.Positive(keys.ShareKey, keys.FormatShare),
             section);
     }
+
+    /// <summary>Whether frequencies follow the longest row, so that a row may be of any length.</summary>
+    public bool HasNoLimit => (Scaling?.Text("rope_type") ?? Scaling?.Text("type")) == "dynamic";
 
     /// <summary>
     /// Writes it in both forms, the same in each: transformers 4 and the converters of other programs don't know <c>rope_parameters</c> and would take the format's base for one that only stands there.
@@ -65,13 +74,22 @@ internal sealed record RotarySetting(double Base, double Share, ModelConfigurati
 
         var writesShare = keys.WritesShare || Share != keys.FormatShare || json[keys.ShareKey] is not null;
 
+        if (type == "longrope" && (json[OriginalKey] ?? settings[OriginalKey])?.DeepClone() is { } original)
+        {
+            // transformers 4 asks for the two lists and nothing else in its section, and for this beside it.
+            json[OriginalKey] = original;
+            settings.Remove(OriginalKey);
+            settings[OriginalKey] = original.DeepClone();
+        }
+
         var parameters = settings.DeepClone().AsObject();
         parameters[BaseInParameters] = Decimal(Base);
         parameters["rope_type"] = type;
         if (writesShare || Scaling?.Number(ShareInParameters) is not null) parameters[ShareInParameters] = Decimal(Share);
         json[Parameters] = parameters;
 
-        if (type != "default") settings.Insert(0, type == "linear" ? "type" : "rope_type", type);
+        if (type != "default") settings.Insert(0, type is "linear" or "longrope" ? "type" : "rope_type", type);
+        if (type == "longrope") settings.Remove(OriginalKey);
         json[ScalingKey] = type == "default" ? null : settings;
         json[keys.BaseKey] = Decimal(Base);
         if (writesShare) json[keys.ShareKey] = Decimal(Share);
@@ -81,5 +99,5 @@ internal sealed record RotarySetting(double Base, double Share, ModelConfigurati
     }
 
     /// <summary>A number that Python reads as one with a fraction: transformers checks some of these for it.</summary>
-    private static JsonNode Decimal(double number) => JsonNode.Parse(number == Math.Floor(number) && Math.Abs(number) < 1e15 ? number.ToString("0.0", CultureInfo.InvariantCulture) : number.ToString("R", CultureInfo.InvariantCulture))!;
+    public static JsonNode Decimal(double number) => JsonNode.Parse(number == Math.Floor(number) && Math.Abs(number) < 1e15 ? number.ToString("0.0", CultureInfo.InvariantCulture) : number.ToString("R", CultureInfo.InvariantCulture))!;
 }

@@ -11,9 +11,11 @@ internal sealed class CausalDecoder : IDecoder
     private readonly ICausalTransformer _transformer;
     private readonly LanguageModelShape _shape;
     private readonly Device _device;
-    private readonly KeyValueCache _cache;
+    private KeyValueCache _cache;
     private int _positionLimit;
+    private readonly int _room;
     private int[] _lengths;
+    private List<int>[]? _tokens;
     private long[] _buffer;
     private Tensor? _nextLogits;
 
@@ -31,21 +33,15 @@ internal sealed class CausalDecoder : IDecoder
         _lengths = [.. rows.Select(row => row.Prompt.Length + row.Response.Length)];
         var columns = _lengths.Max();
         _positionLimit = columns + maxNewTokens;
-        _cache = new KeyValueCache(transformer.AttentionShape, columns + Math.Min(maxNewTokens, MostRoom), [.. _lengths.Select(length => columns - length)], device);
-        _buffer = new long[2 * rows.Count * columns];
-
-        var ids = _buffer.AsSpan(0, rows.Count * columns);
-        var positions = _buffer.AsSpan(rows.Count * columns);
-        for (var b = 0; b < rows.Count; b++)
+        _room = Math.Min(maxNewTokens, MostRoom);
+        if (transformer.SameRotationUpTo is { } limit && columns <= limit && columns + maxNewTokens > limit) _tokens = [.. rows.Select(row => (List<int>)[.. row.Prompt, .. row.Response])];
+        _cache = NewCache(columns);
+        _buffer = [];
+        Begin(columns, (b, ids) =>
         {
-            var first = (b + 1) * columns - _lengths[b];
-            Rows.Copy(rows[b].Prompt, ids[first..]);
-            Rows.Copy(rows[b].Response, ids[(first + rows[b].Prompt.Length)..]);
-            for (var t = 0; t < _lengths[b]; t++) positions[first + t] = t;
-        }
-
-        Read(columns);
-        _buffer = new long[2 * rows.Count];
+            Rows.Copy(rows[b].Prompt, ids);
+            Rows.Copy(rows[b].Response, ids[rows[b].Prompt.Length..]);
+        });
     }
 
     int IDecoder.Rows => _lengths.Length;
@@ -61,9 +57,11 @@ internal sealed class CausalDecoder : IDecoder
             if (_lengths[b] >= _shape.ContextLength) throw new InputException($"a row has reached the model's context of {_shape.ContextLength} tokens: ask for fewer new tokens or shorten the prompts.");
             _buffer[b] = tokens[b];
             _buffer[tokens.Length + b] = _lengths[b]++;
+            _tokens?[b].Add(tokens[b]);
         }
 
-        Read(1);
+        if (_tokens is { } all && _cache.PastColumns >= _transformer.SameRotationUpTo) ReadAgain(all);
+        else Read(1);
     }
 
     public void Select(ReadOnlySpan<int> rows)
@@ -81,6 +79,7 @@ internal sealed class CausalDecoder : IDecoder
         using var gradients = no_grad();
         var index = tensor(indices, device: _device);
         _cache.Select(rows, index);
+        if (_tokens is { } tokens) _tokens = [.. rows.ToArray().Select(row => (List<int>)[.. tokens[row]])];
         Replace(NextLogits.index_select(0, index));
         _lengths = lengths;
         _buffer = new long[2 * rows.Length];
@@ -88,7 +87,8 @@ internal sealed class CausalDecoder : IDecoder
 
     public bool TryJoin(IDecoder other)
     {
-        if (other is not CausalDecoder decoder || decoder._transformer != _transformer) return false;
+        // Rows whose keys may have to be rotated anew stay by themselves: when they must be depends on the longest.
+        if (other is not CausalDecoder decoder || decoder._transformer != _transformer || _transformer.SameRotationUpTo is not null) return false;
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
         _cache.Join(decoder._cache);
@@ -105,6 +105,41 @@ internal sealed class CausalDecoder : IDecoder
         _cache.Dispose();
         _nextLogits?.Dispose();
         _nextLogits = null;
+    }
+
+    private KeyValueCache NewCache(int columns) => new(_transformer.Layers, columns + _room, [.. _lengths.Select(length => columns - length)], _device);
+
+    /// <summary>Writes the tokens of a row to where they are to be read.</summary>
+    private delegate void CopyRow(int row, Span<long> ids);
+
+    /// <summary>Reads whole rows into an empty cache.</summary>
+    private void Begin(int columns, CopyRow copy)
+    {
+        _buffer = new long[2 * _lengths.Length * columns];
+        var ids = _buffer.AsSpan(0, _lengths.Length * columns);
+        var positions = _buffer.AsSpan(_lengths.Length * columns);
+        for (var b = 0; b < _lengths.Length; b++)
+        {
+            var first = (b + 1) * columns - _lengths[b];
+            copy(b, ids[first..]);
+            for (var t = 0; t < _lengths[b]; t++) positions[first + t] = t;
+        }
+
+        Read(columns);
+        _buffer = new long[2 * _lengths.Length];
+    }
+
+    /// <summary>Once there are more columns than keys are rotated in one way, all are read again: by the other rotation, or without the columns of rows that are gone.</summary>
+    private void ReadAgain(List<int>[] tokens)
+    {
+        _cache.Dispose();
+        var columns = _lengths.Max();
+        if (columns > _transformer.SameRotationUpTo) _tokens = null;
+        _cache = NewCache(columns);
+        Begin(columns, (b, ids) =>
+        {
+            for (var t = 0; t < tokens[b].Count; t++) ids[t] = tokens[b][t];
+        });
     }
 
     /// <summary>Reads the ids and positions in the buffer, <paramref name="columns"/> for each row.</summary>

@@ -50,7 +50,7 @@ internal sealed class CausalLanguageModel : ILanguageModel
     {
         using var scope = NewDisposeScope();
         var batch = ResponseBatch.Of(rows, Shape, Device);
-        var states = _transformer.States(batch.Ids, null, new CausalAttention((int)batch.Ids.size(1), _transformer.AttentionShape.Window, Device));
+        var states = _transformer.States(batch.Ids, null, new CausalAttention((int)batch.Ids.size(1), _transformer.Windows, Device, batch.Longest));
         return batch.Responses(states).MoveToOuterDisposeScope();
     }
 

@@ -52,7 +52,7 @@ internal sealed class CausalSequenceClassifier : ISequenceClassifier
             last[b] = (long)b * columns + lengths[b] - 1;
         }
 
-        var states = _transformer.States(tensor(ids, [rows.Count, columns], device: _device), null, new CausalAttention(columns, _transformer.AttentionShape.Window, _device));
+        var states = _transformer.States(tensor(ids, [rows.Count, columns], device: _device), null, new CausalAttention(columns, _transformer.Windows, _device));
         var read = states.view(-1, states.size(2)).index_select(0, tensor(last, device: _device));
         return _transformer.Logits(read).MoveToOuterDisposeScope();
     }

@@ -9,8 +9,14 @@ namespace Rlgf.Models.Families;
 /// </summary>
 internal interface ICausalTransformer
 {
-    /// <summary>What a cache and a mask need to know.</summary>
-    AttentionShape AttentionShape { get; }
+    /// <summary>L.</summary>
+    int Layers { get; }
+
+    /// <summary>The windows that its layers attend with, each once: how many tokens a token sees, itself included; null for all before it.</summary>
+    IReadOnlyList<int?> Windows { get; }
+
+    /// <summary>The most tokens of a longest row at which all keys are rotated in one way; those of longer rows are rotated anew, so that nothing of a cache can stay. Null where that is always so.</summary>
+    int? SameRotationUpTo => null;
 
     /// <summary>Whether layers' activations are computed again for gradients instead of being kept, where positions are not given.</summary>
     bool RecomputesActivations { get; set; }

@@ -10,9 +10,10 @@ internal readonly struct ResponseBatch
     private readonly int _commonPrompt;
     private readonly long[]? _places;
 
-    private ResponseBatch(Tensor ids, int responseLength, int commonPrompt, long[]? places)
+    private ResponseBatch(Tensor ids, int longest, int responseLength, int commonPrompt, long[]? places)
     {
         Ids = ids;
+        Longest = longest;
         _responseLength = responseLength;
         _commonPrompt = commonPrompt;
         _places = places;
@@ -20,6 +21,9 @@ internal readonly struct ResponseBatch
 
     /// <summary>[B, T] int64.</summary>
     public Tensor Ids { get; }
+
+    /// <summary>Tokens of the longest row.</summary>
+    public int Longest { get; }
 
     public static ResponseBatch Of(IReadOnlyList<TokenRow> rows, LanguageModelShape shape, Device device)
     {
@@ -35,6 +39,7 @@ internal readonly struct ResponseBatch
         }
 
         // A multiple of 8: oneDNN compiles a product for each new shape and keeps it, so that few shapes are quicker and take less memory than many.
+        var longest = columns;
         columns = Math.Min(shape.ContextLength, (columns + 7) / 8 * 8);
         var ids = new long[rows.Count * columns];
         for (var b = 0; b < rows.Count; b++)
@@ -45,7 +50,7 @@ internal readonly struct ResponseBatch
         }
 
         var tensorOfIds = tensor(ids, [rows.Count, columns], device: device);
-        if (samePrompt) return new ResponseBatch(tensorOfIds, responseLength, rows[0].Prompt.Length, null);
+        if (samePrompt) return new ResponseBatch(tensorOfIds, longest, responseLength, rows[0].Prompt.Length, null);
 
         // Response token t of a row is predicted from column P − 1 + t; beyond a row's own end any column will do.
         var places = new long[rows.Count * responseLength];
@@ -55,7 +60,7 @@ internal readonly struct ResponseBatch
                 places[b * responseLength + t] = (long)b * columns + Math.Min(rows[b].Prompt.Length - 1 + t, columns - 1);
         }
 
-        return new ResponseBatch(tensorOfIds, responseLength, 0, places);
+        return new ResponseBatch(tensorOfIds, longest, responseLength, 0, places);
     }
 
     /// <summary>[B, T, D] → [B, A, D].</summary>

@@ -58,7 +58,7 @@ internal static class AdapterFolder
         {
             if (!SeparatesHead(folder)) return configuration;
             json["tie_word_embeddings"] = false;
-            return new ModelConfiguration(json, configuration.Source);
+            return configuration.With(json);
         }
 
         using var weights = Open(folder);
@@ -68,7 +68,7 @@ internal static class AdapterFolder
         var names = new JsonObject();
         for (var label = 0; label < head.Shape[0]; label++) names[label.ToString(CultureInfo.InvariantCulture)] = string.Create(CultureInfo.InvariantCulture, $"LABEL_{label}");
         json["id2label"] ??= names;
-        return new ModelConfiguration(json, configuration.Source);
+        return configuration.With(json);
     }
 
     /// <summary>Puts a folder's adapter on a module, unless it has one, and reads its weights.</summary>
@@ -204,7 +204,7 @@ internal static class AdapterFolder
         var read = ReadJson(folder);
         var baseFolder = attached?.BaseFolder ?? BaseOf(folder);
         var settings = LoraConfiguration.Read(read, baseFolder);
-        settings = settings with { Ends = attached is null ? EndsOf(ModelConfiguration.ReadFile(baseFolder), read) : attached.Ends };
+        settings = settings with { Ends = attached is null ? EndsOf(TextPart.Of(ModelConfiguration.ReadFile(baseFolder)), read) : attached.Ends };
         var file = Open(folder);
         try
         {

@@ -15,6 +15,6 @@ public static class FolderConfiguration
             throw new InputException($"{folder}: a GGUF file is not read as it is; make a folder of it first: rlgf convert {folder} FOLDER");
         if (!Directory.Exists(folder)) throw MissingFolder.Fault(folder, "give the folder of a model (config.json, model.safetensors)");
         if (!File.Exists(path) && AdapterFolder.Is(folder)) return AdapterFolder.ReadModelConfiguration(folder);
-        return AdapterFolder.Is(folder) ? AdapterFolder.ReadModelConfiguration(folder, ModelConfiguration.ReadFile(folder)) : ModelConfiguration.ReadFile(folder);
+        return AdapterFolder.Is(folder) ? AdapterFolder.ReadModelConfiguration(folder, TextPart.Of(ModelConfiguration.ReadFile(folder))) : TextPart.Of(ModelConfiguration.ReadFile(folder));
     }
 }

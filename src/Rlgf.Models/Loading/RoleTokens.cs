@@ -37,7 +37,7 @@ public sealed record RoleTokens(IReadOnlyList<int> Ids, string? Source)
         if (Named(Key, [generation], vocabulary: configuration.OptionalSize("vocab_size"), several: false) is not { } start) return configuration;
         var json = configuration.ToJson();
         json[Key] = start.Ids[0];
-        return new ModelConfiguration(json, configuration.Source);
+        return configuration.With(json);
     }
 
     /// <summary>Ids under a key: one, or a list of them.</summary>

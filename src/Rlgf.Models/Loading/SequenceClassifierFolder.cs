@@ -81,7 +81,7 @@ public static class SequenceClassifierFolder
         if (family.WritesText) throw configuration.Fault("model_type", $"is '{configuration.ModelType}', which is no encoder");
         var json = WithLabels(configuration, family, labels);
         using var checkpoint = Checkpoint.Open(folder);
-        var classifier = ModelFolder.Build(family, new ModelConfiguration(json, configuration.Source), checkpoint, (builder, settings) => builder.CreateClassifier(settings, device ?? CPU));
+        var classifier = ModelFolder.Build(family, configuration.With(json), checkpoint, (builder, settings) => builder.CreateClassifier(settings, device ?? CPU));
         try
         {
             classifier.Initialise(seed);

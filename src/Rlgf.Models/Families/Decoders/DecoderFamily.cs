@@ -15,6 +15,9 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
     /// <summary>The older keys of its rotation; null where it has none, or only one form of them.</summary>
     public RotaryKeys? Rotary { get; init; }
 
+    /// <summary>Adds what the format means where a key isn't there; null for nothing.</summary>
+    public Func<ModelConfiguration, ModelConfiguration>? Complete { get; init; }
+
     /// <summary>Writes further keys that other readers need; null for none.</summary>
     public Action<ModelConfiguration, JsonObject>? WriteForOtherReaders { get; init; }
 
@@ -39,6 +42,11 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
     {
         var settings = Read(configuration);
         var names = settings.Names;
+        if (configuration.IsTextPart)
+        {
+            if (TextPart.NameOf(nameInFile, names.Trunk) is not { } ofText) return null;
+            nameInFile = ofText;
+        }
 
         // Old files hold the causal mask and the rotation's frequencies.
         if (Buffer().IsMatch(nameInFile)) return null;
@@ -49,14 +57,15 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
 
         // The trunk alone, as it is saved without a head, has no name itself.
         var root = FirstLevel(names.Trunk);
-        string?[] inTrunk = [names.TokenEmbedding, names.PositionEmbedding, names.Layers, names.FinalNorm];
-        var belowRoot = inTrunk.Select(name => FirstLevel($"{names.Trunk}.{name}"[(root.Length + 1)..]));
+        string?[] inTrunk = [names.TokenEmbedding, names.PositionEmbedding, names.EmbeddingNorm, names.Layers, names.FinalNorm];
+        var belowRoot = inTrunk.OfType<string>().Select(name => FirstLevel($"{names.Trunk}.{name}"[(root.Length + 1)..]));
         return belowRoot.Contains(FirstLevel(nameInFile), StringComparer.Ordinal) ? $"{root}.{nameInFile}" : nameInFile;
     }
 
     public string? TiedTo(string nameInFile, ModelConfiguration configuration)
     {
         var settings = Read(configuration);
+        if (configuration.IsTextPart && TextPart.NameOf(nameInFile, settings.Names.Trunk) is { } ofText) nameInFile = ofText;
         return settings.TiedHead && nameInFile == $"{settings.Names.Head}.weight" ? $"{settings.Names.Trunk}.{settings.Names.TokenEmbedding}.weight" : null;
     }
 
@@ -68,6 +77,7 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
 
     public void CompleteForOtherReaders(ModelConfiguration configuration, JsonObject json)
     {
+        if (Complete is not null) configuration = Complete(configuration);
         if (Rotary is not null) RotarySetting.Read(configuration, Rotary).WriteTo(json, Rotary);
         WriteForOtherReaders?.Invoke(configuration, json);
     }
@@ -76,7 +86,7 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
     {
         configuration.RequireFlag("add_cross_attention", false);
         if (configuration.Section("quantization_config") is not null) throw configuration.Fault("quantization_config", "is there, and quantised weights aren't supported: take the model's original weights");
-        return read(configuration);
+        return read(Complete is null ? configuration : Complete(configuration));
     }
 
     private static string FirstLevel(string name) => name.Split('.', 2)[0];

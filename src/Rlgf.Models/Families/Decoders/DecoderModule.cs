@@ -15,10 +15,12 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     private readonly DecoderSettings _settings;
     private readonly Embedding _tokens;
     private readonly Embedding? _positions;
-    private readonly RotaryTables? _rotary;
+    private readonly INorm? _embeddingNorm;
+    private readonly (RotarySettings Settings, RotaryTables Tables)[] _rotations;
     private readonly DecoderBlock[] _blocks;
     private readonly INorm _finalNorm;
     private readonly Linear? _head;
+    private readonly int? _labels;
 
     /// <summary>Makes a model without values.</summary>
     /// <param name="settings">The family's reading of its configuration.</param>
@@ -26,10 +28,14 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     /// <param name="device">Where.</param>
     public DecoderModule(DecoderSettings settings, int? labels, Device device) : base(nameof(DecoderModule))
     {
-        _settings = settings;
+        (_settings, _labels) = (settings, labels);
         _tokens = new Embedding(settings.Vocabulary, settings.Width, device) { CanBeAdapted = true };
-        if (settings.Rotary is not null) _rotary = new RotaryTables(settings.Rotary, device);
-        else _positions = new Embedding(settings.FirstPosition + settings.Context, settings.Width, device);
+        if (settings.Names.PositionEmbedding is not null) _positions = new Embedding(settings.FirstPosition + settings.Context, settings.Width, device);
+        if (settings.Names.EmbeddingNorm is not null) _embeddingNorm = settings.Norm(settings.Width, device);
+        var attentions = Enumerable.Range(0, settings.Layers).Select(settings.MixerOf).OfType<AttentionSettings>().ToArray();
+        _rotations = [.. attentions.Select(attention => attention.Rotary).OfType<RotarySettings>().Distinct(ReferenceEqualityComparer.Instance).Cast<RotarySettings>().Select(rotary => (rotary, new RotaryTables(rotary, device)))];
+        Windows = [.. attentions.Select(attention => attention.Window).Distinct()];
+        SameRotationUpTo = _rotations.Min(rotation => rotation.Settings.SameUpTo);
         _blocks = [.. Enumerable.Range(0, settings.Layers).Select(layer => new DecoderBlock(settings, layer, device))];
         _finalNorm = settings.Norm(settings.Width, device);
         if (labels is { } count) _head = new Linear(settings.Width, count, bias: false, device);
@@ -42,7 +48,11 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
 
     public bool RecomputesActivations { get; set; }
 
-    public AttentionShape AttentionShape => new(_settings.Layers, _settings.KeyValueHeads, _settings.HeadSize, _settings.Window);
+    public int Layers => _settings.Layers;
+
+    public IReadOnlyList<int?> Windows { get; }
+
+    public int? SameRotationUpTo { get; }
 
     public Tensor States(Tensor ids, TokenPositions? positions, IAttention attention)
     {
@@ -51,7 +61,9 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         var recompute = RecomputesActivations && is_grad_enabled() && positions is null;
         var x = LayerChain.Run(Embed(ids, positions), _blocks.Length, [], recompute, _ =>
         {
-            var pass = new DecoderPass(rows, columns, recompute ? attention.Anew() : attention, _rotary?.At(positions, rows, columns));
+            var seen = recompute ? attention.Anew() : attention;
+            var pass = new DecoderPass(
+                rows, columns, seen, Array.ConvertAll(_rotations, rotation => (rotation.Settings, rotation.Tables.At(positions, rows, columns, seen.Longest))), _settings.Attention.Alibi?.Bias(seen.KeyPositions((int)columns)));
             return (layer, input) =>
             {
                 LayerInput?.Invoke(input);
@@ -65,14 +77,17 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     public Tensor Logits(Tensor states)
     {
         using var scope = NewDisposeScope();
-        var logits = _head is null ? _tokens.Scores(states) : _head.Forward(states);
-        return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
+        var logits = (_head is null ? _tokens.Scores(states) : _head.Forward(states)).to_type(ScalarType.Float32);
+        if (_labels is null && _settings.LogitDivisor != 1) logits = logits.Divide(_settings.LogitDivisor);
+        if (_labels is null && _settings.LogitCap is { } cap) logits = logits.Divide(cap).tanh().Multiply(cap);
+        return logits.MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)
     {
         _tokens.Initialise(_settings.InitialDeviation, random);
         _positions?.Initialise(_settings.InitialDeviation, random);
+        _embeddingNorm?.Initialise();
         foreach (var block in _blocks) block.Initialise(random);
         _finalNorm.Initialise();
         _head?.Initialise(_settings.InitialDeviation, random);
@@ -82,7 +97,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     {
         if (disposing)
         {
-            _rotary?.Dispose();
+            foreach (var (_, tables) in _rotations) tables.Dispose();
             foreach (var block in _blocks) block.Dispose();
         }
 
@@ -94,6 +109,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         var names = _settings.Names;
         yield return ($"{names.Trunk}.{names.TokenEmbedding}", _tokens);
         if (_positions is not null) yield return ($"{names.Trunk}.{names.PositionEmbedding}", _positions);
+        if (_embeddingNorm is not null) yield return ($"{names.Trunk}.{names.EmbeddingNorm}", (nn.Module)_embeddingNorm);
         for (var layer = 0; layer < _blocks.Length; layer++)
         {
             foreach (var (name, module) in _blocks[layer].Named()) yield return ($"{names.Trunk}.{names.Layers}.{layer}.{name}", module);
@@ -109,6 +125,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         // What the layers add up is float32 where their products are bfloat16: it costs no time, and gradients are nearer to those of float32 (docs/benchmarks.md).
         var x = _tokens.Forward(ids.view(-1)).to_type(ScalarType.Float32);
         if (_settings.EmbeddingScale != 1) x.MultiplyInPlace(_settings.EmbeddingScale);
+        if (_embeddingNorm is not null) x = _embeddingNorm.Forward(x).to_type(ScalarType.Float32);
         if (_positions is null) return x;
         if (positions is { } given) return x.AddInPlace(_positions.Forward(_settings.FirstPosition == 0 ? given.Values : given.Values.Add(_settings.FirstPosition)));
         long columns = ids.size(1);

@@ -5,13 +5,16 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Families.Decoders;
 
-/// <summary>All that tells one decoder-only model from another: what a family reads from its <c>config.json</c>.</summary>
+/// <summary>
+/// All that tells one decoder-only model from another: what a family reads from its <c>config.json</c>. A model is embeddings, blocks and a head; a block is a part that mixes tokens (<see cref="MixerSettings"/>) and a network for
+/// each token (<see cref="NetworkSettings"/>), of which every layer may have its own, with norms where <see cref="DecoderNames"/> names them.
+/// </summary>
 internal sealed record DecoderSettings
 {
     /// <summary>V.</summary>
     public required int Vocabulary { get; init; }
 
-    /// <summary>The most tokens of a row.</summary>
+    /// <summary>The most tokens of a row; <see cref="int.MaxValue"/> without a limit.</summary>
     public required int Context { get; init; }
 
     /// <summary>D.</summary>
@@ -20,56 +23,38 @@ internal sealed record DecoderSettings
     /// <summary>L.</summary>
     public required int Layers { get; init; }
 
-    /// <summary>H: heads that ask.</summary>
-    public required int Heads { get; init; }
+    /// <summary>How tokens see each other, in every layer of which <see cref="Mixers"/> says nothing else.</summary>
+    public required AttentionSettings Attention { get; init; }
 
-    /// <summary>Heads that have keys and values; divides <see cref="Heads"/>, and each serves as many neighbours.</summary>
-    public required int KeyValueHeads { get; init; }
+    /// <summary>L of them, where layers differ; null where all have <see cref="Attention"/>.</summary>
+    public IReadOnlyList<MixerSettings>? Mixers { get; init; }
 
-    /// <summary>Numbers per head. Times <see cref="Heads"/> it need not be <see cref="Width"/>.</summary>
-    public required int HeadSize { get; init; }
+    /// <summary>The two-layer network, in every layer of which <see cref="Networks"/> says nothing else.</summary>
+    public required FeedForwardSettings Network { get; init; }
 
-    /// <summary>Width inside the two-layer network.</summary>
-    public required int Inner { get; init; }
+    /// <summary>L of them, where layers differ; null where all have <see cref="Network"/>.</summary>
+    public IReadOnlyList<NetworkSettings>? Networks { get; init; }
 
     /// <summary>Makes a norm of a width.</summary>
     public required Func<int, Device, INorm> Norm { get; init; }
 
-    /// <summary>Activation inside the network.</summary>
-    public required Activation Activation { get; init; }
-
-    /// <summary>Rotation by position; null where positions are learned (<see cref="DecoderNames.PositionEmbedding"/>).</summary>
-    public RotarySettings? Rotary { get; init; }
-
     /// <summary>Row of the learned positions that position 0 has.</summary>
     public int FirstPosition { get; init; }
-
-    /// <summary>How many tokens a token sees, itself included; null for all before it.</summary>
-    public int? Window { get; init; }
 
     /// <summary>What embeddings are multiplied by.</summary>
     public double EmbeddingScale { get; init; } = 1;
 
+    /// <summary>What a block's two parts are multiplied by before they are added to the residual stream.</summary>
+    public double ResidualScale { get; init; } = 1;
+
+    /// <summary>What logits are divided by.</summary>
+    public double LogitDivisor { get; init; } = 1;
+
+    /// <summary>c: a logit l becomes c · tanh(l / c), after its division; null for none.</summary>
+    public double? LogitCap { get; init; }
+
     /// <summary>Whether attention and network both read the block's input, rather than the network what attention made of it.</summary>
     public bool ParallelResidual { get; init; }
-
-    /// <summary>How queries, keys and values are stored.</summary>
-    public QueryKeyValueLayout QueryKeyValueLayout { get; init; }
-
-    /// <summary>Whether each head's query and key are normalised.</summary>
-    public bool QueryKeyNorm { get; init; }
-
-    /// <summary>How the network is built.</summary>
-    public NetworkLayout NetworkLayout { get; init; }
-
-    /// <summary>Whether queries, keys and values are shifted.</summary>
-    public bool QueryKeyValueBias { get; init; }
-
-    /// <summary>Whether what attention adds is shifted.</summary>
-    public bool AttentionBias { get; init; }
-
-    /// <summary>Whether the network's maps are shifted.</summary>
-    public bool NetworkBias { get; init; }
 
     /// <summary>Whether weights are stored [in, out].</summary>
     public bool TransposedWeights { get; init; }
@@ -97,34 +82,14 @@ internal sealed record DecoderSettings
     public static int WidthPerHead(ModelConfiguration configuration, string widthKey, int width, string headsKey, int heads) =>
         width % heads == 0 ? width / heads : throw configuration.Fault(headsKey, $"is {heads}, which doesn't divide {widthKey} = {width}");
 
+    /// <summary>What a layer mixes tokens with.</summary>
+    public MixerSettings MixerOf(int layer) => Mixers is null ? Attention : Mixers[layer];
+
+    /// <summary>A layer's network.</summary>
+    public NetworkSettings NetworkOf(int layer) => Networks is null ? Network : Networks[layer];
+
     /// <summary>Makes a map of states as the family stores it.</summary>
     public IProjection Projection(int inputs, int outputs, bool bias, Device device) => TransposedWeights ? new Conv1D(inputs, outputs, device) : new Linear(inputs, outputs, bias, device);
-}
-
-/// <summary>How a file holds the maps to queries, keys and values.</summary>
-internal enum QueryKeyValueLayout
-{
-    /// <summary>Three maps.</summary>
-    Separate,
-
-    /// <summary>One map: all queries, all keys, all values.</summary>
-    Fused,
-
-    /// <summary>One map: for each head its query, key and value.</summary>
-    FusedByHead,
-}
-
-/// <summary>How the two-layer network is built and stored.</summary>
-internal enum NetworkLayout
-{
-    /// <summary>down(act(up(x))).</summary>
-    Plain,
-
-    /// <summary>down(act(gate(x)) · up(x)) (Shazeer 2020).</summary>
-    Gated,
-
-    /// <summary>The same with one map for gate and up, one after the other.</summary>
-    FusedGated,
 }
 
 /// <summary>What a family's checkpoints call its parts. As it stands: the names of Llama and of those that follow it.</summary>
@@ -139,6 +104,9 @@ internal sealed record DecoderNames
     /// <summary>Learned positions, within the trunk; null where there are none.</summary>
     public string? PositionEmbedding { get; init; }
 
+    /// <summary>The norm of what the layers read first, within the trunk; null where there is none.</summary>
+    public string? EmbeddingNorm { get; init; }
+
     /// <summary>Within the trunk; a layer's number follows.</summary>
     public string Layers { get; init; } = "layers";
 
@@ -148,11 +116,17 @@ internal sealed record DecoderNames
     /// <summary>Beside the trunk.</summary>
     public string Head { get; init; } = "lm_head";
 
-    /// <summary>Within a layer, as are those that follow.</summary>
-    public string AttentionNorm { get; init; } = "input_layernorm";
+    /// <summary>The norm before attention, within a layer, as are those that follow; null where there is none.</summary>
+    public string? AttentionNorm { get; init; } = "input_layernorm";
 
-    /// <summary>The norm before the network; null where it reads what attention reads.</summary>
+    /// <summary>The norm of what attention adds; null where there is none.</summary>
+    public string? AttentionOutputNorm { get; init; }
+
+    /// <summary>The norm before the network; null where it reads what attention reads, or beside no other norm the stream itself.</summary>
     public string? NetworkNorm { get; init; } = "post_attention_layernorm";
+
+    /// <summary>The norm of what the network adds; null where there is none.</summary>
+    public string? NetworkOutputNorm { get; init; }
 
     /// <summary>The level of attention.</summary>
     public string Attention { get; init; } = "self_attn";
@@ -162,6 +136,12 @@ internal sealed record DecoderNames
 
     /// <summary>Within attention.</summary>
     public string AttentionOutput { get; init; } = "o_proj";
+
+    /// <summary>The norm of queries, within attention.</summary>
+    public string QueryNorm { get; init; } = "q_norm";
+
+    /// <summary>The norm of keys, within attention.</summary>
+    public string KeyNorm { get; init; } = "k_norm";
 
     /// <summary>The network's maps in the order of use: gate and up, or the one that reads the state; then down.</summary>
     public string[] Network { get; init; } = ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"];

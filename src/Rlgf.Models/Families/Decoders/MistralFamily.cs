@@ -7,5 +7,9 @@ internal static class MistralFamily
 {
     public static DecoderFamily Instance { get; } = new("mistral", "Mistral", Read) { Rotary = RotaryKeys.Llama };
 
-    private static DecoderSettings Read(ModelConfiguration configuration) => LlamaFamily.Read(configuration) with { Window = configuration.OptionalSize("sliding_window") };
+    private static DecoderSettings Read(ModelConfiguration configuration)
+    {
+        var settings = LlamaFamily.Read(configuration);
+        return settings with { Attention = settings.Attention with { Window = configuration.OptionalSize("sliding_window") } };
+    }
 }

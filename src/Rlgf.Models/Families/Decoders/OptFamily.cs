@@ -26,17 +26,18 @@ internal static class OptFamily
             Context = configuration.Size("max_position_embeddings"),
             Width = width,
             Layers = configuration.Size("num_hidden_layers"),
-            Heads = heads,
-            KeyValueHeads = heads,
-            HeadSize = DecoderSettings.WidthPerHead(configuration, "hidden_size", width, "num_attention_heads", heads),
-            Inner = configuration.Size("ffn_dim"),
+            Attention = new AttentionSettings
+            {
+                Heads = heads,
+                KeyValueHeads = heads,
+                HeadSize = DecoderSettings.WidthPerHead(configuration, "hidden_size", width, "num_attention_heads", heads),
+                QueryKeyValueBias = bias,
+                OutputBias = bias,
+            },
+            Network = new FeedForwardSettings { Inner = configuration.Size("ffn_dim"), Activation = Activation.Read(configuration, "activation_function", formatDefault: "relu"), Bias = bias },
             // Not in the configuration.
             Norm = (size, device) => new LayerNorm(size, 1e-5, device),
-            Activation = Activation.Read(configuration, "activation_function", formatDefault: "relu"),
             FirstPosition = PaddingPositions,
-            QueryKeyValueBias = bias,
-            AttentionBias = bias,
-            NetworkBias = bias,
             TiedHead = configuration.Flag("tie_word_embeddings", formatDefault: true),
             InitialDeviation = configuration.Positive("init_std", formatDefault: 0.02),
             Names = new DecoderNames

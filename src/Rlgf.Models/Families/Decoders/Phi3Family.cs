@@ -5,16 +5,18 @@ namespace Rlgf.Models.Families.Decoders;
 /// <summary>Phi-3 and Phi-4 (Abdin et al. 2024): Llama with its maps stored together, a window, and where it says so a part of each head unrotated.</summary>
 internal static class Phi3Family
 {
-    public static DecoderFamily Instance { get; } = new("phi3", "Phi3", Read) { Rotary = RotaryKeys.Llama };
+    private static readonly RotaryKeys Keys = RotaryKeys.Llama with { LongropeTypes = ["longrope", "su", "yarn"] };
 
-    private static DecoderSettings Read(ModelConfiguration configuration) => LlamaFamily.Read(configuration) with
+    public static DecoderFamily Instance { get; } = new("phi3", "Phi3", Read) { Rotary = Keys };
+
+    private static DecoderSettings Read(ModelConfiguration configuration)
     {
-        Window = configuration.OptionalSize("sliding_window"),
-        QueryKeyValueLayout = QueryKeyValueLayout.Fused,
-        NetworkLayout = NetworkLayout.FusedGated,
-        QueryKeyValueBias = false,
-        AttentionBias = false,
-        NetworkBias = false,
-        Names = new DecoderNames { QueriesKeysValues = ["qkv_proj"], Network = ["mlp.gate_up_proj", "mlp.down_proj"] },
-    };
+        var settings = LlamaFamily.Read(configuration, keys: Keys);
+        return settings with
+        {
+            Attention = settings.Attention with { Window = configuration.OptionalSize("sliding_window"), Layout = QueryKeyValueLayout.Fused, QueryKeyValueBias = false, OutputBias = false },
+            Network = settings.Network with { Layout = NetworkLayout.FusedGated, Bias = false },
+            Names = new DecoderNames { QueriesKeysValues = ["qkv_proj"], Network = ["mlp.gate_up_proj", "mlp.down_proj"] },
+        };
+    }
 }

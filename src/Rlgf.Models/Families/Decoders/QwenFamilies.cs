@@ -11,16 +11,14 @@ internal static class Qwen2Family
     public static void RequireFullAttention(ModelConfiguration configuration)
     {
         configuration.RequireFlag("use_sliding_window", false);
-        foreach (var type in configuration.Texts("layer_types"))
-        {
-            if (type != "full_attention") throw configuration.Fault("layer_types", $"names '{type}': only full_attention is supported");
-        }
+        LayerTypes.Read(configuration, [LayerTypes.Full], _ => LayerTypes.Full);
     }
 
     private static DecoderSettings Read(ModelConfiguration configuration)
     {
         RequireFullAttention(configuration);
-        return LlamaFamily.Read(configuration) with { QueryKeyValueBias = true, AttentionBias = false };
+        var settings = LlamaFamily.Read(configuration);
+        return settings with { Attention = settings.Attention with { QueryKeyValueBias = true, OutputBias = false } };
     }
 }
 
@@ -34,6 +32,7 @@ internal static class Qwen3Family
     private static DecoderSettings Read(ModelConfiguration configuration)
     {
         Qwen2Family.RequireFullAttention(configuration);
-        return LlamaFamily.Read(configuration, FormatHeadSize) with { QueryKeyNorm = true };
+        var settings = LlamaFamily.Read(configuration, FormatHeadSize);
+        return settings with { Attention = settings.Attention with { QueryKeyNorm = QueryKeyNorm.PerHead } };
     }
 }

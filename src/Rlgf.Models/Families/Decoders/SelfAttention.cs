@@ -8,13 +8,27 @@ namespace Rlgf.Models.Families.Decoders;
 /// <param name="Rows">B.</param>
 /// <param name="Columns">T.</param>
 /// <param name="Attention">Who sees whom.</param>
-/// <param name="Rotation">Rotation of queries and keys; null where positions are learned.</param>
-internal readonly record struct DecoderPass(long Rows, long Columns, IAttention Attention, Rotation? Rotation);
+/// <param name="Rotations">Rotations of queries and keys, one for each of the model's settings.</param>
+/// <param name="Bias">Added to scores, [B or 1, H, 1, C] float32; null for none.</param>
+internal readonly record struct DecoderPass(long Rows, long Columns, IAttention Attention, IReadOnlyList<(RotarySettings Settings, Rotation Rotation)> Rotations, Tensor? Bias)
+{
+    /// <summary>The rotation by some settings of the model.</summary>
+    public Rotation RotationBy(RotarySettings settings)
+    {
+        foreach (var (of, rotation) in Rotations)
+        {
+            if (ReferenceEquals(of, settings)) return rotation;
+        }
+
+        throw new InvalidOperationException("A layer rotates by settings of which the model knows nothing.");
+    }
+}
 
 /// <summary>Queries, keys and values of a layer, in any layout, and the map of what was attended to.</summary>
-internal sealed class SelfAttention : IDisposable
+internal sealed class SelfAttention : IBlockPart
 {
     private readonly DecoderSettings _settings;
+    private readonly AttentionSettings _attention;
     private readonly int _layer;
     private readonly IProjection[] _queriesKeysValues;
     private readonly IProjection _output;
@@ -22,41 +36,46 @@ internal sealed class SelfAttention : IDisposable
     private readonly INorm? _queryNorm;
     private readonly INorm? _keyNorm;
 
-    public SelfAttention(DecoderSettings settings, int layer, Device device)
+    public SelfAttention(DecoderSettings settings, AttentionSettings attention, int layer, Device device)
     {
-        _settings = settings;
-        _layer = layer;
-        var queries = settings.Heads * settings.HeadSize;
-        var keys = settings.KeyValueHeads * settings.HeadSize;
-        int[] outputs = settings.QueryKeyValueLayout == QueryKeyValueLayout.Separate ? [queries, keys, keys] : [queries + 2 * keys];
-        _queriesKeysValues = [.. outputs.Select(size => settings.Projection(settings.Width, size, settings.QueryKeyValueBias, device))];
+        (_settings, _attention, _layer) = (settings, attention, layer);
+        var queries = attention.Heads * attention.HeadSize;
+        var keys = attention.KeyValueHeads * attention.HeadSize;
+        int[] outputs = attention.Layout == QueryKeyValueLayout.Separate ? [queries, keys, keys] : [queries + 2 * keys];
+        _queriesKeysValues = [.. outputs.Select(size => settings.Projection(settings.Width, size, attention.QueryKeyValueBias, device))];
         _joint = JointProjection.Of(_queriesKeysValues);
-        _output = settings.Projection(queries, settings.Width, settings.AttentionBias, device);
-        if (!settings.QueryKeyNorm) return;
-        _queryNorm = settings.Norm(settings.HeadSize, device);
-        _keyNorm = settings.Norm(settings.HeadSize, device);
+        _output = settings.Projection(queries, settings.Width, attention.OutputBias, device);
+        if (attention.QueryKeyNorm == QueryKeyNorm.None) return;
+        var isWhole = attention.QueryKeyNorm == QueryKeyNorm.AllHeads;
+        _queryNorm = settings.Norm(isWhole ? queries : attention.HeadSize, device);
+        _keyNorm = settings.Norm(isWhole ? keys : attention.HeadSize, device);
     }
 
-    /// <summary>The parts under the family's names.</summary>
     public IEnumerable<(string Name, nn.Module Module)> Named()
     {
         var names = _settings.Names;
-        foreach (var (name, projection) in names.QueriesKeysValues.Zip(_queriesKeysValues)) yield return (name, (nn.Module)projection);
-        yield return (names.AttentionOutput, (nn.Module)_output);
-        if (_queryNorm is not null) yield return ("q_norm", (nn.Module)_queryNorm);
-        if (_keyNorm is not null) yield return ("k_norm", (nn.Module)_keyNorm);
+        var parts = names.QueriesKeysValues.Zip(_queriesKeysValues, (name, projection) => (name, (nn.Module)projection)).Append((names.AttentionOutput, (nn.Module)_output));
+        if (_queryNorm is not null) parts = parts.Append((names.QueryNorm, (nn.Module)_queryNorm)).Append((names.KeyNorm, (nn.Module)_keyNorm!));
+        return parts.Select(part => ($"{names.Attention}.{part.Item1}", part.Item2));
     }
 
-    /// <summary>[B·T, D] → [B·T, D].</summary>
     public Tensor Forward(Tensor x, in DecoderPass pass)
     {
         using var scope = NewDisposeScope();
         var (query, key, value) = Project(x, pass);
-        if (_queryNorm is not null) query = _queryNorm.Forward(query);
-        if (_keyNorm is not null) key = _keyNorm.Forward(key);
-        if (pass.Rotation is { } rotation) (query, key) = (rotation.Apply(query), rotation.Apply(key));
-        var attended = pass.Attention.Attend(_layer, query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2));
-        return _output.Forward(attended.to_type(value.dtype).transpose(1, 2).reshape(-1, _settings.Heads * _settings.HeadSize)).MoveToOuterDisposeScope();
+        var normsLast = _attention.QueryKeyNorm == QueryKeyNorm.AfterRotation;
+        if (_queryNorm is not null && !normsLast) (query, key) = (Normed(_queryNorm, query), Normed(_keyNorm!, key));
+        if (_attention.Rotary is not null)
+        {
+            var rotation = pass.RotationBy(_attention.Rotary);
+            (query, key) = (rotation.Apply(query), rotation.Apply(key));
+            if (rotation.QueryScales is not null) query = query * rotation.QueryScales;
+        }
+
+        if (_queryNorm is not null && normsLast) (query, key) = (Normed(_queryNorm, query), Normed(_keyNorm!, key));
+        var scores = new Scores(_attention.Window, _attention.ScoreScale, _attention.ScoreCap, pass.Bias);
+        var attended = pass.Attention.Attend(_layer, query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), scores);
+        return _output.Forward(attended.to_type(value.dtype).transpose(1, 2).reshape(-1, _attention.Heads * _attention.HeadSize)).MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)
@@ -69,19 +88,31 @@ internal sealed class SelfAttention : IDisposable
 
     public void Dispose() => _joint?.Dispose();
 
+    /// <summary>[B, T, H, D/H] → the same, each head's numbers or all heads' together divided by their root mean square or whatever the family's norm does.</summary>
+    private Tensor Normed(INorm norm, Tensor heads) =>
+        _attention.QueryKeyNorm == QueryKeyNorm.AllHeads ? norm.Forward(heads.reshape(heads.size(0), heads.size(1), -1)).view(heads.shape) : norm.Forward(heads);
+
     /// <summary>[B·T, D] → queries [B, T, H, D/H], keys and values likewise with their own number of heads.</summary>
     private (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, in DecoderPass pass)
     {
-        long rows = pass.Rows, columns = pass.Columns, heads = _settings.Heads, keyHeads = _settings.KeyValueHeads, size = _settings.HeadSize;
-        Tensor[] parts = _settings.QueryKeyValueLayout switch
+        long rows = pass.Rows, columns = pass.Columns, heads = _attention.Heads, keyHeads = _attention.KeyValueHeads, size = _attention.HeadSize;
+        Tensor[] parts = _attention.Layout switch
         {
-            QueryKeyValueLayout.Fused => ByHead(_queriesKeysValues[0].Forward(x)),
-            QueryKeyValueLayout.FusedByHead => _queriesKeysValues[0].Forward(x).view(rows, columns, heads, 3 * size).chunk(3, 3),
-            _ when _joint?.TryForward(x) is { } all => ByHead(all),
+            QueryKeyValueLayout.Fused => ByKind(_queriesKeysValues[0].Forward(x)),
+            QueryKeyValueLayout.FusedByHead => ByHead(_queriesKeysValues[0].Forward(x)),
+            _ when _joint?.TryForward(x) is { } all => ByKind(all),
             _ => [.. _queriesKeysValues.Select(projection => projection.Forward(x).view(rows, columns, -1, size))],
         };
         return (parts[0], parts[1], parts[2]);
 
-        Tensor[] ByHead(Tensor all) => all.view(rows, columns, heads + 2 * keyHeads, size).split([heads, keyHeads, keyHeads], 2);
+        Tensor[] ByKind(Tensor all) => all.view(rows, columns, heads + 2 * keyHeads, size).split([heads, keyHeads, keyHeads], 2);
+
+        Tensor[] ByHead(Tensor all)
+        {
+            if (keyHeads == heads) return all.view(rows, columns, heads, 3 * size).chunk(3, 3);
+            var group = heads / keyHeads;
+            var groups = all.view(rows, columns, keyHeads, group + 2, size).split([group, 1, 1], 3);
+            return [groups[0].reshape(rows, columns, heads, size), groups[1].squeeze(3), groups[2].squeeze(3)];
+        }
     }
 }

@@ -63,7 +63,7 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
         set => (_encoder.RecomputesActivations, _decoder.RecomputesActivations) = (value, value);
     }
 
-    public AttentionShape AttentionShape => new(_settings.DecoderLayers, _settings.Decoder.Heads, _settings.Width / _settings.Decoder.Heads);
+    public int DecoderLayers => _settings.DecoderLayers;
 
     public Tensor Encode(Tensor ids, IAttention attention) => Run(_encoder, ids, null, attention, null);
 

@@ -65,7 +65,7 @@ internal sealed class EncoderDecoderClassifier : ISequenceClassifier
         }
 
         var texts = _transformer.Read(rows, [.. Enumerable.Range(0, rows.Count)], ContextLength, _device);
-        var states = _transformer.Decode(tensor(ids, [rows.Count, columns], device: _device), null, new CausalAttention(columns, null, _device), texts);
+        var states = _transformer.Decode(tensor(ids, [rows.Count, columns], device: _device), null, new CausalAttention(columns, [null], _device), texts);
         return _transformer.Logits(states.view(-1, states.size(2)).index_select(0, tensor(read, device: _device))).MoveToOuterDisposeScope();
     }
 

@@ -55,7 +55,7 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
         using var scope = NewDisposeScope();
         var prompts = ReadPrompts(rows);
         var batch = ResponseBatch.Of(DecoderRows(rows), DecoderShape, Device);
-        var states = _transformer.Decode(batch.Ids, null, new CausalAttention((int)batch.Ids.size(1), null, Device), prompts);
+        var states = _transformer.Decode(batch.Ids, null, new CausalAttention((int)batch.Ids.size(1), [null], Device), prompts);
         return batch.Responses(states).MoveToOuterDisposeScope();
     }
 
@@ -146,7 +146,9 @@ internal sealed class EncoderDecoderLanguageModel : ILanguageModel
     /// <summary>The decoder with given prompts, which to the cache is a decoder-only transformer.</summary>
     private sealed class DecoderHalf(IEncoderDecoder transformer, CrossAttention prompts) : ICausalTransformer
     {
-        public AttentionShape AttentionShape => transformer.AttentionShape;
+        public int Layers => transformer.DecoderLayers;
+
+        public IReadOnlyList<int?> Windows => [null];
 
         public bool RecomputesActivations
         {

@@ -10,8 +10,8 @@ namespace Rlgf.Models.Families.EncoderDecoders;
 /// </summary>
 internal interface IEncoderDecoder
 {
-    /// <summary>The decoder's attention among its own tokens.</summary>
-    AttentionShape AttentionShape { get; }
+    /// <summary>How many layers the decoder has.</summary>
+    int DecoderLayers { get; }
 
     /// <summary>Whether layers' activations are computed again for gradients instead of being kept, where positions are not given.</summary>
     bool RecomputesActivations { get; set; }

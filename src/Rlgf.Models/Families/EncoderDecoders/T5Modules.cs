@@ -45,7 +45,7 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
         set => (_encoder.RecomputesActivations, _decoder.RecomputesActivations) = (value, value);
     }
 
-    public AttentionShape AttentionShape => new(_settings.DecoderLayers, _settings.Heads, _settings.HeadSize);
+    public int DecoderLayers => _settings.DecoderLayers;
 
     public Tensor Encode(Tensor ids, IAttention attention) => _encoder.Forward(_embedding.Forward(ids.view(-1)), ids.size(0), ids.size(1), attention, null);
 
