@@ -19,7 +19,7 @@ internal static class CheckCommand
             "Checks a recipe for what goes wrong silently. It loads the models and the data and writes a few responses, but trains nothing: the guide is the policy, a KL of zero by accident, a plan " +
             "whose masks would be empty, a guide that may write fewer tokens than the policy, padding by the end token where there is a token for it, a reward without differences, a judge that is the reward, a chat template around what a template wrote, " +
             "rows, held-out ones too, that reward or guide can't read, references longer than a response may be, guidance that a number switches off. One line each, " +
-            "error or warning; the exit code is 1 if there is an error. 'rlgf train' begins with the same. Of a recipe for sft, a classifier or a reward model: held-out rows that are learned too, labels without a text, pairs that are left out.",
+            "error or warning; the exit code is 1 if there is an error. 'rlgf train' begins with the same. Of a recipe for sft, dpo, a classifier or a reward model: held-out rows that are learned too, labels without a text, pairs that are left out.",
             "rlgf check recipes/quickstart/ppo.yaml"))
         {
             recipe, set, device,
@@ -46,8 +46,8 @@ internal static class CheckCommand
                 return SupervisedRun.Check(classifier, terminal.Stop);
             case RewardModelRecipe reward:
                 return RewardModelRun.Check(reward, terminal.Stop);
-            case PairsRecipe pairs:
-                throw pairs.Refusal("kind", "pairs are checked by making some: rlgf pairs make with --set prompts=10 and another output");
+            case DpoRecipe dpo:
+                return PreferenceRun.Check(dpo, terminal.Stop);
             default:
                 using (var run = new TrainingRun((TrainRecipe)recipe, terminal.Error.WriteLine, terminal.Stop)) return run.Check(terminal.Stop);
         }

@@ -11,7 +11,7 @@ internal static class RecipeKinds
         SftRecipe => "sft",
         ClassifierRecipe => "classifier train",
         RewardModelRecipe => "reward train",
-        PairsRecipe => "pairs make",
+        DpoRecipe => "dpo",
         _ => "train",
     };
 }

@@ -7,7 +7,7 @@ using Rlgf.Supervised;
 
 namespace Rlgf.App.Commands;
 
-/// <summary><c>rlgf sft</c> and <c>rlgf classifier train</c>: models learned from examples.</summary>
+/// <summary><c>rlgf sft</c>, <c>rlgf dpo</c>, <c>rlgf classifier train</c> and <c>rlgf reward train</c>: models learned from examples.</summary>
 internal static class SupervisedCommands
 {
     /// <summary><c>rlgf sft</c>.</summary>
@@ -17,6 +17,14 @@ internal static class SupervisedCommands
         "Ctrl-C saves and stops.",
         "rlgf sft recipes/imdb-small/policy.yaml --set data.path=data/imdb/train.jsonl.gz",
         SupervisedRun.Train, terminal, kinds);
+
+    /// <summary><c>rlgf dpo</c>.</summary>
+    public static Command CreateDpo(Terminal terminal, PartKinds kinds) => Create<DpoRecipe>(
+        "dpo",
+        "Trains a language model on pairs of answers of which one was preferred, without a reward: DPO and its family (IPO, hinge, length-normalised), against the model that it starts from. The output folder gets the model with " +
+        "the lowest held-out loss, in the Hugging Face format, with its tokenizer, and what the reference makes of all pairs (reference.jsonl), which is computed once. Ctrl-C saves and stops.",
+        "rlgf dpo recipes/preferences/dpo.yaml --set loss.beta=0.05",
+        PreferenceRun.Train, terminal, kinds);
 
     /// <summary><c>rlgf classifier train</c>.</summary>
     public static Command CreateClassifierTrain(Terminal terminal, PartKinds kinds) => Create<ClassifierRecipe>(

@@ -51,6 +51,22 @@ public sealed class ConversationEncoder
     /// <exception cref="InputException">The template refuses the messages.</exception>
     public EncodedConversation Encode(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt) => Encode(messages, safe => _template.Render(safe, addGenerationPrompt, _now));
 
+    /// <summary>Encodes a conversation and an answer to it, up to the token that ends the answer.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="answer">The assistant's message.</param>
+    /// <returns>
+    /// Tokens of what is asked, which the conversation with the beginning of the assistant's message begins with, and of the answer. Where the last of the one and the first of the other are a single token, it is the answer's.
+    /// </returns>
+    /// <exception cref="InputException">The template refuses the messages, or writes the conversation in another way once it is answered.</exception>
+    public (int[] Prompt, int[] Answer) EncodeAnswer(IReadOnlyList<ChatMessage> messages, ChatMessage answer)
+    {
+        var (asked, whole) = (Encode(messages, addGenerationPrompt: true), Encode([.. messages, answer], addGenerationPrompt: false));
+        if (!whole.Text.StartsWith(asked.Text, StringComparison.Ordinal)) throw new InputException("the template writes the conversation in another way once it is answered, so that what is asked can't be told from the answer");
+        var prompt = asked.Ids.AsSpan().CommonPrefixLength(whole.Ids);
+        var end = EndOfTurn is { } id && Array.LastIndexOf(whole.Ids, id) is var last && last >= prompt ? last + 1 : whole.Ids.Length;
+        return (whole.Ids[..prompt], whole.Ids[prompt..end]);
+    }
+
     /// <summary>
     /// The tokens' names in a message that are text and no tokens: all of the vocabulary's added ones. In what the assistant wrote only special ones are, since decoding leaves those out and writes the
     /// others (<c>&lt;think&gt;</c>); names of nothing but blanks are no markers.

@@ -26,6 +26,16 @@ public static class SupervisedChecks
     public static IReadOnlyList<Finding> Of(IReadOnlyList<PairOfAnswers> training, IReadOnlyList<PairOfAnswers> heldOut) =>
         [.. new[] { Learned(training.Select(pair => Key(pair.Chosen, pair.Rejected)), heldOut.Select(pair => Key(pair.Chosen, pair.Rejected))) }.OfType<Finding>()];
 
+    /// <summary>All checks of pairs for a language model.</summary>
+    /// <param name="training">The pairs to learn from.</param>
+    /// <param name="heldOut">The pairs to measure on.</param>
+    public static IReadOnlyList<Finding> Of(IReadOnlyList<PreferenceRows> training, IReadOnlyList<PreferenceRows> heldOut)
+    {
+        return [.. new[] { Learned(training.Select(Words), heldOut.Select(Words)) }.OfType<Finding>()];
+
+        static string Words(PreferenceRows pair) => Key(pair.Chosen.Prompt, pair.Chosen.Response, pair.Rejected.Response);
+    }
+
     /// <summary>Labels of which there is no text to learn from.</summary>
     public static Finding? LabelsWithoutTexts(IReadOnlyList<LabelledText> training, IReadOnlyList<string> labels)
     {

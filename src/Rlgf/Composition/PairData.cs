@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.ChatTemplates;
+using Rlgf.Prompts;
 using Rlgf.Recipes;
 using Rlgf.Text.Conversations;
 using Rlgf.Text.Data;
@@ -54,6 +55,9 @@ internal sealed record PairData(IReadOnlyList<PreferencePair> Learned, IReadOnly
             return pairs;
         }
     }
+
+    /// <summary>A pair's prompt as rewards and policies get it in a run.</summary>
+    public static Prompt PromptOf(PreferencePair pair) => new(pair.Prompt[^1].Content, []) { Messages = pair.IsConversation ? pair.Prompt : null, Row = pair.Row };
 
     /// <summary>A prompt as a text that can be compared.</summary>
     private static string Key(PreferencePair pair) => string.Concat(pair.Prompt.Select((ChatMessage message) => $"{message.Role.Length} {message.Role} {message.Content.Length} {message.Content}"));

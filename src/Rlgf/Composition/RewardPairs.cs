@@ -42,7 +42,7 @@ internal sealed record RewardPairs(
         {
             try
             {
-                return input.Whole(new Response(PromptOf(pair), answer.Content, [], Ended: true));
+                return input.Whole(new Response(PairData.PromptOf(pair), answer.Content, [], Ended: true));
             }
             catch (InputException refused) when (recipe.Chat is not null)
             {
@@ -59,9 +59,6 @@ internal sealed record RewardPairs(
                 : chosen.AsSpan().SequenceEqual(rejected) ? "the model reads both answers alike" : null;
         }
     }
-
-    /// <summary>The prompt as rewards get it in a run.</summary>
-    private static Prompt PromptOf(PreferencePair pair) => new(pair.Prompt[^1].Content, []) { Messages = pair.IsConversation ? pair.Prompt : null, Row = pair.Row };
 
     private static ClassifierInput InputOf(RewardModelRecipe recipe, ITokenizer tokenizer) => recipe.Chat is not { } chat
         ? new ClassifierInput(tokenizer)

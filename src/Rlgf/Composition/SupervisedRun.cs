@@ -31,7 +31,7 @@ public static class SupervisedRun
         recipe = (SftRecipe)recipe.Resolved();
         recipe.RequireDevices();
         using var claim = RunClaim.Take(recipe, resume, "rlgf sft");
-        using var model = recipe.Locations.Of("model", () => Start(recipe));
+        using var model = recipe.Locations.Of("model", () => Start(recipe, recipe.Model, recipe.Precision.Policy));
         var (learned, measured) = Rows(recipe, model, cancellationToken);
         using var loop = SupervisedTraining.Prepare(model.Model, learned, measured, recipe.Training, recipe.Output!);
         return Run(recipe, recipe.Training, claim, loop, model.Tokenizer, [], log, cancellationToken);
@@ -46,7 +46,7 @@ public static class SupervisedRun
     {
         recipe = (SftRecipe)recipe.Resolved();
         recipe.RequireDevices();
-        using var model = recipe.Locations.Of("model", () => Start(recipe));
+        using var model = recipe.Locations.Of("model", () => Start(recipe, recipe.Model, recipe.Precision.Policy));
         var (learned, measured) = Rows(recipe, model, cancellationToken);
         return SupervisedChecks.Of(learned, measured);
     }
@@ -167,12 +167,16 @@ public static class SupervisedRun
         return (classifier, tokenizer);
     }
 
-    private static TextModel Start(SftRecipe recipe)
+    /// <summary>The language model that a training begins with, with its adapter where the recipe names one.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="start">What it starts from.</param>
+    /// <param name="precision">Type of the base under an adapter; null for float32.</param>
+    internal static TextModel Start(RunRecipe recipe, StartSection start, PolicyPrecision? precision)
     {
-        var model = Start(recipe.Model, recipe.Seed, DeviceName.Of(recipe.Device), recipe.Precision.Policy == PolicyPrecision.Bfloat16Base ? Precision.Bfloat16 : Precision.Float32);
+        var model = Start(start, recipe.Seed, DeviceName.Of(recipe.Device), precision == PolicyPrecision.Bfloat16Base ? Precision.Bfloat16 : Precision.Float32);
         try
         {
-            if (recipe.Model is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
+            if (start is FolderStartSection { Lora: { } lora } folder) LoraAdapters.Attach(model.Model, lora, folder.Path, recipe.Seed);
             BaseType.RequireTrained(model.Model);
             return model;
         }

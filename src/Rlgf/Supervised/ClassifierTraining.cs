@@ -160,7 +160,7 @@ public static class ClassifierTraining
 
         public int Terms(int example) => 1;
 
-        public Tensor LossSum(ReadOnlySpan<int> examples, int epoch)
+        public Tensor LossSum(ReadOnlySpan<int> examples, StepBatch step)
         {
             using var scope = NewDisposeScope();
             var rows = new int[examples.Length][];
@@ -168,7 +168,7 @@ public static class ClassifierTraining
             for (var b = 0; b < rows.Length; b++)
             {
                 var text = training[examples[b]];
-                rows[b] = parts.Of(text.Tokens, settings.Seed, (ulong)epoch, (ulong)examples[b]);
+                rows[b] = parts.Of(text.Tokens, settings.Seed, (ulong)step.Epoch, (ulong)examples[b]);
                 labels[b] = text.Label;
             }
 

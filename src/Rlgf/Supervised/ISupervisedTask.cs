@@ -1,7 +1,13 @@
+using System.Collections.ObjectModel;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Rlgf.Supervised;
+
+/// <summary>The examples of one step.</summary>
+/// <param name="Examples">Their numbers: a mean may be taken over all of them, however few are in memory at once.</param>
+/// <param name="Epoch">How often all examples were used before: draws differ between epochs.</param>
+internal sealed record StepBatch(int[] Examples, int Epoch);
 
 /// <summary>What is learned: the loop (<see cref="SupervisedLoop"/>) knows examples by number only.</summary>
 internal interface ISupervisedTask
@@ -19,10 +25,13 @@ internal interface ISupervisedTask
     int Terms(int example);
 
     /// <summary>Sum of the losses of some examples.</summary>
-    /// <param name="examples">Their numbers.</param>
-    /// <param name="epoch">How often all examples were used before: draws differ between epochs.</param>
+    /// <param name="examples">Their numbers, all or some of the step's.</param>
+    /// <param name="step">The step that they are a part of.</param>
     /// <returns>[] float32.</returns>
-    Tensor LossSum(ReadOnlySpan<int> examples, int epoch);
+    Tensor LossSum(ReadOnlySpan<int> examples, StepBatch step);
+
+    /// <summary>What the step that was just learned measured beside its loss, by name; asked once a step.</summary>
+    IReadOnlyDictionary<string, double> TakeMetrics() => ReadOnlyDictionary<string, double>.Empty;
 
     /// <summary>Metrics on the held-out examples; <c>loss</c>, a mean, decides which model is the best.</summary>
     IReadOnlyDictionary<string, double> Evaluate();

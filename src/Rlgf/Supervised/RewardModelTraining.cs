@@ -101,7 +101,7 @@ public static class RewardModelTraining
     public static IReadOnlyDictionary<string, double> Metrics(IReadOnlyList<double> chosen, IReadOnlyList<double> rejected, IReadOnlyList<double> margins, double centring)
     {
         using var scope = NewDisposeScope();
-        var loss = BradleyTerryLoss.OfPairs(tensor(chosen.ToArray()), tensor(rejected.ToArray()), tensor(margins.ToArray()), centring).mean().item<double>();
+        var loss = BradleyTerryLoss.OfPairs(tensor(chosen.ToArray(), device: CPU), tensor(rejected.ToArray(), device: CPU), tensor(margins.ToArray(), device: CPU), centring).mean().item<double>();
         return new Dictionary<string, double>
         {
             ["loss"] = loss,
@@ -135,7 +135,7 @@ public static class RewardModelTraining
 
         public int Terms(int example) => 1;
 
-        public Tensor LossSum(ReadOnlySpan<int> examples, int epoch)
+        public Tensor LossSum(ReadOnlySpan<int> examples, StepBatch step)
         {
             using var scope = NewDisposeScope();
             var pairs = new PairOfAnswers[examples.Length];

@@ -133,7 +133,7 @@ internal sealed class SupervisedLoop : IDisposable
             throw new InputException($"training diverged at step {step + 1}: loss {loss}, norm of the gradient {norm}. Lower the learning rate; the best model so far is in {_folder}.");
         clock.EndStep(batch.Sum(_task.Length));
         _isUpdating = false;
-        return new() { ["loss"] = loss, ["learning_rate"] = rate, ["gradient_norm"] = norm, ["tokens_per_second"] = clock.TokensPerSecond };
+        return new([new("loss", loss), .. _task.TakeMetrics(), new("learning_rate", rate), new("gradient_norm", norm), new("tokens_per_second", clock.TokensPerSecond)]);
     }
 
     /// <summary>Learns one batch: its loss, a mean over its terms, and the gradient's norm.</summary>
@@ -146,11 +146,12 @@ internal sealed class SupervisedLoop : IDisposable
         manual_seed((long)(RandomStream.Combine(_settings.Seed, (ulong)step) >> 1));
         using var losses = new DeferredNumbers();
         double terms = Math.Max(1, batch.Sum(_task.Terms));
+        var whole = new StepBatch(batch, epoch);
         var size = _settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : batch.Length;
         for (var first = 0; first < batch.Length; first += size)
         {
             using var partScope = NewDisposeScope();
-            var loss = _task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), epoch).Divide(terms);
+            var loss = _task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), whole).Divide(terms);
             loss.Backward();
             losses.Keep(loss);
         }

@@ -114,7 +114,7 @@ public static class SupervisedTraining
 
         public int Terms(int example) => training[example].Response.Length;
 
-        public Tensor LossSum(ReadOnlySpan<int> examples, int epoch)
+        public Tensor LossSum(ReadOnlySpan<int> examples, StepBatch step)
         {
             var rows = new TokenRow[examples.Length];
             for (var b = 0; b < rows.Length; b++) rows[b] = training[examples[b]];

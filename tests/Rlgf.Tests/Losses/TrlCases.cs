@@ -64,6 +64,8 @@ internal sealed class TrlCase(JsonElement json)
 
     public double[] List(string setting) => Setting(setting) is { ValueKind: JsonValueKind.Array } list ? [.. list.EnumerateArray().Select(one => one.GetDouble())] : [];
 
+    public IEnumerable<string> Texts(string setting) => Setting(setting) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray().Select(one => one.GetString()!) : Text(setting) is { } text ? [text] : [];
+
     /// <summary>Rewards by function, NaN where it gave none.</summary>
     public double[][] Rewards
     {

@@ -12,7 +12,7 @@ public sealed class EveryKeyTests
     private static readonly Dictionary<string, string> Sound = new()
     {
         ["instruction"] = "'{prompt}'", ["label_column"] = "label", ["labels"] = "[a, b]", ["pattern"] = "a", ["name"] = "n",
-        ["metric"] = "bleu", ["url"] = "'http://localhost'", ["template"] = "'{response}'",
+        ["metric"] = "bleu", ["url"] = "'http://localhost'", ["template"] = "'{response}'", ["members"] = "[{kind: ended}, {kind: ended}]",
     };
 
     private readonly HashSet<string> _seen = [];
