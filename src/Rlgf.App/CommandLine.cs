@@ -88,6 +88,7 @@ internal static class CommandLine
         SupervisedCommands.CreateSft(terminal, kinds),
         SupervisedCommands.CreateDpo(terminal, kinds),
         new Command("classifier", "Trains classifiers.") { SupervisedCommands.CreateClassifierTrain(terminal, kinds) },
+        new Command("pairs", "Pairs of answers for reward models and DPO.") { PairsMakeCommand.Create(terminal, kinds) },
         new Command("tokenizer", "Trains tokenizers.") { TokenizerTrainCommand.Create(terminal) },
         new Command("guide", "Asks guides.") { GuideSampleCommand.Create(terminal, kinds) },
         CacheCommands.Create(terminal),

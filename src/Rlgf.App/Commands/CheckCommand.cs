@@ -48,6 +48,8 @@ internal static class CheckCommand
                 return RewardModelRun.Check(reward, terminal.Stop);
             case DpoRecipe dpo:
                 return PreferenceRun.Check(dpo, terminal.Stop);
+            case PairsRecipe pairs:
+                throw pairs.Refusal("kind", "pairs are checked by making some: rlgf pairs make with --set prompts=10 and another output");
             default:
                 using (var run = new TrainingRun((TrainRecipe)recipe, terminal.Error.WriteLine, terminal.Stop)) return run.Check(terminal.Stop);
         }

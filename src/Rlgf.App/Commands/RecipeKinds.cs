@@ -12,6 +12,7 @@ internal static class RecipeKinds
         ClassifierRecipe => "classifier train",
         RewardModelRecipe => "reward train",
         DpoRecipe => "dpo",
+        PairsRecipe => "pairs make",
         _ => "train",
     };
 }

@@ -97,7 +97,8 @@ internal sealed class RunClaim : IDisposable
         }
     }
 
-    private void Keep(RunFolder folder)
+    /// <summary>Writes the recipe that the run now has and, where there is none yet, what its files are.</summary>
+    public void Keep(RunFolder folder)
     {
         AtomicFile.WriteText(folder.RecipePath, RecipeOfRun.Write(_recipe, folder.Path));
         if (!IsResumed || !File.Exists(folder.InputsPath)) _inputs.Write(folder);

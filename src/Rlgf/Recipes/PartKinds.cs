@@ -22,7 +22,8 @@ public sealed class PartKinds
         Readers = new(Open(typeof(DataReaderSection), "readers of data"));
         Logs = new(Open(typeof(RunLogSection), "logs"));
         Algorithms = new(Open(typeof(AlgorithmSection), "algorithms", "name"));
-        Closed(typeof(RunRecipe), ("train", typeof(TrainRecipe)), ("sft", typeof(SftRecipe)), ("classifier", typeof(ClassifierRecipe)), ("reward_model", typeof(RewardModelRecipe)), ("dpo", typeof(DpoRecipe)));
+        Closed(typeof(RunRecipe), ("train", typeof(TrainRecipe)), ("sft", typeof(SftRecipe)), ("classifier", typeof(ClassifierRecipe)), ("reward_model", typeof(RewardModelRecipe)), ("dpo", typeof(DpoRecipe)),
+            ("pairs", typeof(PairsRecipe)));
         Closed(typeof(StartSection), ("folder", typeof(FolderStartSection)), ("gpt2", typeof(Gpt2StartSection)));
         BuiltInKinds.AddTo(this);
     }

@@ -51,6 +51,15 @@ public sealed record RunFolder(string Path)
     /// <summary>Of a training on pairs: what the model that it started from makes of them, one row a pair.</summary>
     public string ReferencePath => In("reference.jsonl");
 
+    /// <summary>Pairs that <c>rlgf pairs make</c> made, all of them; not there before.</summary>
+    public string PairsPath => In("pairs.jsonl");
+
+    /// <summary>Pairs while they are made.</summary>
+    internal string UnfinishedPairsPath => In("pairs.unfinished.jsonl");
+
+    /// <summary>Of pairs: what became of each batch of prompts.</summary>
+    internal string PairProgressPath => In("progress.jsonl");
+
     /// <summary>One flat row an iteration, or a step of a supervised training.</summary>
     public string MetricsPath => In("metrics.jsonl");
 
@@ -84,7 +93,8 @@ public sealed record RunFolder(string Path)
     /// <summary>Names of all that a run, or a supervised training, keeps in its folder.</summary>
     internal static readonly IReadOnlyList<string> OwnNames =
     [
-        "run.json", "recipe.yaml", "environment.json", "inputs.json", "result.json", "assessment.json", "held-out-scores.jsonl", "reference.jsonl", "metrics.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html",
+        "run.json", "recipe.yaml", "environment.json", "inputs.json", "result.json", "assessment.json", "held-out-scores.jsonl", "reference.jsonl", "pairs.jsonl", "pairs.unfinished.jsonl", "progress.jsonl",
+        "metrics.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html",
         OldLog, OldCheckpoints, RunOwnership.LockName, RunOwnership.OwnerName,
     ];
 
@@ -93,7 +103,7 @@ public sealed record RunFolder(string Path)
         && (File.Exists(folder.In(RunOwnership.LockName)) || folder.HoldsRun || (File.Exists(folder.EnvironmentPath) && (File.Exists(folder.RecipePath) || File.Exists(folder.DescriptionPath))));
 
     /// <summary>Whether a run, or a supervised training, has written here.</summary>
-    public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath) || File.Exists(ResultPath)
+    public bool HoldsRun => File.Exists(MetricsPath) || File.Exists(EvaluationPath) || File.Exists(ResultPath) || File.Exists(PairProgressPath)
         || CheckpointNaming.Iterations.AnyIn(CheckpointsFolder) || CheckpointNaming.Steps.AnyIn(CheckpointsFolder) || HoldsOldTraining;
 
     /// <summary>Whether the run is supervised training, which answers no prompts.</summary>
