@@ -64,9 +64,9 @@ internal static class ReadingBenchmark
         TokenRow[] Groups(int prompts, Func<int> prompt, Func<int> response) =>
             [.. Enumerable.Range(0, prompts).Select(_ => Draw(prompt())).SelectMany(tokens => Enumerable.Range(0, 8).Select(_ => new TokenRow(tokens, Draw(response()))))];
         yield return ("4 prompts of 16, 8 answers of 24 each", Groups(4, () => 16, () => 24));
-        yield return ("4 prompts of 64, 8 answers of 48 each", Groups(4, () => 64, () => 48));
-        yield return ("4 prompts of 20 to 100, 8 answers of 4 to 60 each", Groups(4, () => random.Next(20, 101), () => random.Next(4, 61)));
-        yield return ("32 prompts of 8 to 120, an answer of 24 each", [.. Enumerable.Range(0, 32).Select(_ => new TokenRow(Draw(random.Next(8, 121)), Draw(24)))]);
+        yield return ("4 prompts of 48, 8 answers of 24 each", Groups(4, () => 48, () => 24));
+        yield return ("4 prompts of 16 to 48, 8 answers of 4 to 32 each", Groups(4, () => random.Next(16, 49), () => random.Next(4, 33)));
+        yield return ("32 prompts of 8 to 60, an answer of 16 each", [.. Enumerable.Range(0, 32).Select(_ => new TokenRow(Draw(random.Next(8, 61)), Draw(16)))]);
     }
 
     private static ReadingFigures Measure(CausalLanguageModel model, string name, TokenRow[] rows, bool withGradient, int repeats)
