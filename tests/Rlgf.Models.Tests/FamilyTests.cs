@@ -1,9 +1,11 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families.Decoders;
 using Rlgf.Models.Families.Known;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -173,6 +175,15 @@ public sealed class FamilyTests : IDisposable
     [InlineData("starcoder2", "rope_parameters.rope_theta", "100")]
     [InlineData("nanochat", "final_logit_softcapping", "15")]
     [InlineData("nanochat", "hidden_act", "\"relu\"")]
+    [InlineData("lfm2", "norm_eps", "0.1")]
+    [InlineData("lfm2", "rope_parameters.rope_theta", "10")]
+    [InlineData("lfm2", "block_auto_adjust_ff_dim", "false", "the weights don't fit config.json")]
+    [InlineData("lfm2", "layer_types", """["conv", "conv", "mamba", "conv"]""", "layer_types names 'mamba'")]
+    [InlineData("qwen3_5", "rope_parameters.partial_rotary_factor", "1")]
+    [InlineData("qwen3_5", "rope_parameters.rope_theta", "10")]
+    [InlineData("qwen3_5", "rms_norm_eps", "0.1")]
+    [InlineData("qwen3_5", "linear_num_key_heads", "3", "linear_num_key_heads is 3, which doesn't divide linear_num_value_heads = 4")]
+    [InlineData("qwen3_5", "layer_types", """["linear_attention", "linear_attention", "linear_attention", "sliding_attention"]""", "layer_types names 'sliding_attention'")]
     [InlineData("gemma3", "sliding_window_pattern", "null", "")] // the list of layers counts
     [InlineData("gpt_neo", "attention_types", """[[["global", "blockwise"], 1]]""", "attention_types names 'blockwise'")]
     [InlineData("gpt_neo", "attention_types", """[[["global"], 1]]""", "attention_types names 1 layers or more, and num_layers is 2")]
@@ -203,7 +214,7 @@ public sealed class FamilyTests : IDisposable
         {
             var message = Assert.Throws<InputException>(() => LanguageModelFolder.Load(folder.Path)).Message;
             Assert.Contains(refusal, message, StringComparison.Ordinal);
-            Assert.Contains(folder.File("config.json"), message, StringComparison.Ordinal);
+            Assert.Contains(refusal.Contains("weights", StringComparison.Ordinal) && !refusal.Contains("quantised", StringComparison.Ordinal) ? folder.Path : folder.File("config.json"), message, StringComparison.Ordinal);
             Assert.DoesNotContain('\n', message);
             return;
         }
@@ -244,6 +255,41 @@ public sealed class FamilyTests : IDisposable
         }
 
         Assert.False(left.TryJoin(decoder));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(9)]
+    [InlineData(64)]
+    [InlineData(150)]
+    public void The_delta_rule_in_chunks_is_the_rule_token_by_token_and_so_are_its_gradients(int columns)
+    {
+        TorchRuntime.Load();
+        using var random = new Generator(5);
+        var inputs = ((long[][])[[2, 3, columns, 4], [2, 3, columns, 4], [2, 3, columns, 5], [2, 3, columns], [2, 3, columns], [2, 3, 4, 5]]).Select(shape => randn(shape, generator: random)).ToArray();
+        // Keys of length 1 that resemble each other, which is where correcting matters.
+        inputs[1] = nn.functional.normalize(inputs[1].Add(1.0), dim: 3);
+        (inputs[3], inputs[4]) = (inputs[3].sigmoid(), inputs[4].abs().neg());
+        var (chunked, stepwise) = (inputs.Select(Leaf).ToArray(), inputs.Select(Leaf).ToArray());
+        var (read, table) = DeltaRule.Run(chunked[0], chunked[1], chunked[2], chunked[3], chunked[4], chunked[5]);
+        var state = stepwise[5];
+        var steps = new List<Tensor>();
+        for (var t = 0; t < columns; t++)
+        {
+            (var one, state) = DeltaRule.Run(At(0), At(1), At(2), At(3), At(4), state);
+            steps.Add(one);
+
+            Tensor At(int input) => stepwise[input].narrow(2, t, 1);
+        }
+
+        Fixture.Close(cat(steps, 2), read, 1e-4);
+        Fixture.Close(state, table, 1e-4);
+        var direction = randn(read.shape, generator: random);
+        (read * direction).sum().Add(table.sum()).backward();
+        (cat(steps, 2) * direction).sum().Add(state.sum()).backward();
+        foreach (var (a, b) in chunked.Zip(stepwise)) Fixture.Close(b.grad!, a.grad!, 1e-3);
+
+        static Tensor Leaf(Tensor tensor) => tensor.detach().clone().requires_grad_(true);
     }
 
     [Fact]

@@ -23,6 +23,9 @@ internal sealed class Activation
     /// <summary>The tanh form of GELU.</summary>
     public static Activation TanhGelu { get; } = new(x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh), Kind.TanhGelu);
 
+    /// <summary>x / (1 + e⁻ˣ).</summary>
+    public static Activation Silu { get; } = new(x => nn.functional.silu(x), Kind.Silu);
+
     /// <summary>The function that a key names.</summary>
     public static Activation Read(ModelConfiguration configuration, string key, string formatDefault) => Named(configuration.Text(key) ?? formatDefault, configuration, key);
 
@@ -36,7 +39,7 @@ internal sealed class Activation
             "gelu" => new Activation(nn.functional.gelu),
             "relu2" => new Activation(x => nn.functional.relu(x).Square()),
             "relu" => new Activation(x => nn.functional.relu(x)),
-            "silu" or "swish" => new Activation(x => nn.functional.silu(x), Kind.Silu),
+            "silu" or "swish" => Silu,
             _ => throw configuration.Fault(key, $"is '{name}': known are gelu_new, gelu_pytorch_tanh, gelu_fast, gelu, relu, relu2 and silu"),
         };
     }

@@ -23,6 +23,9 @@ internal interface IAttention
     /// <returns>[B or 1, 1, 1, <see cref="PastColumns"/> + T] float32; 0 where a column is padding.</returns>
     Tensor KeyPositions(int columns);
 
+    /// <summary>What layers that don't attend keep of the tokens before this pass; null where rows are read from their beginning, without padding on their left.</summary>
+    RecurrentStates? States => null;
+
     /// <summary>Tokens of the longest row, those of this pass included: what a rotation that depends on the length looks at.</summary>
     int Longest { get; }
 

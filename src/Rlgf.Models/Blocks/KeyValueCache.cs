@@ -42,6 +42,10 @@ internal sealed class KeyValueCache : IAttention, IDisposable
 
     public int PastColumns => _columns;
 
+    public RecurrentStates States { get; } = new();
+
+    RecurrentStates? IAttention.States => States;
+
     /// <summary>All columns: a row that was longer than those that are left has left its columns.</summary>
     public int Longest => _columns + _reading;
 
@@ -50,6 +54,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
     {
         if (_columns + columns > _capacity) Grow(columns);
         _reading = columns;
+        if (columns > 1 && _columnMask is not null) States.Real = Own(tensor(Real(columns), [_padding.Length, columns, 1], device: _device));
     }
 
     /// <summary>Ends a pass: what it wrote now counts.</summary>
@@ -58,6 +63,8 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         _columns += _reading;
         _reading = 0;
         DropMasks();
+        States.Real?.Dispose();
+        States.Real = null;
     }
 
     public Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, in Scores scores = default)
@@ -95,6 +102,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         }
 
         Replace(ref _columnMask, index);
+        States.Select(index);
     }
 
     /// <summary>Takes copies of another cache's rows behind its own: all end in the same column, and columns that are padding in every row are left out.</summary>
@@ -118,6 +126,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
             }
         }
 
+        States.Join(other.States);
         (_columns, _capacity, _padding) = (columns, capacity, [.. lengths.Select(length => columns - length)]);
         RenewColumnMask();
     }
@@ -128,6 +137,7 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         foreach (var tensor in _values) tensor?.Dispose();
         _columnMask?.Dispose();
         DropMasks();
+        States.Dispose();
     }
 
     /// <summary>How many columns each row has that are no padding.</summary>
@@ -214,6 +224,19 @@ internal sealed class KeyValueCache : IAttention, IDisposable
         var mask = _reading > 1 ? PrefillMask(_reading, window) : _columnMask is null ? null : Own(Seen(_columnMask, 3, window));
         _masks.Add((window, mask));
         return mask;
+    }
+
+    /// <summary>0 in columns of padding among the next ones, 1 elsewhere.</summary>
+    private float[] Real(int columns)
+    {
+        var real = new float[_padding.Length * columns];
+        for (var row = 0; row < _padding.Length; row++)
+        {
+            var padding = Math.Clamp(_padding[row] - _columns, 0, columns);
+            real.AsSpan(row * columns + padding, columns - padding).Fill(1);
+        }
+
+        return real;
     }
 
     private void DropMasks()

@@ -15,7 +15,8 @@ internal static class NamedModules
         {
             if (level.SingleOrDefault(named => named.Name == level.Key).Module is { } module)
             {
-                root.register_module(level.Key, module);
+                if (module is BareParameter bare) root.register_parameter(level.Key, bare.Value);
+                else root.register_module(level.Key, module);
                 continue;
             }
 

@@ -11,6 +11,7 @@ internal static class TextPart
     private static readonly Dictionary<string, (string Family, string ClassName)> Wholes = new(StringComparer.Ordinal)
     {
         ["gemma3"] = ("gemma3_text", "Gemma3"),
+        ["qwen3_5"] = ("qwen3_5_text", "Qwen3_5"),
         ["mistral3"] = ("ministral3", "Ministral3"),
     };
 

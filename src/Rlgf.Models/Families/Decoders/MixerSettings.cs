@@ -57,6 +57,9 @@ internal sealed record AttentionSettings : MixerSettings
     /// <summary>Whether and where queries and keys are normalised.</summary>
     public QueryKeyNorm QueryKeyNorm { get; init; }
 
+    /// <summary>Whether the map to queries gives as many numbers again for each head, through whose sigmoids what was attended to is let.</summary>
+    public bool OutputGate { get; init; }
+
     /// <summary>Whether queries, keys and values are shifted.</summary>
     public bool QueryKeyValueBias { get; init; }
 

@@ -41,7 +41,7 @@ internal sealed class SelfAttention : IBlockPart
         (_settings, _attention, _layer) = (settings, attention, layer);
         var queries = attention.Heads * attention.HeadSize;
         var keys = attention.KeyValueHeads * attention.HeadSize;
-        int[] outputs = attention.Layout == QueryKeyValueLayout.Separate ? [queries, keys, keys] : [queries + 2 * keys];
+        int[] outputs = attention.Layout == QueryKeyValueLayout.Separate ? [attention.OutputGate ? 2 * queries : queries, keys, keys] : [queries + 2 * keys];
         _queriesKeysValues = [.. outputs.Select(size => settings.Projection(settings.Width, size, attention.QueryKeyValueBias, device))];
         _joint = JointProjection.Of(_queriesKeysValues);
         _output = settings.Projection(queries, settings.Width, attention.OutputBias, device);
@@ -63,6 +63,14 @@ internal sealed class SelfAttention : IBlockPart
     {
         using var scope = NewDisposeScope();
         var (query, key, value) = Project(x, pass);
+        Tensor? gate = null;
+        if (_attention.OutputGate)
+        {
+            // For each head its query and its gate.
+            var halves = query.reshape(pass.Rows, pass.Columns, _attention.Heads, 2 * _attention.HeadSize).chunk(2, 3);
+            (query, gate) = (halves[0].contiguous(), halves[1]);
+        }
+
         var normsLast = _attention.QueryKeyNorm == QueryKeyNorm.AfterRotation;
         if (_queryNorm is not null && !normsLast) (query, key) = (Normed(_queryNorm, query), Normed(_keyNorm!, key));
         if (_attention.Rotary is not null)
@@ -75,7 +83,9 @@ internal sealed class SelfAttention : IBlockPart
         if (_queryNorm is not null && normsLast) (query, key) = (Normed(_queryNorm, query), Normed(_keyNorm!, key));
         var scores = new Scores(_attention.Window, _attention.ScoreScale, _attention.ScoreCap, pass.Bias);
         var attended = pass.Attention.Attend(_layer, query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), scores);
-        return _output.Forward(attended.to_type(value.dtype).transpose(1, 2).reshape(-1, _attention.Heads * _attention.HeadSize)).MoveToOuterDisposeScope();
+        var states = attended.to_type(value.dtype).transpose(1, 2).reshape(-1, _attention.Heads * _attention.HeadSize);
+        if (gate is not null) states = states * gate.reshape(states.shape).sigmoid();
+        return _output.Forward(states).MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)
@@ -92,7 +102,7 @@ internal sealed class SelfAttention : IBlockPart
     private Tensor Normed(INorm norm, Tensor heads) =>
         _attention.QueryKeyNorm == QueryKeyNorm.AllHeads ? norm.Forward(heads.reshape(heads.size(0), heads.size(1), -1)).view(heads.shape) : norm.Forward(heads);
 
-    /// <summary>[B·T, D] → queries [B, T, H, D/H], keys and values likewise with their own number of heads.</summary>
+    /// <summary>[B·T, D] → queries [B, T, H, D/H], with gates twice as many, keys and values likewise with their own number of heads.</summary>
     private (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, in DecoderPass pass)
     {
         long rows = pass.Rows, columns = pass.Columns, heads = _attention.Heads, keyHeads = _attention.KeyValueHeads, size = _attention.HeadSize;
@@ -105,7 +115,11 @@ internal sealed class SelfAttention : IBlockPart
         };
         return (parts[0], parts[1], parts[2]);
 
-        Tensor[] ByKind(Tensor all) => all.view(rows, columns, heads + 2 * keyHeads, size).split([heads, keyHeads, keyHeads], 2);
+        Tensor[] ByKind(Tensor all)
+        {
+            var asking = _attention.OutputGate ? 2 * heads : heads;
+            return all.view(rows, columns, asking + 2 * keyHeads, size).split([asking, keyHeads, keyHeads], 2);
+        }
 
         Tensor[] ByHead(Tensor all)
         {
