@@ -76,7 +76,8 @@ internal sealed class GatedDeltaNet : IBlockPart
         var states = pass.Attention.States;
         long keys = _net.KeyHeads * _net.KeySize, values = _net.ValueHeads * _net.ValueSize;
         Tensor[] maps = _joint?.TryForward(x) is { } all ? all.split([2 * keys + values, values, _net.ValueHeads, _net.ValueHeads], 1) : [_mixed.Forward(x), _gate.Forward(x), _strength.Forward(x), _decay.Forward(x)];
-        var mixed = nn.functional.silu(_convolution.Forward(maps[0].view(rows, columns, -1), _layer, states)).to_type(ScalarType.Float32).split([keys, keys, values], 2);
+        // Between the products all is float32, whatever the states' type: what a table keeps would gather the roundings of all tokens.
+        var mixed = nn.functional.silu(_convolution.Forward(maps[0].view(rows, columns, -1).to_type(ScalarType.Float32), _layer, states)).split([keys, keys, values], 2);
         var group = _net.ValueHeads / _net.KeyHeads;
         var query = Normed(Heads(mixed[0], _net.KeySize)).Multiply(1 / Math.Sqrt(_net.KeySize)).repeat_interleave(group, 1);
         var key = Normed(Heads(mixed[1], _net.KeySize)).repeat_interleave(group, 1);
@@ -85,7 +86,7 @@ internal sealed class GatedDeltaNet : IBlockPart
         var (read, table) = DeltaRule.Run(query, key, Heads(mixed[2], _net.ValueSize), strength, decay, states?[_layer, 1]);
         states?.Keep(_layer, 1, table.alias());
         var normed = _norm.Forward(read.transpose(1, 2).contiguous()).view(x.size(0), values);
-        return _output.Forward(normed * nn.functional.silu(maps[1])).MoveToOuterDisposeScope();
+        return _output.Forward((normed.to_type(ScalarType.Float32) * nn.functional.silu(maps[1].to_type(ScalarType.Float32))).to_type(maps[1].dtype)).MoveToOuterDisposeScope();
 
         // [B, T, H · S] → [B, H, T, S].
         Tensor Heads(Tensor tensor, long size) => tensor.view(rows, columns, -1, size).transpose(1, 2);
