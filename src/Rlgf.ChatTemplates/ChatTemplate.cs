@@ -52,6 +52,20 @@ public sealed class ChatTemplate
         return Render(given, addGenerationPrompt, now, variables);
     }
 
+    /// <summary>Whether the template says what the assistant wrote, by <c>{% generation %}</c>.</summary>
+    public bool MarksGeneration => _source.Contains("endgeneration", StringComparison.Ordinal);
+
+    /// <summary>As <c>Render</c>, with a character before and one after each part that the template says the assistant wrote.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="marks">The two, of <see cref="UnusedCharacters"/>.</param>
+    /// <param name="now">The time that the template is told, where it asks; by default the time of this machine.</param>
+    /// <exception cref="InputException">The template refuses the messages, or does what it may not.</exception>
+    public string RenderMarked(IReadOnlyList<ChatMessage> messages, (char Begin, char End) marks, DateTime? now = null)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        return Render([.. messages.Select(message => TemplateValues.Of(message))], addGenerationPrompt: false, now, null, marks);
+    }
+
     /// <summary>As <c>Render</c>, but the last message is left open where its text ends, to be gone on with.</summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="now">The time that the template is told, where it asks; by default the time of this machine.</param>
@@ -77,9 +91,9 @@ public sealed class ChatTemplate
     /// <summary>Characters for private use that neither the template nor some messages have, so that they can stand for something while it renders them.</summary>
     public IEnumerable<char> UnusedCharacters(IReadOnlyList<ChatMessage> messages) => TemplateValues.UnusedCharacters(_source, messages);
 
-    private string Render(PythonDict[] messages, bool addGenerationPrompt, DateTime? now, IReadOnlyDictionary<string, object?>? variables)
+    private string Render(PythonDict[] messages, bool addGenerationPrompt, DateTime? now, IReadOnlyDictionary<string, object?>? variables, (char Begin, char End)? marks = null)
     {
-        var rendering = new Rendering(now ?? DateTime.Now, messages.Length, messages.Sum(message => TemplateValues.Characters(message)));
+        var rendering = new Rendering(now ?? DateTime.Now, messages.Length, messages.Sum(message => TemplateValues.Characters(message))) { Marks = marks };
         var given = new Dictionary<string, object?>(Globals.All)
         {
             ["messages"] = messages.Select(message => (object?)message).ToList(),

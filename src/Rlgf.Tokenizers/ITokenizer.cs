@@ -63,6 +63,11 @@ public interface ITokenizer
     /// <summary>Encodes a text (no special tokens added) and says which part of it each token covers.</summary>
     TokenizedText EncodeWithOffsets(string text);
 
+    /// <summary>As <see cref="Encode(string, IReadOnlyList{ValueTuple{int, int}})"/>, and says which part of the text each token covers.</summary>
+    /// <param name="text">Any text, such as a conversation that a chat template wrote.</param>
+    /// <param name="ordinary">Parts that somebody else wrote, in UTF-16 units, end exclusive.</param>
+    TokenizedText EncodeWithOffsets(string text, IReadOnlyList<(int Start, int End)> ordinary) => EncodeWithOffsets(text);
+
     /// <summary>Decodes ids. Bytes that are not valid UTF-8 become U+FFFD; ids without a token, which models with a rounded-up vocabulary have, write nothing.</summary>
     string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true);
 

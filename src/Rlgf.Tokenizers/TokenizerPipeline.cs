@@ -106,14 +106,16 @@ internal sealed class TokenizerPipeline : ITokenizer
 
     public int[] AddSpecialTokens(ReadOnlySpan<int> ids) => _parts.Single.Fill(ids, []).Ids;
 
-    public TokenizedText EncodeWithOffsets(string text)
+    public TokenizedText EncodeWithOffsets(string text) => EncodeWithOffsets(text, []);
+
+    public TokenizedText EncodeWithOffsets(string text, IReadOnlyList<(int Start, int End)> ordinary)
     {
         ArgumentNullException.ThrowIfNull(text);
         var ids = new List<int>();
         var tokens = new List<string>();
         var offsets = new List<(int Start, int End)>();
         var words = new List<Word>();
-        foreach (var piece in _addedTokens.Split(text))
+        foreach (var piece in _addedTokens.Split(text, ordinary: ordinary))
         {
             if (piece.Token is not null)
             {

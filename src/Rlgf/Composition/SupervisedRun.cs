@@ -32,9 +32,9 @@ public static class SupervisedRun
         recipe.RequireDevices();
         using var claim = RunClaim.Take(recipe, resume, "rlgf sft");
         using var model = recipe.Locations.Of("model", () => Start(recipe, recipe.Model, recipe.Precision.Policy));
-        var (learned, measured) = Rows(recipe, model, cancellationToken);
+        var (learned, measured, notes) = Rows(recipe, model, cancellationToken);
         using var loop = SupervisedTraining.Prepare(model.Model, learned, measured, recipe.Training, recipe.Output!);
-        return Run(recipe, recipe.Training, claim, loop, model.Tokenizer, [], log, cancellationToken);
+        return Run(recipe, recipe.Training, claim, loop, model.Tokenizer, [.. notes], log, cancellationToken);
     }
 
     /// <summary>Loads model and data as a training would, and looks for what goes wrong silently; see <see cref="SupervisedChecks"/>.</summary>
@@ -47,8 +47,8 @@ public static class SupervisedRun
         recipe = (SftRecipe)recipe.Resolved();
         recipe.RequireDevices();
         using var model = recipe.Locations.Of("model", () => Start(recipe, recipe.Model, recipe.Precision.Policy));
-        var (learned, measured) = Rows(recipe, model, cancellationToken);
-        return SupervisedChecks.Of(learned, measured);
+        var (learned, measured, notes) = Rows(recipe, model, cancellationToken);
+        return [.. notes.Select(note => new Finding(Severity.Warning, note)), .. SupervisedChecks.Of([.. learned.Select(row => row.Row)], [.. measured.Select(row => row.Row)])];
     }
 
     /// <summary>As the other, of a classifier.</summary>
@@ -66,24 +66,33 @@ public static class SupervisedRun
         return [.. OneLabel(learned, recipe) is { } one ? [new Finding(Severity.Error, one)] : (Finding[])[], .. SupervisedChecks.Of(learned, measured, recipe.Labels)];
     }
 
-    /// <summary>The rows to learn from and those to measure on.</summary>
-    private static (IReadOnlyList<TokenRow> Learned, IReadOnlyList<TokenRow> Measured) Rows(SftRecipe recipe, TextModel model, CancellationToken cancellationToken)
+    /// <summary>The rows to learn from, those to measure on, and what was left out.</summary>
+    private static (IReadOnlyList<TaughtRow> Learned, IReadOnlyList<TaughtRow> Measured, IReadOnlyList<string> Notes) Rows(SftRecipe recipe, TextModel model, CancellationToken cancellationToken)
     {
-        var separator = model.TaughtEnd
-            ?? throw recipe.Refusal("model", "neither the model nor its tokenizer has an end token, which separates texts and ends responses; name one as eos_token in tokenizer_config.json");
         var shape = model.Model.Shape;
         var block = recipe.BlockTokens ?? shape.ContextLength;
         if (block > shape.ContextLength) throw recipe.Refusal("block_tokens", $"{block} is more than {shape.Limits}");
         if (shape.ReadsPromptApart && recipe.Data.PromptColumn is null)
             throw recipe.Refusal("data.prompt_column", "it is missing: an encoder–decoder learns responses to prompts, not texts alone");
         var (training, heldOut) = recipe.Locations.Of("data", () => Read(recipe.Data, recipe.Kinds, cancellationToken));
+        if (ConversationRows.Are(recipe.Data, training))
+        {
+            var conversations = new ConversationRows(recipe, model);
+            List<string> notes = [];
+            IReadOnlyList<TaughtRow> Of(IReadOnlyList<DataRow> rows, string path) => conversations.Encode(Until(rows, cancellationToken), rows.Count, path, notes);
+            var (taught, held) = recipe.Locations.Of("data", () => (Of(training, recipe.Data.Path), Of(heldOut, recipe.Data.EvaluationPath ?? recipe.Data.Path)));
+            return (taught, held, notes);
+        }
+
+        var separator = model.TaughtEnd
+            ?? throw recipe.Refusal("model", "neither the model nor its tokenizer has an end token, which separates texts and ends responses; name one as eos_token in tokenizer_config.json");
         IReadOnlyList<TokenRow> Encoded(IReadOnlyList<DataRow> rows) => recipe.Data.PromptColumn is { } prompt
             ? [.. Until(rows, cancellationToken).Select(row => Pair(row, prompt, recipe.Data.Column, model.Tokenizer, separator, shape))]
             : SupervisedTraining.Pack(Until(rows, cancellationToken).Select(row => model.Tokenizer.Encode(row.GetString(recipe.Data.Column))), separator, block);
         var (learned, measured) = recipe.Locations.Of("data", () => (Encoded(training), Encoded(heldOut)));
         if (learned.Count == 0 || measured.Count == 0)
             throw recipe.Refusal("block_tokens", $"{recipe.Data.Path}: the {(learned.Count == 0 ? "training" : "held-out")} texts are too short for one block of {block} tokens; lower block_tokens, or use more rows");
-        return (learned, measured);
+        return ([.. learned.Select(row => new TaughtRow(row))], [.. measured.Select(row => new TaughtRow(row))], []);
     }
 
     /// <summary>Trains a classifier.</summary>
@@ -215,7 +224,7 @@ public static class SupervisedRun
     private static (IReadOnlyList<DataRow> Training, IReadOnlyList<DataRow> HeldOut) Read(TextsSection data, PartKinds kinds, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        string[] columns = [data.Column, .. new[] { data.PromptColumn, data.LabelColumn }.OfType<string>()];
+        string[] columns = [data.MessagesColumn ?? data.Column, .. new[] { data.PromptColumn, data.LabelColumn }.OfType<string>()];
         var options = new TextDatasetOptions { Replacements = data.Replace.ToReplacements(), Filter = data.Filter, Columns = columns };
         var rows = TextDataset.Open(data.Path, options with { Reader = kinds.Reader(data.Reader, heldOut: false), Limit = data.Limit, Sample = data.Sample, SampleSeed = data.SampleSeed }).Rows;
         if (data.EvaluationPath is { } path) return (rows, TextDataset.Spread(TextDataset.Open(path, options with { Reader = kinds.Reader(data.Reader, heldOut: true) }).Rows, data.HeldOutRows));

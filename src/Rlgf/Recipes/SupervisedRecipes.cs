@@ -35,6 +35,7 @@ public sealed record SftRecipe : RunRecipe, ICheckedSection
     {
         foreach (var problem in DeviceProblems()) yield return problem;
         if (Data.LabelColumn is not null) yield return ("data.label_column", "it is for classifiers");
+        if (Data.MessagesColumn is not null && BlockTokens is not null) yield return ("block_tokens", "belongs to plain texts, and data.messages_column is set; use one of them");
         if (Data.PromptColumn is not null && BlockTokens is not null) yield return ("block_tokens", "belongs to plain texts, and data.prompt_column is set; use one of them");
         if (Training.Seed != 0 && Training.Seed != Seed) yield return ("training.seed", "it differs from seed; set seed only");
     }
@@ -83,6 +84,7 @@ public sealed record ClassifierRecipe : RunRecipe, ICheckedSection
         foreach (var problem in DeviceProblems()) yield return problem;
         if (Data.LabelColumn is null) yield return ("data.label_column", "a classifier needs it");
         if (Data.PromptColumn is not null) yield return ("data.prompt_column", "it is for language models");
+        if (Data.MessagesColumn is not null) yield return ("data.messages_column", "it is for language models");
         if (Training.PositionsPerPart is not null) yield return ("training.positions_per_part", "it is for language models; a classifier's labels are few");
         if (Training.RecomputeActivations) yield return ("training.recompute_activations", "it is for language models; take fewer rows at once (training.rows_per_micro_batch)");
         if (Labels.Count < 2) yield return ("labels", "a classifier needs two labels at least");

@@ -1,5 +1,6 @@
 using Rlgf.Base;
 using Rlgf.Models.Lora;
+using Rlgf.Text.Conversations;
 using Rlgf.Text.Data;
 
 namespace Rlgf.Recipes;
@@ -76,6 +77,15 @@ public sealed record TextsSection : ICheckedSection
     /// <summary>For a language model: the column with what the text answers, which is read but not learned; null for plain texts.</summary>
     public string? PromptColumn { get; init; }
 
+    /// <summary>
+    /// In place of <see cref="Column"/>, for a language model with a chat template: the column with conversations, lists of objects with <c>role</c> and <c>content</c>; null for none. Where <see cref="PromptColumn"/> holds
+    /// messages, or <see cref="Column"/> does, the two are a conversation too, whose answer is learned.
+    /// </summary>
+    public string? MessagesColumn { get; init; }
+
+    /// <summary>Which turns of the conversations in <see cref="MessagesColumn"/> are learned, each with the token that ends it; null: the assistant's, all of them.</summary>
+    public TaughtTurns? TrainOn { get; init; }
+
     /// <summary>For a classifier: the column with the label, its name or its number.</summary>
     public string? LabelColumn { get; init; }
 
@@ -102,6 +112,8 @@ public sealed record TextsSection : ICheckedSection
         if (Sample is not null && Limit is not null) yield return ("sample", "draws rows, and limit takes the first ones; use one of them");
         if (Sample is null && SampleSeed != 0) yield return ("sample_seed", "is for sample, which is not set");
         if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
+        if (TrainOn is not null && MessagesColumn is null) yield return ("train_on", "is for conversations; set messages_column, or leave it out");
+        if (MessagesColumn is not null && PromptColumn is not null) yield return ("messages_column", "a conversation has its prompt in it, and prompt_column is set; use one of them");
     }
 }
 

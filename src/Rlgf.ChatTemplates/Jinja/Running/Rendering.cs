@@ -33,6 +33,9 @@ internal sealed class Rendering(DateTime now, int messages, long characters)
     /// <summary>Whether what is written is escaped as HTML.</summary>
     public bool Escapes { get; set; }
 
+    /// <summary>What is written around what the assistant wrote, where the template says so; null for nothing.</summary>
+    public (char Begin, char End)? Marks { get; init; }
+
     /// <summary>What is written so far.</summary>
     public string Text => _outputs.Peek().ToString();
 

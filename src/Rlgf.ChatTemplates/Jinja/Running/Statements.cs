@@ -164,7 +164,11 @@ internal sealed record Generation(Body Body, Scope Scope, int Line) : IStatement
         inner.Set("caller", new Undefined("caller"));
         inner.Set("varargs", PythonTuple.Of());
         inner.Set("kwargs", new PythonDict());
-        return Body.Execute(inner);
+        if (frame.Rendering.Marks is not { } marks) return Body.Execute(inner);
+        frame.Rendering.Write($"{marks.Begin}");
+        var flow = Body.Execute(inner);
+        frame.Rendering.Write($"{marks.End}");
+        return flow;
     }
 }
 
