@@ -45,6 +45,12 @@ internal sealed class RunProgress(Terminal terminal, RunRecipe recipe, string un
     /// <inheritdoc/>
     public void Warning(int iteration, string message) => _line?.Note(string.Create(CultureInfo.InvariantCulture, $"warning: after {iteration} {unit}s: {message}"));
 
+    /// <inheritdoc/>
+    public void Tripwire(TripwireRecord record) => _line?.Note($"tripwire {record.Wire}: after {record.Iteration} {unit}s {record.Seen}: {record.Action}");
+
+    /// <inheritdoc/>
+    public void WentBack(int iteration) => _done = iteration;
+
     /// <summary>Ends with a line that says how many in what time.</summary>
     public void Ended() => _line?.Done();
 

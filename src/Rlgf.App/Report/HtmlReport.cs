@@ -44,6 +44,7 @@ internal sealed class HtmlReport
         Results();
         AgainstKeys();
         Charts();
+        Tripwires();
         Guides();
         WrittenAnswers();
         Tokens();
@@ -69,6 +70,23 @@ internal sealed class HtmlReport
         if (_table.Rows.Count > 0) _html.Append("<a href=\"#answers\">What each model writes</a>");
         if (_data.Runs.Any(run => run.Samples.Count > 0)) _html.Append("<a href=\"#tokens\">Token by token</a>");
         _html.Append("<a href=\"#settings\">Settings</a></nav>\n</header>\n");
+    }
+
+    /// <summary>Every tripwire that a run touched: what it did since is no run of its recipe alone.</summary>
+    private void Tripwires()
+    {
+        if (_data.Runs.All(run => run.Tripwires.Count == 0)) return;
+        _html.Append("<section id=\"tripwires\">\n<h2>Tripwires</h2>\n<ul>\n");
+        foreach (var run in _data.Runs)
+        {
+            foreach (var touched in run.Tripwires)
+            {
+                var who = _data.Runs.Count > 1 ? FormattableString.Invariant($"{run.Description.Algorithm}, seed {run.Description.Seed}, ") : "";
+                _html.Append("<li>").Append(HtmlText.Escape(FormattableString.Invariant($"{who}{touched.Wire} after {touched.Iteration} iterations: {touched.Seen}: {touched.Action}"))).Append("</li>\n");
+            }
+        }
+
+        _html.Append("</ul>\n</section>\n");
     }
 
     private IEnumerable<string> Facts()

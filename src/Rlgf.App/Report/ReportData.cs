@@ -32,6 +32,9 @@ internal sealed record ReportRun
     /// <summary>Training rows, token by token, oldest first.</summary>
     public IReadOnlyList<ReportSamples> Samples { get; init; } = [];
 
+    /// <summary>Tripwires that were touched, oldest first.</summary>
+    public IReadOnlyList<TripwireRecord> Tripwires { get; init; } = [];
+
     /// <summary>The resolved recipe's text; empty if unknown.</summary>
     public string Recipe { get; init; } = "";
 
@@ -64,6 +67,7 @@ internal sealed record ReportRun
             Evaluations = folder.ReadEvaluations(),
             Guide = folder.ReadGuideEvaluation(),
             Samples = [.. folder.SampleIterations().Select(i => new ReportSamples(i, folder.ReadSamples(i)))],
+            Tripwires = folder.ReadTripwires(),
             Recipe = recipe,
             Settings = RunSettings.Of(recipe, folder.Path),
             Environment = File.Exists(folder.EnvironmentPath) ? folder.ReadEnvironment() : null,

@@ -190,6 +190,7 @@ public sealed class TrainingRun : IDisposable
             BootstrapCutRows = Recipe.Critic.BootstrapCutRows,
             Supervised = Recipe.Supervised,
             GuideWorth = Recipe.GuideWorth,
+            Tripwires = Recipe.Tripwires,
             Kl = Recipe.Kl,
             Update = Recipe.Update,
             Iterations = Recipe.Iterations,

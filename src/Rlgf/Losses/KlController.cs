@@ -72,6 +72,10 @@ public sealed record KlController
         return this with { Coefficient = Math.Clamp(Coefficient * (1 + change), Smallest, Largest) };
     }
 
+    /// <summary>This controller with a coefficient so many times as high, a fixed one too.</summary>
+    /// <param name="factor">Above 0.</param>
+    public KlController Raised(double factor) => this with { Coefficient = Math.Clamp(Coefficient * factor, 0, Largest) };
+
     /// <summary>This controller with the coefficient of a checkpoint; a fixed coefficient stays as it was given.</summary>
     public KlController Restore(KlControllerState state) => Target is null ? this : this with { Coefficient = Checked(state.Coefficient) };
 

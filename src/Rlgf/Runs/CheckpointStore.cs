@@ -48,6 +48,8 @@ internal sealed class CheckpointStore<TState>(string folder, CheckpointNaming na
             AtomicFile.WriteText(Path.Combine(inside, StateFile), Sealed(state, [.. _recorded, number], inside));
         });
         _recorded.Add(number);
+        // Asked again, it is looked for anew: the run may go back to it.
+        _newest = null;
         foreach (var old in _recorded.SkipLast(Math.Max(1, keep)).ToArray())
         {
             AtomicFolder.Delete(PathOf(old));

@@ -20,6 +20,9 @@ public sealed class ConsoleLog(TextWriter output) : IRunLog
     public void Warning(int iteration, string message) => Write("warning after iteration", iteration, [message]);
 
     /// <inheritdoc/>
+    public void Tripwire(TripwireRecord record) => Write("tripwire after iteration", record.Iteration, [$"{record.Seen}: {record.Action}"]);
+
+    /// <inheritdoc/>
     public void Step(StepRecord record) => Write("step", record.Step, [.. record.Metrics.Where(metric => metric.Key == "loss").Select(Shown)]);
 
     /// <inheritdoc/>

@@ -10,7 +10,7 @@ namespace Rlgf.Runs;
 public sealed class FolderRunLog : IRunLog, IDisposable
 {
     private readonly RunFolder _folder;
-    private readonly EventFile _events;
+    private EventFile _events;
 
     private FolderRunLog(RunFolder folder, int firstIteration)
     {
@@ -43,12 +43,18 @@ public sealed class FolderRunLog : IRunLog, IDisposable
     public static FolderRunLog Resume(RunFolder folder, int iteration)
     {
         ArgumentNullException.ThrowIfNull(folder);
+        Drop(folder, iteration);
+        return new FolderRunLog(folder, iteration);
+    }
+
+    /// <summary>Drops what was written beyond an iteration. Which tripwires were touched on a way that was left stays.</summary>
+    private static void Drop(RunFolder folder, int iteration)
+    {
         Keep(folder.MetricsPath, folder.ReadMetrics(), record => record.Iteration < iteration, MetricRow.Format);
         // A row of means promises its file.
         Keep(folder.EvaluationPath, folder.ReadEvaluationMeans(), means => means.Iteration <= iteration && File.Exists(RowsPath(folder, means.Writer, means.Iteration)), MetricRow.Format);
         foreach (var late in RunFolder.IterationsIn(folder.SamplesFolder).Where(i => i > iteration)) File.Delete(folder.SamplesPath(late));
         foreach (var late in RunFolder.IterationsIn(folder.EvaluationsFolder).Where(i => i > iteration)) File.Delete(folder.EvaluationRowsPath(late));
-        return new FolderRunLog(folder, iteration);
     }
 
     /// <summary>Goes on with a supervised training after so many steps; as <see cref="Resume"/>, but what was measured after that step stays, as the checkpoint has it too.</summary>
@@ -84,6 +90,21 @@ public sealed class FolderRunLog : IRunLog, IDisposable
         ArgumentNullException.ThrowIfNull(record);
         Evaluation(record, Actor.Policy);
         _events.Scalars(record.Iteration, Evaluated(record.Metrics));
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The same one of the same evaluation is written once: a run that is resumed at an evaluation makes it again.</remarks>
+    public void Tripwire(TripwireRecord record)
+    {
+        if (!_folder.ReadTripwires().Contains(record)) RowFile.Append(_folder.TripwiresPath, JsonSerializer.Serialize(record, RunJson.Line));
+    }
+
+    /// <inheritdoc/>
+    public void WentBack(int iteration)
+    {
+        Drop(_folder, iteration);
+        _events.Dispose();
+        _events = new EventFile(_folder.EventsFolder, iteration);
     }
 
     /// <inheritdoc/>

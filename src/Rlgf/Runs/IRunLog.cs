@@ -25,12 +25,26 @@ public interface IRunLog
     /// <param name="message">One line: what, and what to try.</param>
     void Warning(int iteration, string message) { }
 
+    /// <summary>A tripwire was touched.</summary>
+    void Tripwire(TripwireRecord record) { }
+
+    /// <summary>The run has gone back: what was told of later iterations and evaluations is of a way that was left.</summary>
+    /// <param name="iteration">Iterations done now.</param>
+    void WentBack(int iteration) { }
+
     /// <summary>One step of a supervised training.</summary>
     void Step(StepRecord record) { }
 
     /// <summary>What was measured on the held-out examples of a supervised training, after so many steps.</summary>
     void HeldOut(StepRecord record) { }
 }
+
+/// <summary>A tripwire that was touched.</summary>
+/// <param name="Iteration">Iterations before the evaluation that touched it.</param>
+/// <param name="Wire">The recipe's key.</param>
+/// <param name="Seen">What was seen, in a clause.</param>
+/// <param name="Action">What was done, in words: <c>warned</c>, <c>stopped</c>, or where the run went back to and with which KL coefficient.</param>
+public sealed record TripwireRecord(int Iteration, string Wire, string Seen, string Action);
 
 /// <summary>What was measured in a step of a supervised training, or after it.</summary>
 /// <param name="Step">Steps done; 0 is the starting model.</param>

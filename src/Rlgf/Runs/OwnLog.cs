@@ -23,6 +23,12 @@ internal sealed class OwnLog(IRunLog log) : IRunLog, IDisposable
     public void Warning(int iteration, string message) => Tell(FormattableString.Invariant($"a warning after {iteration} iterations"), () => log.Warning(iteration, message));
 
     /// <inheritdoc/>
+    public void Tripwire(TripwireRecord record) => Tell(FormattableString.Invariant($"a tripwire after {record.Iteration} iterations"), () => log.Tripwire(record));
+
+    /// <inheritdoc/>
+    public void WentBack(int iteration) => Tell(FormattableString.Invariant($"the way back to iteration {iteration}"), () => log.WentBack(iteration));
+
+    /// <inheritdoc/>
     public void Step(StepRecord record) => Tell(FormattableString.Invariant($"step {record.Step}"), () => log.Step(record));
 
     /// <inheritdoc/>

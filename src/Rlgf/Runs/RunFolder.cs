@@ -15,6 +15,7 @@ namespace Rlgf.Runs;
 /// environment.json                    the machine and the versions
 /// inputs.json                         what the files were that the run reads
 /// metrics.jsonl                       one flat row an iteration, or a step of a supervised training
+/// tripwires.jsonl                     one row for each time that a tripwire was touched
 /// evaluation.jsonl                    one flat row an evaluation: means over its prompts or its held-out examples
 /// evaluations/iteration-00010.jsonl   one row a held-out prompt; guide.jsonl for the guide's own
 /// samples/iteration-00010.jsonl       training rows, token by token
@@ -63,6 +64,9 @@ public sealed record RunFolder(string Path)
     /// <summary>One flat row an iteration, or a step of a supervised training.</summary>
     public string MetricsPath => In("metrics.jsonl");
 
+    /// <summary>One row for each time that a tripwire was touched; not there where none was.</summary>
+    public string TripwiresPath => In("tripwires.jsonl");
+
     /// <summary>One flat row an evaluation.</summary>
     public string EvaluationPath => In("evaluation.jsonl");
 
@@ -94,7 +98,7 @@ public sealed record RunFolder(string Path)
     internal static readonly IReadOnlyList<string> OwnNames =
     [
         "run.json", "recipe.yaml", "environment.json", "inputs.json", "result.json", "assessment.json", "held-out-scores.jsonl", "reference.jsonl", "pairs.jsonl", "pairs.unfinished.jsonl", "progress.jsonl",
-        "metrics.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html",
+        "metrics.jsonl", "tripwires.jsonl", "evaluation.jsonl", "evaluations", "samples", "events", "checkpoints", "report.html",
         OldLog, OldCheckpoints, RunOwnership.LockName, RunOwnership.OwnerName,
     ];
 
@@ -168,6 +172,10 @@ public sealed record RunFolder(string Path)
         ReadEvaluationMeans().LastOrDefault(e => e.Writer == Actor.Guide) is { } guide
             ? new EvaluationRecord(guide.Iteration, guide.Metrics, RowFile.Read(GuideEvaluationRowsPath, RunJson.Parse<EvaluationRow>))
             : null;
+
+    /// <summary>Reads tripwires.jsonl, oldest first; empty where none was touched.</summary>
+    /// <exception cref="InputException">A malformed line, with its number.</exception>
+    public IReadOnlyList<TripwireRecord> ReadTripwires() => RowFile.ReadIfExists(TripwiresPath, RunJson.Parse<TripwireRecord>);
 
     /// <summary>Iterations with samples, in order.</summary>
     public IReadOnlyList<int> SampleIterations() => IterationsIn(SamplesFolder);

@@ -40,6 +40,18 @@ public sealed class RunLogs(IReadOnlyList<IRunLog> logs) : IRunLog
     }
 
     /// <inheritdoc/>
+    public void Tripwire(TripwireRecord record)
+    {
+        foreach (var log in logs) log.Tripwire(record);
+    }
+
+    /// <inheritdoc/>
+    public void WentBack(int iteration)
+    {
+        foreach (var log in logs) log.WentBack(iteration);
+    }
+
+    /// <inheritdoc/>
     public void Step(StepRecord record)
     {
         foreach (var log in logs) log.Step(record);

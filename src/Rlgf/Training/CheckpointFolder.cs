@@ -36,7 +36,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
 
     /// <inheritdoc/>
     public void Save(TrainingState state) =>
-        _store.Save(new SavedState(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens, state.Rewards), inside => Write(inside, state));
+        _store.Save(new SavedState(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens, state.Rewards, state.Tripwires), inside => Write(inside, state));
 
     /// <inheritdoc/>
     public TrainingState? LoadNewest()
@@ -55,12 +55,16 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         learner.CriticOptimizer.Load(Path.Combine(newest.Path, "critic_optimizer.safetensors"));
         var guide = RestoreGuide(newest.Path);
         var saved = newest.State;
-        return new(saved.Iteration, setup.Kl.NewController().Restore(new(saved.KlCoefficient)), new GuidanceGap(saved.SmoothedGap), saved.PolicyTokens, saved.GuideTokens)
+        var kl = setup.Kl.NewController();
+        // A fixed coefficient is the recipe's, which may have been changed, and what tripwires made of it; an adaptive one holds both.
+        kl = kl.Target is null && setup.Tripwires is { } wires ? kl.Raised(Math.Pow(wires.KlFactor, saved.Tripwires?.GoBacks ?? 0)) : kl.Restore(new(saved.KlCoefficient));
+        return new(saved.Iteration, kl, new GuidanceGap(saved.SmoothedGap), saved.PolicyTokens, saved.GuideTokens)
         {
             Rewards = saved.Rewards ?? new(),
             Guide = guide,
             Lessons = setup.Algorithm.Lessons is null ? null : LessonFile.Read(Needed(newest.Path, LessonsFile, "another algorithm, which remembers no lessons")),
             Cuts = setup.Algorithm.CutWithState is null ? null : CutState.Read(Needed(newest.Path, CutsFile, "another algorithm, whose cuts know nothing of a prompt")),
+            Tripwires = setup.Tripwires is null ? null : saved.Tripwires ?? TripwireState.New,
             Worth = setup.GuideWorth is null ? null : GuideWorth.Read(Needed(newest.Path, WorthFile, "a run that doesn't measure what the guide is worth")),
         };
     }
@@ -98,5 +102,5 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         if (state.Guide is { } guide) AtomicFile.Write(Path.Combine(inside, GuideFile), stream => stream.Write(guide));
     }
 
-    private sealed record SavedState(int Iteration, double KlCoefficient, double? SmoothedGap, long PolicyTokens, long GuideTokens, RunningMoments? Rewards = null);
+    private sealed record SavedState(int Iteration, double KlCoefficient, double? SmoothedGap, long PolicyTokens, long GuideTokens, RunningMoments? Rewards = null, TripwireState? Tripwires = null);
 }

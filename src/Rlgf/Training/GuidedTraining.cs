@@ -1,3 +1,4 @@
+using Rlgf.Base;
 using Rlgf.Evaluation;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
@@ -35,6 +36,7 @@ public sealed class GuidedTraining : IDisposable
     private readonly TrainingSchedule _schedule;
     private readonly IRunLog _log;
     private readonly Evaluator? _evaluator;
+    private bool _keepsNothing;
 
     /// <summary>Prepares a run.</summary>
     /// <param name="setup">What the run is given.</param>
@@ -69,7 +71,7 @@ public sealed class GuidedTraining : IDisposable
         try
         {
             // A run that was stopped or killed after its checkpoint and before the evaluation of it makes that evaluation now; made twice, it is the same.
-            Publish(state.Iteration, cancellationToken);
+            state = Publish(state, store, cancellationToken);
             while (state.Iteration < _setup.Iterations)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -80,19 +82,21 @@ public sealed class GuidedTraining : IDisposable
                 _log.Iteration(result.Record);
                 foreach (var warning in result.Warnings) _log.Warning(state.Iteration, warning);
                 logged = state.Iteration;
+                // A run that may go back keeps what was found good, and so looks first.
+                if (GoesBack) state = Publish(state, store, cancellationToken);
                 if (_schedule.IsSaved(state.Iteration, _setup.Iterations))
                 {
                     store?.Save(state);
                     saved = state.Iteration;
                 }
-                Publish(state.Iteration, cancellationToken);
+                if (!GoesBack) state = Publish(state, store, cancellationToken);
             }
             return state;
         }
         catch (Exception) when (!iteration.IsUpdating)
         {
             // Stopped or failed where the weights are those of a whole number of iterations: keep them. An iteration that could not be logged is done again by the run that goes on.
-            if (saved < state.Iteration && logged == state.Iteration) store?.Save(state);
+            if (!_keepsNothing && saved < state.Iteration && logged == state.Iteration) store?.Save(state);
             throw;
         }
     }
@@ -104,12 +108,56 @@ public sealed class GuidedTraining : IDisposable
         Critics.Dispose();
     }
 
+    private bool GoesBack => _setup.Tripwires is { Action: TripwireAction.GoBack };
+
     /// <summary>Tells those who write of the policy's new weights, and lets it answer the held-out prompts where that is due.</summary>
-    private void Publish(int iteration, CancellationToken cancellationToken)
+    /// <returns>The state to go on from: where a tripwire says so, that of an earlier checkpoint.</returns>
+    private TrainingState Publish(TrainingState state, ICheckpointStore? store, CancellationToken cancellationToken)
     {
         CheckedRows.Update(_setup.Writer, cancellationToken);
-        if (_evaluator is null || !_schedule.IsEvaluated(iteration, _setup.Iterations)) return;
+        if (_evaluator is null || !_schedule.IsEvaluated(state.Iteration, _setup.Iterations)) return state;
         CheckedRows.Update(_setup.EvaluationWriter, cancellationToken);
-        _log.Evaluation(_evaluator.Evaluate(iteration, _setup.Policy, _setup.EvaluationWriter, cancellationToken));
+        var evaluation = _evaluator.Evaluate(state.Iteration, _setup.Policy, _setup.EvaluationWriter, cancellationToken);
+        _log.Evaluation(evaluation);
+        if (_setup.Tripwires is not { } wires || state.Tripwires is not { } before) return state;
+        var (next, touched) = before.Look(wires, evaluation);
+        state = state with { Tripwires = next };
+        if (touched.Count > 0) return Touched(state, touched, wires, store, cancellationToken);
+        // What the first evaluation found is there to go back to.
+        if (GoesBack && state.Iteration == 0) store?.Save(state);
+        return state;
+    }
+
+    /// <summary>Does what the recipe says of a tripwire that was touched.</summary>
+    private TrainingState Touched(TrainingState state, IReadOnlyList<(string Wire, string Seen)> touched, TripwireSettings wires, ICheckpointStore? store, CancellationToken cancellationToken)
+    {
+        void Tell(string action)
+        {
+            foreach (var (wire, seen) in touched) _log.Tripwire(new(state.Iteration, wire, seen, action));
+        }
+
+        var goBacks = state.Tripwires!.GoBacks;
+        if (wires.Action == TripwireAction.Warn)
+        {
+            Tell("warned");
+            return state;
+        }
+
+        if (wires.Action == TripwireAction.GoBack && goBacks < wires.MostGoBacks && store?.LoadNewest() is { } good)
+        {
+            // Counted on from here: the checkpoint is of before.
+            good = good with { Kl = good.Kl.Raised(Math.Pow(wires.KlFactor, goBacks + 1 - (good.Tripwires?.GoBacks ?? 0))), Tripwires = (good.Tripwires ?? TripwireState.New) with { GoBacks = goBacks + 1 } };
+            Tell(FormattableString.Invariant($"went back to iteration {good.Iteration} with the KL coefficient {good.Kl.Coefficient:0.######}"));
+            _log.WentBack(good.Iteration);
+            CheckedRows.Update(_setup.Writer, cancellationToken);
+            return good;
+        }
+
+        Tell("stopped");
+        // What was found bad is nothing to go back to.
+        _keepsNothing = GoesBack;
+        throw new InputException(FormattableString.Invariant($"stopped by the tripwire {touched[0].Wire} after {state.Iteration} iterations: {touched[0].Seen}")
+            + (wires.Action == TripwireAction.GoBack ? FormattableString.Invariant($"; the run went back {goBacks} times before") : "")
+            + "; look at the answers, and go on with --resume after changing tripwires, or begin anew with a higher kl.coefficient");
     }
 }

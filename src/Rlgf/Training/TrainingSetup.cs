@@ -68,6 +68,9 @@ public sealed record TrainingSetup
     /// <summary>How it is measured what the guide is worth; null: it isn't.</summary>
     public GuideWorthSettings? GuideWorth { get; init; }
 
+    /// <summary>What is looked for at evaluations, and what happens then; null: nothing.</summary>
+    public TripwireSettings? Tripwires { get; init; }
+
     /// <summary>Losses on rows of their own that every optimiser step adds. Empty for every algorithm there is a name for; lessons have theirs anyway.</summary>
     public IReadOnlyList<IAuxiliaryLoss> AuxiliaryLosses { get; init; } = [];
 
@@ -127,6 +130,9 @@ public sealed record TrainingState(int Iteration, KlController Kl, GuidanceGap G
     /// <summary>What the guide was worth lately, where that is measured; null elsewhere.</summary>
     public GuideWorth? Worth { get; init; }
 
+    /// <summary>What tripwires compare with; null where there are none.</summary>
+    public TripwireState? Tripwires { get; init; }
+
     /// <summary>How much the guide is asked in the next iteration.</summary>
     internal Guidance Guidance => (Lessons?.Guidance ?? new(Gap.Factor)) with { Cuts = Cuts, HasSwitched = Worth?.SwitchedAt is not null };
 
@@ -137,5 +143,6 @@ public sealed record TrainingState(int Iteration, KlController Kl, GuidanceGap G
             Lessons = setup.Algorithm.Lessons is null ? null : LessonState.New,
             Cuts = setup.Algorithm.CutWithState is null ? null : CutState.New,
             Worth = setup.GuideWorth is null ? null : GuideWorth.New,
+            Tripwires = setup.Tripwires is null ? null : TripwireState.New,
         };
 }
