@@ -30,6 +30,15 @@ const string usage = """
       --rows COUNTS       separated by commas (default: 1,8,32,128)
       --types NAMES       of the weights, separated by commas (default: float32,bfloat16)
 
+    Or complete rows read in one padded pass, and in passes of like length with the prompts of groups read once, in turns:
+
+      --reading WHICH     a language model's folder, or a shape
+      --types NAMES       as above (default: float32,bfloat16)
+
+    Or how many tokens the layers read in an iteration, beside how many the mathematics needs:
+
+      --passes NAMES      of algorithms, separated by commas
+
     Or what a supervised step takes, memory above all, with all logits at once and in parts, with activations kept and computed again:
 
       --step-memory WHICH a shape (also vocabulary-128k), or a language model's folder, on 32 rows of 64 tokens
@@ -105,6 +114,20 @@ try
         return 0;
     }
 
+    if (options.Reading is { } read)
+    {
+        TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
+        ReadingBenchmark.Run(read, options.Types, options.Repeats, options.Output);
+        return 0;
+    }
+
+    if (options.Passes is { } counted)
+    {
+        TorchRuntime.Load(options.Threads);
+        PassesBenchmark.Run(counted);
+        return 0;
+    }
+
     if (options.StepMemory is { } stepped)
     {
         TorchRuntime.Load(options.ProcessorTime ? 1 : options.Threads);
@@ -172,6 +195,12 @@ namespace Rlgf.Bench
         /// <summary>Folder or shape of a model whose decoding is measured with packed weights and without, in place of all else.</summary>
         public string? Decoding { get; init; }
 
+        /// <summary>Folder or shape of a model whose reading of complete rows is measured, in place of all else.</summary>
+        public string? Reading { get; init; }
+
+        /// <summary>Algorithms whose iterations' tokens are counted, in place of all else.</summary>
+        public IReadOnlyList<string>? Passes { get; init; }
+
         /// <summary>Folder or shape of a model whose supervised steps are measured in several ways, in place of all else.</summary>
         public string? StepMemory { get; init; }
 
@@ -226,6 +255,8 @@ namespace Rlgf.Bench
                         EncoderDecoder = value.Split(',').Contains(EncoderDecoderBenchmark.Name),
                     },
                     "--decoding" => options with { Decoding = value },
+                    "--reading" => options with { Reading = value },
+                    "--passes" => options with { Passes = [.. value.Split(',').Select(Known)] },
                     "--step-memory" => options with { StepMemory = value },
                     "--ways" => options with { Ways = [.. value.Split(',').Select(way => Count(arguments[i], way) is <= 4 and var one ? one : throw new InputException($"--ways is '{value}': they are numbered 1 to 4."))] },
                     "--lora" => options with { Lora = value == "yes" ? true : throw new InputException($"--lora is '{value}': it must be yes, or be left out.") },

@@ -115,15 +115,15 @@ internal static class ScaledDotProduct
 
     /// <summary>Attends.</summary>
     /// <param name="query">[B, H, T, D/H] float32 or bfloat16, any strides.</param>
-    /// <param name="key">[B, K, T, D/H]: keys of the same tokens, each of the K heads for H/K neighbouring queries.</param>
-    /// <param name="value">[B, K, T, D/H]: values of the same tokens.</param>
-    /// <param name="mask">Added to the scores, float32, [T, T] or broadcast to [B, 1, T, T]; null for the causal one, with rows that are not short.</param>
+    /// <param name="key">[B, K, C, D/H]: keys of what is seen, C = T unless there is a mask, each of the K heads for H/K neighbouring queries.</param>
+    /// <param name="value">[B, K, C, D/H]: values of the same tokens.</param>
+    /// <param name="mask">Added to the scores, float32, [T, C] or broadcast to [B, 1, T, C]; null for the causal one, with rows that are not short.</param>
     /// <param name="scores">How scores are made; its window is in the mask.</param>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask, in Scores scores = default)
     {
         long heads = query.size(1), columns = query.size(2), size = query.size(3), group = heads / key.size(1);
         using var scope = NewDisposeScope();
-        if (columns <= LongestShort) return Weigh(query, key, value, mask, scores).MoveToOuterDisposeScope();
+        if (key.size(2) <= LongestShort) return Weigh(query, key, value, mask, scores).MoveToOuterDisposeScope();
         if (scores.AreOwn) return Weigh(query, key, value, mask ?? FutureMask((int)columns, null, query.device), scores).MoveToOuterDisposeScope();
         if (scores.Bias is not null) mask = (mask ?? FutureMask((int)columns, null, query.device)).Add(scores.Bias);
         // The kernel's own scale is 1 / √(D/H).

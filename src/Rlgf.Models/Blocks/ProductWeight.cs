@@ -86,7 +86,7 @@ internal sealed class ProductWeight(Parameter weight, bool isTransposed = false)
 internal sealed class PackedWeight(Parameter[] weights, bool isTransposed = false, Parameter[]? biases = null) : IDisposable
 {
     /// <summary>Beyond as many rows a product takes so long that the copy of the weight is a few hundredths of it, which a second copy in memory isn't worth.</summary>
-    private const int MostRows = 256;
+    public const int MostRows = 256;
 
     private readonly Lock _gate = new();
     private Tensor? _packed;

@@ -15,6 +15,9 @@ internal interface ICausalTransformer
     /// <summary>The windows that its layers attend with, each once: how many tokens a token sees, itself included; null for all before it.</summary>
     IReadOnlyList<int?> Windows { get; }
 
+    /// <summary>Whether all that a token gets of those before it are their keys and values: no layer keeps a state of its own.</summary>
+    bool OnlyAttends => true;
+
     /// <summary>The most tokens of a longest row at which all keys are rotated in one way; those of longer rows are rotated anew, so that nothing of a cache can stay. Null where that is always so.</summary>
     int? SameRotationUpTo => null;
 

@@ -38,9 +38,8 @@ internal readonly struct ResponseBatch
             samePrompt &= row.Prompt.Length == rows[0].Prompt.Length;
         }
 
-        // A multiple of 8: oneDNN compiles a product for each new shape and keeps it, so that few shapes are quicker and take less memory than many.
         var longest = columns;
-        columns = Math.Min(shape.ContextLength, (columns + 7) / 8 * 8);
+        columns = LengthBuckets.Columns(columns, shape.ContextLength);
         var ids = new long[rows.Count * columns];
         for (var b = 0; b < rows.Count; b++)
         {

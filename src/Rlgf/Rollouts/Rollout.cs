@@ -65,6 +65,9 @@ public sealed record Rollout
     /// <summary>Whether the policy wrote token <paramref name="t"/> and could have written another: what was forced is no choice, and there is nothing to learn from it.</summary>
     public bool IsChoice(int t) => AuthorOf(t) == Actor.Policy && !Choices[t].IsSingle;
 
+    /// <summary>One past the last token that the policy wrote; 0 where it wrote none.</summary>
+    internal int PolicyEnd => RollOut == Actor.Policy && Tokens.Length > RollInLength ? Tokens.Length : RollIn == Actor.Policy ? RollInLength : 0;
+
     /// <summary>The row as models take it.</summary>
     public TokenRow TokenRow => new(Prompt.Tokens, Tokens);
 

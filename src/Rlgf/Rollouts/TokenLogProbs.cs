@@ -76,7 +76,10 @@ public static class TokenLogProbs
         }
     }
 
-    /// <summary>log π(a_t|s_t, S_t) of the tokens that the policy wrote, under the distribution that they were drawn from, 0 elsewhere; constants.</summary>
+    /// <summary>
+    /// log π(a_t|s_t, S_t) of the tokens that the policy wrote, under the distribution that they were drawn from, 0 elsewhere; constants. Rows are read up to the last of these tokens, and not at all without one:
+    /// what the guide wrote whole, or after the policy's roll-in, isn't.
+    /// </summary>
     /// <param name="model">π.</param>
     /// <param name="batch">B rows.</param>
     /// <param name="sampling">How they were drawn.</param>
@@ -85,11 +88,24 @@ public static class TokenLogProbs
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        if (batch.PolicyTokens == 0) return zeros_like(batch.LogProbs).MoveToOuterDisposeScope();
-        return OfPolicy(model, model.ResponseStates(batch.TokenRows), batch, sampling).MoveToOuterDisposeScope();
+        var rollouts = batch.Rollouts;
+        int[] ends = [.. rollouts.Select(rollout => rollout.PolicyEnd)];
+        int[] rows = [.. Enumerable.Range(0, ends.Length).Where(row => ends[row] > 0)];
+        var logProbs = zeros_like(batch.LogProbs);
+        if (rows.Length == 0) return logProbs.MoveToOuterDisposeScope();
+        var states = model.ResponseStates([.. rows.Select(row => new TokenRow(rollouts[row].Prompt.Tokens, rollouts[row].Tokens[..ends[row]]))]);
+        // A reference may be elsewhere than the policy, and what is compared with the policy's must be where that is.
+        var (index, onHost, width) = (Index(batch.Tokens.device), Index(CPU), states.size(1));
+        var read = Of(
+            model, states, batch.Tokens.index_select(0, index).narrow(1, 0, width).to(states.device), batch.IsPolicy.cpu().index_select(0, onHost).narrow(1, 0, width),
+            [.. rows.Select(row => rollouts[row].Sample)], sampling);
+        logProbs.narrow(1, 0, width).index_copy_(0, index, read.to(logProbs.device));
+        return logProbs.MoveToOuterDisposeScope();
+
+        Tensor Index(Device device) => tensor(Array.ConvertAll(rows, row => (long)row), device: device);
     }
 
-    /// <summary>The same from states that were computed before.</summary>
+    /// <summary>The same from states of whole rows that were computed before.</summary>
     /// <param name="model">π.</param>
     /// <param name="states">[B, A, D]: the rows' states under it.</param>
     /// <param name="batch">B rows.</param>

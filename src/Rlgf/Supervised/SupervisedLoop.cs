@@ -147,11 +147,10 @@ internal sealed class SupervisedLoop : IDisposable
         using var losses = new DeferredNumbers();
         double terms = Math.Max(1, batch.Sum(_task.Terms));
         var whole = new StepBatch(batch, epoch);
-        var size = _settings.RowsPerMicroBatch > 0 ? _settings.RowsPerMicroBatch : batch.Length;
-        for (var first = 0; first < batch.Length; first += size)
+        foreach (var part in _settings.InMicroBatches(batch, _task.Length))
         {
             using var partScope = NewDisposeScope();
-            var loss = _task.LossSum(batch.AsSpan(first, Math.Min(size, batch.Length - first)), whole).Divide(terms);
+            var loss = _task.LossSum(part, whole).Divide(terms);
             loss.Backward();
             losses.Keep(loss);
         }

@@ -4,7 +4,7 @@ using Rlgf.Training;
 namespace Rlgf.Supervised;
 
 /// <summary>Supervised training, of language models and of classifiers.</summary>
-public sealed record SupervisedSettings : ICheckedSection
+public sealed record SupervisedSettings : StepMemorySettings, ICheckedSection
 {
     /// <summary>How often each example is used; a part of an epoch is allowed. A training that has ended is made longer by more of it, with <see cref="Decay"/> other than constant by a learning rate that falls to the new end.</summary>
     [MayChangeOnResume]
@@ -19,23 +19,6 @@ public sealed record SupervisedSettings : ICheckedSection
     /// <summary>The most examples of one optimiser step. An epoch's examples are shared out evenly: steps differ by one example at most.</summary>
     [Limits(AtLeast = 1)]
     public int RowsPerStep { get; init; } = 32;
-
-    /// <summary>Examples that are in memory at once; a step is split into such parts and their gradients are added up. 0: the whole step.</summary>
-    [Limits(AtLeast = 0)]
-    [MayChangeOnResume]
-    public int RowsPerMicroBatch { get; init; }
-
-    /// <summary>
-    /// For a language model: response tokens whose logits are in memory at once; those of the others are computed part by part, and again for the gradient where the head is trained. 0: all; null: all where they take up to 128 MiB,
-    /// else as many as take about 64 MiB, 320 at least. Gradients are the same to rounding.
-    /// </summary>
-    [Limits(AtLeast = 0)]
-    [MayChangeOnResume]
-    public int? PositionsPerPart { get; init; }
-
-    /// <summary>For a language model: whether layers' activations are computed again for gradients instead of being kept: where memory is short, for up to a third more time a step (10 to 15 % measured). Results are the same.</summary>
-    [MayChangeOnResume]
-    public bool RecomputeActivations { get; init; }
 
     /// <summary>The highest learning rate, reached after the warm-up.</summary>
     [Limits(Above = 0)]

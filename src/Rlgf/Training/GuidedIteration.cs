@@ -48,7 +48,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var scores = written.Scores;
 
         // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
-        var states = SharesPass ? clock.Time("values", () => StatesOf(batch)) : null;
+        var states = SharesPass ? clock.Time("values", () => StatesOf(setup.Policy, batch)) : null;
         var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch, states));
         if (setup.NormaliseReward) state = state with { Rewards = state.Rewards.With([.. scores.Select(score => score.Return)]) };
         var rewards = TaskRewards.PerToken(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
@@ -181,7 +181,8 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     /// </summary>
     private (Tensor Policy, Tensor Reference) LogProbsToCompare(RolloutBatch batch, Tensor? states) => (
         !ReadsPolicy ? batch.LogProbs : states is null ? TokenLogProbs.OfPolicy(setup.ComparedPolicy, batch, setup.Sampling) : TokenLogProbs.OfPolicy(setup.Policy, states, batch, setup.Sampling),
-        TokenLogProbs.OfPolicy(setup.Reference, batch, setup.Sampling));
+        // As the policy's rows were read, so that the two don't differ by rounding where the models don't differ.
+        states is null ? TokenLogProbs.OfPolicy(setup.Reference, batch, setup.Sampling) : TokenLogProbs.OfPolicy(setup.Reference, StatesOf(setup.Reference, batch), batch, setup.Sampling));
 
     /// <summary>Whether the policy's log-probabilities that are compared with the reference's are read once more rather than those that were found while it wrote.</summary>
     private bool ReadsPolicy => !ReferenceEquals(setup.Writer.LogProbsOf, setup.Policy) || PrecisionOfModels.PrecisionOf(setup.Policy) != Precision.Float32;
@@ -189,10 +190,10 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     /// <summary>Whether one pass of the policy gives both its log-probabilities and the states that the critics' heads read. Where rows are valued behind their last token too, they are read with one more.</summary>
     private bool SharesPass => ReadsPolicy && setup is { Algorithm.HasCritic: true, CriticSharing: CriticSharing.SharedTrunk, BootstrapCutRows: false } && ReferenceEquals(setup.ComparedPolicy, setup.Policy);
 
-    /// <summary>[B, A, D]: the policy's states of all rows; constants.</summary>
-    private Tensor StatesOf(RolloutBatch batch)
+    /// <summary>[B, A, D]: a model's states of all rows; constants.</summary>
+    private static Tensor StatesOf(ILanguageModel model, RolloutBatch batch)
     {
         using var noGradient = no_grad();
-        return setup.Policy.ResponseStates(batch.TokenRows);
+        return model.ResponseStates(batch.TokenRows);
     }
 }

@@ -66,7 +66,7 @@ public sealed class Learner : IDisposable
         if (hasRows) data = data.OnlyRows();
         // Masks decide which rows and how far they are read: copied once, so that no step waits for them.
         var terms = !hasRows ? [] : (from term in _terms let prepared = term.Prepare(data) where prepared is not null select new Term(term.Name, prepared, prepared.Mask.cpu())).ToArray();
-        var reads = new Reads(Union(terms.Where(term => !term.Of.ReadsValues)), Union(terms.Where(term => term.Of.ReadsValues)));
+        var reads = Reads.Of(data.Batch, terms, _critics.Sharing);
 
         using var measured = new DeferredNumbers();
         List<StepStatistics> steps = [];
@@ -120,8 +120,20 @@ public sealed class Learner : IDisposable
     /// <summary>A term, and its mask [B, A] bool on the host.</summary>
     private readonly record struct Term(string Name, TermOfRows Of, Tensor Mask);
 
-    /// <summary>[B, A] bool each, on the host: the tokens whose log-probabilities, and whose values, some term reads; null for none.</summary>
-    private readonly record struct Reads(Tensor? LogProbs, Tensor? Values);
+    /// <summary>What terms read.</summary>
+    /// <param name="LogProbs">[B, A] bool, on the host: the tokens whose log-probabilities some term reads; null for none.</param>
+    /// <param name="Values">[B, A] bool, on the host: those whose values some term reads; null for none.</param>
+    /// <param name="Ends">B: how many response tokens the policy reads, up to the last that a term falls on; 0 where the row isn't read.</param>
+    private readonly record struct Reads(Tensor? LogProbs, Tensor? Values, int[] Ends)
+    {
+        public static Reads Of(RolloutBatch batch, Term[] terms, CriticSharing sharing)
+        {
+            var (logProbs, values) = (Union(terms.Where(term => !term.Of.ReadsValues)), Union(terms.Where(term => term.Of.ReadsValues)));
+            // Heads on a shared trunk read the policy's states.
+            var byPolicy = values is null || sharing != CriticSharing.SharedTrunk ? logProbs : logProbs?.bitwise_or(values) ?? values;
+            return new(logProbs, values, byPolicy is null ? new int[batch.Rollouts.Count] : LastTrue(byPolicy));
+        }
+    }
 
     /// <summary>Where a part's statistics are among the numbers of the update.</summary>
     private readonly record struct PartStatistics(int Tokens, (string Name, int Sum)[] Sums)
@@ -150,7 +162,7 @@ public sealed class Learner : IDisposable
         CriticOptimizer.ClearGradients();
         var losses = Array.ConvertAll(terms, _ => new List<int>());
         var statistics = Array.ConvertAll(terms, _ => new List<PartStatistics>());
-        foreach (var partRows in _settings.InMicroBatches(rows))
+        foreach (var partRows in _settings.InMicroBatches(rows, row => batch.Rollouts[row].Prompt.Tokens.Length + reads.Ends[row]))
         {
             using var inner = NewDisposeScope();
             var part = Forward(batch, reads, partRows, out var hasValues);
@@ -203,14 +215,14 @@ public sealed class Learner : IDisposable
         var logProbs = zeros([rows.Length, width], device: batch.Tokens.device);
         var (scored, valued) = (reads.LogProbs?.index_select(0, onHost), reads.Values?.index_select(0, onHost));
         var sharedTrunk = valued is not null && _critics.Sharing == CriticSharing.SharedTrunk;
-        var read = sharedTrunk ? scored?.bitwise_or(valued!) ?? valued : scored;
-        var needed = read is null ? new int[rows.Length] : LastTrue(read);
+        int[] read = [.. Enumerable.Range(0, rows.Length).Where(i => reads.Ends[rows[i]] > 0)];
         Tensor? states = null;
-        if (needed.Max() > 0)
+        if (read.Length > 0)
         {
-            states = _setup.Policy.ResponseStates([.. rollouts.Select((rollout, i) => new TokenRow(rollout.Prompt.Tokens, rollout.Tokens[..needed[i]]))]);
-            // Positions beyond what was read hold no loss; the states are widened so that all tensors of the part have one shape.
+            states = _setup.Policy.ResponseStates([.. read.Select(i => new TokenRow(rollouts[i].Prompt.Tokens, rollouts[i].Tokens[..reads.Ends[rows[i]]]))]);
+            // Rows and positions beyond what was read hold no loss; the states are widened so that all tensors of the part have one shape.
             if (states.size(1) < width) states = nn.functional.pad(states, [0, 0, 0, width - states.size(1)]);
+            if (read.Length < rows.Length) states = zeros([rows.Length, width, states.size(2)], states.dtype, states.device).index_copy(0, Index(read, states.device), states);
             if (scored is not null)
                 logProbs = TokenLogProbs.Of(_setup.Policy, states, batch.Tokens.index_select(0, index), scored, [.. rollouts.Select(rollout => rollout.Sample)], _setup.Sampling, _settings.PositionsPerPart);
         }

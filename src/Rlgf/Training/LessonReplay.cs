@@ -43,13 +43,19 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         var tokens = drawn.Sum(row => (long)row.Times * Memory.Rows[row.Place].Row.Response.Length);
         var found = new Dictionary<int, Lesson?>();
         Tensor? loss = null;
-        foreach (var part in setup.Update.InMicroBatches(drawn))
+        foreach (var part in setup.Update.InMicroBatches(drawn, LengthOf))
         {
             if (Accumulate(part, tokens, found) is { } more) loss = loss is null ? more : loss.Add(more);
         }
         _left += found.Values.Count(row => row is null);
         Memory = Memory.After(found);
         return loss;
+
+        int LengthOf((int Place, int Times) draw)
+        {
+            var row = Memory.Rows[draw.Place].Row;
+            return row.Prompt.Length + row.Response.Length;
+        }
     }
 
     private Tensor? Accumulate((int Place, int Times)[] part, long tokens, Dictionary<int, Lesson?> found)

@@ -46,7 +46,7 @@ internal sealed class SupervisedLoss(TrainingSetup setup, double coefficient, in
         TokenRow[] drawn = [.. places.Take(_settings.RowsPerStep).Select(place => row(place, random.NextDouble())).Where(one => one.Response.Length > 0)];
         var tokens = drawn.Sum(one => (long)one.Response.Length);
         Tensor? loss = null;
-        foreach (var part in setup.Update.InMicroBatches(drawn))
+        foreach (var part in setup.Update.InMicroBatches(drawn, one => one.Prompt.Length + one.Response.Length))
         {
             var more = Accumulate(part, tokens);
             loss = loss is null ? more : loss.Add(more);

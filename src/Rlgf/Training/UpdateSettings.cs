@@ -5,7 +5,7 @@ using Rlgf.Losses;
 namespace Rlgf.Training;
 
 /// <summary>The update of one iteration: several epochs of clipped PPO on minibatches (arXiv 1707.06347). What is null is the algorithm's own.</summary>
-public sealed record UpdateSettings
+public sealed record UpdateSettings : StepMemorySettings
 {
     /// <summary>How often each row is used.</summary>
     [Limits(AtLeast = 1)]
@@ -14,23 +14,6 @@ public sealed record UpdateSettings
     /// <summary>The most rows of one optimiser step. An iteration's rows are shared out evenly: steps differ by one row at most.</summary>
     [Limits(AtLeast = 1)]
     public int RowsPerMinibatch { get; init; } = 32;
-
-    /// <summary>Rows that are in memory at once; a minibatch is split into such parts and their gradients are added up. 0: the whole minibatch.</summary>
-    [Limits(AtLeast = 0)]
-    [MayChangeOnResume]
-    public int RowsPerMicroBatch { get; init; }
-
-    /// <summary>
-    /// Response tokens whose logits are in memory at once: those of the others are computed part by part, and again for the gradient where the head is trained. 0: all; null: all where they take up to 128 MiB, else as many as take
-    /// about 64 MiB, 320 at least. Gradients are the same to rounding.
-    /// </summary>
-    [Limits(AtLeast = 0)]
-    [MayChangeOnResume]
-    public int? PositionsPerPart { get; init; }
-
-    /// <summary>Whether layers' activations are computed again for gradients instead of being kept: where memory is short, for up to a third more time a step (10 to 15 % measured). Results are the same.</summary>
-    [MayChangeOnResume]
-    public bool RecomputeActivations { get; init; }
 
     /// <summary>Learning rate of the policy.</summary>
     [Limits(Above = 0)]
@@ -99,9 +82,6 @@ public sealed record UpdateSettings
     /// Whether the advantages of the tokens that train the policy are brought to mean 0 and variance 1 over the iteration; null: the algorithm's own (only <c>reinforce_plus_plus</c> does).
     /// </summary>
     public bool? WhitenAdvantages { get; init; }
-
-    /// <summary>Rows of an optimiser step, in the parts that are in memory at once.</summary>
-    internal IEnumerable<T[]> InMicroBatches<T>(IReadOnlyCollection<T> rows) => rows.Chunk(RowsPerMicroBatch > 0 ? RowsPerMicroBatch : Math.Max(1, rows.Count));
 
     /// <summary>The loss on what the policy chose, once all is filled in.</summary>
     internal PolicyLossSettings PolicyLoss

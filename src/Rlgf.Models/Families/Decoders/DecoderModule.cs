@@ -35,6 +35,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         var attentions = Enumerable.Range(0, settings.Layers).Select(settings.MixerOf).OfType<AttentionSettings>().ToArray();
         _rotations = [.. attentions.Select(attention => attention.Rotary).OfType<RotarySettings>().Distinct(ReferenceEqualityComparer.Instance).Cast<RotarySettings>().Select(rotary => (rotary, new RotaryTables(rotary, device)))];
         Windows = [.. attentions.Select(attention => attention.Window).Distinct()];
+        OnlyAttends = attentions.Length == settings.Layers;
         SameRotationUpTo = _rotations.Min(rotation => rotation.Settings.SameUpTo);
         _blocks = [.. Enumerable.Range(0, settings.Layers).Select(layer => new DecoderBlock(settings, layer, device))];
         _finalNorm = settings.Norm(settings.Width, device);
@@ -51,6 +52,8 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
     public int Layers => _settings.Layers;
 
     public IReadOnlyList<int?> Windows { get; }
+
+    public bool OnlyAttends { get; }
 
     public int? SameRotationUpTo { get; }
 
