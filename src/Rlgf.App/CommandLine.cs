@@ -27,6 +27,10 @@ internal static class CommandLine
                 throw new UsageException(line);
             }
 
+            // Help and the version are said once, by the first.
+            if (terminal.Ranks.Size > 1 && parsed.Action == parsed.CommandResult.Command.Action && parsed.CommandResult.Command.Name is not TrainCommand.Name)
+                throw new UsageException($"'{PathOf(parsed.CommandResult, terminal.Program)}' runs in one process, and {terminal.Ranks.Size} were started together: leave mpirun or srun out ('{terminal.Program} {TrainCommand.Name}' runs in several)");
+
             // Exceptions and signals are handled here, not by the library, so that each error is one line and each kind has its exit code.
             var code = parsed.Invoke(new InvocationConfiguration
             {

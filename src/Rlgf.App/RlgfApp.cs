@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Text;
 using Rlgf.App.Terminals;
+using Rlgf.Distributed;
+using Rlgf.Distributed.Mpi;
 using Rlgf.Models;
 using Rlgf.Recipes;
 
@@ -32,16 +34,32 @@ public sealed class RlgfApp
         await using var output = new StreamWriter(StandardStream.Output(), new UTF8Encoding(false));
         // Signals are handled on a thread of their own, which writes here too.
         await using var error = TextWriter.Synchronized(new StreamWriter(StandardStream.Error(), new UTF8Encoding(false)) { AutoFlush = true });
-        using var interrupt = new Interrupt(error);
-        var terminal = new Terminal(input, output, error)
+        using var several = new SeveralProcesses(error);
+        using var interrupt = new Interrupt(several.IsFirst ? error : TextWriter.Null, isOneOfSeveral: several.WereStarted);
+        try
+        {
+            several.Begin();
+        }
+#pragma warning disable CA1031 // As of a command: a line.
+        catch (Exception failure)
+#pragma warning restore CA1031
+        {
+            return Failure.Report(failure, new Terminal(TextReader.Null, TextWriter.Null, several.IsFirst ? error : TextWriter.Null));
+        }
+
+        var terminal = new Terminal(several.IsFirst ? input : TextReader.Null, several.IsFirst ? output : TextWriter.Null, several.IsFirst ? error : TextWriter.Null)
         {
             Program = _program,
+            Ranks = several.Ranks,
+            EndAll = several.EndAll,
+            AboutRanks = several.About,
             Stop = interrupt.Token,
-            RewritesLines = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
-            OutColumns = Console.IsOutputRedirected ? 80 : Math.Max(40, Console.BufferWidth),
-            Width = Console.IsErrorRedirected ? 0 : Math.Max(40, Console.BufferWidth),
+            // Asked for its width, the console sends a sequence of its own to mpirun's terminal.
+            RewritesLines = !several.WereStarted && !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+            OutColumns = several.WereStarted || Console.IsOutputRedirected ? 80 : Math.Max(40, Console.BufferWidth),
+            Width = several.WereStarted || Console.IsErrorRedirected ? 0 : Math.Max(40, Console.BufferWidth),
         };
         interrupt.Stopping = () => terminal.Stopping;
-        return CommandLine.Run(_args, terminal, _kinds, _commands);
+        return several.End(CommandLine.Run(_args, terminal, _kinds, _commands));
     }
 }

@@ -4,6 +4,7 @@ using Rlgf.App.Terminals;
 using Rlgf.Base;
 using Rlgf.Checks;
 using Rlgf.Composition;
+using Rlgf.Distributed;
 using Rlgf.Guides;
 using Rlgf.Models.NumberTypes;
 using Rlgf.Recipes;
@@ -15,6 +16,9 @@ namespace Rlgf.App.Commands;
 /// <summary><c>rlgf train</c>: trains a policy by a recipe.</summary>
 internal static class TrainCommand
 {
+    /// <summary>What it is called.</summary>
+    public const string Name = "train";
+
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal, PartKinds kinds)
     {
@@ -22,7 +26,7 @@ internal static class TrainCommand
         var set = RecipeOptions.Set();
         var device = CommonOptions.Device();
         var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the run's folder; the result is the same as that of a run that was never stopped." };
-        var command = new Command("train", CommonOptions.Describe(
+        var command = new Command(Name, CommonOptions.Describe(
             "Trains a policy by a recipe. The run's folder (output: in the recipe, runs/NAME by default) gets the resolved recipe, metrics, samples, checkpoints and report.html. " +
             $"Ctrl-C saves and stops. {RecipeOptions.Kinds(kinds)}",
             "rlgf train recipes/quickstart/ppo_plus_plus.yaml --set seed=1"))
@@ -46,6 +50,7 @@ internal static class TrainCommand
     /// <exception cref="StoppedException">It was stopped; everything is saved.</exception>
     public static RunFolder Run(TrainRecipe recipe, bool resume, Terminal terminal, bool isPart = false)
     {
+        foreach (var line in terminal.AboutRanks) terminal.Error.WriteLine(line);
         recipe.RequireDevices();
         if (recipe.HasAutoTypes)
         {
@@ -55,6 +60,8 @@ internal static class TrainCommand
 
         using var progress = new RunProgress(terminal, (TrainRecipe)recipe.Resolved(), "iteration");
         using var run = Loaded(recipe, resume, progress, terminal, isPart);
+        // The others have neither the folder nor a terminal.
+        var isFirst = terminal.Ranks.Rank == 0;
         TrainingState state;
         try
         {
@@ -64,16 +71,17 @@ internal static class TrainCommand
         catch (OperationCanceledException)
         {
             if (progress.HasBegun) WriteReport(run);
-            TellCost(run, terminal, progress.HasBegun);
+            if (isFirst) TellCost(run, terminal, progress.HasBegun);
             throw progress.Stopped(isPart);
         }
         catch (InputException)
         {
             // What went wrong before says why it ended.
-            TellCost(run, terminal, progress.HasBegun);
+            if (isFirst) TellCost(run, terminal, progress.HasBegun);
             throw;
         }
 
+        if (!isFirst) return run.Folder;
         WriteReport(run);
         TellCost(run, terminal);
         terminal.Error.WriteLine($"{run.Folder.ReportPath} shows the run; the trained model is in {Path.Combine(run.Folder.CheckpointsFolder, $"iteration-{state.Iteration:00000}", "policy")}");
@@ -86,9 +94,9 @@ internal static class TrainCommand
         TrainingRun? run = null;
         try
         {
-            run = TrainingRun.Own(recipe, resume, terminal.Error.WriteLine, terminal.Stop);
+            run = TrainingRun.Own(recipe, resume, terminal.Error.WriteLine, terminal.Ranks, terminal.Stop);
             terminal.Tell(run.Recipe.Model.Path, run.Policy.Model.LoadingNotes);
-            RequireSound(run, terminal);
+            terminal.Ranks.ByFirst(() => RequireSound(run, terminal));
             return run;
         }
         catch (OperationCanceledException)

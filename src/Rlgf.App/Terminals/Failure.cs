@@ -46,14 +46,19 @@ internal static class Failure
             return ExitCode.Stopped;
         }
 
-        terminal.Error.WriteLine($"error: {Describe(exception)}");
         if (trace)
         {
             terminal.Error.WriteLine(exception);
         }
 
-        return exception is UsageException ? ExitCode.WrongUse : ExitCode.Failed;
+        var code = exception is UsageException ? ExitCode.WrongUse : ExitCode.Failed;
+        if (terminal.EndAll is { } end) end(Describe(exception), code);
+        else terminal.Error.WriteLine(Line(Describe(exception)));
+        return code;
     }
+
+    /// <summary>A failure as it is said.</summary>
+    public static string Line(string failure) => $"error: {failure}";
 
     /// <summary>The first line of a text: native libraries append their own stack traces to a message.</summary>
     public static string FirstLine(string text) => text.AsSpan().Trim().ToString().Split('\n', 2)[0].TrimEnd();

@@ -15,29 +15,35 @@ internal sealed class Interrupt : IDisposable
     /// </summary>
     public const string InputVariable = "RLGF_STOP_AT_END_OF_INPUT";
 
+    private const int User1 = 10, User1OfMacOS = 30;
+
     private readonly CancellationTokenSource _source = new();
     private readonly PosixSignalRegistration[] _registrations;
     private bool _wasAsked;
 
     /// <summary>Registers for the signals.</summary>
     /// <param name="error">Where it is said that work is stopping.</param>
-    public Interrupt(TextWriter error)
+    /// <param name="isOneOfSeveral">
+    /// Whether mpirun or srun started the process: then SIGUSR1 asks for a stop too, which mpirun passes on and Slurm sends before the time is up, and so does SIGCONT, with which Open MPI begins when it is asked to stop,
+    /// a while before its SIGTERM.
+    /// </param>
+    public Interrupt(TextWriter error, bool isOneOfSeveral = false)
     {
         void Handle(PosixSignalContext context)
         {
-            var isLostTerminal = context.Signal == PosixSignal.SIGHUP;
-            if (_wasAsked && !isLostTerminal)
+            var mayCome = context.Signal is not (PosixSignal.SIGINT or PosixSignal.SIGTERM);
+            if (_wasAsked && !mayCome)
             {
                 // Not cancelled, so the system's own handling ends the process, which shells report as 130.
                 return;
             }
 
             context.Cancel = true;
-            _wasAsked |= !isLostTerminal;
+            _wasAsked |= !mayCome;
             Stop(error);
         }
 
-        PosixSignal[] signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
+        PosixSignal[] signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, .. isOneOfSeveral && !OperatingSystem.IsWindows() ? (PosixSignal[])[PosixSignal.SIGCONT, (PosixSignal)(OperatingSystem.IsMacOS() ? User1OfMacOS : User1)] : []];
         _registrations = [.. signals.Select(signal => PosixSignalRegistration.Create(signal, Handle))];
         if (Environment.GetEnvironmentVariable(InputVariable) == "1") new Thread(() => StopAtEndOfInput(error)) { IsBackground = true, Name = "end of input" }.Start();
     }

@@ -1,3 +1,4 @@
+using Rlgf.Distributed;
 using System.Reflection;
 
 namespace Rlgf.App.Terminals;
@@ -28,6 +29,15 @@ internal sealed class Terminal(TextReader input, TextWriter output, TextWriter e
 
     /// <summary>Cancelled by the first Ctrl-C: work saves what it has and stops.</summary>
     public CancellationToken Stop { get; init; }
+
+    /// <summary>The processes that were started together; this one alone mostly. Those but the first have streams that nobody sees.</summary>
+    public ICommunicator Ranks { get; init; } = OneProcess.Alone;
+
+    /// <summary>Lines about those processes, for a command that uses them.</summary>
+    public IReadOnlyList<string> AboutRanks { get; init; } = [];
+
+    /// <summary>Ends all of several processes, with a line that is said once and an exit code; null for a process alone.</summary>
+    public Action<string, int>? EndAll { get; init; }
 
     /// <summary>What is said when the first Ctrl-C, or a signal like it, comes; a command whose work has no steps says what it does.</summary>
     public string Stopping { get; set; } = StoppingByDefault;

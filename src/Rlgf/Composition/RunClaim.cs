@@ -13,9 +13,10 @@ internal sealed class RunClaim : IDisposable
     private readonly RunOwnership _ownership;
     private readonly RunRecipe _recipe;
     private readonly RunInputs _inputs;
+    private readonly int _ranks;
 
-    private RunClaim(RunOwnership ownership, RunRecipe recipe, bool isResumed, RunInputs inputs, IReadOnlyList<string> notes) =>
-        (_ownership, _recipe, IsResumed, _inputs, Notes) = (ownership, recipe, isResumed, inputs, notes);
+    private RunClaim(RunOwnership ownership, RunRecipe recipe, bool isResumed, RunInputs inputs, IReadOnlyList<string> notes, int ranks) =>
+        (_ownership, _recipe, IsResumed, _inputs, Notes, _ranks) = (ownership, recipe, isResumed, inputs, notes, ranks);
 
     /// <summary>Whether the folder holds a run, which goes on; otherwise one begins.</summary>
     public bool IsResumed { get; }
@@ -27,8 +28,9 @@ internal sealed class RunClaim : IDisposable
     /// <param name="recipe">The recipe, resolved.</param>
     /// <param name="resume">Whether to go on with the run that the folder holds; where it holds none, one begins.</param>
     /// <param name="command">The command that goes on with such a run, for messages.</param>
+    /// <param name="ranks">Processes that train together, of which this one has the folder.</param>
     /// <exception cref="InputException">Another process has it, it can't be written, it holds another run, or the run's recipe or files have changed.</exception>
-    public static RunClaim Take(RunRecipe recipe, bool resume, string command)
+    public static RunClaim Take(RunRecipe recipe, bool resume, string command, int ranks = 1)
     {
         var folder = new RunFolder(recipe.Output!);
         var ownership = recipe.Locations.Of("output", () => RunOwnership.Take(folder.Path));
@@ -48,7 +50,7 @@ internal sealed class RunClaim : IDisposable
             IEnumerable<string> notes = !isResumed ? []
                 : RunInputs.Read(folder) is { } began ? began.RequireSame(inputs, recipe)
                 : [$"{folder.Path}: the run was begun before runs kept what their files were (inputs.json): whether data and models are still the same can't be seen"];
-            return new(ownership, recipe, isResumed, inputs, [.. changes, .. notes, .. isResumed ? EnvironmentNotes(folder) : []]);
+            return new(ownership, recipe, isResumed, inputs, [.. changes, .. notes, .. isResumed ? EnvironmentNotes(folder, ranks) : []], ranks);
         }
         catch
         {
@@ -66,7 +68,7 @@ internal sealed class RunClaim : IDisposable
     public OpenLogs Open(RunDescription description, int done, Func<RunFolder, int, FolderRunLog> goOn, IRunLog? log)
     {
         var folder = new RunFolder(_recipe.Output!);
-        var folderLog = IsResumed ? goOn(folder, done) : FolderRunLog.Begin(folder, description, RunEnvironment.Capture() with { PolicyPrecision = _recipe.TrainedIn });
+        var folderLog = IsResumed ? goOn(folder, done) : FolderRunLog.Begin(folder, description, RunEnvironment.Capture(_ranks) with { PolicyPrecision = _recipe.TrainedIn });
         try
         {
             Keep(folder);
@@ -82,12 +84,12 @@ internal sealed class RunClaim : IDisposable
     }
 
     /// <summary>A run goes on anywhere; that it isn't bit for bit is said.</summary>
-    private static IEnumerable<string> EnvironmentNotes(RunFolder folder)
+    private static IEnumerable<string> EnvironmentNotes(RunFolder folder, int ranks)
     {
         if (!File.Exists(folder.EnvironmentPath)) return [];
         try
         {
-            return RunEnvironment.Capture().DifferencesFrom(folder.ReadEnvironment()) is { Count: > 0 } differences
+            return RunEnvironment.Capture(ranks).DifferencesFrom(folder.ReadEnvironment()) is { Count: > 0 } differences
                 ? [$"{folder.Path}: {string.Join(", ", differences)}: from here on the numbers are the same but for rounding, not bit for bit"] : [];
         }
         catch (InputException damaged)

@@ -1,6 +1,8 @@
 using Rlgf.Base;
 using Rlgf.Checks;
+using Rlgf.Distributed;
 using Rlgf.Evaluation;
+using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
@@ -27,6 +29,7 @@ public sealed class TrainingRun : IDisposable
     private const string Command = "rlgf train";
 
     private readonly RecipeParts _parts;
+    private readonly ICommunicator _ranks;
     private RunClaim? _claim;
 
     /// <summary>Loads models and data.</summary>
@@ -36,13 +39,13 @@ public sealed class TrainingRun : IDisposable
     /// <exception cref="InputException">Something can't be loaded.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public TrainingRun(TrainRecipe recipe, Action<string>? tell = null, CancellationToken cancellationToken = default)
-        : this(recipe, claim: null, tell, cancellationToken)
+        : this(recipe, claim: null, tell, OneProcess.Alone, cancellationToken)
     {
     }
 
-    private TrainingRun(TrainRecipe recipe, RunClaim? claim, Action<string>? tell, CancellationToken cancellationToken)
+    private TrainingRun(TrainRecipe recipe, RunClaim? claim, Action<string>? tell, ICommunicator ranks, CancellationToken cancellationToken)
     {
-        _claim = claim;
+        (_claim, _ranks) = (claim, ranks);
         Recipe = (TrainRecipe)recipe.Resolved();
         Folder = new RunFolder(Recipe.Output!);
         _parts = new RecipeParts(Recipe) { RunFolder = claim is null ? null : Folder.Path, Tell = tell, Stop = cancellationToken };
@@ -69,22 +72,26 @@ public sealed class TrainingRun : IDisposable
     /// <param name="recipe">The recipe.</param>
     /// <param name="resume">Go on with the run that the folder holds; where it holds none, one begins.</param>
     /// <param name="tell">As of the constructor.</param>
+    /// <param name="ranks">The processes that train together, all of which come here with the same recipe; the first has the folder. Null for this one alone.</param>
     /// <param name="cancellationToken">As of the constructor.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     /// <exception cref="InputException">
-    /// Another process has the folder, it holds another run or what a run would replace, the recipe or the files of the run that goes on have changed, or something can't be loaded.
+    /// The ranks have not the same, another process has the folder, it holds another run or what a run would replace, the recipe or the files of the run that goes on have changed, or something can't be loaded.
     /// </exception>
-    public static TrainingRun Own(TrainRecipe recipe, bool resume, Action<string>? tell = null, CancellationToken cancellationToken = default)
+    public static TrainingRun Own(TrainRecipe recipe, bool resume, Action<string>? tell = null, ICommunicator? ranks = null, CancellationToken cancellationToken = default)
     {
+        ranks ??= OneProcess.Alone;
         recipe.RequireDevices();
-        var claim = RunClaim.Take(recipe.Resolved(), resume, Command);
+        var resolved = (TrainRecipe)recipe.Resolved();
+        SameOnAllRanks.Require(ranks, resolved);
+        var claim = ranks.Rank == 0 ? RunClaim.Take(resolved, resume, Command, ranks.Size) : null;
         try
         {
-            return new TrainingRun(recipe, claim, tell, cancellationToken);
+            return new TrainingRun(recipe, claim, tell, ranks, cancellationToken);
         }
         catch
         {
-            claim.Dispose();
+            claim?.Dispose();
             throw;
         }
     }
@@ -142,23 +149,50 @@ public sealed class TrainingRun : IDisposable
     /// <exception cref="InputException">The folder holds another run or has another owner, its newest checkpoint is damaged, or a file can't be read or written.</exception>
     public TrainingState Train(bool resume, IRunLog? log, CancellationToken cancellationToken)
     {
-        var claim = _claim ??= RunClaim.Take(Recipe, resume, Command);
-        resume = claim.IsResumed;
+        var claim = _ranks.Rank != 0 ? null : _claim ??= RunClaim.Take(Recipe, resume, Command);
         // Checked before the critics are made: what is impossible has a clearer message here.
         TrainingChecks.ThrowIfImpossible(Setup);
         var schedule = new TrainingSchedule { EvaluateEvery = Recipe.Evaluation.Every, SamplesEvery = Recipe.Evaluation.Every, CheckpointEvery = Recipe.Checkpoints.Every };
         List<IRunLog> told = [];
         using var training = new GuidedTraining(Setup, schedule, new RunLogs(told), Evaluator);
-        var store = new CheckpointFolder(Folder.CheckpointsFolder, Setup, training.Critics, training.Learner, Recipe.Checkpoints.Keep);
+        CheckpointFolder Checkpoints(string folder) => new(folder, Setup, training.Critics, training.Learner, Recipe.Checkpoints.Keep);
+        var own = claim is null ? null : Checkpoints(Folder.CheckpointsFolder);
+        using var logs = claim is null ? null : Begin(claim, own!, schedule, log);
+        told.AddRange(logs?.All ?? []);
+        var (isResumed, evaluatesGuide) = Dealt.ByFirst(
+            _ranks, () => (claim!.IsResumed, EvaluatesGuide && !Folder.HasGuideEvaluation(Evaluator!.Prompts.Count)), (writer, said) =>
+            {
+                writer.Write(said.Item1);
+                writer.Write(said.Item2);
+            }, reader => (reader.ReadBoolean(), reader.ReadBoolean()));
+        if (evaluatesGuide)
+        {
+            var ofGuide = Evaluator!.Evaluate(Setup.Guide!, cancellationToken);
+            logs?.Folder.GuideEvaluation(ofGuide);
+        }
+
+        return training.Run(new RankedCheckpoints(_ranks, own, Checkpoints), isResumed, cancellationToken);
+    }
+
+    /// <summary>Opens the run's logs, and says how it begins.</summary>
+    private OpenLogs Begin(RunClaim claim, CheckpointFolder store, TrainingSchedule schedule, IRunLog? log)
+    {
+        var resume = claim.IsResumed;
         var done = resume ? store.NewestIteration : null;
         if (done > Recipe.Iterations) throw Recipe.Refusal("iterations", $"{Recipe.Iterations} are fewer than the {done} that the run has done; a run can be made longer, not shorter");
         // Before the log is cut to the checkpoint.
         string[] notes = resume ? [.. claim.Notes, .. store.Notes, .. Folder.Missing(done ?? 0, count => Evaluator is not null && schedule.IsEvaluated(count, Recipe.Iterations))] : [];
-        using var logs = claim.Open(Description, done ?? 0, FolderRunLog.Resume, log);
-        told.AddRange(logs.All);
-        new RunLogs(told).Started(new RunStart(done ?? 0, Recipe.Iterations, done is not null, notes));
-        if (EvaluatesGuide && !Folder.HasGuideEvaluation(Evaluator!.Prompts.Count)) logs.Folder.GuideEvaluation(Evaluator.Evaluate(Setup.Guide!, cancellationToken));
-        return training.Run(store, resume, cancellationToken);
+        var logs = claim.Open(Description, done ?? 0, FolderRunLog.Resume, log);
+        try
+        {
+            new RunLogs(logs.All).Started(new RunStart(done ?? 0, Recipe.Iterations, done is not null, notes));
+            return logs;
+        }
+        catch
+        {
+            logs.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -178,7 +212,8 @@ public sealed class TrainingRun : IDisposable
             Policy = Policy.Model,
             Reference = reference,
             Tokenizer = Policy.Tokenizer,
-            Guide = _parts.Guide(),
+            Guide = Recipe.Locations.Of("guide", () => GuideElsewhere.Of(_ranks, _parts.Guide())),
+            Ranks = _ranks,
             Reward = _parts.Reward(),
             NormaliseReward = Recipe.Reward.Normalise,
             Prompts = _parts.TrainingPrompts,
@@ -219,6 +254,7 @@ public sealed class TrainingRun : IDisposable
         Reference = reference,
         Tokenizer = Policy.Tokenizer,
         Seed = EvaluationSeed,
+        Ranks = _ranks,
         By = Recipe.Evaluation.By,
     };
 

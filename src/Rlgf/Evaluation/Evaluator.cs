@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Distributed;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
@@ -37,6 +38,9 @@ public sealed class Evaluator
 
     /// <summary>Seed of the responses.</summary>
     public ulong Seed { get; init; }
+
+    /// <summary>The processes among which prompts are dealt; by default this one alone.</summary>
+    public ICommunicator Ranks { get; init; } = OneProcess.Alone;
 
     /// <summary>A column of the prompts' data rows by whose values rewards are also given; null for none.</summary>
     public string? By { get; init; }
@@ -98,7 +102,12 @@ public sealed class Evaluator
     private IReadOnlyList<GeneratedRow> Write(ITextWriter writer, SamplingSettings sampling, CancellationToken cancellationToken) => Write(writer, sampling, Seed, cancellationToken);
 
     private IReadOnlyList<GeneratedRow> Write(ITextWriter writer, SamplingSettings sampling, ulong seed, CancellationToken cancellationToken) =>
-        CheckedRows.Of(writer, [.. Prompts.Select((prompt, row) => new GenerationRequest(new TokenRow(prompt.Tokens, []), (ulong)row))], sampling, seed, cancellationToken);
+        CheckedRows.Of(writer, [.. Prompts.Select((prompt, row) => new GenerationRequest(new TokenRow(prompt.Tokens, []), (ulong)row))], sampling, seed, Ranks, EachAlone, cancellationToken);
+
+    /// <summary>Every prompt is a group of its own.</summary>
+    private int[] EachAlone => [.. Enumerable.Range(0, Prompts.Count)];
+
+    private IReadOnlyList<RewardScore> Scores(IReward reward, Response[] responses, CancellationToken cancellationToken) => CheckedScores.Of(reward, responses, Ranks, EachAlone, cancellationToken);
 
     /// <summary>Lets a model answer each prompt several times, each time with random numbers of its own, and scores the answers. The first are those of an evaluation.</summary>
     /// <param name="model">The model, which writes its answers itself.</param>
@@ -131,13 +140,13 @@ public sealed class Evaluator
 
     private SampledScores Sampled(int samples, Func<ulong, Written[]> write, Action<int>? done, CancellationToken cancellationToken)
     {
-        double[][] Scores() => [.. Prompts.Select(_ => new double[samples])];
-        var (rewards, judged) = (Scores(), Judge is null ? null : Scores());
+        double[][] OfPrompts() => [.. Prompts.Select(_ => new double[samples])];
+        var (rewards, judged) = (OfPrompts(), Judge is null ? null : OfPrompts());
         for (var sample = 0; sample < samples; sample++)
         {
             var responses = Responses(write(sample == 0 ? Seed : RandomStream.Combine(Seed, (ulong)sample)));
-            Fill(rewards, sample, CheckedScores.Of(Reward, responses, cancellationToken));
-            if (judged is not null) Fill(judged, sample, CheckedScores.Of(Judge!, responses, cancellationToken));
+            Fill(rewards, sample, Scores(Reward, responses, cancellationToken));
+            if (judged is not null) Fill(judged, sample, Scores(Judge!, responses, cancellationToken));
             done?.Invoke((sample + 1) * Prompts.Count);
         }
 
@@ -170,7 +179,7 @@ public sealed class Evaluator
     /// <summary>The guide's answer to each prompt; what it declines the starting model writes.</summary>
     private Rollout[] Ask(IGuide guide, ulong seed, CancellationToken cancellationToken)
     {
-        var writer = new RolloutWriter(new ModelWriter(Reference), Reference.Shape, Tokenizer, guide, Sampling, seed);
+        var writer = new RolloutWriter(new ModelWriter(Reference), Reference.Shape, Tokenizer, guide, Sampling, seed, Ranks);
         var plan = new RolloutPlan(Actor.Policy, Actor.Guide, 0, RollInLengths.Limit);
         return writer.RollOut([.. Prompts.Select((prompt, row) => new PlannedRow(prompt, plan, row) { Number = row })], [.. Prompts.Select(_ => RollInResult.None)], 0, cancellationToken);
     }
@@ -184,8 +193,8 @@ public sealed class Evaluator
     private EvaluationRecord Measure(int iteration, Written[] written, double[]? kl, double[]? rawKl, CancellationToken cancellationToken)
     {
         var responses = Responses(written);
-        var rewards = CheckedScores.Of(Reward, responses, cancellationToken);
-        var judged = Judge is { } judge ? CheckedScores.Of(judge, responses, cancellationToken) : null;
+        var rewards = Scores(Reward, responses, cancellationToken);
+        var judged = Judge is { } judge ? Scores(judge, responses, cancellationToken) : null;
         var start = StartLogProbs(written, cancellationToken);
         var rows = responses.Select((response, row) => new EvaluationRow(
             response.Prompt.Text, response.Text, response.Tokens.Length, response.Ended, rewards[row].Return, rewards[row].Parts,
@@ -250,10 +259,13 @@ public sealed class Evaluator
         rows => TokenLogProbs.OfRows(model, [.. rows.Select(row => new SampledRow(new TokenRow(Prompts[row].Tokens, written[row].Tokens), written[row].Choices))], sampling), cancellationToken);
 
     /// <summary>Sums over tokens, some rows at a time; 0 for an empty response.</summary>
-    private static double[] Sums(int count, Func<int, int> length, Func<int[], Tensor> logProbs, CancellationToken cancellationToken)
+    private double[] Sums(int count, Func<int, int> length, Func<int[], Tensor> logProbs, CancellationToken cancellationToken) => [.. Dealt.Of(
+        Ranks, [.. Enumerable.Range(0, count)], rows => Sums(rows, length, logProbs, cancellationToken), (writer, sum) => writer.Write(sum), reader => reader.ReadDouble())];
+
+    private static double[] Sums(int[] rows, Func<int, int> length, Func<int[], Tensor> logProbs, CancellationToken cancellationToken)
     {
-        var sums = new double[count];
-        foreach (var batch in Enumerable.Range(0, count).Where(row => length(row) > 0).Chunk(RowsPerBatch))
+        var sums = new Dictionary<int, double>();
+        foreach (var batch in rows.Where(row => length(row) > 0).Chunk(RowsPerBatch))
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var noGradient = no_grad();
@@ -262,6 +274,6 @@ public sealed class Evaluator
             for (var i = 0; i < batch.Length; i++) sums[batch[i]] = values[i];
         }
 
-        return sums;
+        return [.. rows.Select(row => sums.GetValueOrDefault(row))];
     }
 }

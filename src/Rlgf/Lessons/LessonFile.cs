@@ -19,22 +19,18 @@ internal static class LessonFile
     {
         using var writer = new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true);
         writer.Write(Format);
-        Write(writer, state.Memory.Rows, row =>
+        RowBytes.WriteList(writer, state.Memory.Rows, row =>
         {
             writer.Write(row.PromptId);
-            Write(writer, row.Row.Prompt, writer.Write);
-            Write(writer, row.Row.Response, writer.Write);
-            foreach (var set in row.Choices)
-            {
-                writer.Write(set.AreOutside);
-                Write(writer, set.Ids, writer.Write);
-            }
+            RowBytes.WriteList(writer, row.Row.Prompt, writer.Write);
+            RowBytes.WriteList(writer, row.Row.Response, writer.Write);
+            foreach (var set in row.Choices) RowBytes.Write(writer, set);
             foreach (var number in (double[])[row.Reward, row.ReferenceLogProb, row.Level, row.Price]) writer.Write(number);
         });
-        foreach (var window in (IReadOnlyList<double>[])[state.Asking.Guide, state.Asking.Policy, state.Asking.GuideTokens, state.Asking.PolicyTokens, state.PolicyRewards, state.Rewards]) Write(writer, window, writer.Write);
+        foreach (var window in (IReadOnlyList<double>[])[state.Asking.Guide, state.Asking.Policy, state.Asking.GuideTokens, state.Asking.PolicyTokens, state.PolicyRewards, state.Rewards]) RowBytes.WriteList(writer, window, writer.Write);
         writer.Write(state.Guidance.Factor);
         writer.Write(state.Guidance.ExemptFactor);
-        Write(writer, [.. state.Guidance.Exempt.Order(StringComparer.Ordinal)], writer.Write);
+        RowBytes.WriteList(writer, [.. state.Guidance.Exempt.Order(StringComparer.Ordinal)], writer.Write);
     }
 
     /// <summary>Reads what <see cref="Write(Stream, LessonState)"/> wrote.</summary>
@@ -47,40 +43,27 @@ internal static class LessonFile
         {
             var format = reader.ReadString();
             if (format is not (Format or WithoutTokens)) throw new InputException($"{path}: the memory of lessons is of the format '{format}', and this version reads '{Format}': resume with the version that made it.");
-            var memory = Read(reader, () =>
+            var memory = RowBytes.ReadList(reader, () =>
             {
                 var id = reader.ReadString();
-                var row = new TokenRow([.. Read(reader, reader.ReadInt32)], [.. Read(reader, reader.ReadInt32)]);
+                var row = new TokenRow([.. RowBytes.ReadList(reader, reader.ReadInt32)], [.. RowBytes.ReadList(reader, reader.ReadInt32)]);
                 var choices = new TokenSet[row.Response.Length];
-                for (var t = 0; t < choices.Length; t++) choices[t] = reader.ReadBoolean() ? TokenSet.Without(Read(reader, reader.ReadInt32)) : TokenSet.Among([.. Read(reader, reader.ReadInt32)]);
+                for (var t = 0; t < choices.Length; t++) choices[t] = RowBytes.ReadSet(reader);
                 return new Lesson(id, row, choices, reader.ReadDouble(), reader.ReadDouble(), reader.ReadDouble(), reader.ReadDouble());
             });
-            var (guide, policy) = (Read(reader, reader.ReadDouble), Read(reader, reader.ReadDouble));
-            var (guideTokens, policyTokens) = format == WithoutTokens ? ([], []) : (Read(reader, reader.ReadDouble), Read(reader, reader.ReadDouble));
-            var (policyRewards, rewards) = (Read(reader, reader.ReadDouble), Read(reader, reader.ReadDouble));
+            var (guide, policy) = (RowBytes.ReadList(reader, reader.ReadDouble), RowBytes.ReadList(reader, reader.ReadDouble));
+            var (guideTokens, policyTokens) = format == WithoutTokens ? ([], []) : (RowBytes.ReadList(reader, reader.ReadDouble), RowBytes.ReadList(reader, reader.ReadDouble));
+            var (policyRewards, rewards) = (RowBytes.ReadList(reader, reader.ReadDouble), RowBytes.ReadList(reader, reader.ReadDouble));
             var (factor, exemptFactor) = (reader.ReadDouble(), reader.ReadDouble());
             return new(new([.. memory]), new(guide, policy) { GuideTokens = guideTokens, PolicyTokens = policyTokens }, policyRewards, rewards, new Guidance(factor)
             {
                 ExemptFactor = exemptFactor,
-                Exempt = Read(reader, reader.ReadString).ToHashSet(StringComparer.Ordinal),
+                Exempt = RowBytes.ReadList(reader, reader.ReadString).ToHashSet(StringComparer.Ordinal),
             });
         }
         catch (Exception fault) when (fault is EndOfStreamException or FormatException or ArgumentException)
         {
             throw new InputException($"{path}: the memory of lessons is damaged; resume from another checkpoint.", fault);
         }
-    }
-
-    private static void Write<T>(BinaryWriter writer, IReadOnlyList<T> items, Action<T> write)
-    {
-        writer.Write(items.Count);
-        foreach (var item in items) write(item);
-    }
-
-    private static T[] Read<T>(BinaryReader reader, Func<T> read)
-    {
-        var items = new List<T>();
-        for (var left = reader.ReadInt32(); left > 0; left--) items.Add(read());
-        return [.. items];
     }
 }

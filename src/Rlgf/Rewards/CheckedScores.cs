@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Distributed;
 using Rlgf.Prompts;
 
 namespace Rlgf.Rewards;
@@ -15,6 +16,20 @@ public static class CheckedScores
     public static IReadOnlyList<RewardScore> Of(IReward reward, IReadOnlyList<Response> responses, CancellationToken cancellationToken) =>
         OwnCode.Wait(() => OfAsync(reward, responses, cancellationToken));
 
+    /// <summary>Lets each rank score the responses of its groups.</summary>
+    /// <param name="reward">The reward.</param>
+    /// <param name="responses">The responses.</param>
+    /// <param name="ranks">The ranks.</param>
+    /// <param name="groups">The group of each response.</param>
+    /// <param name="cancellationToken">Passed on to the reward.</param>
+    /// <returns>As <see cref="OfAsync"/>, of all responses.</returns>
+    /// <exception cref="InputException">The reward failed, or answered otherwise.</exception>
+    internal static IReadOnlyList<RewardScore> Of(IReward reward, IReadOnlyList<Response> responses, ICommunicator ranks, IReadOnlyList<int> groups, CancellationToken cancellationToken)
+    {
+        var scores = Dealt.Of(ranks, groups, rows => Of(reward, rows.Length == responses.Count ? responses : [.. rows.Select(row => responses[row])], cancellationToken), ScoreBytes.Write, ScoreBytes.Read);
+        return ranks.Size == 1 ? scores : Checked(reward, responses, scores);
+    }
+
     /// <summary>Scores responses.</summary>
     /// <param name="reward">The reward.</param>
     /// <param name="responses">The responses.</param>
@@ -26,7 +41,12 @@ public static class CheckedScores
         if (responses.Count == 0) return [];
         var who = $"the reward '{reward.Name}'";
         var given = $"{responses.Count} responses, the first of {OwnCode.Place(responses[0].Prompt)}";
-        var scores = await OwnCode.RunAsync(who, given, () => reward.ScoreAsync(responses, cancellationToken), cancellationToken).ConfigureAwait(false);
+        return Checked(reward, responses, await OwnCode.RunAsync(who, given, () => reward.ScoreAsync(responses, cancellationToken), cancellationToken).ConfigureAwait(false));
+    }
+
+    private static IReadOnlyList<RewardScore> Checked(IReward reward, IReadOnlyList<Response> responses, IReadOnlyList<RewardScore>? scores)
+    {
+        var who = $"the reward '{reward.Name}'";
         if (scores is null || scores.Count != responses.Count)
         {
             var returned = scores is null ? "no scores (null)" : $"{scores.Count} scores";

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Distributed;
 using Rlgf.Models.Generation;
 using Rlgf.Rewards;
 
@@ -7,6 +8,12 @@ namespace Rlgf.Rollouts;
 /// <summary>The one way by which a writer is asked: what it answers wrongly is said with its name.</summary>
 internal static class CheckedRows
 {
+    /// <summary>Lets each rank's writer write the rows of its groups, and gives all.</summary>
+    /// <exception cref="InputException">The writer failed, or answered otherwise than with one row for each.</exception>
+    public static IReadOnlyList<GeneratedRow> Of(
+        ITextWriter writer, IReadOnlyList<GenerationRequest> requests, SamplingSettings sampling, ulong seed, ICommunicator ranks, IReadOnlyList<int> groups, CancellationToken cancellationToken) =>
+        Dealt.Of(ranks, groups, rows => Of(writer, rows.Length == requests.Count ? requests : [.. rows.Select(row => requests[row])], sampling, seed, cancellationToken), RowBytes.Write, RowBytes.ReadRow);
+
     /// <summary>Lets a writer write, and waits on this thread.</summary>
     /// <exception cref="InputException">The writer failed, or answered otherwise than with one row for each.</exception>
     public static IReadOnlyList<GeneratedRow> Of(ITextWriter writer, IReadOnlyList<GenerationRequest> requests, SamplingSettings sampling, ulong seed, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Distributed;
 using Rlgf.Guides;
 using Rlgf.Models;
 using Rlgf.Models.Generation;
@@ -36,12 +37,14 @@ public sealed record Written(int[] Tokens, bool Ended)
 /// <param name="guide">π_g; null where no plan needs one.</param>
 /// <param name="sampling">How the policy samples; <see cref="SamplingSettings.MaxNewTokens"/> is H, the response limit, and the minimum counts the whole response.</param>
 /// <param name="seed">The run's seed. Draws depend on it, on the iteration and on the row's number, on nothing else.</param>
-public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, ITokenizer tokenizer, IGuide? guide, SamplingSettings sampling, ulong seed)
+/// <param name="ranks">Those that write together, each the rows of its groups; null for this process alone.</param>
+public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, ITokenizer tokenizer, IGuide? guide, SamplingSettings sampling, ulong seed, ICommunicator? ranks = null)
 {
     /// <summary>What a row's random numbers are for; part of their stream.</summary>
     private enum Draw : ulong { RollInCoin = 1, RollInLength, RollInText, RollOutText }
 
     private readonly int _limit = sampling.MaxNewTokens;
+    private readonly ICommunicator _ranks = ranks ?? OneProcess.Alone;
 
     /// <summary>Asks the guide for the roll-ins of rows on another thread, and doesn't wait. What comes back is for the roll-ins of the same rows.</summary>
     /// <param name="rows">The rows.</param>
@@ -50,6 +53,8 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
     /// <returns>What was asked; null where the guide has nothing to write.</returns>
     internal GuideQuestion? AskAhead(IReadOnlyList<PlannedRow> rows, int iteration, CancellationToken cancellationToken)
     {
+        // A guide that works elsewhere is asked by the first rank, for all.
+        if (_ranks.Rank != 0) return null;
         var requests = RollInRequests(rows, WithRollIn(rows, Actor.Guide, iteration), iteration);
         return requests.Length == 0 ? null : new(token => CheckedContinuations.OfAsync(guide!, requests, shape.Vocabulary, token), cancellationToken);
     }
@@ -68,7 +73,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
         Array.Fill(results, RollInResult.None);
         var byGuide = WithRollIn(rows, Actor.Guide, iteration);
         // Whole responses, also where only r tokens are kept: a guide counts tokens its own way, and what it would have reached measures the gap.
-        var texts = Answers(RollInRequests(rows, byGuide, iteration), asked, cancellationToken);
+        var texts = Answers(RollInRequests(rows, byGuide, iteration), [.. Texts(rows, byGuide).Select(row => rows[row].Group)], asked, cancellationToken);
         var places = Texts(rows, byGuide).Select((row, place) => (rows[row].RollInNumber, place)).ToDictionary();
         foreach (var row in byGuide)
         {
@@ -83,7 +88,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
         {
             var needed = RollInLengthDraw.TokensNeeded(rows[row].Plan.Lengths, draws[i], _limit);
             return new GenerationRequest(new TokenRow(rows[row].Prompt.Tokens, []), Stream(Draw.RollInText, iteration, rows[row]), needed, IsPart: needed < _limit);
-        })], sampling, seed, cancellationToken);
+        })], sampling, seed, _ranks, Array.ConvertAll(byPolicy, row => rows[row].Group), cancellationToken);
         for (var i = 0; i < byPolicy.Length; i++)
         {
             var (row, plan) = (written[i], rows[byPolicy[i]].Plan);
@@ -108,7 +113,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
         var declined = rollIns.Select(rollIn => rollIn.Declined).ToArray();
 
         var byGuide = open.Where(row => rows[row].Plan.RollOut == Actor.Guide && !declined[row]).ToArray();
-        var texts = Answers(Array.ConvertAll(byGuide, row => Request(rows[row], rollIns[row].Tokens, Draw.RollOutText, iteration)), null, cancellationToken);
+        var texts = Answers(Array.ConvertAll(byGuide, row => Request(rows[row], rollIns[row].Tokens, Draw.RollOutText, iteration)), Array.ConvertAll(byGuide, row => rows[row].Group), null, cancellationToken);
         for (var i = 0; i < byGuide.Length; i++)
         {
             if (texts[i] is { } text) written[byGuide[i]] = new(text.Tokens, text.Ended, Unknown(text.Tokens.Length), Anything(text.Tokens.Length), text.By);
@@ -117,7 +122,7 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
 
         var byPolicy = open.Where(row => rows[row].Plan.RollOut == Actor.Policy || declined[row]).ToArray();
         var generated = CheckedRows.Of(writer, [.. byPolicy.Select(row => new GenerationRequest(
-            new TokenRow(rows[row].Prompt.Tokens, rollIns[row].Tokens), Stream(Draw.RollOutText, iteration, rows[row]), _limit - rollIns[row].Tokens.Length))], sampling, seed, cancellationToken);
+            new TokenRow(rows[row].Prompt.Tokens, rollIns[row].Tokens), Stream(Draw.RollOutText, iteration, rows[row]), _limit - rollIns[row].Tokens.Length))], sampling, seed, _ranks, Array.ConvertAll(byPolicy, row => rows[row].Group), cancellationToken);
         for (var i = 0; i < byPolicy.Length; i++) written[byPolicy[i]] = new(generated[i].Tokens, generated[i].Ended, generated[i].SampledLogProbs, [.. generated[i].Choices]);
 
         return [.. rows.Select((row, i) => Finished(row, rollIns[i], written[i], declined[i]))];
@@ -169,10 +174,14 @@ public sealed class RolloutWriter(ITextWriter writer, LanguageModelShape shape, 
     public string TextOf(ReadOnlySpan<int> tokens, bool ended) => ResponseText.Decode(tokenizer, shape, ended ? tokens[..^1] : tokens);
 
     /// <summary>What the guide answers, in the policy's tokens and within the response limit; null for what it left unanswered.</summary>
-    private Written?[] Answers(GuideRequest[] requests, GuideQuestion? asked, CancellationToken cancellationToken)
+    private Written?[] Answers(GuideRequest[] requests, int[] groups, GuideQuestion? asked, CancellationToken cancellationToken)
     {
         if (requests.Length == 0) return [];
-        var continuations = asked is not null ? asked.Answers() : CheckedContinuations.Of(Guide, requests, shape.Vocabulary, cancellationToken);
+        // What works elsewhere, or counts what it gave, is one for all: one budget, one cache, one order of answers.
+        var continuations = Guide is { IsRemote: true } or IStatefulGuide
+            ? Dealt.ByFirst(_ranks, () => asked is not null ? asked.Answers() : CheckedContinuations.Of(Guide, requests, shape.Vocabulary, cancellationToken),
+                (writer, answers) => RowBytes.WriteList(writer, answers, answer => RowBytes.Write(writer, answer)), reader => RowBytes.ReadList(reader, () => RowBytes.ReadAnswer(reader)))
+            : Dealt.Of(_ranks, groups, rows => CheckedContinuations.Of(Guide, [.. rows.Select(row => requests[row])], shape.Vocabulary, cancellationToken), RowBytes.Write, RowBytes.ReadAnswer);
         return [.. continuations.Select((continuation, i) => continuation is null ? null : InPolicyTokens(continuation, requests[i]) with { By = continuation.By })];
     }
 

@@ -28,11 +28,15 @@ public sealed record RunEnvironment(
     /// <summary>Whether weights that write were packed once rather than at every product.</summary>
     public bool PackedWeights { get; init; }
 
+    /// <summary>Processes that trained together.</summary>
+    public int Ranks { get; init; } = 1;
+
     /// <summary>What the model that is trained computes with.</summary>
     public PolicyPrecision PolicyPrecision { get; init; }
 
     /// <summary>This process, now; loads libtorch if that has not been done.</summary>
-    public static RunEnvironment Capture()
+    /// <param name="ranks">Processes that train together.</param>
+    public static RunEnvironment Capture(int ranks = 1)
     {
         var torchFacts = TorchRuntime.Load();
         return new(
@@ -51,6 +55,7 @@ public sealed record RunEnvironment(
             DateTimeOffset.UtcNow)
         {
             PackedWeights = torchFacts.PackedWeights,
+            Ranks = ranks,
         };
     }
 
@@ -61,7 +66,7 @@ public sealed record RunEnvironment(
         (string Key, string Was, string Is)[] all =
         [
             ("rlgf", began.Rlgf, Rlgf), ("architecture", began.Architecture, Architecture), ("processor", began.Processor, Processor), ("libtorch", began.Libtorch, Libtorch),
-            ("threads", Of(began.Threads), Of(Threads)), ("matmul_precision", began.MatmulPrecision, MatmulPrecision), ("packed_weights", Of(began.PackedWeights), Of(PackedWeights)),
+            ("threads", Of(began.Threads), Of(Threads)), ("matmul_precision", began.MatmulPrecision, MatmulPrecision), ("packed_weights", Of(began.PackedWeights), Of(PackedWeights)), ("ranks", Of(began.Ranks), Of(Ranks)),
         ];
         return [.. all.Where(part => part.Was != part.Is).Select(part => $"{part.Key} was {part.Was} and is {part.Is}")];
 

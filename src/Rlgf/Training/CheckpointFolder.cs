@@ -31,6 +31,9 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
     /// <exception cref="InputException">The newest checkpoint is damaged; names it, and the one before that is whole.</exception>
     public int? NewestIteration => _store.Newest?.Number;
 
+    /// <summary>The newest checkpoint's folder, or null where there is none.</summary>
+    internal string? NewestPath => _store.Newest?.Path;
+
     /// <summary>What a user should know about the newest checkpoint, one line each.</summary>
     public IReadOnlyList<string> Notes => _store.Newest?.Notes ?? [];
 

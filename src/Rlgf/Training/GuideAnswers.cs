@@ -1,3 +1,4 @@
+using Rlgf.Distributed;
 using Rlgf.Guides;
 using Rlgf.Lessons;
 using Rlgf.Prompts;
@@ -13,12 +14,13 @@ internal static class GuideAnswers
     /// <param name="rows">The rows.</param>
     /// <param name="reward">Scores them.</param>
     /// <param name="textOf">The text of response tokens.</param>
+    /// <param name="ranks">Each scores the rows of its groups.</param>
     /// <param name="cancellationToken">Passed on to the reward.</param>
-    public static IReadOnlyList<GuideAnswer> Of(IReadOnlyList<ScoredRow> rows, IReward reward, Func<Written, string> textOf, CancellationToken cancellationToken)
+    public static IReadOnlyList<GuideAnswer> Of(IReadOnlyList<ScoredRow> rows, IReward reward, Func<Written, string> textOf, ICommunicator ranks, CancellationToken cancellationToken)
     {
         Rollout[] asked = [.. from row in rows where row.Rollout.WholeGuideResponse is not null select row.Rollout];
         Response[] responses = Array.ConvertAll(asked, row => row.Response with { Text = textOf(row.WholeGuideResponse!), Tokens = row.WholeGuideResponse!.Tokens, Ended = row.WholeGuideResponse.Ended });
-        return [.. CheckedScores.Of(reward, responses, cancellationToken).Zip(asked, (score, row) => new GuideAnswer(row, score.Return))];
+        return [.. CheckedScores.Of(reward, responses, ranks, Array.ConvertAll(asked, row => row.Group), cancellationToken).Zip(asked, (score, row) => new GuideAnswer(row, score.Return))];
     }
 
     /// <summary>What came of what several guides wrote.</summary>

@@ -1,3 +1,4 @@
+using Rlgf.Distributed;
 using Rlgf.Models.Tensors;
 using Rlgf.Prompts;
 using Rlgf.Rewards;
@@ -32,7 +33,7 @@ internal sealed class GuideWorthMeasure(TrainingSetup setup, RolloutWriter write
 
         // What the guide left unanswered the policy finished: that is no pair.
         int[] paired = [.. Enumerable.Range(0, rows.Length).Where(i => !guided[i].GuideDeclined)];
-        var scores = CheckedScores.Of(setup.Reward, [.. paired.Select(i => guided[i].Response), .. paired.Select(i => own[i].Response)], cancellationToken);
+        var scores = CheckedScores.Of(setup.Reward, [.. paired.Select(i => guided[i].Response), .. paired.Select(i => own[i].Response)], setup.Ranks, [.. paired, .. paired], cancellationToken);
         var returns = scores.Select(score => score.Return).ToArray();
         var measured = paired.Length == 0 ? null : new WorthMeasurement(iteration, returns[..paired.Length], returns[paired.Length..], Nats(paired, guided, beginnings), Nats(paired, own, beginnings), trained);
         var ofPolicy = Enumerable.Range(0, rows.Length).Sum(i => (long)own[i].Tokens.Length + (guided[i].GuideDeclined ? guided[i].Tokens.Length - beginnings[i].Tokens.Length : 0));
@@ -43,20 +44,18 @@ internal sealed class GuideWorthMeasure(TrainingSetup setup, RolloutWriter write
     private double Nats(IEnumerable<int> paired, Rollout[] written, RollInResult[] beginnings)
     {
         int[] rows = [.. paired.Where(i => written[i].Tokens.Length > beginnings[i].Tokens.Length)];
-        if (rows.Length == 0) return double.NaN;
+        var logProbs = Dealt.Of(setup.Ranks, rows, places => SumsOf([.. places.Select(place => rows[place])], written, beginnings), (writer, sum) => writer.Write(sum), reader => reader.ReadDouble());
+        return rows.Length == 0 ? double.NaN : -logProbs.Sum() / rows.Sum(i => written[i].Tokens.Length - beginnings[i].Tokens.Length);
+    }
+
+    /// <summary>Σ log π_θ of the tokens after each beginning.</summary>
+    private double[] SumsOf(int[] rows, Rollout[] written, RollInResult[] beginnings)
+    {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         var logProbs = TokenLogProbs.OfRows(setup.Policy, [.. rows.Select(i => written[i].TokenRow)]).to(ScalarType.Float64);
         var (width, of) = ((int)logProbs.size(1), logProbs.HostArray<double>());
-        var (sum, count) = (0.0, 0);
-        for (var row = 0; row < rows.Length; row++)
-        {
-            var from = beginnings[rows[row]].Tokens.Length;
-            var length = written[rows[row]].Tokens.Length - from;
-            (sum, count) = (sum - of[((row * width) + from)..((row * width) + from + length)].Sum(), count + length);
-        }
-
-        return sum / count;
+        return [.. rows.Select((i, row) => of[((row * width) + beginnings[i].Tokens.Length)..((row * width) + written[i].Tokens.Length)].Sum())];
     }
 }
 

@@ -1,5 +1,6 @@
 using Rlgf.Advantages;
 using Rlgf.Algorithms;
+using Rlgf.Distributed;
 using Rlgf.Guides;
 using Rlgf.Lessons;
 using Rlgf.Models;
@@ -22,7 +23,7 @@ namespace Rlgf.Training;
 /// <param name="learner">Does the update.</param>
 public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learner learner) : IDisposable
 {
-    private readonly RolloutWriter _writer = new(setup.Writer, setup.Policy.Shape, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed);
+    private readonly RolloutWriter _writer = new(setup.Writer, setup.Policy.Shape, setup.Tokenizer, setup.Guide, setup.Sampling, setup.Seed, setup.Ranks);
     private readonly IWritingStage[] _stages = [new FirstStage(setup), .. GateStage.Of(setup), .. setup.LaterStages];
     private readonly SupervisedTexts? _texts = setup.Supervised is { Source: SupervisedSource.References } ? new(setup) : null;
     private readonly bool _asksEarly = AsksEarly(setup);
@@ -41,6 +42,7 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         using var scope = NewDisposeScope();
         var clock = new PhaseClock();
         var (algorithm, iteration, before) = (setup.Algorithm, state.Iteration, state.Lessons);
+        var cost = setup.Ranks.Cost;
 
         // 1. to 5. Plan, prompts, roll in, roll out, score.
         var written = Write(state, clock, cancellationToken);
@@ -48,17 +50,14 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
         var scores = written.Scores;
 
         // 6. Shape: normalised where the recipe says so, and a KL penalty on the tokens that the policy wrote.
-        var states = SharesPass ? clock.Time("values", () => StatesOf(setup.Policy, batch)) : null;
-        var (policyLogProbs, referenceLogProbs) = clock.Time("reference", () => LogProbsToCompare(batch, states));
+        var (policyLogProbs, referenceLogProbs, values) = ReadRows.Of(setup.Ranks, batch, setup.BootstrapCutRows, rows => Read(rows, clock));
         if (setup.NormaliseReward) state = state with { Rewards = state.Rewards.With([.. scores.Select(score => score.Return)]) };
         var rewards = TaskRewards.PerToken(batch, setup.NormaliseReward ? [.. scores.Select(state.Rewards.Normalise)] : scores);
         var penalties = setup.Kl.Placement == KlPlacement.Reward && state.Kl.Coefficient > 0
             ? RewardShaping.Penalties(policyLogProbs, referenceLogProbs, batch.IsPolicy, batch.Lengths, state.Kl.Coefficient, setup.Kl.Estimator!.Value)
             : null;
 
-        // 7. Advantages, with the critic of the actor that rolls out; or relative to the group.
-        var values = algorithm.HasCritic ? clock.Time("values", () => states is null ? critics.Values(batch, setup.Policy, setup.BootstrapCutRows) : critics.Values(batch, states)) : null;
-        states?.Dispose();
+        // 7. Advantages, by the critic's values; or relative to the group.
         var estimated = EstimatedAdvantages.Of(algorithm, batch, rewards, values, penalties);
 
         // What was better than expected is remembered, and decides how much the guide is asked next.
@@ -85,8 +84,9 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
 
         // 9. Record.
         IsUpdating = false;
+        learner.RequireSameWeights();
         if (replay is not null) state = state with { Lessons = state.Lessons! with { Memory = replay.Memory } };
-        return IterationResult.From(state, written, setup, batch, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds) with
+        return IterationResult.From(state, written, setup, batch, policyLogProbs - referenceLogProbs, values, estimated, update, replay, clock.Seconds, setup.Ranks.Cost.Since(cost)) with
         {
             Warnings = [.. new[] { sign?.Message, NothingTaught(before, state.Lessons) }.OfType<string>()],
         };
@@ -119,9 +119,9 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
             var rollouts = clock.Time("roll_out", () => _writer.RollOut(planned, rollIns, iteration, cancellationToken));
 
             // 5. Score whole responses; where the algorithm asks, also those that the guide wrote whole, to see how far it is ahead.
-            var scored = clock.Time("reward", () => CheckedScores.Of(setup.Reward, [.. rollouts.Select(rollout => rollout.Response)], cancellationToken));
+            var scored = clock.Time("reward", () => CheckedScores.Of(setup.Reward, [.. rollouts.Select(rollout => rollout.Response)], setup.Ranks, [.. rollouts.Select(rollout => rollout.Group)], cancellationToken));
             ScoredRow[] written = [.. rollouts.Zip(scored, (rollout, score) => new ScoredRow(rollout, score))];
-            if (isFirst && algorithm.ComparesAnswers) answers = clock.Time("gap", () => GuideAnswers.Of(written, setup.Reward, WholeText, cancellationToken));
+            if (isFirst && algorithm.ComparesAnswers) answers = clock.Time("gap", () => GuideAnswers.Of(written, setup.Reward, WholeText, setup.Ranks, cancellationToken));
             if (isFirst && algorithm.ScaleByGap) gap = gap.Update([.. answers.Select(answer => answer.Reward)], GuideAnswers.OwnRewards(written));
             cuts = cuts?.After(algorithm.CutWithState!, written, algorithm.SuccessReward);
             rows = stage.Join(rows, written);
@@ -172,7 +172,22 @@ public sealed class GuidedIteration(TrainingSetup setup, Critics critics, Learne
     {
         var settings = setup.Algorithm.Lessons!;
         var ofPrompts = settings.Baseline == LessonBaseline.Critic ? Critics.OfPrompts(written.Rows, values!) : null;
-        return before.After(settings, written.Rows, written.Answers, ofPrompts, samples => TokenLogProbs.OfResponses(setup.Reference, samples, setup.Sampling, setup.RowsPerIteration));
+        return before.After(settings, written.Rows, written.Answers, ofPrompts, ReferenceLogProbs);
+    }
+
+    private double[] ReferenceLogProbs(IReadOnlyList<SampledRow> samples) => [.. Dealt.Of(
+        setup.Ranks, [.. Enumerable.Range(0, samples.Count)], rows => TokenLogProbs.OfResponses(setup.Reference, [.. rows.Select(row => samples[row])], setup.Sampling, setup.RowsPerIteration),
+        (writer, logProb) => writer.Write(logProb), reader => reader.ReadDouble())];
+
+    /// <summary>What the models say of some rows, with the critic of the actor that rolls out.</summary>
+    private ReadRows Read(RolloutBatch batch, PhaseClock clock)
+    {
+        var states = SharesPass ? clock.Time("values", () => StatesOf(setup.Policy, batch)) : null;
+        var (policy, reference) = clock.Time("reference", () => LogProbsToCompare(batch, states));
+        var values = !setup.Algorithm.HasCritic ? null
+            : clock.Time("values", () => states is null ? critics.Values(batch, setup.Policy, setup.BootstrapCutRows) : critics.Values(batch, states));
+        states?.Dispose();
+        return new(policy, reference, values);
     }
 
     /// <summary>

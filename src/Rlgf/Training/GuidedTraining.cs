@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Distributed;
 using Rlgf.Evaluation;
 using Rlgf.Rollouts;
 using Rlgf.Runs;
@@ -74,7 +75,7 @@ public sealed class GuidedTraining : IDisposable
             state = Publish(state, store, cancellationToken);
             while (state.Iteration < _setup.Iterations)
             {
-                cancellationToken.ThrowIfCancellationRequested();
+                Dealt.ThrowIfStopped(_setup.Ranks, cancellationToken);
                 var result = iteration.Run(state, cancellationToken);
                 state = result.State;
                 // The log first: a checkpoint says that what led to it has been written down.

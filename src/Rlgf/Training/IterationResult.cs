@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Distributed;
 using Rlgf.Guides;
 using Rlgf.Models.Tensors;
 using Rlgf.Prompts;
@@ -35,9 +36,10 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
     /// <param name="update">What the update measured.</param>
     /// <param name="replay">Lessons; null without them.</param>
     /// <param name="seconds">By phase.</param>
+    /// <param name="communication">What the ranks sent to each other.</param>
     internal static IterationResult From(
         TrainingState state, WrittenRows written, TrainingSetup setup, RolloutBatch batch,
-        Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, LessonReplay? replay, IReadOnlyDictionary<string, double> seconds)
+        Tensor klToStart, Tensor? values, EstimatedAdvantages estimated, UpdateStatistics update, LessonReplay? replay, IReadOnlyDictionary<string, double> seconds, CommunicationCost communication)
     {
         var (rollouts, scores) = (batch.Rollouts, written.Scores);
         var plan = written.First[0].Plan;
@@ -89,6 +91,12 @@ public sealed record IterationResult(TrainingState State, IterationRecord Record
         AddGuidance(metrics, setup, rollouts, written);
         if (state.Worth is { } worth) AddWorth(metrics, worth, setup.GuideWorth!);
         AddWhatSomeRunsHave(metrics, plan, setup.Algorithm, scores, state, replay, seconds);
+
+        if (setup.Ranks.Size > 1)
+        {
+            metrics["communication/bytes"] = communication.Bytes;
+            metrics["communication/seconds"] = communication.Seconds;
+        }
 
         var samples = rollouts.Take(SampleRows).Select((rollout, row) => Sample(rollout, scores[row], setup.Tokenizer, log[row], toStart[row], advantage[row], value?[row]));
         return new(next, new(state.Iteration, plan, metrics), [.. samples]);

@@ -1,4 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Rlgf.Base;
+using Rlgf.Distributed;
 using Rlgf.Losses;
 using Rlgf.Models;
 using Rlgf.Models.Optimizers;
@@ -23,6 +26,7 @@ public sealed class Learner : IDisposable
     private readonly UpdateSettings _settings;
     private readonly Critics _critics;
     private readonly ILossTerm[] _terms;
+    private readonly GradientSum _gradients;
 
     /// <summary>Makes the learner and its optimisers.</summary>
     public Learner(TrainingSetup setup, Critics critics)
@@ -44,6 +48,7 @@ public sealed class Learner : IDisposable
                 new ParameterGroup(parameters.Where(named => named.Value.dim() <= 1), _settings.CriticLearningRate, 0),
             ],
             adam);
+        _gradients = new(setup.Ranks, PolicyOptimizer, CriticOptimizer);
     }
 
     /// <summary>Optimiser of the policy.</summary>
@@ -90,20 +95,24 @@ public sealed class Learner : IDisposable
                 steps.Add(step);
             }
         }
-        var numbers = measured.Read();
-        double Mean(Func<StepStatistics, double> value) => steps.Count == 0 ? 0 : steps.Average(value);
+        var ofAll = OfAllRanks(measured.Read(), steps, data.Auxiliary);
+        double Mean<T>(IReadOnlyList<T> of, Func<T, double> value) => of.Count == 0 ? 0 : of.Average(value);
         var metrics = new Dictionary<string, double>();
         if (_settings.TargetKl is not null) metrics["update/steps"] = steps.Count;
         for (var i = 0; i < terms.Length; i++)
         {
-            metrics[$"loss/{terms[i].Name}"] = Mean(step => step.Losses[i].Sum(place => numbers[place]));
+            metrics[$"loss/{terms[i].Name}"] = Mean(ofAll, step => step.Losses[i].Sum());
             // Each step's parts first, then the steps.
-            var ofSteps = steps.Select(step => TermStatistics.Merge([.. step.Statistics[i].Select(part => part.Of(numbers))])).ToArray();
+            var ofSteps = ofAll.Select(step => TermStatistics.Merge(step.Statistics[i])).ToArray();
             foreach (var (name, value) in TermStatistics.Merge(ofSteps).Means) metrics[name] = value;
         }
-        for (var i = 0; i < data.Auxiliary.Count; i++) metrics[$"loss/{data.Auxiliary[i].Name}"] = Mean(step => step.Auxiliary[i] is { } place ? numbers[place] : 0);
-        return new(metrics, Mean(step => step.PolicyNorm), Mean(step => step.CriticNorm), _settings.LearningRate * factor);
+        for (var i = 0; i < data.Auxiliary.Count; i++) metrics[$"loss/{data.Auxiliary[i].Name}"] = Mean(ofAll, step => step.Auxiliary[i] ?? 0);
+        return new(metrics, Mean(steps, step => step.PolicyNorm), Mean(steps, step => step.CriticNorm), _settings.LearningRate * factor);
     }
+
+    /// <summary>Makes sure that all ranks have the same weights, bit for bit, as they have on machines of one kind.</summary>
+    /// <exception cref="InputException">One has others; names it.</exception>
+    internal void RequireSameWeights() => _gradients.RequireSameWeights();
 
     /// <inheritdoc/>
     public void Dispose()
@@ -148,6 +157,37 @@ public sealed class Learner : IDisposable
     /// <summary>Where a step's measurements are among the numbers of the update: of each term the parts' losses and statistics, and each further loss, null for none.</summary>
     private readonly record struct StepStatistics(List<int>[] Losses, int?[] Auxiliary, List<PartStatistics>[] Statistics, double PolicyNorm, double CriticNorm);
 
+    /// <summary>The measurements of a step: of each term the parts' losses and statistics, and each further loss, null for none.</summary>
+    private sealed record StepNumbers(double[][] Losses, double?[] Auxiliary, TermStatistics[][] Statistics);
+
+    private static readonly JsonSerializerOptions NumbersOfAnyKind = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
+    /// <summary>The measurements of all steps, with the parts of all ranks.</summary>
+    private StepNumbers[] OfAllRanks(double[] numbers, List<StepStatistics> steps, IReadOnlyList<IAuxiliaryLoss> auxiliary)
+    {
+        StepNumbers[] own = [.. steps.Select(step => new StepNumbers(
+            Array.ConvertAll(step.Losses, places => places.Select(place => numbers[place]).ToArray()),
+            Array.ConvertAll(step.Auxiliary, place => place is { } at ? numbers[at] : (double?)null),
+            Array.ConvertAll(step.Statistics, parts => parts.Select(part => part.Of(numbers)).ToArray())))];
+        if (_setup.Ranks.Size == 1) return own;
+        var all = Array.ConvertAll(_setup.Ranks.Gather(JsonSerializer.SerializeToUtf8Bytes(own, NumbersOfAnyKind)), bytes => JsonSerializer.Deserialize<StepNumbers[]>(bytes, NumbersOfAnyKind)!);
+        return [.. own.Select((step, s) => new StepNumbers(
+            [.. step.Losses.Select((_, i) => all.SelectMany(rank => rank[s].Losses[i]).ToArray())],
+            [.. step.Auxiliary.Select((whole, i) => !auxiliary[i].IsDealt ? whole : all.Select(rank => rank[s].Auxiliary[i]).Aggregate((sum, part) => sum is null || part is null ? sum ?? part : sum + part))],
+            [.. step.Statistics.Select((_, i) => all.SelectMany(rank => rank[s].Statistics[i]).ToArray())]))];
+    }
+
+    /// <summary>The rows of a minibatch that this rank computes: as many as the others have, and as long ones.</summary>
+    private int[] Share(RolloutBatch batch, int[] rows)
+    {
+        var (size, rank) = (_setup.Ranks.Size, _setup.Ranks.Rank);
+        if (size == 1) return rows;
+        // To and fro: 0 1 2, 2 1 0, …
+        var own = rows.OrderByDescending(row => batch.Rollouts[row].Prompt.Tokens.Length + batch.Rollouts[row].Tokens.Length)
+            .Where((_, place) => (place / size % 2 == 0 ? place % size : size - 1 - (place % size)) == rank).ToHashSet();
+        return [.. rows.Where(own.Contains)];
+    }
+
     private static Tensor? Union(IEnumerable<Term> terms) => terms.Select(term => term.Mask).Aggregate((Tensor?)null, (union, mask) => union is null ? mask : union.bitwise_or(mask));
 
     /// <summary>One optimiser step on the given rows; null, and no step, where the policy has moved too far from what wrote them. Terms are divided by the whole minibatch's tokens, so that a split into parts changes nothing.</summary>
@@ -162,7 +202,7 @@ public sealed class Learner : IDisposable
         CriticOptimizer.ClearGradients();
         var losses = Array.ConvertAll(terms, _ => new List<int>());
         var statistics = Array.ConvertAll(terms, _ => new List<PartStatistics>());
-        foreach (var partRows in _settings.InMicroBatches(rows, row => batch.Rollouts[row].Prompt.Tokens.Length + reads.Ends[row]))
+        foreach (var partRows in _settings.InMicroBatches(Share(batch, rows), row => batch.Rollouts[row].Prompt.Tokens.Length + reads.Ends[row]))
         {
             using var inner = NewDisposeScope();
             var part = Forward(batch, reads, partRows, out var hasValues);
@@ -182,16 +222,26 @@ public sealed class Learner : IDisposable
         }
         // The first step finds the policy as it was; what is measured then is rounding, and a run that waited for it to be less would never learn again.
         if (step > 0 && _settings.TargetKl is { } target && MeanOf(ClippedPolicyTerm.KlToOld, statistics, measured) > TargetKlFactor * target) return null;
-        int?[] auxiliary = [.. data.Auxiliary.Select(loss => loss.Accumulate(step) is { } value ? measured.Keep(value) : (int?)null)];
+        // What each rank has a part of is added up, and to that what all compute whole.
+        var auxiliary = new int?[data.Auxiliary.Count];
+        Accumulate(isDealt: true);
+        _gradients.Apply();
+        Accumulate(isDealt: false);
 
         var (policyNorm, criticNorm) = (PolicyOptimizer.Step(), CriticOptimizer.Step());
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
             throw new InputException($"training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate; a checkpoint from before is whole.");
         return new(losses, auxiliary, statistics, policyNorm, criticNorm);
+
+        void Accumulate(bool isDealt)
+        {
+            for (var i = 0; i < auxiliary.Length; i++)
+                if (data.Auxiliary[i].IsDealt == isDealt && data.Auxiliary[i].Accumulate(step) is { } value) auxiliary[i] = measured.Keep(value);
+        }
     }
 
     /// <summary>The mean over a step's tokens of something that one of the terms measures; 0 where none does. Waits for what computes it.</summary>
-    private static double MeanOf(string name, List<PartStatistics>[] statistics, DeferredNumbers measured)
+    private double MeanOf(string name, List<PartStatistics>[] statistics, DeferredNumbers measured)
     {
         double sum = 0, tokens = 0;
         foreach (var part in statistics.SelectMany(parts => parts))
@@ -199,7 +249,8 @@ public sealed class Learner : IDisposable
             if (Array.Find(part.Sums, of => of.Name == name) is not { Name: not null } found) continue;
             (sum, tokens) = (sum + measured.At(found.Sum), tokens + measured.At(part.Tokens));
         }
-        return sum / Math.Max(tokens, 1);
+        var all = Dealt.Numbers(_setup.Ranks, [sum, tokens]).Chunk(2).ToArray();
+        return all.Sum(part => part[0]) / Math.Max(all.Sum(part => part[1]), 1);
     }
 
     /// <summary>

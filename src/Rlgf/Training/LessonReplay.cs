@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Distributed;
 using Rlgf.Lessons;
 using Rlgf.Models;
 using Rlgf.Models.Tensors;
@@ -29,6 +30,9 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
     /// <inheritdoc/>
     public string Name => "lessons";
 
+    /// <inheritdoc/>
+    public bool IsDealt => true;
+
     /// <summary>The memory after the steps so far.</summary>
     public LessonMemory Memory { get; private set; } = state.Memory;
 
@@ -41,12 +45,24 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
     {
         var drawn = _spread > 0 ? Memory.Draw(_settings.RowsPerStep, _level, new RandomStream(setup.Seed, RandomStream.Combine(LessonDraws, (ulong)iteration, (ulong)step))) : [];
         var tokens = drawn.Sum(row => (long)row.Times * Memory.Rows[row.Place].Row.Response.Length);
-        var found = new Dictionary<int, Lesson?>();
+        List<double> looked = [];
         Tensor? loss = null;
-        foreach (var part in setup.Update.InMicroBatches(drawn, LengthOf))
+        int[] places = [.. drawn.Select(row => row.Place)];
+        foreach (var part in setup.Update.InMicroBatches(Dealt.Places(setup.Ranks, places).Select(row => drawn[row]).ToArray(), LengthOf))
         {
-            if (Accumulate(part, tokens, found) is { } more) loss = loss is null ? more : loss.Add(more);
+            if (Accumulate(part, tokens, looked) is { } more) loss = loss is null ? more : loss.Add(more);
         }
+
+        // What each rank found of its rows, so that all have the same memory.
+        var found = new Dictionary<int, Lesson?>();
+        var times = drawn.ToDictionary(row => row.Place, row => row.Times);
+        foreach (var of in Dealt.Numbers(setup.Ranks, [.. looked]).Chunk(3))
+        {
+            var (place, lesson) = ((int)of[0], Now((int)of[0], of[1], of[2]));
+            found[place] = lesson;
+            _weights.AddRange(Enumerable.Repeat(Weight(lesson), times[place]));
+        }
+
         _left += found.Values.Count(row => row is null);
         Memory = Memory.After(found);
         return loss;
@@ -58,7 +74,8 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         }
     }
 
-    private Tensor? Accumulate((int Place, int Times)[] part, long tokens, Dictionary<int, Lesson?> found)
+    /// <summary>Adds the gradient of some rows, and to <paramref name="looked"/> place, log π_θ and V of each.</summary>
+    private Tensor? Accumulate((int Place, int Times)[] part, long tokens, List<double> looked)
     {
         using var scope = NewDisposeScope();
         Lesson[] lessons = [.. part.Select(row => Memory.Rows[row.Place])];
@@ -69,13 +86,9 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         var weights = new float[part.Length];
         for (var i = 0; i < part.Length; i++)
         {
-            var lesson = lessons[i] with { Price = klCoefficient * (now[i] - lessons[i].ReferenceLogProb), Level = levels?[i] ?? lessons[i].Level };
-            var size = lesson.Size(_level ?? lesson.Level);
-            var isLesson = size >= LessonSettings.SmallestLesson * _spread;
-            found[part[i].Place] = isLesson ? lesson : null;
-            var weight = isLesson ? Math.Min(size / _spread, LessonSettings.LargestWeight) : 0;
-            weights[i] = (float)(weight * part[i].Times / tokens);
-            _weights.AddRange(Enumerable.Repeat(weight, part[i].Times));
+            var level = levels?[i] ?? lessons[i].Level;
+            looked.AddRange([part[i].Place, now[i], level]);
+            weights[i] = (float)(Weight(Now(part[i].Place, now[i], level)) * part[i].Times / tokens);
         }
         if (weights.All(weight => weight == 0)) return null;
         var loss = (-logProbs * tensor(weights, device: logProbs.device)).sum();
@@ -84,6 +97,16 @@ internal sealed class LessonReplay(TrainingSetup setup, Critics critics, LessonS
         // In 64 bits, as parts are summed.
         return loss.detach().to(ScalarType.Float64).MoveToOuterDisposeScope();
     }
+
+    /// <summary>A row as the policy likes it now; null where it is no lesson any more.</summary>
+    private Lesson? Now(int place, double logProb, double level)
+    {
+        var before = Memory.Rows[place];
+        var lesson = before with { Price = klCoefficient * (logProb - before.ReferenceLogProb), Level = level };
+        return lesson.Size(_level ?? level) >= LessonSettings.SmallestLesson * _spread ? lesson : null;
+    }
+
+    private double Weight(Lesson? lesson) => lesson is null ? 0 : Math.Min(lesson.Size(_level ?? lesson.Level) / _spread, LessonSettings.LargestWeight);
 
     /// <summary>[b] V of the prompts, as the critic sees them now.</summary>
     private Tensor LevelsByCritic(TokenRow[] rows, Tensor states)

@@ -1,4 +1,5 @@
 using Rlgf.Base;
+using Rlgf.Distributed;
 using Rlgf.Models;
 using Rlgf.Models.Tensors;
 using Rlgf.Prompts;
@@ -38,6 +39,9 @@ internal sealed class SupervisedLoss(TrainingSetup setup, double coefficient, in
     public string Name => "supervised";
 
     /// <inheritdoc/>
+    public bool IsDealt => true;
+
+    /// <inheritdoc/>
     public Tensor? Accumulate(int step)
     {
         var random = new RandomStream(setup.Seed, RandomStream.Combine(Draws, (ulong)iteration, (ulong)step));
@@ -46,7 +50,7 @@ internal sealed class SupervisedLoss(TrainingSetup setup, double coefficient, in
         TokenRow[] drawn = [.. places.Take(_settings.RowsPerStep).Select(place => row(place, random.NextDouble())).Where(one => one.Response.Length > 0)];
         var tokens = drawn.Sum(one => (long)one.Response.Length);
         Tensor? loss = null;
-        foreach (var part in setup.Update.InMicroBatches(drawn, one => one.Prompt.Length + one.Response.Length))
+        foreach (var part in setup.Update.InMicroBatches(Dealt.Places(setup.Ranks, [.. Enumerable.Range(0, drawn.Length)]).Select(place => drawn[place]).ToArray(), one => one.Prompt.Length + one.Response.Length))
         {
             var more = Accumulate(part, tokens);
             loss = loss is null ? more : loss.Add(more);

@@ -1,4 +1,5 @@
 using Rlgf.Algorithms;
+using Rlgf.Distributed;
 using Rlgf.Guides;
 using Rlgf.Lessons;
 using Rlgf.Losses;
@@ -102,6 +103,9 @@ public sealed record TrainingSetup
 
     /// <summary>B: rows of an iteration, all samples of a prompt counted.</summary>
     public required int RowsPerIteration { get; init; }
+
+    /// <summary>The processes that train together; by default this one alone. Each has the same setup, with models of its own.</summary>
+    public ICommunicator Ranks { get; init; } = OneProcess.Alone;
 
     /// <summary>The run's seed: of prompts, coins, lengths, tokens and minibatches.</summary>
     public ulong Seed { get; init; }
