@@ -9,11 +9,11 @@ using Rlgf.Serving.Http;
 
 namespace Rlgf.Cli;
 
-/// <summary>Commands of this program that the package <c>Rlgf</c> doesn't have: they need ASP.NET Core, which a program that only tunes shouldn't.</summary>
+/// <summary>Commands of this program that the package <c>Rlgf</c> doesn't have: they need ASP.NET Core or llama.cpp, which a program that only tunes shouldn't.</summary>
 internal static class OwnCommands
 {
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<Func<Terminal, Command>> All { get; } = [ServeCommand.Create];
+    public static IReadOnlyList<Func<Terminal, Command>> All { get; } = [ExportCommand.Create, ServeCommand.Create];
 }
 
 /// <summary><c>rlgf serve</c>: a model behind OpenAI's protocol.</summary>
@@ -71,7 +71,7 @@ internal static class ServeCommand
             terminal.Stopping = "stopping to serve, answers that are not whole are given up";
             // What can't be is said before a model is loaded.
             settings.Validate();
-            var folder = ModelFolderOf(parsed.GetRequiredValue(model));
+            var folder = RecipeOptions.PolicyOf(parsed.GetRequiredValue(model), "serve");
             using var loaded = TextModel.Load(folder, settings.TokenizerFolder, CommonOptions.DeviceOf(parsed, device), CommonOptions.PrecisionOf(parsed, precision, device));
             terminal.Tell(folder, loaded.Model.LoadingNotes);
             await using var server = await ModelServer.StartAsync(loaded, settings, terminal.Stop).ConfigureAwait(false);
@@ -91,8 +91,4 @@ internal static class ServeCommand
     private static int Within(string option, int value, int least, int most = int.MaxValue) => value >= least && value <= most
         ? value
         : throw new UsageException($"{option} {value}: must be {(most == int.MaxValue ? $"{least} or more" : $"from {least} to {most}")}");
-
-    /// <summary>The model's folder, or that of the newest policy of a run.</summary>
-    private static string ModelFolderOf(string path) =>
-        !Directory.Exists(path) || ModelFiles.HoldsModel(path) || !new RunFolder(path).HoldsRun ? path : RecipeOptions.NewestPolicy(new RunFolder(path), "serve");
 }

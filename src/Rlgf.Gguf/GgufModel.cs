@@ -11,6 +11,7 @@ public sealed partial class GgufModel
     private readonly GgufFile _file;
     private readonly GgufMetadata _metadata;
     private readonly string _architecture;
+    private readonly GgufArchitecture _names;
     private readonly int _width, _inner, _layers, _heads, _keyValueHeads, _headSize, _vocabulary;
     private readonly bool _isTied, _attentionBias, _networkBias;
 
@@ -22,6 +23,7 @@ public sealed partial class GgufModel
         _metadata = file.Metadata;
         _architecture = _metadata.Text("general.architecture") ?? throw _metadata.Fault("general.architecture", "is missing: it says which family the model belongs to");
         if (_architecture is not ("llama" or "qwen2")) throw _metadata.Fault("general.architecture", $"is '{_architecture}', which isn't converted; llama and qwen2 are");
+        _names = GgufArchitecture.Find(_architecture)!;
         if (_metadata.Whole(Key("expert_count")) is > 0 and var experts) throw _metadata.Fault(Key("expert_count"), $"is {experts}: mixtures of experts aren't converted");
         GgufKeys.CheckModel(_metadata, _architecture);
         _width = _metadata.Size(Key("embedding_length"));
@@ -104,7 +106,7 @@ public sealed partial class GgufModel
     {
         foreach (var (name, tensor) in _file.Tensors)
         {
-            if (NameOf(name) is { } converted) yield return new GgufWeight(converted, name, tensor.Shape, HeadsWithNeighbouringPairs(name));
+            if (NameOf(name) is { } converted) yield return new GgufWeight(converted, name, tensor.Shape, HeadsWithNeighbouringPairs(converted));
         }
 
         // Hugging Face's Llama has biases on all of a layer's maps or on none; one of zeros changes nothing.
@@ -112,37 +114,11 @@ public sealed partial class GgufModel
             yield return new GgufWeight(NameOf(name)!, null, shape, 0);
     }
 
-    /// <summary>Llama's query and key rows are stored with the two numbers that are rotated together side by side. Qwen 2's are stored as Hugging Face has them.</summary>
-    private int HeadsWithNeighbouringPairs(string name) => _architecture != "llama" || QueryOrKey().Match(name) is not { Success: true } match ? 0 : match.Groups[1].Value == "q" ? _heads : _keyValueHeads;
+    /// <summary>How many heads a tensor's rows belong to, where the two numbers that are rotated together are stored side by side; 0 elsewhere.</summary>
+    private int HeadsWithNeighbouringPairs(string weight) => _names.TensorOf(weight)?.Layout switch { GgufLayout.QueryPairs => _heads, GgufLayout.KeyPairs => _keyValueHeads, _ => 0 };
 
     /// <summary>The Hugging Face name of a tensor; null for one that is no weight.</summary>
-    private string? NameOf(string name)
-    {
-        switch (name)
-        {
-            case "token_embd.weight": return "model.embed_tokens.weight";
-            case "output_norm.weight": return "model.norm.weight";
-            case "output.weight": return "lm_head.weight";
-            case "rope_freqs.weight": return null;
-        }
-
-        var match = LayerTensor().Match(name);
-        return match.Success && PartOf(match.Groups[2].Value) is { } part ? $"model.layers.{match.Groups[1].Value}.{part}.{match.Groups[3].Value}" : throw new InputException($"{_file.Path}: '{name}' is unexpected.");
-    }
-
-    private static string? PartOf(string name) => name switch
-    {
-        "attn_norm" => "input_layernorm",
-        "attn_q" => "self_attn.q_proj",
-        "attn_k" => "self_attn.k_proj",
-        "attn_v" => "self_attn.v_proj",
-        "attn_output" => "self_attn.o_proj",
-        "ffn_norm" => "post_attention_layernorm",
-        "ffn_gate" => "mlp.gate_proj",
-        "ffn_up" => "mlp.up_proj",
-        "ffn_down" => "mlp.down_proj",
-        _ => null,
-    };
+    private string? NameOf(string name) => name == "rope_freqs.weight" ? null : _names.WeightOf(name) ?? throw new InputException($"{_file.Path}: '{name}' is unexpected.");
 
     private void CheckTensors()
     {
@@ -253,7 +229,4 @@ public sealed partial class GgufModel
 
     [GeneratedRegex(@"^blk\.(\d+)\.([a-z_]+)\.(weight|bias)$")]
     private static partial Regex LayerTensor();
-
-    [GeneratedRegex(@"^blk\.\d+\.attn_([qk])\.(?:weight|bias)$")]
-    private static partial Regex QueryOrKey();
 }

@@ -56,17 +56,6 @@ public sealed class GgufTokenizer
         }
     }
 
-    /// <summary>What a token is: the numbers of <c>token_type</c>.</summary>
-    private enum TokenKind
-    {
-        Normal = 1,
-        Unknown = 2,
-        Control = 3,
-        UserDefined = 4,
-        Unused = 5,
-        Byte = 6,
-    }
-
     /// <summary>How many tokens there are.</summary>
     public int Count => _tokens.Length;
 
@@ -318,4 +307,15 @@ public sealed class GgufTokenizer
     private static JsonObject Replace(string text, string content) => new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = text }, ["content"] = content };
 
     private static JsonObject ByteLevel(bool usesRegex, bool trimsOffsets) => new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = trimsOffsets, ["use_regex"] = usesRegex };
+}
+
+/// <summary>What a token is: the numbers of <c>token_type</c>.</summary>
+internal enum TokenKind
+{
+    Normal = 1,
+    Unknown = 2,
+    Control = 3,
+    UserDefined = 4,
+    Unused = 5,
+    Byte = 6,
 }

@@ -46,6 +46,9 @@ internal sealed record GgufWords(string Name, IReadOnlyList<string> Steps)
     /// <summary>Whether characters are composed first (NFC).</summary>
     public bool Composes { get; init; }
 
+    /// <summary>All of them; of those that are the same, the one first whose name is best known.</summary>
+    public static IEnumerable<GgufWords> Named => Table();
+
     /// <summary>All names.</summary>
     public static IEnumerable<string> Names => Known.Keys;
 
@@ -65,6 +68,31 @@ internal sealed record GgufWords(string Name, IReadOnlyList<string> Steps)
         var last = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = endsInGpt2 };
         JsonNode[] before = [.. (endsInGpt2 ? Steps.SkipLast(1) : Steps).Select(Step)];
         return before.Length == 0 ? last : new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = new JsonArray([.. before, last]) };
+    }
+
+    /// <summary>The way back of <see cref="ToJson"/>: what a part of a "pre_tokenizer" section does, in the words of <see cref="Steps"/>.</summary>
+    /// <param name="part">A part that isn't a sequence.</param>
+    /// <param name="step">The step; null where the part cuts nothing.</param>
+    /// <returns>Whether it is a part that can be among these.</returns>
+    public static bool StepOf(JsonObject part, out string? step)
+    {
+        step = null;
+        switch ((string?)part["type"])
+        {
+            case "ByteLevel" when (bool?)part["add_prefix_space"] != true:
+                step = (bool?)part["use_regex"] == false ? null : Gpt2;
+                return true;
+            case "Digits" when (bool?)part["individual_digits"] == true:
+                step = Digits;
+                return true;
+            // What isn't removed of what a pattern doesn't fit is what it fits; these patterns fit all.
+            case "Split" when ((string?)part["behavior"], (bool?)part["invert"] == true) is ("Isolated", _) or ("Removed", true):
+                step = (string?)part["pattern"]?["Regex"];
+                if (step == Gpt2Pattern) step = Gpt2;
+                return step is not null;
+            default:
+                return false;
+        }
     }
 
     private static JsonObject Step(string step) => step switch

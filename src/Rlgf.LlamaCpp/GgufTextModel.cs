@@ -1,9 +1,8 @@
-using System.Text;
-using System.Text.Json.Nodes;
 using Rlgf.Base;
 using Rlgf.ChatTemplates;
 using Rlgf.Gguf;
 using Rlgf.Models;
+using Rlgf.Models.Conversion;
 using Rlgf.Tokenizers;
 
 namespace Rlgf.LlamaCpp;
@@ -31,15 +30,11 @@ public sealed record GgufTextModel(LlamaCppModel Model, ITokenizer Tokenizer, IR
         var model = LlamaCppModel.Load(path, settings);
         try
         {
-            var tokenizer = TokenizerFolder.OfFiles(path, new Dictionary<string, byte[]>
-            {
-                ["tokenizer.json"] = Bytes(parts.ToTokenizerJson()),
-                ["tokenizer_config.json"] = Bytes(parts.ToConfiguration(model.Shape.ContextLength)),
-            });
+            var tokenizer = parts.ToTokenizer(path, model.Shape.ContextLength);
             if (tokenizer.VocabularySize > model.Shape.Vocabulary) throw new InputException($"{path}: its tokenizer has {tokenizer.VocabularySize} tokens and its model {model.Shape.Vocabulary}.");
             RequireSame(path, parts, tokenizer, model);
             RequireNumbers(path, parts, model);
-            return new GgufTextModel(model, tokenizer, parts.EndIds, parts.DefaultTemplate is { } text ? ChatTemplate.Parse($"{path}: tokenizer.chat_template", text, SpecialTokens(parts)) : null);
+            return new GgufTextModel(model, tokenizer, parts.EndIds, parts.ToChatTemplate(path));
         }
         catch
         {
@@ -62,14 +57,6 @@ public sealed record GgufTextModel(LlamaCppModel Model, ITokenizer Tokenizer, IR
         {
             if (metadata.Number($"{architecture}.{key}") is { } number && !(double.IsFinite(number) && number >= 0)) throw metadata.Fault($"{architecture}.{key}", FormattableString.Invariant($"is {number}, which can't be"));
         }
-    }
-
-    private static byte[] Bytes(JsonObject json) => Encoding.UTF8.GetBytes(json.ToJsonString());
-
-    private static Dictionary<string, string> SpecialTokens(GgufTokenizer parts)
-    {
-        (string Role, int? Id)[] roles = [("bos_token", parts.BosId), ("eos_token", parts.EosId), ("pad_token", parts.PadId)];
-        return roles.Where(role => role.Id is not null).ToDictionary(role => role.Role, role => parts.TokenOf(role.Id!.Value));
     }
 
     /// <summary>One token passes through all layers: a number that isn't finite in any of them shows.</summary>

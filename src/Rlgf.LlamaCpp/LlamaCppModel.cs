@@ -44,8 +44,8 @@ public sealed class LlamaCppModel : IDecodingModel
     /// <inheritdoc/>
     public void Dispose() => _weights.Dispose();
 
-    /// <summary>The tokens that llama.cpp's own tokenizer makes of a text, to compare another with.</summary>
-    internal int[] Tokenize(string text) => Array.ConvertAll(_weights.NativeHandle.Tokenize(text, addBos: false, special: false, System.Text.Encoding.UTF8), token => (int)token);
+    /// <summary>The tokens that llama.cpp's own tokenizer makes of a text, to compare another with; none is put around it, and names of control tokens in it are text.</summary>
+    public int[] Tokenize(string text) => Array.ConvertAll(_weights.NativeHandle.Tokenize(text, addBos: false, special: false, System.Text.Encoding.UTF8), token => (int)token);
 
     /// <summary>A context with room for some rows.</summary>
     /// <param name="rows">How many; each has a sequence of its own.</param>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Rlgf.Base;
+using Rlgf.Models.Loading;
 using Rlgf.Recipes;
 using Rlgf.Runs;
 using Rlgf.Training;
@@ -32,6 +33,12 @@ internal static class RecipeOptions
     /// <exception cref="InputException">The run has no checkpoint yet.</exception>
     public static string NewestPolicy(RunFolder run, string use) => CheckpointFolder.NewestPolicy(run.CheckpointsFolder)?.Path
         ?? throw new InputException($"{run.Path}: the run has no checkpoint yet, so there is no trained policy to {use}");
+
+    /// <summary>A model's folder as it is given, or that of the newest policy of a run.</summary>
+    /// <param name="path">The folder of either.</param>
+    /// <param name="use">What is to be done with it, for messages.</param>
+    public static string PolicyOf(string path, string use) =>
+        !Directory.Exists(path) || ModelFiles.HoldsModel(path) || !new RunFolder(path).HoldsRun ? path : NewestPolicy(new RunFolder(path), use);
 
     /// <summary>The recipe's file.</summary>
     /// <param name="path">A file, or the folder of a run.</param>

@@ -69,6 +69,9 @@ public sealed partial class Checkpoint : IDisposable
     /// <summary>Copies a tensor's numbers into one of the same shape.</summary>
     public void CopyTo(string name, Tensor destination) => _fileOf[name].CopyTo(name, destination);
 
+    /// <summary>Copies some of a tensor's rows; see <see cref="ITensorFile.CopyRowsTo"/>.</summary>
+    public bool CopyRowsTo(string name, long first, Tensor destination) => _fileOf[name].CopyRowsTo(name, first, destination);
+
     /// <summary>Writes tensors as a folder's weights, in one file or, above <paramref name="shardBytes"/>, in several; weights of an earlier save are replaced.</summary>
     /// <param name="folder">The folder, which exists.</param>
     /// <param name="tensors">The tensors, in any order.</param>

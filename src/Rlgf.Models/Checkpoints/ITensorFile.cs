@@ -25,6 +25,13 @@ public interface ITensorFile : IDisposable
     /// <summary>Copies a tensor's numbers into one of the same shape, of any type and on any device. Beside the destination only a small piece is in memory.</summary>
     /// <exception cref="InputException">There is no such tensor, or its shape is another.</exception>
     void CopyTo(string name, Tensor destination);
+
+    /// <summary>Copies some of a tensor's rows, where they lie one after the other in the file.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="first">The first row.</param>
+    /// <param name="destination">As many rows are copied as it has, of the tensor's other lengths.</param>
+    /// <returns>Whether they were: false where the file gives whole tensors only.</returns>
+    bool CopyRowsTo(string name, long first, Tensor destination) => false;
 }
 
 /// <summary>What all files of tensors can do.</summary>

@@ -66,6 +66,17 @@ public sealed class SafetensorsFile : ITensorFile
     }
 
     /// <inheritdoc/>
+    public bool CopyRowsTo(string name, long first, Tensor destination)
+    {
+        var entry = this.Entry(name);
+        var row = destination.NumberOfElements / destination.shape[0];
+        if (!entry.Shape.Skip(1).SequenceEqual(destination.shape.Skip(1)) || first < 0 || first > entry.Shape[0] - destination.shape[0])
+            throw new ArgumentException($"'{name}' of shape {Shapes.Format(entry.Shape)} has no rows of shape {Shapes.Format(destination.shape)} from {first} on.", nameof(destination));
+        _file.CopyTo(_dataStart + _ranges[name].Begin + first * row * StoredTypes.SizeOf(entry.Type), entry.Type, destination);
+        return true;
+    }
+
+    /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
     private void ReadHeader(ReadOnlySpan<byte> json)

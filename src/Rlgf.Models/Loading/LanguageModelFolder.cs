@@ -54,6 +54,11 @@ public static class LanguageModelFolder
     /// <param name="folder">The folder; it may be missing.</param>
     public static bool HoldsAdapter(string folder) => AdapterFolder.Is(folder);
 
+    /// <summary>The folder of the model that an adapter is for; a whole model's own.</summary>
+    /// <param name="folder">A folder of either.</param>
+    /// <exception cref="InputException">The base isn't where the adapter says.</exception>
+    public static string BaseOf(string folder) => AdapterFolder.BaseOf(folder);
+
     /// <summary>Loads a folder's weights into a model that exists, so that its optimisers go on working.</summary>
     /// <exception cref="InputException">A file is missing or malformed, or the weights don't fit the model.</exception>
     public static void LoadWeights(ILanguageModel model, string folder) => ModelFolder.LoadWeights(model.Module, folder);

@@ -15,15 +15,36 @@ public static class Outputs
     /// <exception cref="InputException">It can't; names what it would replace.</exception>
     public static void RequireFile(string path, params IEnumerable<string> inputs)
     {
+        RequireName(path, inputs);
+        var folder = FolderOf(path);
+        // Rows may lie beside a model, as may anything that nobody reads as a part of it.
+        if (!path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) && ModelFiles.HoldsModelOrTokenizer(folder))
+            throw new InputException($"{path}: {folder} holds a model or a tokenizer, which rows could replace a part of; write to another folder, or to a file that ends in .jsonl");
+        RequireWritableFile(path);
+    }
+
+    /// <summary>Makes sure that a model can be written as one file and takes nothing with it but an earlier one of its name. Others of its kind may lie beside it.</summary>
+    /// <param name="path">The file; its folder need not exist and is made with it.</param>
+    /// <param name="inputs">Files and folders that it is made from.</param>
+    /// <exception cref="InputException">It can't; names what it would replace.</exception>
+    public static void RequireModelFile(string path, params IEnumerable<string> inputs)
+    {
+        RequireName(path, inputs);
+        RequireWritableFile(path);
+    }
+
+    private static void RequireName(string path, IEnumerable<string> inputs)
+    {
         if (path.Length == 0) throw new InputException("the name of the output is empty: name a file");
         if (Directory.Exists(path)) throw new InputException($"{path}: is a folder; rows go into a file: name one in it");
         RequireOutsideOfRuns(path);
         foreach (var input in inputs)
             if (IsSameFile(path, input)) throw new InputException($"{path}: is read as {(input == path ? "input" : $"the input {input}")}, which the rows would replace; write to another file");
+    }
+
+    private static void RequireWritableFile(string path)
+    {
         var folder = FolderOf(path);
-        // Rows may lie beside a model, as may anything that nobody reads as a part of it.
-        if (!path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) && ModelFiles.HoldsModelOrTokenizer(folder))
-            throw new InputException($"{path}: {folder} holds a model or a tokenizer, which rows could replace a part of; write to another folder, or to a file that ends in .jsonl");
         if (File.Exists(folder)) throw new InputException($"{path}: can't be written: {folder} is a file");
         RequireWritable(folder, File.Exists(path) ? path : null);
     }
