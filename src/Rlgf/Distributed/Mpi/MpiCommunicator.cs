@@ -19,7 +19,7 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     /// <summary>Floats of a part that go to one rank at once, and bytes of all ranks.</summary>
     private const int MostFloats = 1 << 22, MostGathered = 1 << 28;
 
-    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1), Patience = TimeSpan.FromSeconds(2), LastWait = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1), Patience = TimeSpan.FromSeconds(2), LastWait = TimeSpan.FromSeconds(4), Grace = TimeSpan.FromSeconds(3);
 
     private readonly Action<string> _say;
     private readonly TimeSpan _timeout;
@@ -34,6 +34,7 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     private double _seconds;
     private string? _failure;
     private int _failureCode;
+    private long? _lost;
     private Peer[] _peers = [];
 
     private MpiCommunicator(Action<string> say, TimeSpan timeout)
@@ -361,9 +362,12 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
             if (peer.SinceHeard > _timeout)
             {
                 Say(string.Create(CultureInfo.InvariantCulture, $"{Named(peer.Rank)} has not been heard of for {_timeout.TotalSeconds:0.#} seconds: it was stopped, or cut off the network; the run ends, and --resume goes on"));
-                Abort(1);
+                _lost ??= Stopwatch.GetTimestamp();
             }
         }
+
+        // mpirun that finds out for itself that a machine was cut off ends; one that is told to end first waits for that machine.
+        if (_lost is { } since && Stopwatch.GetElapsedTime(since) > Grace) Abort(1);
     }
 
     private static byte[] Message(int code, string text)

@@ -40,8 +40,9 @@ internal static class MpiEnvironment
         variable ??= Environment.GetEnvironmentVariable;
         if (variable("OMPI_COMM_WORLD_SIZE") is null) yield break;
         if (severalHosts && variable("OMPI_MCA_oob_tcp_keepalive_time") is null)
-            yield return "mpirun notices a machine that was cut off after minutes only, and waits for it when the run ends: give it --mca oob_tcp_keepalive_time 5 --mca oob_tcp_keepalive_intvl 2 --mca oob_tcp_keepalive_probes 3 (docs/clusters.md)";
-        if (variable("OMPI_MCA_odls_base_sigkill_timeout") is null)
+            yield return "mpirun notices a machine that was cut off after minutes only, and waits for it when the run has ended: give it --mca oob_tcp_keepalive_time 5 --mca oob_tcp_keepalive_intvl 2 --mca oob_tcp_keepalive_probes 3 (docs/clusters.md)";
+        // Where machines can be cut off, the same pauses would come before the end of what is left.
+        if (!severalHosts && variable("OMPI_MCA_odls_base_sigkill_timeout") is null)
             yield return "mpirun kills its processes two seconds after Ctrl-C or SIGTERM, which may be too soon to save: give it --mca odls_base_sigkill_timeout 10, or stop it by kill -USR1 (docs/clusters.md)";
     }
 }
