@@ -6,6 +6,7 @@ using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Known;
 using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
+using Rlgf.Models.Tensors;
 using Rlgf.Text;
 using Rlgf.Tokenizers;
 using TorchSharp;
@@ -178,7 +179,7 @@ public sealed class GgufProof
                 using var scope = NewDisposeScope();
                 var next = Array.ConvertAll(_rows, row => row[place]);
                 var all = decoder.NextLogits.to_type(ScalarType.Float32).log_softmax(1);
-                logProbs.Add([.. all.gather(1, tensor(Array.ConvertAll(next, id => (long)id)).unsqueeze(1)).data<float>()]);
+                logProbs.Add(all.gather(1, tensor(Array.ConvertAll(next, id => (long)id), device: all.device).unsqueeze(1)).HostArray<float>());
                 if (place < _rows[0].Length - 1) decoder.Append(next);
             }
         }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using Rlgf.Base;
 using Rlgf.Gguf;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -67,7 +68,7 @@ internal static class GgufRows
         var stored = empty([.. file.Tensors[name].Shape], dtype: ScalarType.Float32, device: CPU);
         Checkpoints.GgufTensors.Copy(file, name, stored);
         if (layout == GgufLayout.Transposed) return stored.t();
-        if (layout == GgufLayout.FromOne) return stored.sub(1);
+        if (layout == GgufLayout.FromOne) return stored.Subtract(1);
         if (Order(layout, heads, stored.shape[0]) is not { } order) return stored;
         var back = empty_like(stored);
         back.index_copy_(0, order, stored);
@@ -79,7 +80,7 @@ internal static class GgufRows
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
         var rows = isOneRow ? turned : order is null ? turned.narrow(0, first, count) : turned.index_select(0, order.narrow(0, first, count));
-        MemoryMarshal.Cast<byte, float>(rows.to_type(ScalarType.Float32).contiguous().bytes).CopyTo(numbers);
+        MemoryMarshal.Cast<byte, float>(rows.to_type(ScalarType.Float32).cpu().contiguous().bytes).CopyTo(numbers);
     }
 
     private static bool Dispose(Tensor probe)
@@ -98,7 +99,7 @@ internal static class GgufRows
     {
         if (layout is not (GgufLayout.QueryPairs or GgufLayout.KeyPairs or GgufLayout.FusedByHead)) return null;
         using var scope = NewDisposeScope();
-        var places = arange(rows, dtype: ScalarType.Int64, device: CPU);
+        var places = TensorNumbers.Range(rows, CPU);
         // (half, pair) becomes (pair, half); for each head its query, key and value become all queries, all keys, all values.
         return (layout == GgufLayout.FusedByHead ? places.view(heads, 3, -1).transpose(0, 1) : places.view(heads, 2, -1).transpose(1, 2)).reshape(-1).MoveToOuterDisposeScope();
     }

@@ -91,7 +91,7 @@ public static class PairsRun
         var counts = RowFile.ReadIfExists(folder.PairProgressPath, RunJson.Parse<PairCounts>).Aggregate(new PairCounts(0, 0, 0, 0, 0, 0, 0), (sum, batch) => sum + batch);
         // A folder that was complete goes on as one that is not.
         if (File.Exists(folder.PairsPath) && !File.Exists(folder.UnfinishedPairsPath)) File.Copy(folder.PairsPath, folder.UnfinishedPairsPath);
-        string[] lines = File.Exists(folder.UnfinishedPairsPath) ? File.ReadAllLines(folder.UnfinishedPairsPath) : [];
+        string[] lines = File.Exists(folder.UnfinishedPairsPath) ? RegularFile.ReadText(folder.UnfinishedPairsPath).Split('\n', StringSplitOptions.RemoveEmptyEntries) : [];
         if (lines.Length < counts.Pairs) throw new InputException($"{folder.UnfinishedPairsPath}: has {lines.Length} rows, and {folder.PairProgressPath} counts {counts.Pairs}; begin anew in another folder");
         // The last line of progress may have been cut by a kill, and would be joined to the next.
         RowFile.Write(folder.PairProgressPath, RowFile.ReadIfExists(folder.PairProgressPath, RunJson.Parse<PairCounts>).Select(RunJson.ToLine));

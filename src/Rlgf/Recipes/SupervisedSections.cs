@@ -72,7 +72,9 @@ public sealed record TextsSection : ICheckedSection
     public int HeldOutRows { get; init; } = 500;
 
     /// <summary>The column that holds the text, or what is to be written after <see cref="PromptColumn"/>.</summary>
-    public string Column { get; init; } = "text";
+    public string Column { get; init; } = TextColumn;
+
+    private const string TextColumn = "text";
 
     /// <summary>For a language model: the column with what the text answers, which is read but not learned; null for plain texts.</summary>
     public string? PromptColumn { get; init; }
@@ -113,6 +115,7 @@ public sealed record TextsSection : ICheckedSection
         if (Sample is null && SampleSeed != 0) yield return ("sample_seed", "is for sample, which is not set");
         if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
         if (TrainOn is not null && MessagesColumn is null) yield return ("train_on", "is for conversations; set messages_column, or leave it out");
+        if (MessagesColumn is not null && Column != TextColumn) yield return ("column", "is the column of texts, and messages_column is set; use one of them");
         if (MessagesColumn is not null && PromptColumn is not null) yield return ("messages_column", "a conversation has its prompt in it, and prompt_column is set; use one of them");
     }
 }

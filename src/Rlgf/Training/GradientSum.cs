@@ -34,7 +34,7 @@ internal sealed class GradientSum(ICommunicator ranks, params IReadOnlyList<Fuse
         {
             var own = _buffer.AsSpan(at, (int)_parameters[i].numel());
             at += own.Length;
-            if (_parameters[i].grad is { } gradient) Numbers(gradient.to(float32).cpu().contiguous()).CopyTo(own);
+            if (_parameters[i].grad is { } gradient) Floats(gradient.to(float32).cpu().contiguous().bytes).CopyTo(own);
             else own.Clear();
             has[i] = _parameters[i].grad is null ? 0 : 1;
         }
@@ -47,7 +47,7 @@ internal sealed class GradientSum(ICommunicator ranks, params IReadOnlyList<Fuse
             var sum = _buffer.AsSpan(at, (int)parameter.numel());
             at += sum.Length;
             if (has[i] == 0) continue;
-            if (parameter.grad is { } gradient && gradient.device_type == DeviceType.CPU && gradient.dtype == float32 && gradient.is_contiguous()) sum.CopyTo(Numbers(gradient));
+            if (parameter.grad is { } gradient && gradient.device_type == DeviceType.CPU && gradient.dtype == float32 && gradient.is_contiguous()) sum.CopyTo(Floats(gradient.cpu().bytes));
             else parameter.grad = tensor(sum.ToArray(), parameter.shape, device: parameter.device).to(parameter.dtype).DetachFromDisposeScope();
         }
     }
@@ -66,5 +66,5 @@ internal sealed class GradientSum(ICommunicator ranks, params IReadOnlyList<Fuse
             throw new InputException($"the weights of rank {rank} on {ranks.Hosts[rank]} are no longer those of rank 0 on {ranks.Hosts[0]}: their processors or libraries round differently; start the ranks on machines of one kind, with the same libraries");
     }
 
-    private static Span<float> Numbers(Tensor contiguous) => MemoryMarshal.Cast<byte, float>(contiguous.bytes);
+    private static Span<float> Floats(Span<byte> bytes) => MemoryMarshal.Cast<byte, float>(bytes);
 }

@@ -1,5 +1,6 @@
-using Rlgf.Distributed;
 using System.Text;
+using Rlgf.Base;
+using Rlgf.Distributed;
 
 namespace Rlgf.Training;
 
@@ -37,7 +38,7 @@ internal sealed class RankedCheckpoints(ICommunicator ranks, CheckpointFolder? o
         }));
         foreach (var file in files)
         {
-            using var stream = File.OpenRead(file);
+            using var stream = RegularFile.Open(file);
             for (var left = stream.Length; left > 0; left -= MostBytes)
             {
                 var part = new byte[Math.Min(left, MostBytes)];

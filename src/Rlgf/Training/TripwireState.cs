@@ -5,7 +5,7 @@ namespace Rlgf.Training;
 /// <summary>What tripwires compare with; a checkpoint keeps it.</summary>
 /// <param name="StartLength">Mean length of the start's answers; NaN before the first evaluation.</param>
 /// <param name="StartDistinct">Their share of different pairs of words.</param>
-/// <param name="BestJudge">The judge's highest mean so far, of evaluations that touched no tripwire.</param>
+/// <param name="BestJudge">The judge's highest mean so far, of all evaluations where tripwires warn, or else of those that touched none.</param>
 /// <param name="RewardAtBest">The mean reward of that evaluation.</param>
 /// <param name="BestIteration">Iterations before it.</param>
 /// <param name="GoBacks">How often the run has gone back.</param>
@@ -39,6 +39,7 @@ public sealed record TripwireState(double StartLength, double StartDistinct, dou
             touched.Add(("most_length", FormattableString.Invariant($"responses have {length:0.0} tokens, more than {settings.MostLength} times the start's {StartLength:0.0}")));
         if (distinct < StartDistinct * settings.LeastDistinct)
             touched.Add(("least_distinct", FormattableString.Invariant($"texts repeat: {distinct:0.000} of the pairs of words are different, below {settings.LeastDistinct} of the start's {StartDistinct:0.000}")));
-        return (touched.Count == 0 && judge > BestJudge ? this with { BestJudge = judge, RewardAtBest = reward, BestIteration = evaluation.Iteration } : this, touched);
+        // What is gone back from, or stopped at, is no best to go on from.
+        return ((touched.Count == 0 || settings.Action == TripwireAction.Warn) && judge > BestJudge ? this with { BestJudge = judge, RewardAtBest = reward, BestIteration = evaluation.Iteration } : this, touched);
     }
 }

@@ -5,6 +5,7 @@ using Rlgf.Guides;
 using Rlgf.Models.Loading;
 using Rlgf.Runs;
 using Rlgf.Supervised;
+using Rlgf.Tests.Distributed;
 using Rlgf.Tests.Supervised;
 using Rlgf.Tests.Toys;
 using Rlgf.Training;
@@ -32,7 +33,8 @@ public sealed partial class MetricsDocumentTests
         var record = Assert.Single(ToyRun.Run(setup));
         var row = new EvaluationRow("p", "a b c", 3, true, 1, new Dictionary<string, double> { ["NAME"] = 1 }, 1, 1, -1, 1) { Group = "VALUE" };
         var compared = Assert.Single(ToyRun.Run(ToyRun.Setup(policy, Presets.Grpo(4), null, _ => 1, iterations: 1)));
-        var written = record.Metrics.Keys.Concat(compared.Metrics.Keys).Concat(Evaluator.Means([row]).Keys).Concat(Supervised()).ToHashSet();
+        var dealt = ThreadRanks.Run(2, ranks => Assert.Single(ToyRun.Run(ToyRun.Setup(new TabularModel(vocabulary: 3, horizon: 3, end: null), Presets.Grpo(4), null, _ => 1, iterations: 1) with { Ranks = ranks })))[0];
+        var written = record.Metrics.Keys.Concat(compared.Metrics.Keys).Concat(dealt.Metrics.Keys).Concat(Evaluator.Means([row]).Keys).Concat(Supervised()).ToHashSet();
 
         var sections = File.ReadAllText(Path.Combine(Repository.Root, "docs", "metrics.md")).Split("\n## ").Where(section => section.StartsWith("Metrics of", StringComparison.Ordinal) && !section.StartsWith("Metrics of texts", StringComparison.Ordinal));
         var documented = sections.SelectMany(section => section.Split('\n')).Where(line => line.StartsWith("| `", StringComparison.Ordinal))

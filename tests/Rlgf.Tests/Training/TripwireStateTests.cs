@@ -30,13 +30,24 @@ public sealed class TripwireStateTests
     }
 
     [Fact]
-    public void What_touches_one_is_no_best_and_the_same_evaluation_looked_at_twice_gives_the_same()
+    public void What_is_gone_back_from_is_no_best_and_the_same_evaluation_looked_at_twice_gives_the_same()
     {
         var state = After(Evaluation(0, judge: 0.5));
-        var (next, touched) = state.Look(Settings, Evaluation(1, judge: 0.9, kl: 6));
+        var (next, touched) = state.Look(Settings with { Action = TripwireAction.GoBack }, Evaluation(1, judge: 0.9, kl: 6));
         Assert.Equal((state, 1), (next, touched.Count));
         var best = Look(state, Evaluation(1, judge: 0.9));
         Assert.Equal(best, Look(best, Evaluation(1, judge: 0.9)));
+    }
+
+    [Fact]
+    public void Where_they_warn_every_evaluation_may_be_the_best_so_that_one_tripwire_does_not_hide_another()
+    {
+        var settings = Settings with { Action = TripwireAction.Warn };
+        var start = TripwireState.New.Look(settings, Evaluation(0, judge: 0.5)).Next;
+        var (next, touched) = start.Look(settings, Evaluation(1, reward: 1, judge: 0.9, kl: 6));
+        Assert.Equal(("most_kl", 0.9), (Assert.Single(touched).Wire, next.BestJudge));
+        Assert.Equal(next, next.Look(settings, Evaluation(1, reward: 1, judge: 0.9, kl: 6)).Next);
+        Assert.Equal(["judge_fall", "most_kl"], next.Look(settings, Evaluation(2, reward: 2, judge: 0.7, kl: 7)).Touched.Select(wire => wire.Wire));
     }
 
     [Fact]

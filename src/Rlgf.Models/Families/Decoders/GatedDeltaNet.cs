@@ -82,7 +82,8 @@ internal sealed class GatedDeltaNet : IBlockPart
         var query = Normed(Heads(mixed[0], _net.KeySize)).Multiply(1 / Math.Sqrt(_net.KeySize)).repeat_interleave(group, 1);
         var key = Normed(Heads(mixed[1], _net.KeySize)).repeat_interleave(group, 1);
         var strength = Numbers(maps[2]).sigmoid();
-        var decay = nn.functional.softplus(Numbers(maps[3]).Add(Shape(_shift.Value))).mul(Shape(_logarithm.Value).exp()).neg();
+        // −softplus(x) is log σ(−x).
+        var decay = nn.functional.logsigmoid(Numbers(maps[3]).Add(Shape(_shift.Value)).neg()).mul(Shape(_logarithm.Value).exp());
         var (read, table) = DeltaRule.Run(query, key, Heads(mixed[2], _net.ValueSize), strength, decay, states?[_layer, 1]);
         states?.Keep(_layer, 1, table.alias());
         var normed = _norm.Forward(read.transpose(1, 2).contiguous()).view(x.size(0), values);
