@@ -20,7 +20,7 @@ public sealed class OwnKindsTests
     [InlineData("{kind: love, word: good, worth: -1}", "recipe-run.yaml:14: reward.worth is -1; it must be at least 0")]
     [InlineData("{kind: love}", "recipe-run.yaml:14: missing key 'reward.word' of the kind 'love'")]
     [InlineData("{kind: love, word: ''}", "recipe-run.yaml:14: reward.word: is empty, which every text holds")]
-    [InlineData("{kind: hate, word: good}", "recipe-run.yaml:14: reward.kind: expected one of: classifier, regex, length, sum, match, reasoning_gym, coverage, metric, program, http, model_judge, stack_program, ended, length_range, love, broken; found 'hate'; a kind of somebody's own is known to the program that adds it: run that one")]
+    [InlineData("{kind: hate, word: good}", "recipe-run.yaml:14: reward.kind: expected one of: classifier, regex, length, sum, ensemble, match, reasoning_gym, coverage, metric, program, http, model_judge, stack_program, ended, length_range, love, broken; found 'hate'; a kind of somebody's own is known to the program that adds it: run that one")]
     [InlineData("{kind: broken}", "recipe-run.yaml:14: reward.kind: the program's code for the kind 'broken' of rewards failed on its settings: InvalidOperationException: no luck")]
     [InlineData("{kind: broken, how: nothing}", "recipe-run.yaml:14: reward.kind: the program's code for the kind 'broken' of rewards made nothing (null)")]
     [InlineData("{kind: broken, how: refuse}", "recipe-run.yaml:14: reward.how: not so")]

@@ -157,7 +157,7 @@ public sealed class RewardTrainTests
     [InlineData("merge_adapter=false", "merge_adapter: there is no adapter to be kept apart")]
     [InlineData("members=0", "members is 0; it must be")]
     [InlineData("data.held_out_rows=60", "none is left to learn from; lower held_out_rows")]
-    [InlineData("data.margin_column=chosen", "column 'chosen': expected a number")]
+    [InlineData("data.margin_column=chosen", "names the column 'chosen', as chosen_column does")]
     [InlineData("training.recompute_activations=true", "training.recompute_activations: it is for language models")]
     public void Settings_that_can_not_be_are_refused_with_their_key(string setting, string said)
     {
