@@ -86,79 +86,79 @@ internal sealed class GgufModelKeys
     /// <summary>Adds the architecture's keys.</summary>
     public void Write(GgufFileWriter writer)
     {
-        Whole("context_length", ContextLength);
+        Whole(writer, "context_length", ContextLength);
         switch (_architecture.Name)
         {
             case "gpt2":
                 var width = _configuration.Size("n_embd");
-                Whole("embedding_length", width);
-                Whole("feed_forward_length", _configuration.OptionalSize("n_inner") ?? 4 * width);
-                Whole("block_count", _configuration.Size("n_layer"));
-                Number("attention.layer_norm_epsilon", _configuration.Positive("layer_norm_epsilon", formatDefault: 1e-5));
+                Whole(writer, "embedding_length", width);
+                Whole(writer, "feed_forward_length", _configuration.OptionalSize("n_inner") ?? 4 * width);
+                Whole(writer, "block_count", _configuration.Size("n_layer"));
+                Number(writer, "attention.layer_norm_epsilon", _configuration.Positive("layer_norm_epsilon", formatDefault: 1e-5));
                 break;
             case "t5":
-                WriteT5();
+                WriteT5(writer);
                 break;
             case "gptneox":
-                WriteSizes();
-                Whole("rope.dimension_count", (int)(HeadSize * Rotary.Share));
+                WriteSizes(writer);
+                Whole(writer, "rope.dimension_count", (int)(HeadSize * Rotary.Share));
                 writer.Flag($"{_architecture.Name}.use_parallel_residual", _configuration.Flag("use_parallel_residual", formatDefault: true));
-                Number("attention.layer_norm_epsilon", _configuration.Positive("layer_norm_eps", formatDefault: 1e-5));
-                WriteRotation();
+                Number(writer, "attention.layer_norm_epsilon", _configuration.Positive("layer_norm_eps", formatDefault: 1e-5));
+                WriteRotation(writer);
                 break;
             default:
-                WriteSizes();
-                Whole("attention.head_count_kv", KeyValueHeads);
-                Number("attention.layer_norm_rms_epsilon", _configuration.Positive("rms_norm_eps", formatDefault: 1e-6));
+                WriteSizes(writer);
+                Whole(writer, "attention.head_count_kv", KeyValueHeads);
+                Number(writer, "attention.layer_norm_rms_epsilon", _configuration.Positive("rms_norm_eps", formatDefault: 1e-6));
                 if (_configuration.OptionalSize("head_dim") is not null || HeadSize * Heads != _configuration.Size("hidden_size"))
                 {
-                    Whole("attention.key_length", HeadSize);
-                    Whole("attention.value_length", HeadSize);
+                    Whole(writer, "attention.key_length", HeadSize);
+                    Whole(writer, "attention.value_length", HeadSize);
                 }
 
-                if (_architecture.Name is "llama") Whole("vocab_size", _configuration.Size("vocab_size"));
-                if (_architecture.Name is "llama" or "phi3") Whole("rope.dimension_count", (int)(HeadSize * Rotary.Share));
-                if (_architecture.Name is "phi3") Whole("rope.scaling.original_context_length", _configuration.OptionalSize("original_max_position_embeddings") ?? OwnContext);
-                WriteRotation();
+                if (_architecture.Name is "llama") Whole(writer, "vocab_size", _configuration.Size("vocab_size"));
+                if (_architecture.Name is "llama" or "phi3") Whole(writer, "rope.dimension_count", (int)(HeadSize * Rotary.Share));
+                if (_architecture.Name is "phi3") Whole(writer, "rope.scaling.original_context_length", _configuration.OptionalSize("original_max_position_embeddings") ?? OwnContext);
+                WriteRotation(writer);
                 break;
         }
 
-        Whole("attention.head_count", Heads);
-
-        void WriteSizes()
-        {
-            Whole("embedding_length", _configuration.Size("hidden_size"));
-            Whole("feed_forward_length", _configuration.Size("intermediate_size"));
-            Whole("block_count", _configuration.Size("num_hidden_layers"));
-        }
-
-        void WriteRotation()
-        {
-            if (_architecture.Name is not "gemma" || Rotary.Base != 10_000) Number("rope.freq_base", Rotary.Base);
-            if (ScalingType != "linear") return;
-            writer.Text($"{_architecture.Name}.rope.scaling.type", "linear");
-            Number("rope.scaling.factor", Rotary.Scaling!.Positive("factor"));
-        }
-
-        void WriteT5()
-        {
-            var settings = T5Settings.Read(_configuration);
-            Whole("embedding_length", settings.Width);
-            Whole("feed_forward_length", settings.Inner);
-            Whole("block_count", settings.EncoderLayers);
-            Whole("decoder_block_count", settings.DecoderLayers);
-            Whole("attention.key_length", settings.HeadSize);
-            Whole("attention.value_length", settings.HeadSize);
-            Number("attention.layer_norm_epsilon", settings.Epsilon);
-            Number("attention.layer_norm_rms_epsilon", settings.Epsilon);
-            Whole("attention.relative_buckets_count", settings.Buckets);
-            Whole("decoder_start_token_id", _configuration.TokenId("decoder_start_token_id") ?? _configuration.TokenId("pad_token_id") ?? 0);
-        }
-
-        void Whole(string key, long value) => writer.Whole($"{_architecture.Name}.{key}", value);
-
-        void Number(string key, double value) => writer.Number($"{_architecture.Name}.{key}", value);
+        Whole(writer, "attention.head_count", Heads);
     }
+
+    private void WriteSizes(GgufFileWriter writer)
+    {
+        Whole(writer, "embedding_length", _configuration.Size("hidden_size"));
+        Whole(writer, "feed_forward_length", _configuration.Size("intermediate_size"));
+        Whole(writer, "block_count", _configuration.Size("num_hidden_layers"));
+    }
+
+    private void WriteRotation(GgufFileWriter writer)
+    {
+        if (_architecture.Name is not "gemma" || Rotary.Base != 10_000) Number(writer, "rope.freq_base", Rotary.Base);
+        if (ScalingType != "linear") return;
+        writer.Text($"{_architecture.Name}.rope.scaling.type", "linear");
+        Number(writer, "rope.scaling.factor", Rotary.Scaling!.Positive("factor"));
+    }
+
+    private void WriteT5(GgufFileWriter writer)
+    {
+        var settings = T5Settings.Read(_configuration);
+        Whole(writer, "embedding_length", settings.Width);
+        Whole(writer, "feed_forward_length", settings.Inner);
+        Whole(writer, "block_count", settings.EncoderLayers);
+        Whole(writer, "decoder_block_count", settings.DecoderLayers);
+        Whole(writer, "attention.key_length", settings.HeadSize);
+        Whole(writer, "attention.value_length", settings.HeadSize);
+        Number(writer, "attention.layer_norm_epsilon", settings.Epsilon);
+        Number(writer, "attention.layer_norm_rms_epsilon", settings.Epsilon);
+        Whole(writer, "attention.relative_buckets_count", settings.Buckets);
+        Whole(writer, "decoder_start_token_id", _configuration.TokenId("decoder_start_token_id") ?? _configuration.TokenId("pad_token_id") ?? 0);
+    }
+
+    private void Whole(GgufFileWriter writer, string key, long value) => writer.Whole($"{_architecture.Name}.{key}", value);
+
+    private void Number(GgufFileWriter writer, string key, double value) => writer.Number($"{_architecture.Name}.{key}", value);
 
     /// <summary>By how much each pair of a head's numbers is slowed down, for the tensor <c>rope_freqs.weight</c>; null where none is, or all by a factor that is a key.</summary>
     public float[]? RotationFactors()

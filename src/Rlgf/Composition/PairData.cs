@@ -26,12 +26,9 @@ internal sealed record PairData(IReadOnlyList<PreferencePair> Learned, IReadOnly
         var options = new TextDatasetOptions { Filter = data.Filter };
         var training = Pairs(data.Path, options with { Reader = kinds.Reader(data.Reader, heldOut: false), Limit = data.Limit, Sample = data.Sample, SampleSeed = data.SampleSeed });
         if (data.EvaluationPath is { } path) return new(training, TextDataset.Spread(Pairs(path, options with { Reader = kinds.Reader(data.Reader, heldOut: true) }), data.HeldOutRows), notes);
-        if (training.Count <= data.HeldOutRows)
-            throw new InputException($"{data.Path}: {training.Count} pairs, of which {data.HeldOutRows} would be held out: none is left to learn from; lower held_out_rows");
-        var heldOut = TextDataset.SpreadIndices(training.Count, data.HeldOutRows).ToHashSet();
-        PreferencePair[] measured = [.. training.Where((_, index) => heldOut.Contains(index))];
+        var (others, measured) = HeldOut.Divide(training, data.HeldOutRows, data.Path, "pairs");
         var known = measured.Select(Key).ToHashSet();
-        PreferencePair[] others = [.. training.Where((_, index) => !heldOut.Contains(index))], learned = [.. others.Where(pair => !known.Contains(Key(pair)))];
+        PreferencePair[] learned = [.. others.Where(pair => !known.Contains(Key(pair)))];
         if (learned.Length == 0) throw new InputException($"{data.Path}: every prompt is that of a held-out pair, so that none is left to learn from; lower held_out_rows, or set evaluation_path");
         if (learned.Length < others.Length) notes.Add($"{data.Path}: {others.Length - learned.Length} pairs have the prompt of a held-out one and are not learned from");
         return new(learned, measured, notes);

@@ -88,13 +88,14 @@ public static class PairsRun
     /// <summary>What the folder has, after rows were cut off that belong to no whole batch.</summary>
     private static PairCounts GoOn(RunFolder folder)
     {
-        var counts = RowFile.ReadIfExists(folder.PairProgressPath, RunJson.Parse<PairCounts>).Aggregate(new PairCounts(0, 0, 0, 0, 0, 0, 0), (sum, batch) => sum + batch);
+        PairCounts[] batches = [.. RowFile.ReadIfExists(folder.PairProgressPath, RunJson.Parse<PairCounts>)];
+        var counts = batches.Aggregate(new PairCounts(0, 0, 0, 0, 0, 0, 0), (sum, batch) => sum + batch);
         // A folder that was complete goes on as one that is not.
         if (File.Exists(folder.PairsPath) && !File.Exists(folder.UnfinishedPairsPath)) File.Copy(folder.PairsPath, folder.UnfinishedPairsPath);
         string[] lines = File.Exists(folder.UnfinishedPairsPath) ? RegularFile.ReadText(folder.UnfinishedPairsPath).Split('\n', StringSplitOptions.RemoveEmptyEntries) : [];
         if (lines.Length < counts.Pairs) throw new InputException($"{folder.UnfinishedPairsPath}: has {lines.Length} rows, and {folder.PairProgressPath} counts {counts.Pairs}; begin anew in another folder");
         // The last line of progress may have been cut by a kill, and would be joined to the next.
-        RowFile.Write(folder.PairProgressPath, RowFile.ReadIfExists(folder.PairProgressPath, RunJson.Parse<PairCounts>).Select(RunJson.ToLine));
+        RowFile.Write(folder.PairProgressPath, batches.Select(RunJson.ToLine));
         RowFile.Write(folder.UnfinishedPairsPath, lines.Take(counts.Pairs));
         return counts;
     }

@@ -228,10 +228,7 @@ public static class SupervisedRun
         var options = new TextDatasetOptions { Replacements = data.Replace.ToReplacements(), Filter = data.Filter, Columns = columns };
         var rows = TextDataset.Open(data.Path, options with { Reader = kinds.Reader(data.Reader, heldOut: false), Limit = data.Limit, Sample = data.Sample, SampleSeed = data.SampleSeed }).Rows;
         if (data.EvaluationPath is { } path) return (rows, TextDataset.Spread(TextDataset.Open(path, options with { Reader = kinds.Reader(data.Reader, heldOut: true) }).Rows, data.HeldOutRows));
-        if (rows.Count <= data.HeldOutRows)
-            throw new InputException($"{data.Path}: {rows.Count} rows, of which {data.HeldOutRows} would be held out: none is left to learn from; lower held_out_rows");
-        var heldOut = TextDataset.SpreadIndices(rows.Count, data.HeldOutRows).ToHashSet();
-        return ([.. rows.Where((_, index) => !heldOut.Contains(index))], [.. rows.Where((_, index) => heldOut.Contains(index))]);
+        return HeldOut.Divide(rows, data.HeldOutRows, data.Path, "rows");
     }
 
     /// <summary>Rows until it is stopped.</summary>

@@ -94,9 +94,7 @@ public sealed record DataSection : ICheckedSection
             if (TooLong == LongPrompts.KeepEnd) yield return ("too_long", "keep_end would cut into a conversation (messages_column); use skip or error");
         }
 
-        if (Sample is not null && Limit is not null) yield return ("sample", "draws rows, and limit takes the first ones; use one of them");
-        if (Sample is null && SampleSeed != 0) yield return ("sample_seed", "is for sample, which is not set");
         if (Format is not null && Reader is not null) yield return ("format", "belongs to files that no reader is named for; set it in the reader's section, if that has it");
-        if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
+        foreach (var problem in RowChoice.Problems(Filter, Limit, Sample, SampleSeed)) yield return problem;
     }
 }

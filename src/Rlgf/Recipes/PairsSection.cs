@@ -50,9 +50,7 @@ public sealed record PairsSection : ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        if (Sample is not null && Limit is not null) yield return ("sample", "draws rows, and limit takes the first ones; use one of them");
-        if (Sample is null && SampleSeed != 0) yield return ("sample_seed", "is for sample, which is not set");
-        if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
+        foreach (var problem in RowChoice.Problems(Filter, Limit, Sample, SampleSeed)) yield return problem;
         (string Key, string? Column)[] columns = [("prompt_column", PromptColumn), ("chosen_column", ChosenColumn), ("rejected_column", RejectedColumn), ("margin_column", MarginColumn)];
         foreach (var same in columns.Where(named => named.Column is not null).GroupBy(named => named.Column).Where(same => same.Count() > 1))
             yield return (same.Last().Key, $"names the column '{same.Key}', as {same.First().Key} does; each is a column of its own");

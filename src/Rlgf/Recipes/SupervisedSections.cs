@@ -111,9 +111,7 @@ public sealed record TextsSection : ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        if (Sample is not null && Limit is not null) yield return ("sample", "draws rows, and limit takes the first ones; use one of them");
-        if (Sample is null && SampleSeed != 0) yield return ("sample_seed", "is for sample, which is not set");
-        if (RowFilter.Problem(Filter) is { } problem) yield return ("filter", problem);
+        foreach (var problem in RowChoice.Problems(Filter, Limit, Sample, SampleSeed)) yield return problem;
         if (TrainOn is not null && MessagesColumn is null) yield return ("train_on", "is for conversations; set messages_column, or leave it out");
         if (MessagesColumn is not null && Column != TextColumn) yield return ("column", "is the column of texts, and messages_column is set; use one of them");
         if (MessagesColumn is not null && PromptColumn is not null) yield return ("messages_column", "a conversation has its prompt in it, and prompt_column is set; use one of them");

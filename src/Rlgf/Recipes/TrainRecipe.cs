@@ -135,6 +135,13 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         if (Evaluation.Guide is not null && Guide is null)
             yield return ("evaluation.guide", "there is no guide to evaluate; leave it out, or set guide");
         foreach (var problem in UnusedEvaluation()) yield return problem;
+        foreach (var problem in TripwireProblems(kl)) yield return problem;
+        bool? canRollOut = Guide is null ? null : !Guide.OnlyRollsIn;
+        foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut, Guide?.GivesReferences)) yield return problem;
+    }
+
+    private IEnumerable<(string Key, string Problem)> TripwireProblems(KlSettings kl)
+    {
         if (Tripwires is not null && Data.EvaluationPath is null) yield return ("tripwires", "they look at answers to held-out prompts, and data.evaluation_path names none; set that, or leave them out");
         if (Tripwires?.JudgeFall is not null && Judge is null) yield return ("tripwires.judge_fall", "there is no judge; set it, or leave this out");
         if (Tripwires?.MostKl is not null && Evaluation.Decoding is { } drawn && (drawn.Greedy || drawn.Beams is not null))
@@ -142,8 +149,6 @@ public sealed record TrainRecipe : RunRecipe, ICheckedSection
         if (Tripwires?.Action == TripwireAction.GoBack && kl.Coefficient == 0) yield return ("tripwires.action", "the KL coefficient is 0, which no factor raises: set kl.coefficient, or warn or stop");
         if (Tripwires?.Action == TripwireAction.GoBack && Checkpoints.Every % Evaluation.Every != 0)
             yield return ("checkpoints.every", FormattableString.Invariant($"a run that goes back has a checkpoint only where it was evaluated: make it a multiple of evaluation.every, {Evaluation.Every}"));
-        bool? canRollOut = Guide is null ? null : !Guide.OnlyRollsIn;
-        foreach (var problem in TrainingChecks.Problems(algorithm, Generation, RowsPerIteration, canRollOut, Guide?.GivesReferences)) yield return problem;
     }
 
     /// <inheritdoc/>

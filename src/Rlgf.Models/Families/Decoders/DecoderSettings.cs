@@ -95,6 +95,22 @@ internal sealed record DecoderSettings
 /// <summary>What a family's checkpoints call its parts. As it stands: the names of Llama and of those that follow it.</summary>
 internal sealed record DecoderNames
 {
+    /// <summary>The names of GPT-2, most of which families that came of it kept.</summary>
+    public static DecoderNames OfGpt2 { get; } = new()
+    {
+        Trunk = "transformer",
+        TokenEmbedding = "wte",
+        PositionEmbedding = "wpe",
+        Layers = "h",
+        FinalNorm = "ln_f",
+        AttentionNorm = "ln_1",
+        Attention = "attn",
+        QueriesKeysValues = ["c_attn"],
+        AttentionOutput = "c_proj",
+        NetworkNorm = "ln_2",
+        Network = ["mlp.c_fc", "mlp.c_proj"],
+    };
+
     /// <summary>All but the head.</summary>
     public string Trunk { get; init; } = "model";
 

@@ -34,20 +34,7 @@ internal static class GptBigCodeFamily
             Norm = (size, device) => new LayerNorm(size, epsilon, device),
             TiedHead = configuration.Flag("tie_word_embeddings", formatDefault: true),
             InitialDeviation = configuration.Positive("initializer_range", formatDefault: 0.02),
-            Names = new DecoderNames
-            {
-                Trunk = "transformer",
-                TokenEmbedding = "wte",
-                PositionEmbedding = "wpe",
-                Layers = "h",
-                FinalNorm = "ln_f",
-                AttentionNorm = "ln_1",
-                Attention = "attn",
-                QueriesKeysValues = ["c_attn"],
-                AttentionOutput = "c_proj",
-                NetworkNorm = "ln_2",
-                Network = ["mlp.c_fc", "mlp.c_proj"],
-            },
+            Names = DecoderNames.OfGpt2,
         };
     }
 }

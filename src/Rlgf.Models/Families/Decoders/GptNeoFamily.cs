@@ -40,19 +40,7 @@ internal static class GptNeoFamily
             Norm = (size, device) => new LayerNorm(size, epsilon, device),
             TiedHead = configuration.Flag("tie_word_embeddings", formatDefault: true),
             InitialDeviation = configuration.Positive("initializer_range", formatDefault: 0.02),
-            Names = new DecoderNames
-            {
-                Trunk = "transformer",
-                TokenEmbedding = "wte",
-                PositionEmbedding = "wpe",
-                Layers = "h",
-                FinalNorm = "ln_f",
-                AttentionNorm = "ln_1",
-                Attention = "attn.attention",
-                AttentionOutput = "out_proj",
-                NetworkNorm = "ln_2",
-                Network = ["mlp.c_fc", "mlp.c_proj"],
-            },
+            Names = DecoderNames.OfGpt2 with { Attention = "attn.attention", QueriesKeysValues = new DecoderNames().QueriesKeysValues, AttentionOutput = "out_proj" },
         };
     }
 

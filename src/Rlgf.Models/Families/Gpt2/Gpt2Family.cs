@@ -47,20 +47,7 @@ internal static class Gpt2Family
             InitialDeviation = deviation,
             // Section 2.3 of the paper: each layer adds twice to the residual stream.
             ResidualInitialDeviation = deviation / Math.Sqrt(2 * layers),
-            Names = new DecoderNames
-            {
-                Trunk = "transformer",
-                TokenEmbedding = "wte",
-                PositionEmbedding = "wpe",
-                Layers = "h",
-                FinalNorm = "ln_f",
-                AttentionNorm = "ln_1",
-                Attention = "attn",
-                QueriesKeysValues = ["c_attn"],
-                AttentionOutput = "c_proj",
-                NetworkNorm = "ln_2",
-                Network = ["mlp.c_fc", "mlp.c_proj"],
-            },
+            Names = DecoderNames.OfGpt2,
         };
     }
 }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
 using System.Numerics;
@@ -13,8 +12,8 @@ namespace Rlgf.Distributed.Mpi;
 /// </summary>
 public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
 {
-    /// <summary>Of messages that say that a rank is alive, or why it isn't going on.</summary>
-    private const int Tag = 7, MostBytes = 4096, Stopped = 130;
+    /// <summary>The exit code of a rank that was stopped.</summary>
+    private const int Stopped = 130;
 
     /// <summary>Floats of a part that go to one rank at once, and bytes of all ranks.</summary>
     private const int MostFloats = 1 << 22, MostGathered = 1 << 28;
@@ -35,7 +34,7 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     private string? _failure;
     private int _failureCode;
     private long? _lost;
-    private Peer[] _peers = [];
+    private MpiPeer[] _peers = [];
 
     private MpiCommunicator(Action<string> say, TimeSpan timeout)
     {
@@ -175,7 +174,7 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
         var started = MpiEnvironment.ProcessesStarted();
         if (Size != started)
             throw new InputException($"{started} processes were started, and {_mpi.Version} sees {Size}: it was not told of the others; with Slurm say srun --mpi=pmix, and use the mpirun of the library that is loaded");
-        _peers = [.. (Rank == 0 ? Enumerable.Range(1, Size - 1) : [0]).Select(rank => new Peer(rank))];
+        _peers = [.. (Rank == 0 ? Enumerable.Range(1, Size - 1) : [0]).Select(rank => new MpiPeer(rank))];
         foreach (var peer in _peers) peer.Receive(_mpi);
     }
 
@@ -345,11 +344,11 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
 
             if (_failure is { } own && Rank != 0)
             {
-                if (peer.Send(_mpi, Message(_failureCode, own))) _failure = null;
+                if (peer.Send(_mpi, _failureCode, own)) _failure = null;
             }
             else if (peer.SinceSent >= Beat)
             {
-                peer.Send(_mpi, Message(0, ""));
+                peer.Send(_mpi, 0, "");
             }
 
             if (peer.Reported is { } report && (_isBusy || Stopwatch.GetElapsedTime(peer.ReportedAt) > Patience))
@@ -368,16 +367,6 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
 
         // mpirun that finds out for itself that a machine was cut off ends; one that is told to end first waits for that machine.
         if (_lost is { } since && Stopwatch.GetElapsedTime(since) > Grace) Abort(1);
-    }
-
-    private static byte[] Message(int code, string text)
-    {
-        var bytes = Encoding.UTF8.GetBytes(text);
-        var message = new byte[8 + Math.Min(bytes.Length, MostBytes - 8)];
-        BinaryPrimitives.WriteInt32LittleEndian(message, code);
-        BinaryPrimitives.WriteInt32LittleEndian(message.AsSpan(4), message.Length - 8);
-        bytes.AsSpan(0, message.Length - 8).CopyTo(message.AsSpan(8));
-        return message;
     }
 
     private void Say(string line)
@@ -401,50 +390,5 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
         { IsBackground = true }.Start();
         _mpi.Abort(code);
         Thread.Sleep(Timeout.Infinite);
-    }
-
-    /// <summary>Another rank, to which this one says that it is alive: rank 0 to all, and all to rank 0.</summary>
-    private sealed class Peer(int rank)
-    {
-        // Native memory: MPI writes into it while nobody waits.
-        private readonly nint _out = Marshal.AllocHGlobal(MostBytes), _in = Marshal.AllocHGlobal(MostBytes);
-        private nint _sending, _receiving;
-        private bool _isSending;
-        private long _sent = Stopwatch.GetTimestamp(), _heard = Stopwatch.GetTimestamp();
-
-        public int Rank => rank;
-
-        public TimeSpan SinceSent => Stopwatch.GetElapsedTime(_sent);
-
-        public TimeSpan SinceHeard => Stopwatch.GetElapsedTime(_heard);
-
-        public string? Reported { get; private set; }
-
-        public int Code { get; private set; }
-
-        public long ReportedAt { get; private set; }
-
-        public void Receive(MpiLibrary mpi) => _receiving = mpi.Receive(_in, MostBytes, rank, Tag);
-
-        public void Stop(MpiLibrary mpi) => mpi.Forget(ref _receiving);
-
-        public bool HasReceived(MpiLibrary mpi)
-        {
-            if (!mpi.IsDone(ref _receiving)) return false;
-            _heard = Stopwatch.GetTimestamp();
-            var text = Encoding.UTF8.GetString((byte*)_in + 8, Math.Clamp(Marshal.ReadInt32(_in, 4), 0, MostBytes - 8));
-            if (text.Length > 0 && Reported is null) (Code, Reported, ReportedAt) = (Marshal.ReadInt32(_in), text, Stopwatch.GetTimestamp());
-            Receive(mpi);
-            return true;
-        }
-
-        /// <summary>Sends, unless what was sent before hasn't left yet.</summary>
-        public bool Send(MpiLibrary mpi, byte[] message)
-        {
-            if (_isSending && !mpi.IsDone(ref _sending)) return false;
-            Marshal.Copy(message, 0, _out, message.Length);
-            (_sending, _isSending, _sent) = (mpi.Send(_out, message.Length, rank, Tag), true, Stopwatch.GetTimestamp());
-            return true;
-        }
     }
 }
