@@ -12,6 +12,9 @@ public sealed class RewardTrainTests
     [InlineData("gpt2", null)]
     [InlineData("gpt2", "{rank: 4, alpha: 8}")]
     [InlineData("distilbert_classifier", null)]
+    [InlineData("deberta_v3_reward", null)]
+    [InlineData("deberta_v3_reward", "{rank: 4, alpha: 8}")]
+    [InlineData("modernbert_reward", null)]
     [InlineData("t5", null)]
     public void A_reward_model_is_trained_and_scores_what_training_printed(string start, string? lora)
     {

@@ -1,4 +1,6 @@
+using System.Text.Json.Nodes;
 using Rlgf.Base;
+using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Encoders;
 using Rlgf.Models.Loading;
@@ -7,14 +9,17 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Tests;
 
-/// <summary>BERT, DistilBERT and RoBERTa classifiers against transformers; see fixtures/README.md.</summary>
+/// <summary>Classifiers on encoders against transformers; see fixtures/README.md.</summary>
 public sealed class EncoderClassifierTests : IDisposable
 {
     private const double Tolerance = 5e-5;
 
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static TheoryData<string> Names => ["bert_classifier", "distilbert_classifier", "roberta_classifier"];
+    // Decoders are padded on their left too.
+    public static TheoryData<string> Names => [.. Fixture.Of("sequence_classifier", expected => expected["pairs"] is not null)];
+
+    public static TheoryData<string> NamesOfFamilies => [.. Fixture.InFamilies("sequence_classifier", expected => expected["pairs"] is not null)];
 
     public void Dispose() => _scope.Dispose();
 
@@ -25,7 +30,7 @@ public sealed class EncoderClassifierTests : IDisposable
         using var fixture = new Fixture(name);
         using var classifier = SequenceClassifierFolder.Load(fixture.Folder);
         using var gradients = no_grad();
-        Assert.Equal(["NEGATIVE", "POSITIVE"], classifier.Labels);
+        Assert.Equal(fixture.Expected["labels"]!.AsArray().Select(label => (string)label!), classifier.Labels);
         Fixture.Close(fixture.Tensor("logits"), classifier.Logits(Fixture.Rows(fixture.Expected["right_padded"]!)), Tolerance);
     }
 
@@ -39,8 +44,203 @@ public sealed class EncoderClassifierTests : IDisposable
         var pairs = fixture.Expected["pairs"]!;
         var rows = Fixture.Rows(pairs);
         var segments = pairs["token_type_ids"] is { } types ? Fixture.Ints(types).Zip(rows, (row, ids) => row[..ids.Length]).ToArray() : null;
-        var expected = pairs["logits"]!.AsArray().SelectMany(row => row!.AsArray().Select(value => (float)value!)).ToArray();
-        Fixture.Close(tensor(expected, [rows.Length, 2]), classifier.Logits(rows, segments), Tolerance);
+        Fixture.Close(Numbers(pairs["logits"]!), classifier.Logits(rows, segments), Tolerance);
+    }
+
+    [Theory]
+    [MemberData(nameof(NamesOfFamilies))]
+    public void Scores_of_a_long_text_equal_those_of_transformers(string name)
+    {
+        using var fixture = new Fixture(name);
+        using var classifier = SequenceClassifierFolder.Load(fixture.Folder);
+        using var gradients = no_grad();
+        var text = fixture.Expected["long"]!;
+        Fixture.Close(Numbers(text["logits"]!), classifier.Logits(Fixture.Ints(text["input_ids"])), Tolerance);
+    }
+
+    [Theory]
+    [MemberData(nameof(NamesOfFamilies))]
+    public void The_loss_of_labels_equals_that_of_transformers(string name)
+    {
+        using var fixture = new Fixture(name);
+        if (fixture.Expected["cross_entropy"] is not { } loss) return;
+        using var classifier = SequenceClassifierFolder.Load(fixture.Folder);
+        var labels = fixture.Expected["label_ids"]!.AsArray().Select(label => (long)label!).ToArray();
+        using var ours = nn.functional.cross_entropy(classifier.Logits(Fixture.Rows(fixture.Expected["right_padded"]!)), tensor(labels));
+        Assert.Equal((double)loss, ours.item<float>(), Tolerance);
+        // What is learned from reaches every number that is read.
+        ours.backward();
+        Assert.All(classifier.Module.named_parameters(), named => Assert.True(named.parameter.grad is not null, named.name));
+    }
+
+    [Theory]
+    [MemberData(nameof(NamesOfFamilies))]
+    public void A_text_is_cut_into_the_ids_that_the_scores_are_of(string name)
+    {
+        using var fixture = new Fixture(name);
+        // Fixtures without their tokenizers are only scores.
+        if (!File.Exists(Path.Combine(fixture.Folder, "tokenizer.json"))) return;
+        using var classifier = TextClassifier.Load(fixture.Folder);
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        var texts = fixture.Expected["texts"]!.AsArray().Select(text => (string)text!).ToArray();
+        Assert.Equal(rows, texts.Select(text => classifier.Tokenizer.EncodeInput(text).Ids));
+        var pairs = fixture.Expected["pairs"]!;
+        Assert.Equal(Fixture.Rows(pairs), pairs["texts"]!.AsArray().Select(pair => classifier.Tokenizer.EncodeInput((string)pair![0]!, (string)pair[1]!).Ids));
+    }
+
+    [Theory]
+    [MemberData(nameof(NamesOfFamilies))]
+    public void Every_number_that_is_read_counts(string name)
+    {
+        using var fixture = new Fixture(name);
+        using var classifier = SequenceClassifierFolder.Load(fixture.Folder);
+        using var gradients = no_grad();
+        var rows = Fixture.Rows(fixture.Expected["right_padded"]!);
+        int[][] all = [.. rows, .. Fixture.Ints(fixture.Expected["long"]!["input_ids"])];
+        var scores = classifier.Logits(all);
+        foreach (var (parameter, value) in classifier.Module.named_parameters())
+        {
+            // A key's shift adds the same to all scores of a query where nothing turns or compares keys otherwise.
+            if (parameter.EndsWith(".key.bias", StringComparison.Ordinal)) continue;
+            using var kept = value.clone();
+            value.fill_(parameter.EndsWith("orm.weight", StringComparison.OrdinalIgnoreCase) ? 1 : 0);
+            var moved = (classifier.Logits(all) - scores).abs().max().item<float>();
+            Assert.True(moved > 0.02, $"Without {parameter} scores move by {moved} only.");
+            value.copy_(kept);
+        }
+    }
+
+    [Theory]
+    [InlineData("deberta_v3_classifier", "pos_att_type", "\"c2p\"")]
+    [InlineData("deberta_v3_classifier", "pos_att_type", "[\"p2c\"]")]
+    [InlineData("deberta_v3_classifier", "max_relative_positions", "20")]
+    [InlineData("deberta_v3_reward", "pos_att_type", "[]")]
+    [InlineData("deberta_v3_reward", "max_position_embeddings", "100")]
+    [InlineData("deberta_v3_reward", "pooler_hidden_act", "\"relu\"")]
+    [InlineData("deberta_v3_reward", "hidden_act", "\"relu\"")]
+    [InlineData("modernbert_classifier", "classifier_pooling", "\"cls\"")]
+    [InlineData("modernbert_reward", "classifier_pooling", "\"mean\"")]
+    [InlineData("modernbert_reward", "classifier_activation", "\"relu\"")]
+    [InlineData("modernbert_reward", "hidden_activation", "\"relu\"")]
+    [InlineData("modernbert_classifier", "local_attention", "4")]
+    [InlineData("modernbert_classifier", "local_attention", "8")]
+    [InlineData("modernbert_classifier", "layer_types", "[\"full_attention\", \"full_attention\", \"sliding_attention\", \"full_attention\"]")]
+    [InlineData("modernbert_classifier", "global_attn_every_n_layers", "2", "layer_types")]
+    [InlineData("modernbert_classifier", "global_rope_theta", "100", "rope_parameters")]
+    [InlineData("modernbert_classifier", "local_rope_theta", "100", "rope_parameters")]
+    [InlineData("modernbert_reward", "norm_eps", "0.1")]
+    [InlineData("xlm_roberta_classifier", "pad_token_id", "0")]
+    [InlineData("electra_classifier", "hidden_act", "\"relu\"")]
+    [InlineData("electra_classifier", "num_attention_heads", "2")]
+    [InlineData("albert_classifier", "hidden_act", "\"relu\"")]
+    [InlineData("albert_classifier", "num_hidden_layers", "2")]
+    public void A_setting_that_is_changed_changes_scores(string name, string key, string json, string? without = null)
+    {
+        using var fixture = new Fixture(name);
+        using var folder = Changed(name, configuration =>
+        {
+            if (without is not null) configuration.Remove(without);
+            configuration[key] = JsonNode.Parse(json);
+        });
+        using var classifier = SequenceClassifierFolder.Load(folder.Path);
+        using var gradients = no_grad();
+        var text = fixture.Expected["long"]!;
+        var moved = (classifier.Logits(Fixture.Rows(fixture.Expected["right_padded"]!)) - fixture.Tensor("logits")).abs().max().item<float>();
+        moved = Math.Max(moved, (classifier.Logits(Fixture.Ints(text["input_ids"])) - Numbers(text["logits"]!)).abs().max().item<float>());
+        Assert.True(moved > 0.02, $"With another {key} scores move by {moved} only.");
+    }
+
+    [Theory]
+    [InlineData("deberta_v3_reward", "relative_attention", "false", "is false")]
+    [InlineData("deberta_v3_reward", "position_biased_input", "null", "or not there, which means that: only false")]
+    [InlineData("deberta_v3_reward", "share_att_key", "false", "only true")]
+    [InlineData("deberta_v3_reward", "norm_rel_ebd", "null", "is 'none': only 'layer_norm'")]
+    [InlineData("deberta_v3_reward", "type_vocab_size", "2", "a table of a row's texts")]
+    [InlineData("deberta_v3_reward", "conv_kernel_size", "3", "a convolution")]
+    [InlineData("deberta_v3_reward", "embedding_size", "24", "only hidden_size = 48")]
+    [InlineData("deberta_v3_reward", "pooler_hidden_size", "24", "only hidden_size = 48")]
+    [InlineData("deberta_v3_reward", "attention_head_size", "8", "num_attention_heads = 12")]
+    [InlineData("deberta_v3_reward", "position_buckets", "-1", "distances without buckets")]
+    [InlineData("deberta_v3_reward", "position_buckets", "300", "half of which must be less than the longest distance, 129")]
+    [InlineData("deberta_v3_reward", "pos_att_type", "\"c2p|p2p\"", "names 'p2p'")]
+    [InlineData("deberta_v3_reward", "pooler_hidden_act", "\"mish\"", "is 'mish'")]
+    [InlineData("modernbert_reward", "classifier_pooling", "\"max\"", "is 'max'")]
+    [InlineData("modernbert_reward", "layer_types", "[\"full_attention\"]", "names 1 layers")]
+    [InlineData("modernbert_reward", "num_attention_heads", "3", "doesn't divide hidden_size = 32")]
+    [InlineData("electra_classifier", "position_embedding_type", "\"relative_key\"", "only absolute")]
+    [InlineData("albert_classifier", "num_hidden_groups", "4", "more than num_hidden_layers = 3")]
+    [InlineData("xlm_roberta_classifier", "is_decoder", "true", "isn't supported")]
+    [InlineData("deberta_v3_reward", "quantization_config", "{}", "quantised weights aren't supported")]
+    public void What_is_not_built_is_refused_by_one_line_that_names_the_setting_and_the_file(string name, string key, string json, string message)
+    {
+        using var folder = Changed(name, configuration => configuration[key] = JsonNode.Parse(json));
+        var fault = Assert.Throws<InputException>(() => SequenceClassifierFolder.Load(folder.Path)).Message;
+        Assert.StartsWith($"{folder.File("config.json")}: {key} ", fault, StringComparison.Ordinal);
+        Assert.Contains(message, fault, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', fault);
+    }
+
+    [Fact]
+    public void Layers_of_one_set_that_follow_each_other_are_as_many_sets_of_one_layer()
+    {
+        using var gradients = no_grad();
+        int[][] rows = [[2, 5, 9, 11, 3], [2, 3]];
+        using var together = Albert(configuration => (configuration["num_hidden_layers"], configuration["inner_group_num"]) = (1, 2), (0, 0), (0, 1));
+        using var apart = Albert(configuration => (configuration["num_hidden_layers"], configuration["num_hidden_groups"]) = (2, 2), (0, 0), (1, 0));
+        using var one = SequenceClassifierFolder.Load(together.Path);
+        using var other = SequenceClassifierFolder.Load(apart.Path);
+        Fixture.Close(one.Logits(rows), other.Logits(rows), 0);
+
+        static TemporaryFolder Albert(Action<JsonObject> change, params (int Group, int Part)[] places)
+        {
+            const string layer = "albert.encoder.albert_layer_groups.0.albert_layers.0.";
+            var folder = Changed("albert_classifier", change);
+            using var weights = SafetensorsFile.Open(folder.File("model.safetensors"));
+            var tensors = weights.Entries.Keys.ToDictionary(key => key, weights.Read, StringComparer.Ordinal);
+            foreach (var key in tensors.Keys.Where(key => key.StartsWith(layer, StringComparison.Ordinal)).ToArray())
+            {
+                var value = tensors[key];
+                tensors.Remove(key);
+                for (var i = 0; i < places.Length; i++) tensors[$"albert.encoder.albert_layer_groups.{places[i].Group}.albert_layers.{places[i].Part}.{key[layer.Length..]}"] = value * (1 + i / 4f);
+            }
+
+            Checkpoint.Save(folder.Path, tensors.Select(pair => TensorToStore.Of(pair.Key, pair.Value)));
+            return folder;
+        }
+    }
+
+    [Fact]
+    public void Distances_have_kinds_of_their_own_when_they_are_small_and_share_them_by_their_logarithm_beyond()
+    {
+        // The sizes of DeBERTa v3: the formula of the fixtures' README, which no distance of these comes near a border of, in double precision.
+        var settings = new DistanceSettings(256, 512, QueriesSeeDistance: true, KeysSeeDistance: true);
+        for (var away = 0; away < 600; away++)
+        {
+            var kind = away <= 128 ? away : Math.Ceiling(Math.Log(away / 128.0) / Math.Log(511 / 128.0) * 127 - 1e-9) + 128;
+            Assert.Equal((int)Math.Clamp(256 + kind, 0, 511), settings.Kind(away));
+            Assert.Equal((int)Math.Clamp(256 - kind, 0, 511), settings.Kind(-away));
+        }
+    }
+
+    [Fact]
+    public void What_is_saved_says_the_same_to_both_versions_of_transformers()
+    {
+        using var fixture = new Fixture("modernbert_classifier");
+        using var classifier = SequenceClassifierFolder.Load(fixture.Folder);
+        using var folder = new TemporaryFolder();
+        SequenceClassifierFolder.Save(classifier, folder.Path);
+        foreach (var others in (string[][])[["rope_parameters", "layer_types"], ["global_rope_theta", "local_rope_theta", "global_attn_every_n_layers"]])
+        {
+            using var read = Changed("modernbert_classifier", configuration =>
+            {
+                var saved = JsonNode.Parse(File.ReadAllText(folder.File("config.json")))!.AsObject();
+                configuration.Clear();
+                foreach (var (key, value) in saved.Where(pair => !others.Contains(pair.Key))) configuration[key] = value?.DeepClone();
+            });
+            using var again = SequenceClassifierFolder.Load(read.Path);
+            using var gradients = no_grad();
+            Fixture.Close(fixture.Tensor("logits"), again.Logits(Fixture.Rows(fixture.Expected["right_padded"]!)), Tolerance);
+        }
     }
 
     [Theory]
@@ -109,22 +309,28 @@ public sealed class EncoderClassifierTests : IDisposable
     {
         using var original = SequenceClassifierFolder.Load(Fixture.PathOf(name));
         using var gradients = no_grad();
-        using var same = SequenceClassifierFolder.FromEncoder(Fixture.PathOf(name), ["bad", "good"], seed: 1);
-        Assert.Equal(["bad", "good"], same.Labels);
+        string[] labels = [.. original.Labels.Select((_, label) => $"label {label}")];
+        using var same = SequenceClassifierFolder.FromEncoder(Fixture.PathOf(name), labels, seed: 1);
+        Assert.Equal(labels, same.Labels);
         int[][] rows = [[2, 5, 9, 11, 3]];
         Fixture.Close(original.Logits(rows), same.Logits(rows), 0);
 
-        using var three = (EncoderClassifier)SequenceClassifierFolder.FromEncoder(Fixture.PathOf(name), ["bad", "fair", "good"], seed: 1);
-        Assert.Equal([1, 3], three.Logits(rows).shape);
-        Fixture.Close(((EncoderClassifier)original).States(rows), three.States(rows), 0);
+        using var more = (EncoderClassifier)SequenceClassifierFolder.FromEncoder(Fixture.PathOf(name), [.. labels, "one more"], seed: 1);
+        Assert.Equal([1, labels.Length + 1], more.Logits(rows).shape);
+        Fixture.Close(((EncoderClassifier)original).States(rows), more.States(rows), 0);
         Assert.True(SequenceClassifierFolder.IsEncoder(Fixture.PathOf(name)));
-        Assert.Equal(original.Configuration["pad_token_id"]?.ToJsonString(), three.Configuration["pad_token_id"]?.ToJsonString());
+        Assert.Equal(original.Configuration["pad_token_id"]?.ToJsonString(), more.Configuration["pad_token_id"]?.ToJsonString());
     }
 
     [Theory]
     [InlineData("bert_classifier", "bert.", "cls.predictions.transform.dense.weight", "bert.pooler.dense", "classifier")]
     [InlineData("distilbert_classifier", "distilbert.", "vocab_transform.weight", "pre_classifier", "classifier")]
     [InlineData("roberta_classifier", "roberta.", "lm_head.dense.weight", "classifier.dense", "classifier.out_proj")]
+    [InlineData("xlm_roberta_classifier", "roberta.", "lm_head.dense.weight", "classifier.dense", "classifier.out_proj")]
+    [InlineData("electra_classifier", "electra.", "discriminator_predictions.dense.weight", "classifier.dense", "classifier.out_proj")]
+    [InlineData("albert_classifier", "albert.", "predictions.dense.weight", "albert.pooler", "classifier")]
+    [InlineData("deberta_v3_reward", "deberta.", "mask_predictions.dense.weight", "pooler.dense", "classifier")]
+    [InlineData("modernbert_classifier", "model.", "decoder.bias", "head.dense", "head.norm", "classifier")]
     public void An_encoder_that_was_trained_to_fill_gaps_brings_its_trunk_and_not_its_head(string name, string trunk, string otherHead, params string[] fresh)
     {
         using var folder = new TemporaryFolder();
@@ -153,7 +359,7 @@ public sealed class EncoderClassifierTests : IDisposable
     public void An_encoder_is_refused_as_a_language_model_by_name(string name)
     {
         var error = Assert.Throws<InputException>(() => LanguageModelFolder.Load(Fixture.PathOf(name)));
-        Assert.Contains($"'{name.Split('_')[0]}'", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"'{FolderConfiguration.Read(Fixture.PathOf(name)).ModelType}'", error.Message, StringComparison.Ordinal);
         Assert.Contains("writes no text", error.Message, StringComparison.Ordinal);
     }
 
@@ -189,4 +395,17 @@ public sealed class EncoderClassifierTests : IDisposable
             Assert.True((first - classifier.Logits([[2, 5, 9, 3]])).abs().max().item<float>() > 1e-5);
         }
     }
+
+    /// <summary>A fixture's weights with a configuration that was changed.</summary>
+    private static TemporaryFolder Changed(string name, Action<JsonObject> change)
+    {
+        var folder = new TemporaryFolder();
+        var configuration = JsonNode.Parse(File.ReadAllText(Path.Combine(Fixture.PathOf(name), "config.json")))!.AsObject();
+        change(configuration);
+        File.WriteAllText(folder.File("config.json"), configuration.ToJsonString());
+        File.Copy(Path.Combine(Fixture.PathOf(name), "model.safetensors"), folder.File("model.safetensors"));
+        return folder;
+    }
+
+    private static Tensor Numbers(JsonNode rows) => tensor(rows.AsArray().SelectMany(row => row!.AsArray().Select(value => (float)value!)).ToArray(), [rows.AsArray().Count, rows[0]!.AsArray().Count]);
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
+using Rlgf.Models.Families.Known;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Models.Optimizers;
@@ -73,6 +74,11 @@ public sealed class LoraClassifierTests : IDisposable
     [InlineData("bert_classifier")]
     [InlineData("distilbert_classifier")]
     [InlineData("roberta_classifier")]
+    [InlineData("xlm_roberta_classifier")]
+    [InlineData("electra_classifier")]
+    [InlineData("albert_classifier")]
+    [InlineData("deberta_v3_reward")]
+    [InlineData("modernbert_reward")]
     public void Encoders_take_an_adapter_too_and_train_their_own_head(string name)
     {
         using var gradients = no_grad();
@@ -83,7 +89,15 @@ public sealed class LoraClassifierTests : IDisposable
         Fixture.Close(before, classifier.Logits(rows), 0);
         var trained = classifier.Module.named_parameters().Where(named => named.parameter.requires_grad).ToArray();
         Assert.Contains(trained, named => named.name.StartsWith("classifier.", StringComparison.Ordinal));
-        Assert.DoesNotContain(trained, named => named.name.Contains("embeddings", StringComparison.Ordinal));
+        Assert.DoesNotContain(trained, named => named.name.Contains("embeddings.", StringComparison.Ordinal));
+        // Every map of the trunk, by the name of its weight, has both factors.
+        var isOfHead = ModelFamilies.Of(FolderConfiguration.Read(Fixture.PathOf(name))).IsOfHead;
+        var maps = classifier.Module.named_parameters().Where(named => named.parameter.dim() == 2 && named.name.EndsWith(".weight", StringComparison.Ordinal) && !named.name.Contains("embeddings.", StringComparison.Ordinal) && !LoraNames.IsFactor(named.name))
+            .Select(named => named.name).Where(map => !isOfHead(map));
+        Assert.Equal(
+            maps.SelectMany(map => (string[])[map.Replace(".weight", ".lora_A.weight"), map.Replace(".weight", ".lora_B.weight")]).Order(StringComparer.Ordinal),
+            trained.Select(named => named.name).Where(LoraNames.IsFactor).Order(StringComparer.Ordinal));
+        Assert.Equal(classifier.Module.named_parameters().Select(named => named.name).Where(isOfHead).Order(StringComparer.Ordinal), trained.Select(named => named.name).Where(isOfHead).Order(StringComparer.Ordinal));
         foreach (var (_, parameter) in trained) parameter.add_(0.05f);
 
         var adapted = classifier.Logits(rows);

@@ -79,6 +79,8 @@ public sealed class PrecisionTests : IDisposable
     [Theory]
     [InlineData("llama_reward")]
     [InlineData("bert_classifier")]
+    [InlineData("deberta_v3_reward")]
+    [InlineData("modernbert_reward")]
     public void A_classifier_in_bfloat16_scores_nearly_the_same(string name)
     {
         using var fixture = new Fixture(name);

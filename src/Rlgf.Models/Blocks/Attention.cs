@@ -37,7 +37,7 @@ internal interface IAttention
 }
 
 /// <summary>How a layer makes its scores. As it stands: q · k / √(D/H) for all tokens up to a token's own.</summary>
-/// <param name="Window">How many tokens a token sees, itself included; null for all before it.</param>
+/// <param name="Window">How many tokens a token sees, itself included: the last ones or, where those after it are seen too, as many on either side; null for all.</param>
 /// <param name="Scale">What q · k is multiplied by; null for 1 / √(D/H).</param>
 /// <param name="Cap">c: a score s becomes c · tanh(s / c); null for none (Bello et al. 2016, "Neural combinatorial optimization").</param>
 /// <param name="Bias">[B or 1, H, T or 1, C] float32, added to the scores; null for none.</param>

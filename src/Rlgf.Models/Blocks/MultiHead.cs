@@ -47,16 +47,16 @@ internal sealed class MultiHead : nn.Module
     /// <param name="layer">Number of the layer, from 0.</param>
     /// <param name="attention">Who sees whom.</param>
     /// <param name="bias">[1, H, T, C], added to the scores; null for none.</param>
+    /// <param name="distances">What scores look at beside the tokens; null for nothing.</param>
     /// <returns>[B·T, D].</returns>
-    public Tensor Self(Tensor x, long rows, int layer, IAttention attention, Tensor? bias = null)
+    public Tensor Self(Tensor x, long rows, int layer, IAttention attention, Tensor? bias = null, DistanceStates? distances = null)
     {
         using var scope = NewDisposeScope();
         // All queries, all keys, all values.
         var parts = _joint?.TryForward(x)?.view(rows, -1, 3 * _heads, _headSize).transpose(1, 2).chunk(3, 1);
-        var attended = parts is null
-            ? attention.Attend(layer, Queries(x, rows), Split(_key.Forward(x), rows), Split(_value.Forward(x), rows), new Scores(Bias: bias))
-            : attention.Attend(layer, Scaled(parts[0]), parts[1], parts[2], new Scores(Bias: bias));
-        return Join(attended).MoveToOuterDisposeScope();
+        var (query, key, value) = parts is null ? (Queries(x, rows), Split(_key.Forward(x), rows), Split(_value.Forward(x), rows)) : (Scaled(parts[0]), parts[1], parts[2]);
+        var scores = distances is null ? new Scores(Bias: bias) : distances.Scores(query, key, Queries(distances.States, 1), Split(_key.Forward(distances.States), 1));
+        return Join(attention.Attend(layer, query, key, value, scores)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Attends from the tokens of each of B rows to its prompt: [B·T, D] → [B·T, D].</summary>

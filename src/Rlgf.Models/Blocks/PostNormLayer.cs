@@ -62,10 +62,10 @@ internal sealed class PostNormLayer : nn.Module
     }
 
     /// <summary>[B·T, D] → [B·T, D].</summary>
-    public Tensor Forward(Tensor x, long rows, IAttention attention, CrossAttention? prompts = null)
+    public Tensor Forward(Tensor x, long rows, IAttention attention, CrossAttention? prompts = null, DistanceStates? distances = null)
     {
         using var scope = NewDisposeScope();
-        x = _attentionNorm.Forward(FusedOperations.Sum(x, _attention.Self(x, rows, _layer, attention)));
+        x = _attentionNorm.Forward(FusedOperations.Sum(x, _attention.Self(x, rows, _layer, attention, distances: distances)));
         if (prompts is not null) x = _promptNorm!.Forward(FusedOperations.Sum(x, _promptAttention!.Cross(x, rows, _layer, prompts)));
         return _networkNorm.Forward(FusedOperations.Sum(x, _outer.Forward(_sizes.Activation.Forward(_inner.Forward(x))))).MoveToOuterDisposeScope();
     }

@@ -131,6 +131,9 @@ public sealed class ModelConfiguration
         _ => throw Fault(key, "is not a text"),
     };
 
+    /// <summary>Whether a key holds a text.</summary>
+    internal bool IsText(string key) => _json[key] is JsonValue value && value.TryGetValue<string>(out _);
+
     /// <summary>A list of texts, empty where the key is absent or null.</summary>
     public IReadOnlyList<string> Texts(string key) => _json[key] switch
     {

@@ -11,7 +11,7 @@ namespace Rlgf.Models.Lora;
 public static class LoraAdapters
 {
     /// <summary>Modules of classifiers that the trunk doesn't have: they are trained whole, since they begin at random.</summary>
-    private static readonly string[] Heads = ["score", "classifier", "pre_classifier", "pooler", "classification_head"];
+    private static readonly string[] Heads = ["score", "classifier", "pre_classifier", "pooler", "classification_head", "head"];
 
     /// <summary>Puts a new adapter on a language model.</summary>
     /// <param name="model">The model; it gives the same logits as before until the adapter is trained.</param>

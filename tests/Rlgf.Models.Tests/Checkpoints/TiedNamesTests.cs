@@ -144,6 +144,10 @@ public sealed class TiedNamesTests : IDisposable
     [InlineData("bert_classifier", "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight")]
     [InlineData("roberta_classifier", "roberta.embeddings.word_embeddings.weight", "lm_head.decoder.weight")]
     [InlineData("distilbert_classifier", "distilbert.embeddings.word_embeddings.weight", "vocab_projector.weight")]
+    [InlineData("xlm_roberta_classifier", "roberta.embeddings.word_embeddings.weight", "lm_head.decoder.weight")]
+    [InlineData("electra_classifier", "electra.embeddings.word_embeddings.weight", "generator_lm_head.weight")]
+    [InlineData("albert_classifier", "albert.embeddings.word_embeddings.weight", "predictions.decoder.weight")]
+    [InlineData("modernbert_classifier", "model.embeddings.tok_embeddings.weight", "decoder.weight")]
     public void A_classifier_begins_with_an_encoder_whose_embedding_is_stored_as_the_head_that_fills_gaps(string name, string embedding, string storedAs)
     {
         using var folder = new RewrittenFolder(name).Rename(stored => stored == embedding ? storedAs : stored);

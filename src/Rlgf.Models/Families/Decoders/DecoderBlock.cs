@@ -20,7 +20,7 @@ internal sealed class DecoderBlock : IDisposable
     {
         _settings = settings;
         var names = settings.Names;
-        _mixerNorm = Norm(names.AttentionNorm);
+        _mixerNorm = layer == 0 && settings.FirstLayerReadsEmbeddingNorm ? null : Norm(names.AttentionNorm);
         _mixer = settings.MixerOf(layer).Make(settings, layer, device);
         _mixerOutputNorm = Norm(names.AttentionOutputNorm);
         _networkNorm = Norm(names.NetworkNorm);
@@ -35,7 +35,7 @@ internal sealed class DecoderBlock : IDisposable
     {
         var names = _settings.Names;
         (string?, INorm?)[] norms = [(names.AttentionNorm, _mixerNorm), (names.AttentionOutputNorm, _mixerOutputNorm), (names.NetworkNorm, _networkNorm), (names.NetworkOutputNorm, _networkOutputNorm)];
-        return [.. norms.Where(norm => norm.Item1 is not null).Select(norm => (norm.Item1!, (nn.Module)norm.Item2!)), .. _mixer.Named(), .. _network.Named()];
+        return [.. norms.Where(norm => norm.Item2 is not null).Select(norm => (norm.Item1!, (nn.Module)norm.Item2!)), .. _mixer.Named(), .. _network.Named()];
     }
 
     /// <summary>[B·T, D] → [B·T, D].</summary>

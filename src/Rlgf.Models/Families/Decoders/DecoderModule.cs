@@ -41,7 +41,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         _finalNorm = settings.Norm(settings.Width, device);
         if (labels is { } count) _head = new Linear(settings.Width, count, bias: false, device);
         else if (!settings.TiedHead) _head = new Linear(settings.Width, settings.Vocabulary, settings.HeadBias, device);
-        NamedModules.Register(this, Named(headName: labels is null ? settings.Names.Head : "score"));
+        NamedModules.Register(this, Named());
     }
 
     /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
@@ -57,12 +57,15 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
 
     public int? SameRotationUpTo { get; }
 
-    public Tensor States(Tensor ids, TokenPositions? positions, IAttention attention)
+    public Tensor States(Tensor ids, TokenPositions? positions, IAttention attention) => States(ids, positions, attention, layers: null);
+
+    /// <summary>As the other one, but after some of the layers, from the first: the final norm is for all of them (null).</summary>
+    public Tensor States(Tensor ids, TokenPositions? positions, IAttention attention, int? layers)
     {
         using var scope = NewDisposeScope();
         long rows = ids.size(0), columns = ids.size(1);
         var recompute = RecomputesActivations && is_grad_enabled() && positions is null;
-        var x = LayerChain.Run(Embed(ids, positions), _blocks.Length, [], recompute, _ =>
+        var x = LayerChain.Run(Embed(ids, positions), layers ?? _blocks.Length, [], recompute, _ =>
         {
             var seen = recompute ? attention.Anew() : attention;
             var pass = new DecoderPass(
@@ -74,7 +77,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
             };
         });
 
-        return _finalNorm.Forward(x).view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
+        return (layers < _blocks.Length ? x : _finalNorm.Forward(x)).view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
     }
 
     public Tensor Logits(Tensor states)
@@ -107,7 +110,8 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         base.Dispose(disposing);
     }
 
-    private IEnumerable<(string Name, nn.Module Module)> Named(string headName)
+    /// <summary>The parts under the family's names.</summary>
+    public IEnumerable<(string Name, nn.Module Module)> Named()
     {
         var names = _settings.Names;
         yield return ($"{names.Trunk}.{names.TokenEmbedding}", _tokens);
@@ -119,7 +123,7 @@ internal sealed class DecoderModule : nn.Module, ICausalTransformer
         }
 
         yield return ($"{names.Trunk}.{names.FinalNorm}", (nn.Module)_finalNorm);
-        if (_head is not null) yield return (headName, _head);
+        if (_head is not null) yield return (_labels is null ? names.Head : "score", _head);
     }
 
     /// <summary>[B, T] ids → [B·T, D].</summary>

@@ -38,6 +38,9 @@ internal sealed record DecoderSettings
     /// <summary>Makes a norm of a width.</summary>
     public required Func<int, Device, INorm> Norm { get; init; }
 
+    /// <summary>Whether the first layer's attention reads the norm of the embeddings, without one of its own.</summary>
+    public bool FirstLayerReadsEmbeddingNorm { get; init; }
+
     /// <summary>Row of the learned positions that position 0 has.</summary>
     public int FirstPosition { get; init; }
 

@@ -42,7 +42,7 @@ internal sealed record AttentionSettings : MixerSettings
     /// <summary>A bias by the key's position; null for none. All layers must have the same.</summary>
     public AlibiSettings? Alibi { get; init; }
 
-    /// <summary>How many tokens a token sees, itself included; null for all before it.</summary>
+    /// <summary>How many tokens a token sees, itself included: the last ones or, in an encoder, as many on either side; null for all.</summary>
     public int? Window { get; init; }
 
     /// <summary>What q · k is multiplied by; null for 1 / √(D/H).</summary>

@@ -1,77 +1,83 @@
 using Rlgf.Models.Blocks;
 using Rlgf.Models.Checkpoints;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Families.Encoders;
 
-/// <summary>BERT (Devlin et al. 2019) and RoBERTa (Liu et al. 2019): the same layers; RoBERTa counts positions after its padding id, has no pooler and a head of its own.</summary>
-internal sealed class BertFamily : IModelFamily
+/// <summary>
+/// BERT (Devlin et al. 2019) and those with its layers: RoBERTa (Liu et al. 2019) and XLM-R (Conneau et al. 2020) count positions after their padding id, have no pooler and a head of their own; ELECTRA (Clark et al. 2020)
+/// has such a head with another activation, and tables that may be narrower than its layers.
+/// </summary>
+internal static class BertFamily
 {
-    private static readonly PostNormNames Layer = new(
+    private static readonly PostNormEncoderNames Layers = PostNormEncoderNames.Below("encoder.layer", new(
         new MultiHeadNames("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"), "attention.output.LayerNorm",
-        "intermediate.dense", "output.dense", "output.LayerNorm");
-
-    private readonly EncoderNames _names;
-    private readonly bool _countsPositionsAfterPad;
-
-    private BertFamily(string modelType, string classifierArchitecture, EncoderNames names, bool countsPositionsAfterPad)
-    {
-        ModelType = modelType;
-        ClassifierArchitecture = classifierArchitecture;
-        _names = names;
-        _countsPositionsAfterPad = countsPositionsAfterPad;
-    }
+        "intermediate.dense", "output.dense", "output.LayerNorm"));
 
     /// <summary>BERT.</summary>
-    public static BertFamily Bert { get; } =
-        new("bert", "BertForSequenceClassification", new EncoderNames("bert", "encoder.layer", Layer, "bert.pooler.dense", "classifier", tanh, "cls.predictions.decoder.weight"), countsPositionsAfterPad: false);
+    public static EncoderFamily Bert { get; } = new("bert", "Bert", new EncoderNames("bert", "bert.pooler.dense", "classifier", "cls.predictions.decoder.weight"), configuration => Parts(Read(configuration), "bert", tanh));
 
     /// <summary>RoBERTa.</summary>
-    public static BertFamily Roberta { get; } =
-        new("roberta", "RobertaForSequenceClassification", new EncoderNames("roberta", "encoder.layer", Layer, "classifier.dense", "classifier.out_proj", tanh, "lm_head.decoder.weight"), countsPositionsAfterPad: true);
+    public static EncoderFamily Roberta { get; } = AfterPad("roberta", "Roberta");
 
-    public string ModelType { get; }
+    /// <summary>XLM-RoBERTa: RoBERTa with another vocabulary.</summary>
+    public static EncoderFamily XlmRoberta { get; } = AfterPad("xlm-roberta", "XLMRoberta");
 
-    public string ClassifierArchitecture { get; }
+    /// <summary>ELECTRA's discriminator.</summary>
+    public static EncoderFamily Electra { get; } = new(
+        "electra", "Electra",
+        new EncoderNames("electra", "classifier.dense", "classifier.out_proj", "generator_lm_head.weight") { InTrunk = ["embeddings", "embeddings_project", "encoder"] },
+        configuration =>
+        {
+            var settings = Read(configuration);
+            var width = configuration.OptionalSize("embedding_size") ?? NarrowEmbedding;
+            if (width != settings.Layer.Width) settings = settings with { EmbeddingWidth = width, Names = Layers with { Projection = "embeddings_project" } };
+            return Parts(settings, "electra", nn.functional.gelu);
+        });
 
-    public ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device) => throw EncoderNaming.WritesNoText(configuration);
+    /// <summary>Width of the tables of ELECTRA and ALBERT where it isn't said.</summary>
+    public const int NarrowEmbedding = 128;
 
-    public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device)
-    {
-        var settings = Read(configuration);
-        int? pad = _countsPositionsAfterPad ? configuration.TokenId("pad_token_id") ?? 1 : null;
-        if (pad + 1 >= settings.Positions) throw configuration.Fault("max_position_embeddings", $"is {settings.Positions}: none are left after those up to pad_token_id = {pad}");
-        var labels = EncoderNaming.Labels(configuration);
-        return new EncoderClassifier(new EncoderClassifierModule(settings, _names, labels.Count, device), labels, settings, pad, device, configuration.ToJson());
-    }
+    /// <summary>An encoder with these layers and a head that reads its first state.</summary>
+    public static EncoderParts Parts(PostNormEncoderSettings settings, string trunk, Func<Tensor, Tensor> activation, int? pad = null) =>
+        new(device => new PostNormEncoder(settings, trunk, device), new EncoderHead(settings.Layer.Width, activation, settings.InitialDeviation), pad);
 
-    public string? NameInModule(string nameInFile, ModelConfiguration configuration) => EncoderNaming.NameInModule(nameInFile, _names);
-
-    public string? TiedTo(string nameInFile, ModelConfiguration configuration) => EncoderNaming.TiedTo(nameInFile, _names, configuration);
-
-    public bool WritesText => false;
-
-    public bool IsOfHead(string nameInModule) => EncoderNaming.IsOfHead(nameInModule, _names);
-
-    private static EncoderSettings Read(ModelConfiguration configuration)
+    /// <summary>What all of them call alike.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="names">The parts' names; BERT's by default.</param>
+    /// <param name="formatActivation">The activation where none is named.</param>
+    public static PostNormEncoderSettings Read(ModelConfiguration configuration, PostNormEncoderNames? names = null, string formatActivation = "gelu")
     {
         configuration.RequireFlag("is_decoder", false);
         configuration.RequireFlag("add_cross_attention", false);
         if ((configuration.Text("position_embedding_type") ?? "absolute") is var positions and not "absolute")
             throw configuration.Fault("position_embedding_type", $"is '{positions}': only absolute positions are supported");
+        var layer = Sizes(configuration, formatEpsilon: 1e-12, formatActivation);
+        var shape = new EncoderShape(
+            configuration.Size("vocab_size"), configuration.Size("max_position_embeddings"), configuration.OptionalSize("type_vocab_size") ?? 2, configuration.Size("num_hidden_layers"));
+        return new PostNormEncoderSettings(shape, layer, configuration.Positive("initializer_range", formatDefault: 0.02)) { Names = names ?? Layers };
+    }
+
+    /// <summary>Sizes of a layer, under the keys that BERT and most after it have.</summary>
+    public static PostNormSizes Sizes(ModelConfiguration configuration, double formatEpsilon, string formatActivation)
+    {
         var layer = new PostNormSizes(
             configuration.Size("hidden_size"),
             configuration.Size("num_attention_heads"),
             configuration.Size("intermediate_size"),
-            configuration.Positive("layer_norm_eps", formatDefault: 1e-12),
-            Activation.Read(configuration, "hidden_act", formatDefault: "gelu"));
-        if (layer.Width % layer.Heads != 0) throw configuration.Fault("num_attention_heads", $"is {layer.Heads}, which doesn't divide hidden_size = {layer.Width}");
-        return new EncoderSettings(
-            configuration.Size("vocab_size"),
-            configuration.Size("max_position_embeddings"),
-            configuration.OptionalSize("type_vocab_size") ?? 2,
-            configuration.Size("num_hidden_layers"),
-            layer,
-            configuration.Positive("initializer_range", formatDefault: 0.02));
+            configuration.Positive("layer_norm_eps", formatEpsilon),
+            Activation.Read(configuration, "hidden_act", formatActivation));
+        return layer.Width % layer.Heads == 0 ? layer : throw configuration.Fault("num_attention_heads", $"is {layer.Heads}, which doesn't divide hidden_size = {layer.Width}");
     }
+
+    private static EncoderFamily AfterPad(string modelType, string className) =>
+        new(modelType, className, new EncoderNames("roberta", "classifier.dense", "classifier.out_proj", "lm_head.decoder.weight"), configuration =>
+        {
+            var settings = Read(configuration);
+            var pad = configuration.TokenId("pad_token_id") ?? 1;
+            return pad + 1 < settings.Shape.Positions
+                ? Parts(settings, "roberta", tanh, pad)
+                : throw configuration.Fault("max_position_embeddings", $"is {settings.Shape.Positions}: none are left after those up to pad_token_id = {pad}");
+        });
 }

@@ -1,16 +1,15 @@
 using System.Text.Json.Nodes;
 using Rlgf.Base;
-using Rlgf.Models.Blocks;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Families.Encoders;
 
-/// <summary>A sequence classifier on an encoder: every token sees the whole row, and the labels' scores are read at the first token.</summary>
+/// <summary>A sequence classifier on an encoder: every token sees those on both sides of it, and the labels' scores are read at the first token or from the mean of all.</summary>
 internal sealed class EncoderClassifier : ISequenceClassifier
 {
     private readonly EncoderClassifierModule _module;
-    private readonly EncoderSettings _settings;
+    private readonly EncoderShape _shape;
     private readonly int? _positionsAfterPad;
     private readonly Device _device;
     private readonly JsonObject _configuration;
@@ -18,21 +17,20 @@ internal sealed class EncoderClassifier : ISequenceClassifier
     /// <summary>Wraps the module.</summary>
     /// <param name="module">The encoder with its head.</param>
     /// <param name="labels">Names of the C labels.</param>
-    /// <param name="settings">Its sizes.</param>
     /// <param name="positionsAfterPad">
     /// Null where positions are 0, 1, 2 …; otherwise the padding id (RoBERTa): positions are counted from the one after it over the tokens that are not it, and a token that is it has it as its position.
     /// </param>
     /// <param name="device">Where its parameters are.</param>
     /// <param name="configuration">Its config.json.</param>
-    public EncoderClassifier(EncoderClassifierModule module, IReadOnlyList<string> labels, EncoderSettings settings, int? positionsAfterPad, Device device, JsonObject configuration)
+    public EncoderClassifier(EncoderClassifierModule module, IReadOnlyList<string> labels, int? positionsAfterPad, Device device, JsonObject configuration)
     {
         _module = module;
-        _settings = settings;
+        _shape = module.Shape;
         _positionsAfterPad = positionsAfterPad;
         _device = device;
         _configuration = configuration;
         Labels = labels;
-        ContextLength = settings.Positions - (positionsAfterPad + 1 ?? 0);
+        ContextLength = _shape.Positions - (positionsAfterPad + 1 ?? 0);
     }
 
     public IReadOnlyList<string> Labels { get; }
@@ -48,11 +46,11 @@ internal sealed class EncoderClassifier : ISequenceClassifier
     public Tensor Logits(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null)
     {
         using var scope = NewDisposeScope();
-        return _module.Logits(States(rows, segments)).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
+        return _module.Logits(States(rows, segments), Lengths(rows)).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>Number of layers.</summary>
-    internal int Layers => _settings.Layers;
+    internal int Layers => _shape.Layers;
 
     /// <summary>[B, T, D]: states of all tokens after some of the layers, or all (null); meaningless beyond a row's own length.</summary>
     internal Tensor States(IReadOnlyList<int[]> rows, IReadOnlyList<int[]>? segments = null, int? layers = null)
@@ -68,12 +66,11 @@ internal sealed class EncoderClassifier : ISequenceClassifier
         {
             Rows.Copy(rows[b], input.AsSpan(b * columns));
             WritePositions(rows[b], input.AsSpan((rows.Count + b) * columns));
-            if (segments is not null && _settings.Segments > 0) Rows.Copy(segments[b], input.AsSpan((2 * rows.Count + b) * columns));
+            if (segments is not null && _shape.Segments > 0) Rows.Copy(segments[b], input.AsSpan((2 * rows.Count + b) * columns));
         }
 
         var tensors = tensor(input, [3, rows.Count, columns], device: _device);
-        var attention = new BidirectionalAttention([.. rows.Select(row => row.Length)], columns, _device);
-        return _module.States(tensors[0], tensors[1], tensors[2], attention, layers).MoveToOuterDisposeScope();
+        return _module.States(new EncoderInput(tensors[0], tensors[1], tensors[2], Lengths(rows)), layers).MoveToOuterDisposeScope();
     }
 
     public void Initialise(ulong seed)
@@ -83,6 +80,8 @@ internal sealed class EncoderClassifier : ISequenceClassifier
     }
 
     public void Dispose() => _module.Dispose();
+
+    private static int[] Lengths(IReadOnlyList<int[]> rows) => [.. rows.Select(row => row.Length)];
 
     private void WritePositions(int[] row, Span<long> positions)
     {
@@ -98,10 +97,10 @@ internal sealed class EncoderClassifier : ISequenceClassifier
 
     private void Check(int[] row, int[]? segments)
     {
-        Rows.CheckText(row, ContextLength, _settings.Vocabulary);
-        if (segments is null || _settings.Segments == 0) return;
+        Rows.CheckText(row, ContextLength, _shape.Vocabulary);
+        if (segments is null || _shape.Segments == 0) return;
         if (segments.Length != row.Length) throw new ArgumentException($"A row has {row.Length} tokens and {segments.Length} segments.", nameof(segments));
-        if (segments.FirstOrDefault(segment => segment < 0 || segment >= _settings.Segments) is var wrong and not 0)
-            throw new InputException($"a token belongs to text {wrong} (counted from 0) of its row and the classifier tells {_settings.Segments} apart: give fewer texts.");
+        if (segments.FirstOrDefault(segment => segment < 0 || segment >= _shape.Segments) is var wrong and not 0)
+            throw new InputException($"a token belongs to text {wrong} (counted from 0) of its row and the classifier tells {_shape.Segments} apart: give fewer texts.");
     }
 }

@@ -2,110 +2,148 @@ using Rlgf.Models.Blocks;
 using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
-using Embedding = Rlgf.Models.Blocks.Embedding;
 using LayerNorm = Rlgf.Models.Blocks.LayerNorm;
 using Linear = Rlgf.Models.Blocks.Linear;
 
 namespace Rlgf.Models.Families.Encoders;
 
-/// <summary>What the modules of an encoder need to know, read from <c>config.json</c>.</summary>
-/// <param name="Vocabulary">V.</param>
-/// <param name="Positions">Rows of the position table.</param>
-/// <param name="Segments">How many texts of a row are told apart; 0 where there is no table for it.</param>
-/// <param name="Layers">L.</param>
-/// <param name="Layer">Sizes of each layer.</param>
-/// <param name="InitialDeviation">Of fresh weights.</param>
-internal sealed record EncoderSettings(int Vocabulary, int Positions, int Segments, int Layers, PostNormSizes Layer, double InitialDeviation);
-
-/// <summary>What a family of encoders calls its parts, and what its head does between its two products.</summary>
+/// <summary>What a family of encoders calls its parts.</summary>
 /// <param name="Trunk">First part of all names but the head's.</param>
-/// <param name="Layers">Where the layers are, below the trunk.</param>
-/// <param name="Layer">Parts of a layer.</param>
 /// <param name="HeadInner">The head's first product.</param>
 /// <param name="HeadOuter">The head's second product, one row for each label.</param>
-/// <param name="HeadActivation">Between the two.</param>
 /// <param name="TiedHead">The weight of the head that fills gaps which is the embedding's: a file may have it in the embedding's place.</param>
-internal sealed record EncoderNames(string Trunk, string Layers, PostNormNames Layer, string HeadInner, string HeadOuter, Func<Tensor, Tensor> HeadActivation, string TiedHead);
-
-/// <summary>A BERT-like encoder (Devlin et al. 2019) with a head that scores labels from the state of the first token.</summary>
-internal sealed class EncoderClassifierModule : nn.Module
+internal sealed record EncoderNames(string Trunk, string HeadInner, string HeadOuter, string TiedHead)
 {
-    private readonly EncoderSettings _settings;
-    private readonly EncoderNames _names;
-    private readonly Embedding _tokenEmbedding;
-    private readonly Embedding _positionEmbedding;
-    private readonly Embedding? _segmentEmbedding;
-    private readonly LayerNorm _embeddingNorm;
-    private readonly PostNormLayer[] _layers;
-    private readonly Linear _headInner;
-    private readonly Linear _headOuter;
+    /// <summary>The norm between the head's products; null where there is none.</summary>
+    public string? HeadNorm { get; init; }
 
-    public EncoderClassifierModule(EncoderSettings settings, EncoderNames names, int labels, Device device) : base(nameof(EncoderClassifierModule))
-    {
-        _settings = settings;
-        _names = names;
-        var width = settings.Layer.Width;
-        _tokenEmbedding = new Embedding(settings.Vocabulary, width, device);
-        _positionEmbedding = new Embedding(settings.Positions, width, device);
-        _segmentEmbedding = settings.Segments > 0 ? new Embedding(settings.Segments, width, device) : null;
-        _embeddingNorm = new LayerNorm(width, settings.Layer.Epsilon, device);
-        _layers = [.. Enumerable.Range(0, settings.Layers).Select(layer => new PostNormLayer(settings.Layer, names.Layer, layer, device))];
-        _headInner = new Linear(width, width, bias: true, device);
-        _headOuter = new Linear(width, labels, bias: true, device);
-        NamedModules.Register(this, [
-            ($"{names.Trunk}.embeddings.word_embeddings", _tokenEmbedding),
-            ($"{names.Trunk}.embeddings.position_embeddings", _positionEmbedding),
-            .. _segmentEmbedding is null ? (IEnumerable<(string, nn.Module)>)[] : [($"{names.Trunk}.embeddings.token_type_embeddings", _segmentEmbedding)],
-            ($"{names.Trunk}.embeddings.LayerNorm", _embeddingNorm),
-            ($"{names.Trunk}.{names.Layers}", nn.ModuleList(_layers)),
-            (names.HeadInner, _headInner),
-            (names.HeadOuter, _headOuter)]);
-    }
+    /// <summary>The table of tokens, within the trunk.</summary>
+    public string TokenEmbedding { get; init; } = "embeddings.word_embeddings";
+
+    /// <summary>What the trunk's parts begin with where it was saved alone, without its own name.</summary>
+    public IReadOnlyList<string> InTrunk { get; init; } = ["embeddings", "encoder", "transformer", "pooler"];
+}
+
+/// <summary>What an encoder's head does of the row's states.</summary>
+/// <param name="Width">D.</param>
+/// <param name="Activation">Between its two products.</param>
+/// <param name="InitialDeviation">Of fresh weights.</param>
+internal sealed record EncoderHead(int Width, Func<Tensor, Tensor> Activation, double InitialDeviation)
+{
+    /// <summary>Whether the mean of the row's states is read rather than the first token's.</summary>
+    public bool ReadsMean { get; init; }
+
+    /// <summary>Whether the first product is shifted.</summary>
+    public bool InnerBias { get; init; } = true;
+
+    /// <summary>Makes the norm after the activation; null where there is none.</summary>
+    public Func<Device, LayerNorm>? Norm { get; init; }
+}
+
+/// <summary>The sizes of an encoder that its rows must fit.</summary>
+/// <param name="Vocabulary">V.</param>
+/// <param name="Positions">The most positions of a row.</param>
+/// <param name="Segments">How many texts of a row are told apart; 0 where none are.</param>
+/// <param name="Layers">L.</param>
+internal sealed record EncoderShape(int Vocabulary, int Positions, int Segments, int Layers);
+
+/// <summary>Rows that an encoder reads, padded on the right.</summary>
+/// <param name="Ids">[B, T] int64.</param>
+/// <param name="Positions">[B, T] int64: rows of the position table.</param>
+/// <param name="Segments">[B, T] int64: which of its row's texts a token belongs to.</param>
+/// <param name="Lengths">[B].</param>
+internal readonly record struct EncoderInput(Tensor Ids, Tensor Positions, Tensor Segments, IReadOnlyList<int> Lengths)
+{
+    /// <summary>T.</summary>
+    public int Columns => (int)Ids.size(1);
+}
+
+/// <summary>An encoder without its head.</summary>
+internal interface IEncoderTrunk : IDisposable
+{
+    /// <summary>Its sizes.</summary>
+    EncoderShape Shape { get; }
 
     /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
-    internal Action<Tensor>? LayerInput { get; set; }
+    Action<Tensor>? LayerInput { get; set; }
+
+    /// <summary>The parts under the family's names.</summary>
+    IEnumerable<(string Name, nn.Module Module)> Named();
 
     /// <summary>Runs the layers.</summary>
-    /// <param name="ids">[B, T] int64.</param>
-    /// <param name="positions">[B, T] int64: rows of the position table.</param>
-    /// <param name="segments">[B, T] int64: which of its row's texts a token belongs to.</param>
-    /// <param name="attention">Who sees whom.</param>
+    /// <param name="input">The rows.</param>
     /// <param name="layers">How many layers are run, from 0; null for all.</param>
     /// <returns>[B, T, D] float32.</returns>
-    public Tensor States(Tensor ids, Tensor positions, Tensor segments, IAttention attention, int? layers = null)
-    {
-        using var scope = NewDisposeScope();
-        long rows = ids.size(0);
-        var embedded = _tokenEmbedding.Forward(ids.view(-1)).Add(_positionEmbedding.Forward(positions.view(-1)));
-        if (_segmentEmbedding is not null) embedded = embedded.Add(_segmentEmbedding.Forward(segments.view(-1)));
-        var x = _embeddingNorm.Forward(embedded);
-        foreach (var layer in _layers.AsSpan(0, layers ?? _layers.Length))
-        {
-            LayerInput?.Invoke(x);
-            var next = layer.Forward(x, rows, attention);
-            x.Dispose();
-            x = next;
-        }
+    Tensor States(in EncoderInput input, int? layers);
 
-        return x.view(rows, -1, _settings.Layer.Width).MoveToOuterDisposeScope();
+    /// <summary>Draws fresh weights as the family does.</summary>
+    void Initialise(Generator random);
+}
+
+/// <summary>An encoder of any family with a head that scores labels from the state of the first token, or from the mean of all.</summary>
+internal sealed class EncoderClassifierModule : nn.Module
+{
+    private readonly IEncoderTrunk _trunk;
+    private readonly EncoderHead _head;
+    private readonly Linear _headInner;
+    private readonly LayerNorm? _headNorm;
+    private readonly Linear _headOuter;
+
+    public EncoderClassifierModule(IEncoderTrunk trunk, EncoderHead head, EncoderNames names, int labels, Device device) : base(nameof(EncoderClassifierModule))
+    {
+        (_trunk, _head) = (trunk, head);
+        _headInner = new Linear(head.Width, head.Width, head.InnerBias, device);
+        _headNorm = head.Norm?.Invoke(device);
+        _headOuter = new Linear(head.Width, labels, bias: true, device);
+        (string?, nn.Module?)[] parts = [(names.HeadInner, _headInner), (names.HeadNorm, _headNorm), (names.HeadOuter, _headOuter)];
+        NamedModules.Register(this, [.. trunk.Named(), .. parts.Where(part => part.Item2 is not null).Select(part => (part.Item1!, part.Item2!))]);
     }
 
-    /// <summary>The labels' scores from the first token's state: [B, T, D] → [B, C] float32.</summary>
-    public Tensor Logits(Tensor states)
+    /// <summary>Sizes of the trunk.</summary>
+    public EncoderShape Shape => _trunk.Shape;
+
+    /// <summary>As <see cref="IEncoderTrunk.LayerInput"/>.</summary>
+    internal Action<Tensor>? LayerInput
+    {
+        get => _trunk.LayerInput;
+        set => _trunk.LayerInput = value;
+    }
+
+    /// <summary>As <see cref="IEncoderTrunk.States"/>.</summary>
+    public Tensor States(in EncoderInput input, int? layers = null) => _trunk.States(input, layers);
+
+    /// <summary>The labels' scores.</summary>
+    /// <param name="states">[B, T, D] after all layers.</param>
+    /// <param name="lengths">[B].</param>
+    /// <returns>[B, C] float32.</returns>
+    public Tensor Logits(Tensor states, IReadOnlyList<int> lengths)
     {
         using var scope = NewDisposeScope();
-        return _headOuter.Forward(_names.HeadActivation(_headInner.Forward(states.select(1, 0)))).MoveToOuterDisposeScope();
+        var x = _head.Activation(_headInner.Forward(_head.ReadsMean ? Mean(states, lengths) : states.select(1, 0)));
+        if (_headNorm is not null) x = _headNorm.Forward(x);
+        return _headOuter.Forward(x).MoveToOuterDisposeScope();
     }
 
     public void Initialise(Generator random)
     {
-        var deviation = _settings.InitialDeviation;
-        _tokenEmbedding.Initialise(deviation, random);
-        _positionEmbedding.Initialise(deviation, random);
-        _segmentEmbedding?.Initialise(deviation, random);
-        _embeddingNorm.Initialise();
-        foreach (var layer in _layers) layer.Initialise(deviation, random);
-        _headInner.Initialise(deviation, random);
-        _headOuter.Initialise(deviation, random);
+        _trunk.Initialise(random);
+        _headInner.Initialise(_head.InitialDeviation, random);
+        _headNorm?.Initialise();
+        _headOuter.Initialise(_head.InitialDeviation, random);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _trunk.Dispose();
+        base.Dispose(disposing);
+    }
+
+    /// <summary>[B, T, D] → [B, D]: the mean of each row's own states.</summary>
+    private static Tensor Mean(Tensor states, IReadOnlyList<int> lengths)
+    {
+        var columns = (int)states.size(1);
+        var shares = new float[lengths.Count * columns];
+        for (var b = 0; b < lengths.Count; b++) shares.AsSpan(b * columns, lengths[b]).Fill(1f / lengths[b]);
+        return tensor(shares, [lengths.Count, 1, columns], device: states.device).to_type(states.dtype).matmul(states).squeeze(1);
     }
 }

@@ -7,7 +7,11 @@ namespace Rlgf.Models.Families.Encoders;
 internal static class EncoderNaming
 {
     /// <summary>Parts of models that were trained to fill gaps or to find answers: a classifier has no use for them.</summary>
-    private static readonly string[] OtherHeads = ["cls", "lm_head", "vocab_transform", "vocab_layer_norm", "vocab_projector", "qa_outputs"];
+    private static readonly string[] OtherHeads =
+    [
+        "cls", "lm_head", "vocab_transform", "vocab_layer_norm", "vocab_projector", "qa_outputs", "lm_predictions", "mask_predictions", "discriminator_predictions", "generator_predictions", "generator_lm_head",
+        "predictions", "sop_classifier", "decoder",
+    ];
 
     /// <summary>As <see cref="IModelFamily.NameInModule"/>.</summary>
     public static string? NameInModule(string nameInFile, EncoderNames names)
@@ -20,7 +24,7 @@ internal static class EncoderNaming
         // The first BERT uploads call a norm's scale and shift so.
         if (name.EndsWith(".gamma", StringComparison.Ordinal)) name = $"{name[..^".gamma".Length]}.weight";
         if (name.EndsWith(".beta", StringComparison.Ordinal)) name = $"{name[..^".beta".Length]}.bias";
-        if (name.Split('.')[0] is "embeddings" or "encoder" or "transformer" or "pooler") name = $"{trunk}.{name}";
+        if (names.InTrunk.Contains(name.Split('.')[0], StringComparer.Ordinal) && !IsOfHead(name, names)) name = $"{trunk}.{name}";
 
         // RoBERTa's head reads the first state itself.
         return name.StartsWith($"{trunk}.pooler.", StringComparison.Ordinal) && !IsOfHead(name, names) ? null : name;
@@ -28,11 +32,11 @@ internal static class EncoderNaming
 
     /// <summary>As <see cref="IModelFamily.TiedTo"/>: the head that fills gaps ends in the embedding.</summary>
     public static string? TiedTo(string nameInFile, EncoderNames names, ModelConfiguration configuration) =>
-        nameInFile == names.TiedHead && configuration.Flag("tie_word_embeddings", formatDefault: true) ? $"{names.Trunk}.embeddings.word_embeddings.weight" : null;
+        nameInFile == names.TiedHead && configuration.Flag("tie_word_embeddings", formatDefault: true) ? $"{names.Trunk}.{names.TokenEmbedding}.weight" : null;
 
     /// <summary>As <see cref="IModelFamily.IsOfHead"/>.</summary>
     public static bool IsOfHead(string nameInModule, EncoderNames names) =>
-        nameInModule.StartsWith($"{names.HeadInner}.", StringComparison.Ordinal) || nameInModule.StartsWith($"{names.HeadOuter}.", StringComparison.Ordinal);
+        new[] { names.HeadInner, names.HeadNorm, names.HeadOuter }.OfType<string>().Any(part => nameInModule.StartsWith($"{part}.", StringComparison.Ordinal));
 
     /// <summary>The labels. Two of them without names of their own are what transformers leaves out of the file.</summary>
     public static IReadOnlyList<string> Labels(ModelConfiguration configuration) => configuration.Labels() ?? ["LABEL_0", "LABEL_1"];
