@@ -89,6 +89,8 @@ public static class TokenizerFolder
             defaults = BertReader.TokenOf;
             return BertReader.Read(files, configuration);
         }
+        if (!files.Has(TokenizerFiles.Vocabulary) && TokenizerFiles.UnreadSentencePieces.FirstOrDefault(files.Has) is { } unread)
+            throw new InputException($"{files.PathOf(unread)}: a sentencepiece model of this name (DeBERTa v3, XLM-RoBERTa) isn't read by itself; save {TokenizerFiles.Tokenizer} beside it with the transformers library.");
         foreach (var name in (string[])[TokenizerFiles.Vocabulary, TokenizerFiles.Merges])
         {
             if (!files.Has(name))

@@ -89,6 +89,18 @@ public sealed class EncoderClassifierTests : IDisposable
     }
 
     [Theory]
+    [InlineData("spm.model")]
+    [InlineData("sentencepiece.bpe.model")]
+    public void A_folder_with_a_sentencepiece_model_that_is_not_read_is_refused_by_its_name(string file)
+    {
+        using var folder = Changed("deberta_v3_reward", _ => { });
+        File.WriteAllText(folder.File(file), "pieces");
+        var fault = Assert.Throws<InputException>(() => TextClassifier.Load(folder.Path)).Message;
+        Assert.StartsWith($"{folder.File(file)}: a sentencepiece model of this name", fault, StringComparison.Ordinal);
+        Assert.Contains("save tokenizer.json beside it", fault, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [MemberData(nameof(NamesOfFamilies))]
     public void Every_number_that_is_read_counts(string name)
     {

@@ -13,16 +13,20 @@ internal sealed class TokenizerFiles
     public const string SentencePieces = "spiece.model";
     public const string OtherSentencePieces = "tokenizer.model";
     public const string WordList = "vocab.txt";
+
+    /// <summary>Sentencepiece models of classes that aren't read from them (DeBERTa v3's, XLM-RoBERTa's): known so that they can be said to be.</summary>
+    public static readonly string[] UnreadSentencePieces = ["spm.model", "sentencepiece.bpe.model"];
+
     public const string Configuration = "tokenizer_config.json";
     public const string SpecialTokens = "special_tokens_map.json";
     public const string AddedTokens = "added_tokens.json";
     public const string ChatTemplate = "chat_template.jinja";
 
     /// <summary>All of them.</summary>
-    public static readonly string[] Names = [Tokenizer, Vocabulary, Merges, SentencePieces, OtherSentencePieces, WordList, Configuration, SpecialTokens, AddedTokens, ChatTemplate];
+    public static readonly string[] Names = [Tokenizer, Vocabulary, Merges, SentencePieces, OtherSentencePieces, WordList, Configuration, SpecialTokens, AddedTokens, ChatTemplate, .. UnreadSentencePieces];
 
     /// <summary>The files of which a tokenizer has one at least.</summary>
-    public static readonly string[] Vocabularies = [Tokenizer, Vocabulary, SentencePieces, OtherSentencePieces, WordList];
+    public static readonly string[] Vocabularies = [Tokenizer, Vocabulary, SentencePieces, OtherSentencePieces, WordList, .. UnreadSentencePieces];
 
     private readonly string _source;
     private readonly Dictionary<string, byte[]> _contents;

@@ -6,7 +6,7 @@ namespace Rlgf.Recipes;
 /// <summary>Training of a reward model on pairs of answers of which one was preferred: <c>rlgf reward train</c>.</summary>
 public sealed record RewardModelRecipe : RunRecipe, ICheckedSection
 {
-    /// <summary>The language model whose trunk it starts from, or an encoder (BERT, DistilBERT, RoBERTa) as it was trained to fill gaps; it gets a new head with one output.</summary>
+    /// <summary>The language model whose trunk it starts from, or an encoder (BERT, DeBERTa v3, ModernBERT and the like) as it was trained to fill gaps; it gets a new head with one output.</summary>
     public required StartSection Model { get; init; }
 
     /// <summary>What it learns from.</summary>

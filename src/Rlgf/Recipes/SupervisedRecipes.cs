@@ -60,7 +60,7 @@ public sealed record SftPrecisionSection
 /// <summary>Training of a sequence classifier, for a reward or a judge: <c>rlgf classifier train</c>.</summary>
 public sealed record ClassifierRecipe : RunRecipe, ICheckedSection
 {
-    /// <summary>The language model whose trunk it starts from, or an encoder (BERT, DistilBERT, RoBERTa) as it was trained to fill gaps.</summary>
+    /// <summary>The language model whose trunk it starts from, or an encoder (BERT, DeBERTa v3, ModernBERT and the like) as it was trained to fill gaps.</summary>
     public required StartSection Model { get; init; }
 
     /// <summary>What it learns.</summary>
