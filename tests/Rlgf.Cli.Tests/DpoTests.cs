@@ -69,7 +69,7 @@ public sealed class DpoTests
     }
 
     [Theory]
-    [InlineData("loss.label_smoothing=0.1", "loss.objective=ipo", "loss.label_smoothing: is for objective: sigmoid or robust; leave it out")]
+    [InlineData("loss.label_smoothing=0.1", "loss.objective=ipo", "loss.label_smoothing: is for objective: sigmoid, robust or exo_pair; leave it out")]
     [InlineData("data.margin_column=m", "loss.beta=1", "data.margin_column: it is for reward models; leave it out")]
     [InlineData("chat={}", "loss.beta=1", "no chat template")]
     public void A_setting_that_is_not_used_is_refused(string first, string second, string problem)

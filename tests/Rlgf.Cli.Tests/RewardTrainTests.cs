@@ -59,6 +59,54 @@ public sealed class RewardTrainTests
     }
 
     [Fact]
+    public void By_a_chat_template_training_and_reward_score_the_text_that_the_template_writes()
+    {
+        using var scratch = new Scratch();
+        var recipe = Recipe(scratch, "llama3_rope", null);
+        // A text is the user's message; messages have a system's before it.
+        static bool IsText(int i) => i % 4 < 2;
+        scratch.Write("pairs.jsonl", [.. Enumerable.Range(0, 60).Select(i => $$"""
+            {"prompt": {{(IsText(i) ? $"\"film {i}\"" : $$"""[{"role": "system", "content": "Be short."}, {"role": "user", "content": "film {{i}}"}]""")}}, "chosen": "good better", "rejected": "bad {{i % 7}}"}
+            """.Trim())]);
+        var result = Cli.Run("reward", "train", recipe, "--set", "chat={}", "--set", "training.max_steps=4");
+        Assert.True(result.Code == ExitCode.Ok, result.Error);
+
+        var normalisation = JsonNode.Parse(File.ReadAllText(scratch["reward/config.json"]))!["score_normalisation"]!;
+        using var loaded = TextClassifier.Load(scratch["reward"]);
+        double ByHand(string prompt, string answer, bool isText)
+        {
+            using var scope = TorchSharp.torch.NewDisposeScope();
+            static string Turn(string role, string content) => $"<|start_header_id|>{role}<|end_header_id|>\n\n{content}<|eot_id|>";
+            var ids = loaded.Tokenizer.Encode($"<|begin_of_text|>{(isText ? "" : Turn("system", "Be short."))}{Turn("user", prompt)}{Turn("assistant", answer)}");
+            return (loaded.Model.Logits([ids]).cpu().item<float>() - normalisation["mean"]!.GetValue<double>()) / normalisation["deviation"]!.GetValue<double>();
+        }
+
+        var pairs = Fixtures.Rows(scratch["reward/held-out-scores.jsonl"]);
+        bool IsTextRow(JsonNode pair) => IsText(int.Parse(Text(pair, "prompt")["film ".Length..], System.Globalization.CultureInfo.InvariantCulture));
+        Assert.Equal([false, true], pairs.Select(IsTextRow).Distinct().Order());
+        foreach (var pair in pairs)
+        {
+            Assert.Equal(ByHand(Text(pair, "prompt"), Text(pair, "chosen"), IsTextRow(pair)), pair["chosen_score"]!.GetValue<double>(), 1e-4);
+            Assert.Equal(ByHand(Text(pair, "prompt"), Text(pair, "rejected"), IsTextRow(pair)), pair["rejected_score"]!.GetValue<double>(), 1e-4);
+        }
+
+        JsonNode[] texts = [.. pairs.Where(IsTextRow)];
+        var rows = scratch.Write("rows.jsonl", [.. texts.Select(pair => new JsonObject { ["prompt"] = Text(pair, "prompt"), ["response"] = Text(pair, "rejected") }.ToJsonString())]);
+        double[] Rewards(string chat)
+        {
+            var rewarded = Cli.Run("reward", "score", "--recipe", TrainTests.Recipe(scratch, "run"), "--rows", rows, "--output", scratch["rewards.jsonl"], "--set", $"reward={{kind: classifier, path: '{scratch["reward"]}'{chat}}}");
+            Assert.True(rewarded.Code == ExitCode.Ok, rewarded.Error);
+            double[] rewards = [.. Fixtures.Rows(scratch["rewards.jsonl"]).Select(row => row["reward"]!.GetValue<double>())];
+            File.Delete(scratch["rewards.jsonl"]);
+            return rewards;
+        }
+
+        double[] printed = [.. texts.Select(pair => pair["rejected_score"]!.GetValue<double>())];
+        Assert.Equal(printed, Rewards(", chat: {}"), (one, other) => Math.Abs(one - other) <= Tolerance);
+        Assert.NotEqual(printed, Rewards(""), (one, other) => Math.Abs(one - other) <= 1e-3);
+    }
+
+    [Fact]
     public void The_answers_to_the_training_prompts_have_mean_0_and_deviation_1()
     {
         using var scratch = new Scratch();
@@ -127,6 +175,10 @@ public sealed class RewardTrainTests
 
     [Theory]
     [InlineData("{\"prompt\": \"a\", \"chosen\": \"b\"}", "no column 'rejected'")]
+    [InlineData("{\"prompt\": \"a\", \"chosen\": null, \"rejected\": \"c\"}", "column 'chosen': expected an answer")]
+    [InlineData("{\"chosen\": [{\"role\": \"user\", \"content\": \"a\"}], \"rejected\": \"c\"}", "column 'chosen': it ends with the user's turn")]
+    [InlineData("{\"prompt\": [{\"role\": \"human\", \"content\": \"a\"}], \"chosen\": \"b\", \"rejected\": \"c\"}", "the role 'human' is none of")]
+    [InlineData("{\"chosen\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}], \"rejected\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"assistant\", \"content\": \"c\"}]}", "its prompt differs from that of chosen at message 1")]
     [InlineData("{\"prompt\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}, {\"role\": \"user\", \"content\": \"c\"}], \"chosen\": \"b\", \"rejected\": \"c\"}", "the prompt has 3 messages")]
     public void A_row_that_can_not_be_read_is_one_line(string row, string said)
     {
@@ -136,6 +188,19 @@ public sealed class RewardTrainTests
         var line = Cli.Run("reward", "train", recipe, "--set", "data.held_out_rows=1").OneErrorLine(ExitCode.Failed);
         Assert.Contains($"{scratch["pairs.jsonl"]}:5", line, StringComparison.Ordinal);
         Assert.Contains(said, line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("NaN", "column 'm': holds NaN, which isn't read")]
+    [InlineData("1e30", "column 'm': the margin is 1E+30; it is by how much")]
+    [InlineData("-1", "column 'm': the margin is -1, below 0")]
+    public void A_margin_that_can_not_be_is_one_line(string margin, string said)
+    {
+        using var scratch = new Scratch();
+        var recipe = Recipe(scratch, "gpt2", null);
+        File.WriteAllLines(scratch["pairs.jsonl"], [.. Enumerable.Range(0, 5).Select(i => $$"""{"prompt": "film {{i}}", "chosen": " good", "rejected": " bad", "m": {{(i == 4 ? margin : "0.5")}}}""")]);
+        var line = Cli.Run("reward", "train", recipe, "--set", "data.held_out_rows=1", "--set", "data.margin_column=m").OneErrorLine(ExitCode.Failed);
+        Assert.Contains($"{scratch["pairs.jsonl"]}:5: {said}", line, StringComparison.Ordinal);
     }
 
     [Fact]

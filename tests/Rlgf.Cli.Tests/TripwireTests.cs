@@ -1,4 +1,8 @@
 using System.Text.Json.Nodes;
+using Rlgf.Composition;
+using Rlgf.Evaluation;
+using Rlgf.Recipes;
+using Rlgf.Runs;
 
 namespace Rlgf.Cli.Tests;
 
@@ -76,6 +80,74 @@ public sealed class TripwireTests
         Assert.Equal(Rewards(scratch["higher"]), Rewards(scratch["back"]));
     }
 
+    [Fact]
+    public void A_stop_where_nothing_was_evaluated_makes_nothing_good_and_the_good_checkpoint_stays()
+    {
+        using var scratch = new Scratch();
+        string[] settings = Settings("checkpoints={every: 2, keep: 1}", $"tripwires={{action: go_back, kl_factor: 3, most_go_backs: 1, {Always}}}");
+        EndAfter(scratch, 1, settings);
+        Assert.True(Directory.Exists(scratch["run/checkpoints/iteration-00000"]));
+        Assert.True(Directory.Exists(scratch["run/checkpoints/iteration-00001"]));
+
+        // The evaluation after 2 is bad: back to 0, and again to the end.
+        Assert.Equal(ExitCode.Failed, Resume(scratch, settings).Code);
+        Assert.Equal(["went back to iteration 0 with the KL coefficient 0.3", "stopped"], Actions(scratch));
+        Assert.True(Directory.Exists(scratch["run/checkpoints/iteration-00000"]));
+        Assert.False(Directory.Exists(scratch["run/checkpoints/iteration-00001"]));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_run_that_is_killed_as_it_goes_back_goes_back_no_more_often_than_it_may(bool isDone)
+    {
+        using var scratch = new Scratch();
+        string[] settings = Settings("checkpoints={every: 2, keep: 1}", $"tripwires={{action: go_back, kl_factor: 3, most_go_backs: 1, {Always}}}");
+        // A stop before makes a checkpoint that the run must not go on from.
+        EndAfter(scratch, 1, settings);
+        Assert.ThrowsAny<Exception>(() => Train(scratch, new Ender { InTripwire = !isDone, InWentBack = isDone }, resume: true, settings));
+        Assert.Equal(!isDone, Directory.Exists(scratch["run/checkpoints/iteration-00001"]));
+
+        var resumed = Resume(scratch, settings);
+        Assert.Equal(ExitCode.Failed, resumed.Code);
+        Assert.Contains("the run went back 1 times before", resumed.Error, StringComparison.Ordinal);
+        Assert.Equal(["went back to iteration 0 with the KL coefficient 0.3", "stopped"], Actions(scratch));
+        Assert.All(Fixtures.Rows(scratch["run/metrics.jsonl"]), row => Assert.Equal(0.3, row["kl/coefficient"]!.GetValue<double>(), 1e-9));
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("500")]
+    public void What_the_coefficient_was_raised_to_and_how_often_stay_the_run_s_where_the_section_changes_or_goes(string? target)
+    {
+        using var scratch = new Scratch();
+        string[] settings = [.. Settings("checkpoints={every: 2, keep: 1}"), .. target is null ? Array.Empty<string>() : ["--set", $"kl.target={target}"]];
+        string Wires(int factor, int most) => $"tripwires={{action: go_back, kl_factor: {factor}, most_go_backs: {most}, {Always}}}";
+        Assert.ThrowsAny<Exception>(() => Train(scratch, new Ender { InWentBack = true }, resume: false, [.. settings, "--set", Wires(3, 1)]));
+        Assert.Equal(ExitCode.Failed, Resume(scratch, [.. settings, "--set", Wires(5, 2)]).Code);
+        Assert.Equal(["went back to iteration 0 with the KL coefficient 0.3", "went back to iteration 0 with the KL coefficient 1.5", "stopped"], Actions(scratch));
+
+        var without = Resume(scratch, settings);
+        Assert.True(without.Code == ExitCode.Ok, without.Error);
+        var rows = Fixtures.Rows(scratch["run/metrics.jsonl"]);
+        Assert.Equal(4, rows.Length);
+        Assert.Equal(1.5, rows[0]["kl/coefficient"]!.GetValue<double>(), 1e-9);
+        if (target is null) Assert.All(rows, row => Assert.Equal(1.5, row["kl/coefficient"]!.GetValue<double>(), 1e-9));
+        // Asked for again, it still knows how often.
+        Assert.Contains("the run went back 2 times before", Resume(scratch, [.. settings, "--set", Wires(5, 2)]).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Where_no_checkpoint_was_found_good_that_is_why_it_stops()
+    {
+        using var scratch = new Scratch();
+        // Begun without tripwires, so that no checkpoint was looked at; the first evaluation that is looked at is bad.
+        EndAfter(scratch, 1, Settings("checkpoints={every: 2, keep: 1}"));
+        var resumed = Resume(scratch, Settings("checkpoints={every: 2, keep: 1}", $"tripwires={{action: go_back, {Always}}}"));
+        Assert.Contains("there is no checkpoint whose evaluation touched nothing", resumed.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Failed, resumed.Code);
+    }
+
     [Theory]
     [InlineData("tripwires={}", "tripwires.action: there is no tripwire")]
     [InlineData("tripwires={judge_fall: 0.1}", "tripwires.judge_fall: there is no judge")]
@@ -86,6 +158,58 @@ public sealed class TripwireTests
     {
         using var scratch = new Scratch();
         Assert.Contains(said, Cli.Run("train", TrainTests.Recipe(scratch, "run"), "--set", "evaluation.every=4", "--set", setting).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+    }
+
+    private static string[] Settings(params string[] more) =>
+        [.. ((string[])[FastLearning, "iterations=4", "kl.coefficient=0.1", "evaluation.guide=false", .. more]).SelectMany(change => (string[])["--set", change])];
+
+    private static CliResult Resume(Scratch scratch, string[] settings) => Cli.Run(["train", TrainTests.Recipe(scratch, "run"), .. settings, "--resume"]);
+
+    private static IEnumerable<string> Actions(Scratch scratch) => Fixtures.Rows(scratch["run/tripwires.jsonl"]).Select(row => Text(row, "action"));
+
+    /// <summary>Begins a run, and stops it after so many iterations as Ctrl-C does.</summary>
+    private static void EndAfter(Scratch scratch, int iterations, string[] settings)
+    {
+        using var stop = new CancellationTokenSource();
+        Assert.ThrowsAny<OperationCanceledException>(() => Train(scratch, new Ender { Stop = stop, After = iterations }, resume: false, settings));
+    }
+
+    private static void Train(Scratch scratch, Ender ender, bool resume, string[] settings)
+    {
+        var recipe = (TrainRecipe)RecipeFile.Load<RunRecipe>(TrainTests.Recipe(scratch, "run"), [.. settings.Where(part => part != "--set")]);
+        using var run = TrainingRun.Own(recipe, resume);
+        run.Train(resume, ender, ender.Stop?.Token ?? CancellationToken.None);
+    }
+
+    /// <summary>Stops a run, or ends it as a kill would: by a failure where nothing is saved any more.</summary>
+    private sealed class Ender : IRunLog
+    {
+        public CancellationTokenSource? Stop { get; init; }
+
+        public int After { get; init; }
+
+        public bool InTripwire { get; init; }
+
+        public bool InWentBack { get; init; }
+
+        public void Iteration(IterationRecord record)
+        {
+            if (record.Iteration + 1 == After) Stop!.Cancel();
+        }
+
+        public void Evaluation(EvaluationRecord record) { }
+
+        public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) { }
+
+        public void Tripwire(TripwireRecord record)
+        {
+            if (InTripwire) throw new InvalidOperationException("killed");
+        }
+
+        public void WentBack(int iteration)
+        {
+            if (InWentBack) throw new InvalidOperationException("killed");
+        }
     }
 
     private static string Text(JsonNode row, string key) => row[key]!.GetValue<string>();

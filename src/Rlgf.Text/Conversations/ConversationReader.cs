@@ -10,6 +10,9 @@ public static class ConversationReader
     /// <summary>The roles of published templates.</summary>
     private static readonly string[] KnownRoles = ["system", "developer", "user", ChatMessage.Assistant, "tool", "function", "ipython"];
 
+    /// <summary>What published templates call the calls of tools.</summary>
+    private static readonly string[] Calls = ["tool_calls", "function_call"];
+
     /// <summary>Reads a conversation.</summary>
     /// <param name="row">The row.</param>
     /// <param name="column">The column that holds the messages. Content in parts is joined: few templates know parts.</param>
@@ -52,13 +55,18 @@ public static class ConversationReader
             case IReadOnlyList<object?> parts:
                 return new ChatMessage(role, string.Concat(parts.Select(part => Part(part, error)))) { Other = other };
             // A call of a tool has no text.
-            case null when other.Count > 0:
+            case null when CallsTool(other):
                 other["content"] = null;
                 return new ChatMessage(role, "") { Other = other };
+            case null:
+                throw error($"the {role}'s message has {(fields.ContainsKey("content") ? "null as" : "no")} content and calls no tool; give it a text, or leave the row out");
             case var content:
-                throw error($"expected a text as content, found {(fields.ContainsKey("content") ? DataRow.Describe(content) : "no content")}");
+                throw error($"expected a text as content, found {DataRow.Describe(content)}");
         }
     }
+
+    /// <summary>Whether a message calls a tool, by what it has beside its content.</summary>
+    internal static bool CallsTool(IReadOnlyDictionary<string, object?> other) => Calls.Any(key => other.GetValueOrDefault(key) is { } calls && calls is not IReadOnlyList<object?> { Count: 0 });
 
     private static string Part(object? part, Func<string, InputException> error) => part switch
     {

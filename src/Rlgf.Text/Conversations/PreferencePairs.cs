@@ -14,6 +14,9 @@ public static class PreferencePairs
     /// <summary>Why a pair was left out of which both answers are the same.</summary>
     public const string Same = "chosen and rejected are the same";
 
+    /// <summary>The largest margin: scores that are so far apart have a loss of 0 in every number type.</summary>
+    private const double MostMargin = 1000;
+
     /// <summary>Why a pair was left out of which an answer is empty.</summary>
     public const string Empty = "an answer is empty";
 
@@ -22,7 +25,7 @@ public static class PreferencePairs
     /// <param name="columns">Their columns; null for the usual names.</param>
     /// <param name="dropped">Is told of rows from which nothing can be learned.</param>
     /// <returns>The other rows' pairs, read as they are asked for.</returns>
-    /// <exception cref="InputException">A row is malformed: a column is missing or holds something else, a conversation doesn't end with the assistant's turn, prompts differ, a margin is no finite number; names file, row and column.</exception>
+    /// <exception cref="InputException">A row is malformed: a column is missing or holds something else, a conversation doesn't end with the assistant's turn, prompts differ, a margin is no number from 0 to 1000; names file, row and column.</exception>
     public static IEnumerable<PreferencePair> Read(IEnumerable<DataRow> rows, PairColumns? columns, DroppedRows dropped)
     {
         columns ??= new PairColumns();
@@ -50,7 +53,6 @@ public static class PreferencePairs
     private static (IReadOnlyList<ChatMessage>? Before, ChatMessage Answer, bool IsText) Answer(DataRow row, string column)
     {
         if (row[column] is string text) return (null, new ChatMessage(ChatMessage.Assistant, text), true);
-        if (row[column] is null) return (null, new ChatMessage(ChatMessage.Assistant, ""), true);
         if (row[column] is not IReadOnlyList<object?>) throw row.Expected(column, "an answer: a text, or a list of messages that ends with the assistant's");
         var messages = ConversationReader.ReadKnownRoles(row, column);
         if (messages[^1].Role != ChatMessage.Assistant) throw row.Invalid(column, $"it ends with the {messages[^1].Role}'s turn; an answer is the assistant's");
@@ -107,11 +109,16 @@ public static class PreferencePairs
     {
         if (column is null) return 0;
         var margin = row.GetDouble(column);
-        return double.IsFinite(margin) ? margin : throw row.Invalid(column, $"the margin is {margin}; it must be a finite number");
+        return margin switch
+        {
+            >= 0 and <= MostMargin => margin,
+            < 0 => throw row.Invalid(column, FormattableString.Invariant($"the margin is {margin}, below 0, so that the rejected answer would be the better one; swap the two, or leave such rows out (data.filter)")),
+            _ => throw row.Invalid(column, FormattableString.Invariant($"the margin is {margin}; it is by how much the chosen answer's score is ahead, a number from 0 to {MostMargin}")),
+        };
     }
 
     /// <summary>A call of a tool is an answer without text.</summary>
-    private static bool IsEmpty(ChatMessage answer) => string.IsNullOrWhiteSpace(answer.Content) && answer.Other.All(entry => entry.Key == "content" && entry.Value is null);
+    private static bool IsEmpty(ChatMessage answer) => string.IsNullOrWhiteSpace(answer.Content) && !ConversationReader.CallsTool(answer.Other);
 
     private static bool IsSame(object? one, object? other) => (one, other) switch
     {

@@ -16,6 +16,27 @@ public enum PreferenceObjective
 
     /// <summary>The hinge of SLiC: nothing is learned from pairs whose rewards are 1 apart.</summary>
     Hinge,
+
+    /// <summary>EXO: the KL of the policy's share of the two answers from the labels, which <c>label_smoothing</c> must smooth, as a label of 0 has no logarithm.</summary>
+    ExoPair,
+
+    /// <summary>NCA: the chosen answer becomes likelier in itself, not only than the other.</summary>
+    NcaPair,
+
+    /// <summary>BCO: a classifier of good and bad answers, without the running mean of rewards that BCO has on unpaired data.</summary>
+    BcoPair,
+
+    /// <summary>SPPO with certain labels: the two rewards are drawn to 1/2 and −1/2, in units of β.</summary>
+    SppoHard,
+
+    /// <summary>APO-zero: the chosen answer becomes likelier and the rejected one less likely; for pairs of which the chosen answers are better than the model's.</summary>
+    ApoZero,
+
+    /// <summary>APO-down: both become less likely, the rejected one more so; for pairs of which the chosen answers are worse than the model's.</summary>
+    ApoDown,
+
+    /// <summary>DiscoPOP: between the logistic and the exponential loss, as a search by programs found it.</summary>
+    Discopop,
 }
 
 /// <summary>How a policy learns from pairs.</summary>
@@ -28,7 +49,7 @@ public sealed record PreferenceLossSettings : ICheckedSection
     [Limits(Above = 0, AtMost = 1e3)]
     public double Beta { get; init; } = 0.1;
 
-    /// <summary>The share of pairs whose answers may be the wrong way round; of <c>sigmoid</c> and <c>robust</c>.</summary>
+    /// <summary>The share of pairs whose answers may be the wrong way round; of <c>sigmoid</c>, <c>robust</c> and <c>exo_pair</c>.</summary>
     [Limits(AtLeast = 0, AtMost = 0.499)]
     public double LabelSmoothing { get; init; }
 
@@ -47,6 +68,8 @@ public sealed record PreferenceLossSettings : ICheckedSection
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()
     {
-        if (LabelSmoothing != 0 && Objective is not (PreferenceObjective.Sigmoid or PreferenceObjective.Robust)) yield return ("label_smoothing", "is for objective: sigmoid or robust; leave it out");
+        if (LabelSmoothing != 0 && Objective is not (PreferenceObjective.Sigmoid or PreferenceObjective.Robust or PreferenceObjective.ExoPair))
+            yield return ("label_smoothing", "is for objective: sigmoid, robust or exo_pair; leave it out");
+        if (LabelSmoothing == 0 && Objective == PreferenceObjective.ExoPair) yield return ("label_smoothing", "objective: exo_pair needs it above 0, as a label of 0 has no logarithm; 0.001 is usual");
     }
 }

@@ -29,7 +29,7 @@ public sealed record DpoRecipe : RunRecipe, ICheckedSection
     /// <inheritdoc/>
     public override RunRecipe Resolved() => (DpoRecipe)base.Resolved() with
     {
-        Training = Training with { Seed = Seed },
+        Training = Training with { Seed = Seed, LearningRate = Training.LearningRate ?? PreferenceTraining.UsualLearningRate(BaseType.HasAdapter(Start?.Path, Start?.Lora)) },
         Loss = Loss with { LengthNormalised = Loss.ComparesMeans },
         Precision = new() { Policy = BaseType.Resolved(Precision.Policy, Device, Start?.Path, Start?.Lora) },
     };

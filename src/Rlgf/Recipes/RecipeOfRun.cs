@@ -31,45 +31,60 @@ public static class RecipeOfRun
     /// <param name="file">The recipe in the run's folder.</param>
     /// <param name="recipe">The recipe that it would go on with, resolved.</param>
     /// <param name="command">The command that goes on with such a run, for the message.</param>
-    /// <exception cref="InputException">It differs; names the line.</exception>
+    /// <exception cref="InputException">It differs; names each key with its line and both values, one line each.</exception>
     public static void RequireSame(string file, RunRecipe recipe, string command)
     {
-        var then = Compared(Read(file, [], recipe.Kinds).Resolved());
-        var now = Compared(recipe);
-        for (var line = 0; line < Math.Max(then.Length, now.Length); line++)
-        {
-            var (old, current) = (then.ElementAtOrDefault(line)?.Trim(), now.ElementAtOrDefault(line)?.Trim());
-            if (old != current)
-            {
-                throw new InputException(
-                    $"{file}:{line + 1}: the run was begun with '{old}' and would go on with '{current}'; resume with the recipe that it has ({command} {Path.GetDirectoryName(file)} --resume), or choose another output");
-            }
-        }
+        var differences = Differences(Compared(Read(file, [], recipe.Kinds).Resolved()), Compared(recipe), "").ToArray();
+        if (differences.Length == 0) return;
+        var written = RecipeNode.Parse(RegularFile.ReadText(file), line => FormattableString.Invariant($"{file}:{line}"));
+        var lines = differences.Select(difference => $"{Place(written, difference.Key)}: the run was begun with '{difference.Key}: {difference.Then}' and would go on with '{difference.Key}: {difference.Now}'");
+        throw new InputException($"{string.Join('\n', lines)}; resume with the recipe that it has ({command} {Path.GetDirectoryName(file)} --resume), or choose another output");
     }
 
     /// <summary>What a run that goes on has otherwise than before, of what may change; one line each.</summary>
     internal static IEnumerable<string> Changes(string file, RunRecipe recipe)
     {
-        var (then, now) = (Compared(Read(file, [], recipe.Kinds).Resolved(), withAll: true), Compared(recipe, withAll: true));
-        return Keyed(then).Zip(Keyed(now)).Where(lines => lines.First != lines.Second).Select(lines => $"the run goes on with '{lines.Second}' in place of '{lines.First}'");
+        return Differences(Compared(Read(file, [], recipe.Kinds).Resolved(), withAll: true), Compared(recipe, withAll: true), "")
+            .Select(difference => $"the run goes on with '{difference.Key}: {difference.Now}' in place of '{difference.Key}: {difference.Then}'");
     }
 
-    /// <summary>Each line of a written recipe with the keys of the sections that it lies in before its own: <c>update.learning_rate: 0.001</c>.</summary>
-    private static IEnumerable<string> Keyed(IEnumerable<string> lines)
+    /// <summary>Keys of which two recipes say something else, each with both values; a section or a list that only one of them has is one value.</summary>
+    private static IEnumerable<(string Key, string Then, string Now)> Differences(RecipeNode? then, RecipeNode? now, string key) => (then, now) switch
     {
-        var sections = new Stack<(int Indent, string Key)>();
-        foreach (var line in lines)
+        (RecipeSection one, RecipeSection other) => one.Entries.Concat(other.Entries).Select(entry => entry.Key).Distinct().SelectMany(name => Differences(one[name], other[name], Below(key, name))),
+        (RecipeList one, RecipeList other) when one.Items.Count == other.Items.Count => one.Items.Zip(other.Items).SelectMany((items, at) => Differences(items.First, items.Second, Below(key, Numbered(at)))),
+        _ => Written(then) is var old && Written(now) is var current && old == current ? [] : [(key, old, current)],
+    };
+
+    private static string Written(RecipeNode? node) => node switch
+    {
+        RecipeSection section => $"{{{string.Join(", ", section.Entries.Select(entry => $"{entry.Key}: {Written(entry.Value)}"))}}}",
+        RecipeList list => $"[{string.Join(", ", list.Items.Select(Written))}]",
+        RecipeScalar { IsNull: false } scalar => scalar.IsPlain ? scalar.Text : $"\"{scalar.Text.ReplaceLineEndings(" ")}\"",
+        // A key that isn't there and one without a value say the same.
+        _ => "null",
+    };
+
+    /// <summary>Where a file has a key, or the nearest section around it.</summary>
+    private static string Place(RecipeNode node, string key)
+    {
+        var place = node.Location;
+        foreach (var name in key.Split('.'))
         {
-            var text = line.TrimStart(' ');
-            var indent = line.Length - text.Length;
-            while (sections.TryPeek(out var section) && section.Indent >= indent) sections.Pop();
-            yield return string.Concat(sections.Reverse().Select(section => section.Key + ".")) + text;
-            if (text.EndsWith(':')) sections.Push((indent, text[..^1]));
+            if (node is RecipeSection section && section.Entries.FirstOrDefault(entry => entry.Key == name) is { } entry) (place, node) = (entry.Location, entry.Value);
+            else if (node is RecipeList list && int.TryParse(name, out var at) && at < list.Items.Count) (place, node) = (list.Items[at].Location, list.Items[at]);
+            else break;
         }
+
+        return place;
     }
 
-    private static string[] Compared(RunRecipe recipe, bool withAll = false) =>
-        RecipeWriter.Write(recipe with { Output = "" }, recipe.Kinds, path => Path.Exists(path) ? Path.GetFullPath(path) : path, member => !withAll && member.MayChange).Split('\n');
+    private static string Below(string section, string key) => section.Length == 0 ? key : $"{section}.{key}";
+
+    private static string Numbered(int at) => at.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    private static RecipeNode Compared(RunRecipe recipe, bool withAll = false) => RecipeNode.Parse(
+        RecipeWriter.Write(recipe with { Output = "" }, recipe.Kinds, path => Path.Exists(path) ? Path.GetFullPath(path) : path, member => !withAll && member.MayChange), line => "");
 
     /// <summary>Where a path of a run's recipe leads now.</summary>
     /// <param name="path">As the recipe has it.</param>

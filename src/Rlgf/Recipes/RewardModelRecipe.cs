@@ -35,7 +35,14 @@ public sealed record RewardModelRecipe : RunRecipe, ICheckedSection
     public SupervisedSettings Training { get; init; } = new();
 
     /// <inheritdoc/>
-    public override RunRecipe Resolved() => (RewardModelRecipe)base.Resolved() with { Training = Training with { Seed = Seed } };
+    public override RunRecipe Resolved() => (RewardModelRecipe)base.Resolved() with
+    {
+        Training = Training with
+        {
+            Seed = Seed,
+            LearningRate = Training.LearningRate ?? RewardModelTraining.UsualLearningRate(Model is FolderStartSection folder && BaseType.HasAdapter(folder.Path, folder.Lora)),
+        },
+    };
 
     /// <summary>The recipes of the members, each a run of its own; of a single one the recipe itself.</summary>
     public IReadOnlyList<RewardModelRecipe> OfMembers() => Members == 1 ? [this] :

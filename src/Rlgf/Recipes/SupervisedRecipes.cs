@@ -26,7 +26,7 @@ public sealed record SftRecipe : RunRecipe, ICheckedSection
     /// <inheritdoc/>
     public override RunRecipe Resolved() => (SftRecipe)base.Resolved() with
     {
-        Training = Training with { Seed = Seed },
+        Training = Training with { Seed = Seed, LearningRate = Training.LearningRate ?? SupervisedSettings.UsualLearningRate },
         Precision = new() { Policy = BaseType.Resolved(Precision.Policy, Device, Start?.Path, Start?.Lora) },
     };
 
@@ -76,7 +76,7 @@ public sealed record ClassifierRecipe : RunRecipe, ICheckedSection
     public SupervisedSettings Training { get; init; } = new();
 
     /// <inheritdoc/>
-    public override RunRecipe Resolved() => (ClassifierRecipe)base.Resolved() with { Training = Training with { Seed = Seed } };
+    public override RunRecipe Resolved() => (ClassifierRecipe)base.Resolved() with { Training = Training with { Seed = Seed, LearningRate = Training.LearningRate ?? SupervisedSettings.UsualLearningRate } };
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Problems()

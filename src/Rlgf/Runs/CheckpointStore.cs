@@ -20,7 +20,8 @@ internal sealed record Checkpoint<TState>(string Path, int Number, TState State,
 /// <param name="naming">What they are called.</param>
 /// <param name="keep">How many are kept, the newest.</param>
 /// <param name="numberOf">The number that a state belongs to.</param>
-internal sealed class CheckpointStore<TState>(string folder, CheckpointNaming naming, int keep, Func<TState, int> numberOf) where TState : class
+/// <param name="besides">An older one that a state asks to keep besides; null for none.</param>
+internal sealed class CheckpointStore<TState>(string folder, CheckpointNaming naming, int keep, Func<TState, int> numberOf, Func<TState, int?>? besides = null) where TState : class
 {
     private const string StateFile = CheckpointNaming.StateFile, RecordedKey = "checkpoints", FilesKey = "files", ChecksumKey = "checksum";
 
@@ -50,13 +51,39 @@ internal sealed class CheckpointStore<TState>(string folder, CheckpointNaming na
         _recorded.Add(number);
         // Asked again, it is looked for anew: the run may go back to it.
         _newest = null;
-        foreach (var old in _recorded.SkipLast(Math.Max(1, keep)).ToArray())
-        {
-            AtomicFolder.Delete(PathOf(old));
-            _recorded.Remove(old);
-        }
-
+        var needed = besides?.Invoke(state);
+        Remove(_recorded.SkipLast(Math.Max(1, keep)).Where(old => old != needed));
         RemoveLeftovers();
+    }
+
+    /// <summary>One checkpoint, with every file compared with its checksum.</summary>
+    /// <param name="number">Its number.</param>
+    /// <exception cref="InputException">It isn't there or is damaged.</exception>
+    public Checkpoint<TState> At(int number) => !HasState(number) ? throw new InputException($"{PathOf(number)}: the checkpoint that the run would go back to isn't there")
+        : Read(number, out var state, out _) is { } fault ? throw new InputException($"{PathOf(number)}: the checkpoint that the run would go back to is damaged: {fault}")
+        : new(PathOf(number), number, state!, []);
+
+    /// <summary>Makes a checkpoint the newest: gives it a new state, and then removes all that the run has made after it.</summary>
+    /// <param name="state">The state; says the number.</param>
+    public void GoBack(TState state)
+    {
+        var number = numberOf(state);
+        var later = _recorded.Where(other => other > number).ToArray();
+        _recorded.RemoveWhere(other => other > number);
+        // What follows is not there for one who reads this, so that a kill before all is removed leaves them to be gone back from again.
+        AtomicFile.WriteText(Path.Combine(PathOf(number), StateFile), Sealed(state, [.. _recorded], PathOf(number)));
+        _newest = null;
+        Remove(later);
+    }
+
+    private void Remove(IEnumerable<int> numbers)
+    {
+        // From the newest on: what is left by a kill is newest where the first of them was.
+        foreach (var number in numbers.OrderDescending().ToArray())
+        {
+            AtomicFolder.Delete(PathOf(number));
+            _recorded.Remove(number);
+        }
     }
 
     /// <summary>Removes all that the run has made.</summary>
@@ -140,7 +167,7 @@ internal sealed class CheckpointStore<TState>(string folder, CheckpointNaming na
         var json = JsonSerializer.SerializeToNode(state, RunJson.Indented)!.AsObject();
         json[RecordedKey] = new JsonArray([.. recorded.Select(number => (JsonNode)number)]);
         json[FilesKey] = new JsonObject(Directory.EnumerateFiles(inside, "*", SearchOption.AllDirectories)
-            .Select(file => (File: file, Name: Path.GetRelativePath(inside, file).Replace('\\', '/'))).OrderBy(file => file.Name, StringComparer.Ordinal)
+            .Select(file => (File: file, Name: Path.GetRelativePath(inside, file).Replace('\\', '/'))).Where(file => file.Name != StateFile).OrderBy(file => file.Name, StringComparer.Ordinal)
             .Select(file => KeyValuePair.Create(file.Name, (JsonNode?)Checksum.OfFile(file.File))));
         // As it will be read: the sum is over the text of what is parsed, whatever its line breaks.
         json = JsonNode.Parse(json.ToJsonString(RunJson.Indented))!.AsObject();

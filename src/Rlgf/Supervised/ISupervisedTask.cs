@@ -15,6 +15,12 @@ internal interface ISupervisedTask
     /// <summary>The module that is trained.</summary>
     nn.Module Module { get; }
 
+    /// <summary>The learning rate where the settings say none.</summary>
+    double UsualLearningRate => SupervisedSettings.UsualLearningRate;
+
+    /// <summary>Whether the weights under an adapter are held, rather than all of a module trained.</summary>
+    static bool TrainsAdapter(nn.Module module) => module.parameters().Any(parameter => !parameter.requires_grad);
+
     /// <summary>Number of training examples.</summary>
     int Examples { get; }
 

@@ -40,6 +40,9 @@ public static class PreferenceTraining
         return loop.Run(resume, log ?? RunLogs.None, cancellation);
     }
 
+    /// <summary>The learning rate where none is said: that of Rafailov et al. 2023, and with an adapter ten times as much, as between the published recipes of Zephyr for whole weights and for an adapter.</summary>
+    internal static double UsualLearningRate(bool hasAdapter) => hasAdapter ? 1e-5 : 1e-6;
+
     /// <summary>A training that has not begun but for the reference's part; as <see cref="Run"/>.</summary>
     internal static SupervisedLoop Prepare(
         ILanguageModel model, IReadOnlyList<PreferenceRows> training, IReadOnlyList<PreferenceRows> heldOut, PreferenceLossSettings loss, SupervisedSettings settings, string folder, bool goesOn,
@@ -127,6 +130,8 @@ public static class PreferenceTraining
         private int _pairsTold;
 
         public nn.Module Module => model.Module;
+
+        public double UsualLearningRate => PreferenceTraining.UsualLearningRate(ISupervisedTask.TrainsAdapter(model.Module));
 
         public int Examples => training.Count;
 

@@ -58,6 +58,9 @@ public static class RewardModelTraining
         return loop.Run(resume, log ?? RunLogs.None, cancellation);
     }
 
+    /// <summary>The learning rate where none is said: that of TRL's example of a reward model, and of Ouyang et al. 2022 (9e-6) nearly; with an adapter ten times as much, as there.</summary>
+    internal static double UsualLearningRate(bool hasAdapter) => hasAdapter ? 1e-4 : 1e-5;
+
     /// <summary>A training that has not begun; as <see cref="Run"/>.</summary>
     internal static SupervisedLoop Prepare(
         ISequenceClassifier model, IReadOnlyList<PairOfAnswers> training, IReadOnlyList<PairOfAnswers> heldOut, RewardModelSettings reward, SupervisedSettings settings, string folder)
@@ -128,6 +131,8 @@ public static class RewardModelTraining
     private sealed class Task(ISequenceClassifier model, IReadOnlyList<PairOfAnswers> training, IReadOnlyList<PairOfAnswers> heldOut, RewardModelSettings reward, SupervisedSettings settings) : ISupervisedTask
     {
         public nn.Module Module => model.Module;
+
+        public double UsualLearningRate => RewardModelTraining.UsualLearningRate(ISupervisedTask.TrainsAdapter(model.Module));
 
         public int Examples => training.Count;
 

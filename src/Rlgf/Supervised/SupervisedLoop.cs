@@ -30,11 +30,12 @@ internal sealed class SupervisedLoop : IDisposable
     /// <exception cref="InputException">Impossible settings, or no example.</exception>
     public SupervisedLoop(ISupervisedTask task, SupervisedSettings settings, string folder)
     {
+        settings = settings with { LearningRate = settings.LearningRate ?? task.UsualLearningRate };
         Check(settings, task);
         (_task, _settings, _folder) = (task, settings, folder);
         _order = new BatchOrder(task.Examples, task.Length, settings.RowsPerStep, settings.Seed);
         Steps = (int)Math.Min(settings.MaxSteps ?? int.MaxValue, Math.Ceiling(settings.Epochs * _order.BatchesPerEpoch));
-        _groups = ParameterGroup.Of(task.Module, settings.LearningRate, settings.WeightDecay);
+        _groups = ParameterGroup.Of(task.Module, settings.LearningRate.Value, settings.WeightDecay);
         _optimizer = new FusedAdamW(_groups, new AdamWSettings { Beta2 = settings.Beta2, MaxGradientNorm = settings.MaxGradientNorm });
         _checkpoints = new(new RunFolder(folder).CheckpointsFolder, task, _optimizer, new RunIdentity(settings.RowsPerStep, settings.Seed, task.Examples), settings.KeepCheckpoints);
     }

@@ -23,7 +23,7 @@ namespace Rlgf.Training;
 /// <param name="keep">How many to keep, the newest; at least 1.</param>
 public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics critics, Learner learner, int keep = 2) : ICheckpointStore
 {
-    private readonly CheckpointStore<SavedState> _store = new(folder, CheckpointNaming.Iterations, keep, state => state.Iteration);
+    private readonly CheckpointStore<SavedState> _store = new(folder, CheckpointNaming.Iterations, keep, state => state.Iteration, state => state.Tripwires?.Good);
 
     private const string GuideFile = "guide_state.bin", LessonsFile = "lessons.bin", CutsFile = "cuts.json", WorthFile = "worth.json";
 
@@ -38,13 +38,22 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
     public IReadOnlyList<string> Notes => _store.Newest?.Notes ?? [];
 
     /// <inheritdoc/>
-    public void Save(TrainingState state) =>
-        _store.Save(new SavedState(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens, state.Rewards, state.Tripwires), inside => Write(inside, state));
+    public void Save(TrainingState state) => _store.Save(SavedState.Of(state), inside => Write(inside, state));
 
     /// <inheritdoc/>
-    public TrainingState? LoadNewest()
+    public TrainingState? LoadNewest() => _store.Newest is { } newest ? Load(newest) : null;
+
+    /// <inheritdoc/>
+    public TrainingState GoBack(int iteration, Func<TrainingState, TrainingState> decided)
     {
-        if (_store.Newest is not { } newest) return null;
+        ArgumentNullException.ThrowIfNull(decided);
+        var state = decided(Load(_store.At(iteration)));
+        _store.GoBack(SavedState.Of(state));
+        return state;
+    }
+
+    private TrainingState Load(Checkpoint<SavedState> newest)
+    {
         LanguageModelFolder.LoadWeights(setup.Policy, Path.Combine(newest.Path, "policy"));
         var criticsPath = Path.Combine(newest.Path, "critics.safetensors");
         using (var file = SafetensorsFile.Open(criticsPath))
@@ -59,15 +68,16 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         var guide = RestoreGuide(newest.Path);
         var saved = newest.State;
         var kl = setup.Kl.NewController();
-        // A fixed coefficient is the recipe's, which may have been changed, and what tripwires made of it; an adaptive one holds both.
-        kl = kl.Target is null && setup.Tripwires is { } wires ? kl.Raised(Math.Pow(wires.KlFactor, saved.Tripwires?.GoBacks ?? 0)) : kl.Restore(new(saved.KlCoefficient));
+        // A fixed coefficient is the recipe's, which may have been changed, and what going back made of it; an adaptive one holds both.
+        kl = kl.Target is null ? kl.Raised(saved.Tripwires?.Raised ?? 1) : kl.Restore(new(saved.KlCoefficient));
         return new(saved.Iteration, kl, new GuidanceGap(saved.SmoothedGap), saved.PolicyTokens, saved.GuideTokens)
         {
             Rewards = saved.Rewards ?? new(),
             Guide = guide,
             Lessons = setup.Algorithm.Lessons is null ? null : LessonFile.Read(Needed(newest.Path, LessonsFile, "another algorithm, which remembers no lessons")),
             Cuts = setup.Algorithm.CutWithState is null ? null : CutState.Read(Needed(newest.Path, CutsFile, "another algorithm, whose cuts know nothing of a prompt")),
-            Tripwires = setup.Tripwires is null ? null : saved.Tripwires ?? TripwireState.New,
+            // The run's own, whatever its recipe says now.
+            Tripwires = saved.Tripwires ?? (setup.Tripwires is null ? null : TripwireState.New),
             Worth = setup.GuideWorth is null ? null : GuideWorth.Read(Needed(newest.Path, WorthFile, "a run that doesn't measure what the guide is worth")),
         };
     }
@@ -105,5 +115,9 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         if (state.Guide is { } guide) AtomicFile.Write(Path.Combine(inside, GuideFile), stream => stream.Write(guide));
     }
 
-    private sealed record SavedState(int Iteration, double KlCoefficient, double? SmoothedGap, long PolicyTokens, long GuideTokens, RunningMoments? Rewards = null, TripwireState? Tripwires = null);
+    private sealed record SavedState(int Iteration, double KlCoefficient, double? SmoothedGap, long PolicyTokens, long GuideTokens, RunningMoments? Rewards = null, TripwireState? Tripwires = null)
+    {
+        public static SavedState Of(TrainingState state) =>
+            new(state.Iteration, state.Kl.State.Coefficient, state.Gap.Smoothed, state.PolicyTokens, state.GuideTokens, state.Rewards, state.Tripwires);
+    }
 }

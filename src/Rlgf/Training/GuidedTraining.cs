@@ -66,13 +66,16 @@ public sealed class GuidedTraining : IDisposable
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public TrainingState Run(ICheckpointStore? store, bool resume, CancellationToken cancellationToken)
     {
-        var state = (resume ? store?.LoadNewest() : null) ?? TrainingState.Beginning(_setup);
+        var found = resume ? store?.LoadNewest() : null;
+        var state = found ?? TrainingState.Beginning(_setup);
+        // Tripwires that the recipe has got since.
+        if (_setup.Tripwires is not null) state = state with { Tripwires = state.Tripwires ?? TripwireState.New };
         using var iteration = new GuidedIteration(_setup, Critics, Learner);
         var (saved, logged) = (state.Iteration, state.Iteration);
         try
         {
             // A run that was stopped or killed after its checkpoint and before the evaluation of it makes that evaluation now; made twice, it is the same.
-            state = Publish(state, store, cancellationToken);
+            Look(isKept: found is not null);
             while (state.Iteration < _setup.Iterations)
             {
                 Dealt.ThrowIfStopped(_setup.Ranks, cancellationToken);
@@ -84,15 +87,24 @@ public sealed class GuidedTraining : IDisposable
                 foreach (var warning in result.Warnings) _log.Warning(state.Iteration, warning);
                 logged = state.Iteration;
                 // A run that may go back keeps what was found good, and so looks first.
-                if (GoesBack) state = Publish(state, store, cancellationToken);
-                if (_schedule.IsSaved(state.Iteration, _setup.Iterations))
+                var isSaved = _schedule.IsSaved(state.Iteration, _setup.Iterations);
+                if (GoesBack && Look(isSaved)) continue;
+                if (isSaved)
                 {
                     store?.Save(state);
                     saved = state.Iteration;
                 }
-                if (!GoesBack) state = Publish(state, store, cancellationToken);
+                if (!GoesBack) Look(isSaved);
             }
             return state;
+
+            // Whether it went back.
+            bool Look(bool isKept)
+            {
+                (state, var wentBack) = Publish(state, isKept, store, cancellationToken);
+                if (wentBack) (saved, logged, _keepsNothing) = (state.Iteration, state.Iteration, false);
+                return wentBack;
+            }
         }
         catch (Exception) when (!iteration.IsUpdating)
         {
@@ -112,25 +124,30 @@ public sealed class GuidedTraining : IDisposable
     private bool GoesBack => _setup.Tripwires is { Action: TripwireAction.GoBack };
 
     /// <summary>Tells those who write of the policy's new weights, and lets it answer the held-out prompts where that is due.</summary>
-    /// <returns>The state to go on from: where a tripwire says so, that of an earlier checkpoint.</returns>
-    private TrainingState Publish(TrainingState state, ICheckpointStore? store, CancellationToken cancellationToken)
+    /// <param name="state">What was done.</param>
+    /// <param name="isKept">Whether there is a checkpoint of it, or will be before another iteration: one to go back to.</param>
+    /// <param name="store">Where checkpoints are.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    /// <returns>The state to go on from, and whether that is an earlier one, as a tripwire says.</returns>
+    private (TrainingState State, bool WentBack) Publish(TrainingState state, bool isKept, ICheckpointStore? store, CancellationToken cancellationToken)
     {
         CheckedRows.Update(_setup.Writer, cancellationToken);
-        if (_evaluator is null || !_schedule.IsEvaluated(state.Iteration, _setup.Iterations)) return state;
+        if (_evaluator is null || !_schedule.IsEvaluated(state.Iteration, _setup.Iterations)) return (state, false);
         CheckedRows.Update(_setup.EvaluationWriter, cancellationToken);
         var evaluation = _evaluator.Evaluate(state.Iteration, _setup.Policy, _setup.EvaluationWriter, cancellationToken);
         _log.Evaluation(evaluation);
-        if (_setup.Tripwires is not { } wires || state.Tripwires is not { } before) return state;
+        if (_setup.Tripwires is not { } wires || state.Tripwires is not { } before) return (state, false);
         var (next, touched) = before.Look(wires, evaluation);
-        state = state with { Tripwires = next };
-        if (touched.Count > 0) return Touched(state, touched, wires, store, cancellationToken);
         // What the first evaluation found is there to go back to.
+        isKept |= GoesBack && state.Iteration == 0;
+        state = state with { Tripwires = touched.Count == 0 && isKept ? next with { Good = state.Iteration } : next };
+        if (touched.Count > 0) return Touched(state, touched, wires, store, cancellationToken);
         if (GoesBack && state.Iteration == 0) store?.Save(state);
-        return state;
+        return (state, false);
     }
 
     /// <summary>Does what the recipe says of a tripwire that was touched.</summary>
-    private TrainingState Touched(TrainingState state, IReadOnlyList<(string Wire, string Seen)> touched, TripwireSettings wires, ICheckpointStore? store, CancellationToken cancellationToken)
+    private (TrainingState State, bool WentBack) Touched(TrainingState state, IReadOnlyList<(string Wire, string Seen)> touched, TripwireSettings wires, ICheckpointStore? store, CancellationToken cancellationToken)
     {
         void Tell(string action)
         {
@@ -141,24 +158,34 @@ public sealed class GuidedTraining : IDisposable
         if (wires.Action == TripwireAction.Warn)
         {
             Tell("warned");
-            return state;
+            return (state, false);
         }
 
-        if (wires.Action == TripwireAction.GoBack && goBacks < wires.MostGoBacks && store?.LoadNewest() is { } good)
+        // What was found bad is nothing to go on from, nor are weights that are no longer those of this state.
+        _keepsNothing = GoesBack;
+        var good = state.Tripwires.Good;
+        if (GoesBack && goBacks < wires.MostGoBacks && store is not null && good is { } iteration)
         {
-            // Counted on from here: the checkpoint is of before.
-            good = good with { Kl = good.Kl.Raised(Math.Pow(wires.KlFactor, goBacks + 1 - (good.Tripwires?.GoBacks ?? 0))), Tripwires = (good.Tripwires ?? TripwireState.New) with { GoBacks = goBacks + 1 } };
-            Tell(FormattableString.Invariant($"went back to iteration {good.Iteration} with the KL coefficient {good.Kl.Coefficient:0.######}"));
-            _log.WentBack(good.Iteration);
+            var raised = state.Tripwires.Raised * wires.KlFactor;
+            var back = store.GoBack(iteration, then =>
+            {
+                // Counted on from here: the checkpoint is of before, or was gone back to already where the run was killed meanwhile.
+                var decided = then with
+                {
+                    Kl = then.Kl.Raised(raised / (then.Tripwires?.Raised ?? 1)),
+                    Tripwires = (then.Tripwires ?? state.Tripwires) with { GoBacks = goBacks + 1, Raised = raised, Good = iteration },
+                };
+                Tell(FormattableString.Invariant($"went back to iteration {iteration} with the KL coefficient {decided.Kl.Coefficient:0.######}"));
+                return decided;
+            });
+            _log.WentBack(iteration);
             CheckedRows.Update(_setup.Writer, cancellationToken);
-            return good;
+            return (back, true);
         }
 
         Tell("stopped");
-        // What was found bad is nothing to go back to.
-        _keepsNothing = GoesBack;
         throw new InputException(FormattableString.Invariant($"stopped by the tripwire {touched[0].Wire} after {state.Iteration} iterations: {touched[0].Seen}")
-            + (wires.Action == TripwireAction.GoBack ? FormattableString.Invariant($"; the run went back {goBacks} times before") : "")
+            + (!GoesBack ? "" : good is null || store is null ? "; there is no checkpoint whose evaluation touched nothing, to go back to" : FormattableString.Invariant($"; the run went back {goBacks} times before"))
             + "; look at the answers, and go on with --resume after changing tripwires, or begin anew with a higher kl.coefficient");
     }
 }

@@ -22,6 +22,15 @@ internal sealed class RankedCheckpoints(ICommunicator ranks, CheckpointFolder? o
         return ranks.Rank == 0 ? Send() : Receive();
     }
 
+    /// <inheritdoc/>
+    public TrainingState GoBack(int iteration, Func<TrainingState, TrainingState> decided)
+    {
+        var state = own?.GoBack(iteration, decided);
+        if (ranks.Size == 1) return state!;
+        // It is the newest from now on, and what was decided is in its state.
+        return (ranks.Rank == 0 ? Send() : Receive())!;
+    }
+
     private TrainingState? Send()
     {
         var newest = own!.NewestPath;

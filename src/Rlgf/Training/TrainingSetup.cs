@@ -134,7 +134,7 @@ public sealed record TrainingState(int Iteration, KlController Kl, GuidanceGap G
     /// <summary>What the guide was worth lately, where that is measured; null elsewhere.</summary>
     public GuideWorth? Worth { get; init; }
 
-    /// <summary>What tripwires compare with; null where there are none.</summary>
+    /// <summary>What tripwires compare with and what came of them; null where there never were any.</summary>
     public TripwireState? Tripwires { get; init; }
 
     /// <summary>How much the guide is asked in the next iteration.</summary>

@@ -9,7 +9,9 @@ namespace Rlgf.Training;
 /// <param name="RewardAtBest">The mean reward of that evaluation.</param>
 /// <param name="BestIteration">Iterations before it.</param>
 /// <param name="GoBacks">How often the run has gone back.</param>
-public sealed record TripwireState(double StartLength, double StartDistinct, double BestJudge, double RewardAtBest, int BestIteration, int GoBacks)
+/// <param name="Raised">What that has multiplied the KL coefficient by, all times together: it stays the run's where the recipe's section is changed or left out.</param>
+/// <param name="Good">Iterations before the newest checkpoint whose evaluation touched nothing, which is kept; null while there is none.</param>
+public sealed record TripwireState(double StartLength, double StartDistinct, double BestJudge, double RewardAtBest, int BestIteration, int GoBacks, double Raised = 1, int? Good = null)
 {
     /// <summary>Where a run begins.</summary>
     internal static TripwireState New { get; } = new(double.NaN, double.NaN, double.NegativeInfinity, double.NaN, 0, 0);

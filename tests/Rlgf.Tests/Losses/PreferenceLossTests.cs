@@ -15,19 +15,12 @@ public sealed class PreferenceLossTests(ITestOutputHelper output)
     private static readonly Dictionary<string, string> NotSaid = new()
     {
         ["sigmoid_smoothing_10"] = "TRL's sigmoid passes over its label smoothing, the published one is here",
-        ["exo_pair_smoothing_10"] = "the loss exo_pair is not here",
-        ["nca_pair"] = "the loss nca_pair is not here",
-        ["bco_pair"] = "the loss bco_pair is not here",
-        ["sppo_hard"] = "the loss sppo_hard is not here",
-        ["aot"] = "the loss aot is not here",
-        ["aot_unpaired"] = "the loss aot_unpaired is not here",
-        ["apo_zero"] = "the loss apo_zero is not here",
-        ["apo_down"] = "the loss apo_down is not here",
-        ["discopop"] = "the loss discopop is not here",
+        ["aot"] = "aot compares the sorted differences of a whole step, which parts of a step don't have",
+        ["aot_unpaired"] = "aot_unpaired compares the sorted differences of a whole step, which parts of a step don't have",
         ["sft"] = "the supervised term comes beside a loss of pairs, and alone it is rlgf sft on the chosen answers",
-        ["aot_smoothing_10"] = "the loss aot is not here",
-        ["aot_unpaired_smoothing_10"] = "the loss aot_unpaired is not here",
-        ["three_losses"] = "the loss bco_pair is not here",
+        ["aot_smoothing_10"] = "aot compares the sorted differences of a whole step, which parts of a step don't have",
+        ["aot_unpaired_smoothing_10"] = "aot_unpaired compares the sorted differences of a whole step, which parts of a step don't have",
+        ["three_losses"] = "one loss of pairs at a time",
         ["length_desensitised"] = "tokens beyond the shorter answer count like others (ld_alpha)",
         ["weighted"] = "pairs are not weighed by how likely the policy writes them (use_weighting)",
         ["sigmoid_forward_kl"] = "the divergence is the reverse KL",
@@ -145,7 +138,7 @@ public sealed class PreferenceLossTests(ITestOutputHelper output)
     public void Label_smoothing_belongs_to_the_losses_that_have_it()
     {
         Assert.Empty(new PreferenceLossSettings { LabelSmoothing = 0.1 }.Problems());
-        Assert.Equal(("label_smoothing", "is for objective: sigmoid or robust; leave it out"), Assert.Single(new PreferenceLossSettings { Objective = PreferenceObjective.Ipo, LabelSmoothing = 0.1 }.Problems()));
+        Assert.Equal(("label_smoothing", "is for objective: sigmoid, robust or exo_pair; leave it out"), Assert.Single(new PreferenceLossSettings { Objective = PreferenceObjective.Ipo, LabelSmoothing = 0.1 }.Problems()));
     }
 
     /// <summary>The cases that the settings here can say. All others must be among those that are named.</summary>
@@ -164,7 +157,7 @@ public sealed class PreferenceLossTests(ITestOutputHelper output)
         if (TrlCases.IsOwnFolder)
         {
             Assert.Equal(NotSaid.Keys.Order(StringComparer.Ordinal), left.Order(StringComparer.Ordinal));
-            Assert.Equal(9, said.Count);
+            Assert.Equal(16, said.Count);
         }
 
         Assert.NotEmpty(said);
@@ -181,10 +174,12 @@ public sealed class PreferenceLossTests(ITestOutputHelper output)
         if (ofPairs is not [(var type, 1.0)]) return null;
         PreferenceObjective? objective = type switch
         {
-            "sigmoid" or "sigmoid_norm" => PreferenceObjective.Sigmoid, "robust" => PreferenceObjective.Robust, "ipo" => PreferenceObjective.Ipo, "hinge" => PreferenceObjective.Hinge, _ => null,
+            "sigmoid" or "sigmoid_norm" => PreferenceObjective.Sigmoid, "robust" => PreferenceObjective.Robust, "ipo" => PreferenceObjective.Ipo, "hinge" => PreferenceObjective.Hinge,
+            "exo_pair" => PreferenceObjective.ExoPair, "nca_pair" => PreferenceObjective.NcaPair, "bco_pair" => PreferenceObjective.BcoPair, "sppo_hard" => PreferenceObjective.SppoHard, "apo_zero" => PreferenceObjective.ApoZero,
+            "apo_down" => PreferenceObjective.ApoDown, "discopop" => PreferenceObjective.Discopop, _ => null,
         };
         var smoothing = one.Number("label_smoothing")!.Value;
-        return objective is null || (smoothing != 0 && objective != PreferenceObjective.Robust) ? null : new()
+        return objective is null || (smoothing != 0 && objective is not (PreferenceObjective.Robust or PreferenceObjective.ExoPair)) ? null : new()
         {
             Objective = objective.Value,
             Beta = one.Number("beta")!.Value,

@@ -1,6 +1,7 @@
 using Rlgf.Base;
 using Rlgf.Recipes;
 using Rlgf.Tests.Runs;
+using Rlgf.Training;
 
 namespace Rlgf.Tests.Recipes;
 
@@ -74,6 +75,33 @@ public sealed class RecipeOfRunTests : IDisposable
         var line = File.ReadAllLines(file).ToList().FindIndex(text => text.StartsWith("seed:", StringComparison.Ordinal)) + 1;
         var message = Assert.Throws<InputException>(() => RecipeOfRun.RequireSame(file, (TrainRecipe)(recipe with { Seed = 9 }).Resolved(), "rlgf train")).Message;
         Assert.StartsWith(FormattableString.Invariant($"{file}:{line}: the run was begun with 'seed: 1' and would go on with 'seed: 9'"), message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_key_that_differs_is_named_with_both_values_whatever_stands_between_them()
+    {
+        var begun = Recipe(_temporary.File("project/models/start"), _temporary.File("project/texts.jsonl"), "runs/one") with { Supervised = new() { Source = SupervisedSource.References, Coefficient = 0.5 } };
+        Write(begun);
+        var file = _temporary.File("project/runs/one/recipe.yaml");
+        string Line(string key) => FormattableString.Invariant($"{file}:{File.ReadAllLines(file).ToList().FindIndex(text => text.TrimStart().StartsWith(key + ":", StringComparison.Ordinal)) + 1}");
+
+        // The section that is dropped has lines of its own; the keys after it are the same.
+        var lines = Refused(begun with { Supervised = null, RowsPerIteration = 8, Generation = begun.Generation with { TopK = 40 } });
+        Assert.Equal(3, lines.Length);
+        Assert.Equal($"{Line("top_k")}: the run was begun with 'generation.top_k: null' and would go on with 'generation.top_k: 40'", lines[0]);
+        Assert.StartsWith($"{Line("supervised")}: the run was begun with 'supervised: {{source: references, ", lines[1], StringComparison.Ordinal);
+        Assert.Contains("coefficient: 0.5", lines[1], StringComparison.Ordinal);
+        Assert.EndsWith("}' and would go on with 'supervised: null'", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith($"{Line("rows_per_iteration")}: the run was begun with 'rows_per_iteration: 4' and would go on with 'rows_per_iteration: 8'; resume with the recipe that it has", lines[2], StringComparison.Ordinal);
+
+        // Of what may change, each key is said.
+        var changes = RecipeOfRun.Changes(file, (TrainRecipe)(begun with { Iterations = 9, Tripwires = new() { MostKl = 3 } }).Resolved()).ToArray();
+        Assert.Equal("the run goes on with 'iterations: 9' in place of 'iterations: 2'", changes[0]);
+        Assert.StartsWith("the run goes on with 'tripwires: {action: warn, ", changes[1], StringComparison.Ordinal);
+        Assert.EndsWith("}' in place of 'tripwires: null'", changes[1], StringComparison.Ordinal);
+        Assert.Equal(2, changes.Length);
+
+        string[] Refused(TrainRecipe recipe) => Assert.Throws<InputException>(() => RecipeOfRun.RequireSame(file, (TrainRecipe)recipe.Resolved(), "rlgf train")).Message.Split('\n');
     }
 
     private void Expect(string files, string run)

@@ -29,5 +29,7 @@ public sealed class ResumedEvaluationTests
         public void Save(TrainingState newer) { }
 
         public TrainingState? LoadNewest() => state;
+
+        public TrainingState GoBack(int iteration, Func<TrainingState, TrainingState> decided) => throw new NotSupportedException();
     }
 }

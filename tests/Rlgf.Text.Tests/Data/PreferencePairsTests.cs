@@ -51,17 +51,20 @@ public sealed class PreferencePairsTests : IDisposable
             """{"prompt": "a", "chosen": "Yes.", "rejected": "Yes."}""",
             """{"prompt": "b", "chosen": "Yes.", "rejected": " "}""",
             """{"prompt": "c", "chosen": "Yes.", "rejected": "Yes"}""",
-            """{"prompt": "d", "chosen": null, "rejected": "No."}""",
+            """{"prompt": "d", "chosen": "", "rejected": "No."}""",
             $$"""{"prompt": "e", "chosen": [{{Yes}}], "rejected": "Yes."}""",
+            // Neither thoughts nor an empty list of calls is an answer.
+            """{"prompt": "h", "chosen": [{"role": "assistant", "content": "", "reasoning_content": "Hm."}], "rejected": "No."}""",
+            """{"prompt": "i", "chosen": [{"role": "assistant", "content": "", "tool_calls": []}], "rejected": "No."}""",
             // Calls of tools are answers without text.
             """{"prompt": "f", "chosen": [{"role": "assistant", "content": null, "tool_calls": [{"name": "a"}]}], "rejected": [{"role": "assistant", "content": null, "tool_calls": [{"name": "b"}]}]}""",
             """{"prompt": "g", "chosen": [{"role": "assistant", "content": null, "tool_calls": [{"name": "a"}]}], "rejected": [{"role": "assistant", "content": null, "tool_calls": [{"name": "a"}]}]}""");
 
         Assert.Equal(["c", "f"], pairs.Select(pair => pair.Prompt[0].Content));
         Assert.Equal(3, _dropped.ByReason[PreferencePairs.Same]);
-        Assert.Equal(2, _dropped.ByReason[PreferencePairs.Empty]);
+        Assert.Equal(4, _dropped.ByReason[PreferencePairs.Empty]);
         var path = Path.Combine(_folder.Path, "pairs.jsonl");
-        Assert.Equal($"5 of 7 rows are left out: 3 because chosen and rejected are the same (the first: {path}:1), 2 because an answer is empty (the first: {path}:2)", _dropped.Line(7));
+        Assert.Equal($"7 of 9 rows are left out: 3 because chosen and rejected are the same (the first: {path}:1), 4 because an answer is empty (the first: {path}:2)", _dropped.Line(9));
     }
 
     [Theory]
@@ -69,6 +72,9 @@ public sealed class PreferencePairsTests : IDisposable
     [InlineData("""{"chosen": "Yes.", "rejected": "No."}""", "no column 'prompt'; there is chosen, rejected")]
     [InlineData("""{"prompt": "", "chosen": "Yes.", "rejected": "No."}""", "column 'prompt': it is empty; an answer needs something that it answers")]
     [InlineData("""{"prompt": null, "chosen": "Yes.", "rejected": "No."}""", "column 'prompt': expected a prompt: a text or a list of messages, found null")]
+    [InlineData("""{"prompt": "Hi", "chosen": null, "rejected": "No."}""", "column 'chosen': expected an answer: a text, or a list of messages that ends with the assistant's, found null")]
+    [InlineData("""{"prompt": "Hi", "chosen": "Yes.", "rejected": [{"role": "assistant", "content": null}]}""", "column 'rejected': message 1: the assistant's message has null as content and calls no tool; give it a text, or leave the row out")]
+    [InlineData("""{"prompt": "Hi", "chosen": "Yes.", "rejected": [{"role": "assistant", "reasoning_content": "Hm."}]}""", "column 'rejected': message 1: the assistant's message has no content and calls no tool; give it a text, or leave the row out")]
     [InlineData("""{"prompt": "Hi", "chosen": "Yes.", "rejected": 5}""", "column 'rejected': expected an answer: a text, or a list of messages that ends with the assistant's, found the number 5")]
     [InlineData($$"""{"prompt": "Hi", "chosen": [{{Yes}}, {{User}}], "rejected": [{{No}}]}""", "column 'chosen': it ends with the user's turn; an answer is the assistant's")]
     [InlineData($$"""{"prompt": "Hi", "chosen": [{{Yes}}], "rejected": [{{User}}, {{No}}]}""", "column 'rejected': one of chosen and rejected holds a whole conversation and the other only an answer; write both alike")]
@@ -86,6 +92,9 @@ public sealed class PreferencePairsTests : IDisposable
     [InlineData("NaN", "column 'm': holds NaN, which isn't read")]
     [InlineData("Infinity", "column 'm': holds Infinity, which isn't read")]
     [InlineData("null", "column 'm': expected a number, found null")]
+    [InlineData("1e30", "column 'm': the margin is 1E+30; it is by how much the chosen answer's score is ahead, a number from 0 to 1000")]
+    [InlineData("1000.5", "column 'm': the margin is 1000.5; it is by how much the chosen answer's score is ahead, a number from 0 to 1000")]
+    [InlineData("-0.5", "column 'm': the margin is -0.5, below 0, so that the rejected answer would be the better one; swap the two, or leave such rows out (data.filter)")]
     [InlineData("\"1\"", "column 'm': expected a number, found the text \"1\"")]
     public void A_margin_is_a_finite_number(string margin, string problem) =>
         Refused(new() { Margin = "m" }, $$"""{"prompt": "Hi", "chosen": "Yes.", "rejected": "No.", "m": {{margin}}}""", problem);
@@ -95,7 +104,7 @@ public sealed class PreferencePairsTests : IDisposable
     {
         var path = _folder.Write("pairs.csv", "prompt,chosen,rejected,m\nHi,Yes.,No.,NaN\n");
         var error = Assert.Throws<InputException>(() => PreferencePairs.Read(TextDataset.Open(path).Rows, new() { Margin = "m" }, _dropped).ToArray());
-        Assert.Equal($"{path}:2 (row 1): column 'm': the margin is NaN; it must be a finite number", error.Message);
+        Assert.Equal($"{path}:2 (row 1): column 'm': the margin is NaN; it is by how much the chosen answer's score is ahead, a number from 0 to 1000", error.Message);
     }
 
     private void Refused(PairColumns? columns, string line, string problem)
