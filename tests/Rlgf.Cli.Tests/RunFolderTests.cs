@@ -27,7 +27,7 @@ public sealed class RunFolderTests
         var ended = Cli.Run("train", scratch["another/place/recipe.yaml"], "--resume");
         Assert.Contains($"tiny: resumed at iteration 3 of 3 in {scratch["another/place"]}", ended.ErrorLines);
         var changed = Cli.Run("train", scratch["another/place"], "--resume", "--set", "update.epochs=3").OneErrorLine(ExitCode.Failed);
-        Assert.Contains("epochs: 1' and would go on with '", changed, StringComparison.Ordinal);
+        Assert.Contains("'update.epochs: 1' and would go on with 'update.epochs: 3'", changed, StringComparison.Ordinal);
     }
 
     [Theory]
