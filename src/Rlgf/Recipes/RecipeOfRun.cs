@@ -31,14 +31,14 @@ public static class RecipeOfRun
     /// <param name="file">The recipe in the run's folder.</param>
     /// <param name="recipe">The recipe that it would go on with, resolved.</param>
     /// <param name="command">The command that goes on with such a run, for the message.</param>
-    /// <exception cref="InputException">It differs; names each key with its line and both values, one line each.</exception>
+    /// <exception cref="InputException">It differs; names each key with its line and both values.</exception>
     public static void RequireSame(string file, RunRecipe recipe, string command)
     {
         var differences = Differences(Compared(Read(file, [], recipe.Kinds).Resolved()), Compared(recipe), "").ToArray();
         if (differences.Length == 0) return;
         var written = RecipeNode.Parse(RegularFile.ReadText(file), line => FormattableString.Invariant($"{file}:{line}"));
         var lines = differences.Select(difference => $"{Place(written, difference.Key)}: the run was begun with '{difference.Key}: {difference.Then}' and would go on with '{difference.Key}: {difference.Now}'");
-        throw new InputException($"{string.Join('\n', lines)}; resume with the recipe that it has ({command} {Path.GetDirectoryName(file)} --resume), or choose another output");
+        throw new InputException($"{string.Join("; ", lines)}; resume with the recipe that it has ({command} {Path.GetDirectoryName(file)} --resume), or choose another output");
     }
 
     /// <summary>What a run that goes on has otherwise than before, of what may change; one line each.</summary>

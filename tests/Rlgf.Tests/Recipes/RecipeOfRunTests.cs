@@ -101,7 +101,7 @@ public sealed class RecipeOfRunTests : IDisposable
         Assert.EndsWith("}' in place of 'tripwires: null'", changes[1], StringComparison.Ordinal);
         Assert.Equal(2, changes.Length);
 
-        string[] Refused(TrainRecipe recipe) => Assert.Throws<InputException>(() => RecipeOfRun.RequireSame(file, (TrainRecipe)recipe.Resolved(), "rlgf train")).Message.Split('\n');
+        string[] Refused(TrainRecipe recipe) => Assert.Throws<InputException>(() => RecipeOfRun.RequireSame(file, (TrainRecipe)recipe.Resolved(), "rlgf train")).Message.Split($"; {file}").Select((part, at) => at == 0 ? part : file + part).ToArray();
     }
 
     private void Expect(string files, string run)
