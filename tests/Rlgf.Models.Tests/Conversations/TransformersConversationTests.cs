@@ -22,14 +22,7 @@ public sealed partial class TransformersConversationTests(ITestOutputHelper outp
 
     private static readonly Lazy<IReadOnlyList<Target>> Targets = new(() => [.. JsonLines.Read(Path.Combine(Cases, "targets.jsonl")).Select(Find).OfType<Target>()]);
 
-    private sealed record Target(string Name, ITokenizer Tokenizer, ChatTemplate Template, bool IsGguf)
-    {
-        /// <summary>The template that marks what the assistant wrote, where there is one.</summary>
-        public ChatTemplate? Training { get; init; }
-
-        /// <summary>That template's file.</summary>
-        public string? TrainingFile { get; init; }
-    }
+    private sealed record Target(string Name, ITokenizer Tokenizer, ChatTemplate Template, bool IsGguf);
 
     [GeneratedRegex(@"\s\s\d")]
     private static partial Regex BlanksBeforeDigit();
@@ -117,92 +110,6 @@ public sealed partial class TransformersConversationTests(ITestOutputHelper outp
         Assert.True(different > 0);
     }
 
-    [Fact]
-    public void What_is_learned_of_a_conversation_is_what_trls_trainer_learns()
-    {
-        var conversations = JsonLines.Read(Path.Combine(Cases, "conversations.jsonl")).ToDictionary(row => row.GetString("id"));
-        var left = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        var compared = 0;
-        foreach (var target in Targets.Value)
-        {
-            foreach (var row in JsonLines.Read(Path.Combine(Cases, "sft.jsonl")).Where(row => row.GetString("target") == target.Name))
-            {
-                if (NotSaid(row, conversations) is { } reason)
-                {
-                    left[reason] = left.GetValueOrDefault(reason) + 1;
-                    continue;
-                }
-
-                var template = row.GetString("template") == "own" ? target.Template : target.Training ?? throw new InvalidOperationException($"{target.Name} has no training template");
-                Compare(row, "labelled", template, target.Tokenizer, Messages(conversations[row.GetString("conversation")]));
-                compared++;
-            }
-        }
-
-        output.WriteLine($"{compared} rows of {string.Join(", ", Targets.Value.Select(target => target.Name))}; not compared: {string.Join("; ", left.Select(entry => $"{entry.Value} {entry.Key}"))}");
-        Assert.True(compared >= 14 * Targets.Value.Count(target => target.Training is not null), $"{compared}");
-    }
-
-    [Fact]
-    public void What_a_real_template_marks_is_learned_as_transformers_has_it()
-    {
-        var path = Path.Combine(Cases, "masks.jsonl");
-        // The tokenizers of a clone have theirs in the tests of Rlgf.Text.
-        if (!File.Exists(path)) Assert.Skip($"{path} is not there; RLGF_CHAT_CASES names a folder that has it");
-        var conversations = JsonLines.Read(Path.Combine(Cases, "conversations.jsonl")).ToDictionary(row => row.GetString("id"));
-        var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        foreach (var target in Targets.Value.Where(target => target.Training is not null))
-        {
-            foreach (var row in JsonLines.Read(path).Where(row => row.GetString("target") == target.Name && Path.GetFileName(row.GetString("template")) == target.TrainingFile))
-            {
-                var conversation = conversations[row.GetString("conversation")];
-                var messages = Messages(conversation);
-                if (Variables(conversation).Count > 0 || !messages.Any(message => message.Role == ChatMessage.Assistant)) continue;
-                Compare(row, row.Has("sound_mask") ? "sound_mask" : "mask", target.Training!, target.Tokenizer, messages);
-                counts[target.Name] = counts.GetValueOrDefault(target.Name) + 1;
-            }
-        }
-
-        output.WriteLine(string.Join(", ", counts.Select(entry => $"{entry.Key}: {entry.Value} masks")));
-        Assert.All(counts.Values, count => Assert.InRange(count, 25, 36));
-    }
-
-    /// <summary>Why a row of TRL's trainer has no counterpart here; null where it has one.</summary>
-    private static string? NotSaid(DataRow row, Dictionary<string, DataRow> conversations)
-    {
-        if (row.GetString("mode") is "together" or "prompt_completion_both") return $"of {row.GetString("mode")}";
-        if (row.Has("messages_seen")) return "whose tool calls the data set changed";
-        if (row["options"] is IReadOnlyDictionary<string, object?> options && options.ContainsKey("max_length")) return "that are cut: here a row that doesn't fit is left out";
-        return Variables(conversations[row.GetString("conversation")]).Count > 0 ? "with variables for the template" : null;
-    }
-
-    private static void Compare(DataRow row, string column, ChatTemplate template, ITokenizer tokenizer, ChatMessage[] messages)
-    {
-        var mode = row.Has("mode") ? row.GetString("mode") : "messages";
-        var place = $"{row.GetString("target")}, {row.GetString("conversation")}, {mode}";
-        IReadOnlyList<TaughtConversation> Learned() => new ConversationEncoder(template, tokenizer, Now, markersAreTokens: true)
-            .EncodeTaught(messages, mode.EndsWith("_all", StringComparison.Ordinal) ? TaughtTurns.All : TaughtTurns.Assistant, mode == "prompt_completion" ? messages.Length - 1 : 0);
-        if (row.Has("error"))
-        {
-            Assert.True(Assert.ThrowsAny<Exception>(() => Learned()) is InputException, place);
-            return;
-        }
-
-        var ranges = ((IReadOnlyList<object?>)row[column]!).Cast<IReadOnlyList<object?>>().Select(range => ((int)(long)range[0]!, (int)(long)range[1]!)).ToArray();
-        var learned = Learned();
-        if (learned.Count == 0)
-        {
-            Assert.True(ranges.Length == 0, $"{place}: nothing is learned");
-            return;
-        }
-
-        var taught = Assert.Single(learned);
-        if (row.Has("ids")) Assert.True(row.GetInt32s("ids").SequenceEqual(taught.Ids), $"{place}: other ids");
-        var expected = new bool[taught.Ids.Length];
-        foreach (var (from, to) in ranges) expected.AsSpan(from..to).Fill(true);
-        Assert.True(expected.AsSpan().SequenceEqual(taught.IsTaught), $"{place}: other tokens are learned");
-    }
-
     private static ChatMessage[] Messages(DataRow conversation) => [.. ((IReadOnlyList<object?>)conversation["messages"]!).Cast<IReadOnlyDictionary<string, object?>>().Select(fields =>
     {
         var other = fields.Where(field => field.Key is not "role" && !(field.Key is "content" && field.Value is string)).ToDictionary(field => field.Key, field => field.Value);
@@ -229,22 +136,11 @@ public sealed partial class TransformersConversationTests(ITestOutputHelper outp
         var isGguf = File.Exists(found);
         if (isGguf) found = OfGguf(found);
         var read = TokenizerFolder.Load(found);
-        var training = Training(target, sources);
-        var file = (target["training"] as string)?.Split('/')[^1];
-        if (template.EndsWith("own template", StringComparison.Ordinal) || template.EndsWith("the tokenizer's own", StringComparison.Ordinal)) return new Target(name, read, ChatTemplateFolder.Load(found), isGguf) { Training = training, TrainingFile = file };
+        if (template.EndsWith("own template", StringComparison.Ordinal) || template.EndsWith("the tokenizer's own", StringComparison.Ordinal)) return new Target(name, read, ChatTemplateFolder.Load(found), isGguf);
         var jinja = Path.Combine(sources, "trl", template.Split('/')[^1]);
-        return File.Exists(jinja) ? new Target(name, read, Parse(jinja, target), isGguf) { Training = training, TrainingFile = file } : null;
+        var special = (IReadOnlyDictionary<string, object?>)target["special"]!;
+        return File.Exists(jinja) ? new Target(name, read, ChatTemplate.Parse(jinja, File.ReadAllText(jinja), special.ToDictionary(token => token.Key, token => (string)token.Value!)), isGguf) : null;
     }
-
-    private static ChatTemplate? Training(DataRow target, string sources)
-    {
-        if (target["training"] is not string named) return null;
-        var jinja = named.StartsWith("trl ", StringComparison.Ordinal) ? Path.Combine(sources, "trl", named.Split('/')[^1]) : Path.Combine(Cases, named);
-        return File.Exists(jinja) ? Parse(jinja, target) : null;
-    }
-
-    private static ChatTemplate Parse(string jinja, DataRow target) =>
-        ChatTemplate.Parse(jinja, File.ReadAllText(jinja), ((IReadOnlyDictionary<string, object?>)target["special"]!).ToDictionary(token => token.Key, token => (string)token.Value!));
 
     private static string OfGguf(string file)
     {
