@@ -49,7 +49,7 @@ public static class PreferenceLoss
 
     /// <summary>KL of the pair's two answers as the policy has them, σ(x) and σ(−x), from the labels 1 − s and s: Ji et al., equation 17 for pairs.</summary>
     private static Tensor Divergence(Tensor x, double smoothing) =>
-        sigmoid(x) * nn.functional.logsigmoid(x).Subtract(Math.Log(1 - smoothing)) + sigmoid(-x) * nn.functional.logsigmoid(-x).Subtract(Math.Log(smoothing));
+        (sigmoid(x) * nn.functional.logsigmoid(x).Subtract(Math.Log(1 - smoothing))).Add(sigmoid(-x) * nn.functional.logsigmoid(-x).Subtract(Math.Log(smoothing)));
 
     /// <summary>(1 − g) (−log σ(x)) + g exp(−x), g = σ(x / τ), the published τ = 0.05.</summary>
     private static Tensor Discovered(Tensor x)
@@ -57,7 +57,7 @@ public static class PreferenceLoss
         const double Temperature = 0.05;
         var gate = sigmoid(x.Multiply(1 / Temperature));
         // g exp(−x) as one exponential: far below 0 the first is 0 and the second infinite.
-        return gate.Subtract(1) * nn.functional.logsigmoid(x) + exp(nn.functional.logsigmoid(x.Multiply(1 / Temperature)) - x);
+        return (gate.Subtract(1) * nn.functional.logsigmoid(x)).Add(exp(nn.functional.logsigmoid(x.Multiply(1 / Temperature)) - x));
     }
 
     /// <summary>−a log σ(x) − b log σ(−x): the second is the loss of the pair the other way round.</summary>

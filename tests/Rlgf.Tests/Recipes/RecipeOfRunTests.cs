@@ -80,7 +80,7 @@ public sealed class RecipeOfRunTests : IDisposable
     [Fact]
     public void Every_key_that_differs_is_named_with_both_values_whatever_stands_between_them()
     {
-        var begun = Recipe(_temporary.File("project/models/start"), _temporary.File("project/texts.jsonl"), "runs/one") with { Supervised = new() { Source = SupervisedSource.References, Coefficient = 0.5 } };
+        var begun = Recipe(_temporary.File("project/models/start"), _temporary.File("project/texts.jsonl"), "runs/one") with { Supervised = new() { Source = SupervisedSource.References, Column = "text", Coefficient = 0.5 } };
         Write(begun);
         var file = _temporary.File("project/runs/one/recipe.yaml");
         string Line(string key) => FormattableString.Invariant($"{file}:{File.ReadAllLines(file).ToList().FindIndex(text => text.TrimStart().StartsWith(key + ":", StringComparison.Ordinal)) + 1}");
