@@ -86,9 +86,9 @@ public sealed class RecipeOfRunTests : IDisposable
         string Line(string key) => FormattableString.Invariant($"{file}:{File.ReadAllLines(file).ToList().FindIndex(text => text.TrimStart().StartsWith(key + ":", StringComparison.Ordinal)) + 1}");
 
         // The section that is dropped has lines of its own; the keys after it are the same.
-        var lines = Refused(begun with { Supervised = null, RowsPerIteration = 8, Generation = begun.Generation with { TopK = 40 } });
+        var lines = Refused(begun with { Supervised = null, RowsPerIteration = 8, Seed = 9 });
         Assert.Equal(3, lines.Length);
-        Assert.Equal($"{Line("top_k")}: the run was begun with 'generation.top_k: null' and would go on with 'generation.top_k: 40'", lines[0]);
+        Assert.Equal($"{Line("seed")}: the run was begun with 'seed: 1' and would go on with 'seed: 9'", lines[0]);
         Assert.StartsWith($"{Line("supervised")}: the run was begun with 'supervised: {{source: references, ", lines[1], StringComparison.Ordinal);
         Assert.Contains("coefficient: 0.5", lines[1], StringComparison.Ordinal);
         Assert.EndsWith("}' and would go on with 'supervised: null'", lines[1], StringComparison.Ordinal);
