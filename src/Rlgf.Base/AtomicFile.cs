@@ -21,9 +21,11 @@ public static class AtomicFile
         DurableDisk.RequireReplaceable(path);
         if (Path.GetDirectoryName(path) is { Length: > 0 } folder) DurableDisk.CreateFolder(folder);
         var temporary = path + TemporaryEnding;
+        // Where another writes it, it is the other's, and not to be deleted.
+        var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None);
         try
         {
-            using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
+            using (stream)
             {
                 write(stream);
                 DurableDisk.Flush(stream);

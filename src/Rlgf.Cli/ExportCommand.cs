@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using Rlgf.App.Commands;
 using Rlgf.App.Terminals;
 using Rlgf.Base;
@@ -32,14 +33,14 @@ internal static class ExportCommand
     {
         var folder = new Argument<string>("FOLDER") { Description = "Folder of a language model in the Hugging Face format or of a LoRA adapter in PEFT's; or the folder of a run, for the policy of its newest checkpoint." };
         var to = new Option<string>("--to") { HelpName = "FORMAT", Description = "gguf.", DefaultValueFactory = _ => "gguf" };
-        to.AcceptOnlyFromAmong("gguf");
+        RequireAmong(to, "gguf");
         var type = new Option<string>("--type")
         {
             HelpName = "TYPE",
             Description = "How numbers are stored: f32, f16, bf16; q8_0, half of f16 and hardly less exact; q6_k, q5_k_m, q4_k_m, smaller and less exact, which mix types as llama.cpp does; q5_1, q5_0, q4_1, q4_0, older ones.",
             DefaultValueFactory = _ => "q8_0",
         };
-        type.AcceptOnlyFromAmong([.. Types.Select(known => known.Name)]);
+        RequireAmong(type, [.. Types.Select(known => known.Name)]);
         var output = CommonOptions.Required("--output", "FILE", "The file, whose name ends in .gguf.");
         var tokenizer = CommonOptions.Tokenizer();
         var name = new Option<string?>("--name") { HelpName = "NAME", Description = "What the file calls the model. Without it, the name of FILE." };
@@ -56,13 +57,15 @@ internal static class ExportCommand
             if (parsed.GetValue(context) is < 2 and var tokens) throw new UsageException($"--context-length {tokens}: must be 2 or more");
             if (Directory.Exists(file)) throw new UsageException($"--output {file}: is a folder, and what is written is one file: name one in it, such as {Path.Combine(file, "model.gguf")}");
             if (!file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) throw new UsageException($"--output {file}: must end in .gguf, by which other programs know such files");
+            if (Path.GetFileNameWithoutExtension(file).Length == 0 || file.Any(char.IsControl)) throw new UsageException($"--output {JsonSerializer.Serialize(file)}: is no name for a model: it needs letters before .gguf, and no control characters");
+            if (string.IsNullOrWhiteSpace(parsed.GetValue(name) ?? file)) throw new UsageException("--name is empty: give what the file is to call the model, or leave it out for the name of the file");
             var given = parsed.GetRequiredValue(folder);
             if (File.Exists(given)) throw new UsageException($"{given}: is a file; give the folder of a model{(given.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? " (a GGUF file becomes one by 'rlgf convert')" : "")}");
             var source = RecipeOptions.PolicyOf(given, "export");
             var card = ModelCard.Of(source);
             var settings = new GgufExportSettings
             {
-                Type = Array.Find(Types, known => known.Name == parsed.GetValue(type)).Type,
+                Type = Array.Find(Types, known => string.Equals(known.Name, parsed.GetValue(type), StringComparison.OrdinalIgnoreCase)).Type,
                 Name = parsed.GetValue(name) ?? Path.GetFileNameWithoutExtension(file),
                 License = card.License,
                 BaseModel = card.BaseModel,
@@ -75,38 +78,72 @@ internal static class ExportCommand
         return command;
     }
 
+    /// <summary>One of some names, in capitals or not: llama.cpp and file names on hubs have types in capitals.</summary>
+    private static void RequireAmong(Option<string> option, params string[] names)
+    {
+        option.CompletionSources.Add(names);
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.FirstOrDefault(token => !names.Contains(token.Value, StringComparer.OrdinalIgnoreCase)) is { } wrong) result.AddError($"{option.Name} {wrong.Value}: must be one of {string.Join(", ", names)}");
+        });
+    }
+
     private static int Run(string source, string file, GgufExportSettings settings, ModelCard card, Func<string[]?>? proofTexts, Terminal terminal)
     {
+        var modelfile = Path.ChangeExtension(file, ".Modelfile");
         Outputs.RequireModelFile(file, source);
+        Outputs.RequireModelFile(modelfile, source);
         var texts = proofTexts?.Invoke();
+        var template = ChatTemplateFolder.Find(TextModel.TokenizerFolderOf(settings.TokenizerFolder ?? source));
         // Under another name until it is known to be the same model.
         var partial = file + Outputs.UnfinishedEnding;
-        GgufExported written;
-        using (var progress = new ProgressLine(terminal, "export", "%", 100))
+        using var taken = Outputs.Take(file);
+        var written = Write(source, partial, settings, terminal);
+        var isKept = false;
+        try
         {
-            written = GgufExport.Write(source, partial, settings, new DirectProgress<double>(share =>
-            {
-                terminal.Stop.ThrowIfCancellationRequested();
-                progress.Report((long)(100 * share));
-            }));
-        }
-
-        var template = ChatTemplateFolder.Find(TextModel.TokenizerFolderOf(settings.TokenizerFolder ?? source));
-        terminal.Out.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{file}: {Parameters(written.Parameters)} parameters, {settings.Type}, {new FileInfo(partial).Length / 1e6:0.0} MB, {(template is null ? "no chat template" : "chat template")}, {written.Notes.Count} {(written.Notes.Count == 1 ? "warning" : "warnings")}"));
-        foreach (var note in written.Notes) terminal.Error.WriteLine($"warning: {file}: {note}");
-        if (proofTexts is not null)
-        {
-            var faults = Prove(source, partial, settings, texts, terminal);
+            terminal.Out.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{file}: {Parameters(written.Parameters)} parameters, {settings.Type}, {new FileInfo(partial).Length / 1e6:0.0} MB, {(template is null ? "no chat template" : "chat template")}, {written.Notes.Count} {(written.Notes.Count == 1 ? "warning" : "warnings")}"));
+            foreach (var note in written.Notes) terminal.Error.WriteLine($"warning: {file}: {note}");
+            var faults = proofTexts is null ? [] : Prove(source, partial, settings, texts, terminal);
+            isKept = true;
             if (faults.Count > 0) throw new InputException($"{file}: doesn't get its name, since it is no faithful copy: {string.Join("; ", faults)}. What was written is left as {partial}, to be looked at");
+            AtomicFile.Complete(partial, file);
+            WriteModelfile(modelfile, OllamaModelfile.Text(Path.GetFileName(file), template, written.AddedBos, written.EndTexts, written.HasEndOfTurn, written.ContextLength, written.Sampling, card.License), terminal);
+            if (proofTexts is null) terminal.Out.WriteLine($"NOT read back (--skip-proof): nothing has shown that {file} is the same model");
+            return ExitCode.Ok;
+        }
+        finally
+        {
+            // What couldn't be compared, or was stopped, is not kept.
+            if (!isKept) File.Delete(partial);
+        }
+    }
+
+    private static GgufExported Write(string source, string partial, GgufExportSettings settings, Terminal terminal)
+    {
+        using var progress = new ProgressLine(terminal, "export", "%", 100);
+        return GgufExport.Write(source, partial, settings, new DirectProgress<double>(share =>
+        {
+            terminal.Stop.ThrowIfCancellationRequested();
+            progress.Report((long)(100 * share));
+        }));
+    }
+
+    /// <summary>One that is there may have been changed by hand: it stays unless it says the same.</summary>
+    private static void WriteModelfile(string path, string text, Terminal terminal)
+    {
+        var isThere = File.Exists(path);
+        if (isThere && RegularFile.ReadText(path) != text)
+        {
+            terminal.Error.WriteLine($"warning: {path}: is there already and says something else than would be written now; it is kept. Remove it and export again for a new one");
+            terminal.Out.WriteLine($"Modelfile kept as it was: {path}");
+            return;
         }
 
-        AtomicFile.Complete(partial, file);
-        var modelfile = Path.ChangeExtension(file, ".Modelfile");
-        AtomicFile.WriteText(modelfile, OllamaModelfile.Text(Path.GetFileName(file), template, written.AddedBos, written.EndTexts, written.ContextLength, written.Sampling, card.License));
-        terminal.Out.WriteLine($"Modelfile written: ollama create {Path.GetFileNameWithoutExtension(file)} -f {modelfile}");
-        return ExitCode.Ok;
+        if (!isThere) AtomicFile.WriteText(path, text);
+        terminal.Out.WriteLine($"Modelfile {(isThere ? "unchanged" : "written")}: ollama create {Path.GetFileNameWithoutExtension(path)} -f {path}");
     }
 
     private static string[]? Own(string? file)
@@ -121,29 +158,20 @@ internal static class ExportCommand
     private static List<string> Prove(string source, string partial, GgufExportSettings settings, string[]? texts, Terminal terminal)
     {
         var faults = new List<string>();
-        try
+        GgufProof proof;
+        using (var model = TextModel.Load(source, settings.TokenizerFolder)) proof = new GgufProof(model, settings.Type, settings.TokenizerFolder, settings.ContextLength, texts);
+        terminal.Stop.ThrowIfCancellationRequested();
+        Tell(proof.CompareOwn(partial));
+        terminal.Stop.ThrowIfCancellationRequested();
+        if (GgufMetadata.Open(partial).Text("general.architecture") == "t5")
         {
-            GgufProof proof;
-            using (var model = TextModel.Load(source, settings.TokenizerFolder)) proof = new GgufProof(model, settings.Type, settings.TokenizerFolder, settings.ContextLength, texts);
-            terminal.Stop.ThrowIfCancellationRequested();
-            Tell(proof.CompareOwn(partial));
-            terminal.Stop.ThrowIfCancellationRequested();
-            if (GgufMetadata.Open(partial).Text("general.architecture") == "t5")
-            {
-                terminal.Error.WriteLine("not read back by llama.cpp: its package for .NET takes models that are a decoder alone");
-                return faults;
-            }
-
-            using var loaded = LlamaCppModel.Load(partial, new LlamaCppSettings { Threads = get_num_threads(), FullPrecisionCache = true });
-            Tell(proof.Compare("llama.cpp", loaded, loaded.Tokenize));
+            terminal.Error.WriteLine("not read back by llama.cpp: its package for .NET takes models that are a decoder alone");
             return faults;
         }
-        catch
-        {
-            // What couldn't be compared, or was stopped, is not kept.
-            File.Delete(partial);
-            throw;
-        }
+
+        using var loaded = LlamaCppModel.Load(partial, new LlamaCppSettings { Threads = get_num_threads(), FullPrecisionCache = true });
+        Tell(proof.Compare("llama.cpp", loaded, loaded.Tokenize));
+        return faults;
 
         void Tell(GgufComparison comparison)
         {

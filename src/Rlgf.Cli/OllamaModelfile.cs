@@ -13,6 +13,8 @@ internal static class OllamaModelfile
 {
     private const string System = "system", User = "user";
 
+    private const string Quotes = "\"\"\"";
+
     private static readonly (string Key, string Name)[] Parameters = [("temperature", "temperature"), ("top_k", "top_k"), ("top_p", "top_p"), ("min_p", "min_p"), ("repetition_penalty", "repeat_penalty")];
 
     /// <summary>The file's text.</summary>
@@ -20,36 +22,73 @@ internal static class OllamaModelfile
     /// <param name="template">The model's chat template; null where it has none.</param>
     /// <param name="bos">The token that llama.cpp itself puts before a text, as it is spelt; null for none.</param>
     /// <param name="ends">The tokens that end an answer.</param>
+    /// <param name="hasEndOfTurn">Whether the template's own end of a turn is among them.</param>
     /// <param name="context">The most tokens of a text.</param>
     /// <param name="sampling">What is recommended for sampling, by the keys of <c>generation_config.json</c>.</param>
     /// <param name="license">The licence.</param>
-    public static string Text(string file, ChatTemplate? template, string? bos, IReadOnlyList<string> ends, int context, IReadOnlyDictionary<string, double> sampling, string? license)
+    public static string Text(string file, ChatTemplate? template, string? bos, IReadOnlyList<string> ends, bool hasEndOfTurn, int context, IReadOnlyDictionary<string, double> sampling, string? license)
     {
-        var text = new StringBuilder();
-        text.AppendLine(CultureInfo.InvariantCulture, $"FROM ./{file}");
-        if (template is not null)
-        {
-            if (TemplateOf(template, bos) is { } go) text.AppendLine(CultureInfo.InvariantCulture, $"TEMPLATE \"\"\"{go}\"\"\"");
-            else text.AppendLine("# The model's chat template has no counterpart that could be told from what it writes; Ollama looks for one that it knows in the GGUF file.");
-        }
-
-        foreach (var end in ends.Where(end => end.Length > 0)) text.AppendLine(CultureInfo.InvariantCulture, $"PARAMETER stop \"{end.Replace("\"", "\\\"", StringComparison.Ordinal)}\"");
-        text.AppendLine(CultureInfo.InvariantCulture, $"PARAMETER num_ctx {Math.Min(context, 8192)}");
+        var lines = new List<string> { $"FROM ./{file}" };
+        var parts = template is null ? null : PartsOf(template, bos);
+        if (parts is not null) lines.Add($"TEMPLATE \"\"\"{parts.ToGo()}\"\"\"");
+        else if (template is not null) lines.Add("# The model's chat template has no counterpart that could be told from what it writes; Ollama looks for one that it knows in the GGUF file.");
+        // Where no token ends an answer, the words that begin the next turn do.
+        string[] words = hasEndOfTurn || parts is null || string.IsNullOrWhiteSpace(parts.User.Before) ? [] : [parts.User.Before.Trim()];
+        foreach (var end in ends.Where(end => end.Length > 0).Concat(words))
+            lines.Add(Quoted(end) is { } quoted ? $"PARAMETER stop {quoted}" : $"# A Modelfile can't hold the end {string.Join(' ', end.EnumerateRunes().Select(rune => $"U+{rune.Value:X4}"))}: it is the GGUF file's alone.");
+        lines.Add(string.Create(CultureInfo.InvariantCulture, $"PARAMETER num_ctx {Math.Min(context, 8192)}"));
         foreach (var (key, name) in Parameters)
         {
-            if (sampling.TryGetValue(key, out var value)) text.AppendLine(CultureInfo.InvariantCulture, $"PARAMETER {name} {value}");
+            if (sampling.TryGetValue(key, out var value)) lines.Add(string.Create(CultureInfo.InvariantCulture, $"PARAMETER {name} {value}"));
         }
 
-        if (license is not null) text.AppendLine(CultureInfo.InvariantCulture, $"LICENSE \"\"\"{license}\"\"\"");
-        return text.ToString().ReplaceLineEndings("\n");
+        if (license is not null && Quoted(license) is { } licence) lines.Add($"LICENSE {licence}");
+        return string.Concat(lines.Select(line => $"{line}\n"));
     }
 
+    /// <summary>
+    /// A value between quotes; null where a Modelfile can't hold it. It has no escapes: between three quotes a value ends at the first three that end a line, and what can't be printed is dropped
+    /// (https://github.com/ollama/ollama/blob/main/parser/parser.go).
+    /// </summary>
+    internal static string? Quoted(string value) => value.Contains(Quotes, StringComparison.Ordinal) || value.EnumerateRunes().Any(rune => rune.Value is not (' ' or '\n' or '\t') && !IsPrinted(rune)) ? null
+        : value.Contains('"', StringComparison.Ordinal) || value.Contains('\n', StringComparison.Ordinal) ? $"{Quotes}{value}{Quotes}" : $"\"{value}\"";
+
+    /// <summary>Text in a Go template, what would be read as something else in a string of Go's: braces that open an action, three quotes, a quote at the very end, what can't be printed.</summary>
+    internal static string Literal(string text)
+    {
+        var written = new StringBuilder();
+        for (var at = 0; at < text.Length;)
+        {
+            if (!Rune.TryGetRuneAt(text, at, out var rune)) rune = Rune.ReplacementChar;
+            var rest = text.AsSpan(at);
+            var isTaken = rune.Value switch
+            {
+                // What follows may itself be written by an action, whose braces would join this one.
+                '{' => rest.Length == 1 || !(char.IsLetterOrDigit(rest[1]) || rest[1] is ' ' or '\n' or '\t' or '}' or '%'),
+                '"' => rest.Length == 1 || rest.StartsWith(Quotes, StringComparison.Ordinal) || (at > 0 && text[at - 1] == '"'),
+                '\n' or '\t' or ' ' => false,
+                _ => !IsPrinted(rune),
+            };
+            if (!isTaken) written.Append(rune.ToString());
+            else written.Append(CultureInfo.InvariantCulture, $"{{{{ \"{(rune.Value is '"' ? "\\\"" : rune.Value is '{' ? "{" : $"\\U{rune.Value:x8}")}\" }}}}");
+            at += rune.Utf16SequenceLength;
+        }
+
+        return written.ToString();
+    }
+
+    /// <summary>What Go calls printable: letters, marks, numbers, punctuation, symbols; of white space the ASCII space alone.</summary>
+    private static bool IsPrinted(Rune rune) => rune.Value == ' ' || !(Rune.IsControl(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned
+        or UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
+
     /// <summary>The template in Go's language; null where what stands around messages can't be told.</summary>
-    internal static string? TemplateOf(ChatTemplate template, string? bos)
+    internal static string? TemplateOf(ChatTemplate template, string? bos) => PartsOf(template, bos)?.ToGo();
+
+    private static Parts? PartsOf(ChatTemplate template, string? bos)
     {
         try
         {
-            return Around(template, bos) is { } parts && Agrees(parts, template) ? parts.ToGo() : null;
+            return Around(template, bos) is { } parts && Agrees(parts, template) ? parts : null;
         }
         catch (InputException)
         {
@@ -117,10 +156,10 @@ internal static class OllamaModelfile
 
         public string ToGo()
         {
-            var first = WithoutSystem.Length == 0 ? "" : $"{{{{ if ne (index .Messages 0).Role \"system\" }}}}{WithoutSystem}{{{{ end }}}}";
-            return $"{first}{{{{ range .Messages }}}}{{{{ if eq .Role \"system\" }}}}{One(System)}{{{{ else if eq .Role \"user\" }}}}{One(User)}{{{{ else }}}}{One(Answer)}{{{{ end }}}}{{{{ end }}}}{Last}";
+            var first = WithoutSystem.Length == 0 ? "" : $"{{{{ if ne (index .Messages 0).Role \"system\" }}}}{Literal(WithoutSystem)}{{{{ end }}}}";
+            return $"{first}{{{{ range .Messages }}}}{{{{ if eq .Role \"system\" }}}}{One(System)}{{{{ else if eq .Role \"user\" }}}}{One(User)}{{{{ else }}}}{One(Answer)}{{{{ end }}}}{{{{ end }}}}{Literal(Last)}";
 
-            static string One((string Before, string Behind) around) => $"{around.Before}{{{{ .Content }}}}{around.Behind}";
+            static string One((string Before, string Behind) around) => $"{Literal(around.Before)}{{{{ .Content }}}}{Literal(around.Behind)}";
         }
 
         private (string Before, string Behind) Around(string role) => role switch { OllamaModelfile.System => System, OllamaModelfile.User => User, _ => Answer };

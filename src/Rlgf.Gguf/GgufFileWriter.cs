@@ -9,7 +9,8 @@ namespace Rlgf.Gguf;
 /// <param name="Type">How its numbers are stored.</param>
 /// <param name="Shape">Its shape, the fastest index last.</param>
 /// <param name="Numbers">Its numbers in their order, in pieces of whole rows; asked for once, when its turn comes, and all of a piece may be overwritten after it.</param>
-public sealed record GgufTensorToWrite(string Name, GgufType Type, IReadOnlyList<long> Shape, IEnumerable<ReadOnlyMemory<float>> Numbers)
+/// <param name="Origin">Where its numbers are from, for messages; null for its own name.</param>
+public sealed record GgufTensorToWrite(string Name, GgufType Type, IReadOnlyList<long> Shape, IEnumerable<ReadOnlyMemory<float>> Numbers, string? Origin = null)
 {
     /// <summary>Bytes of its numbers in the file.</summary>
     public long Bytes => Shapes.Elements(Shape)!.Value / GgufTypes.BlockOf(Type).Numbers * GgufTypes.BlockOf(Type).Bytes;
@@ -134,10 +135,11 @@ public sealed class GgufFileWriter
         // Scales are float16 too, and the largest of a run is at most 127 of them.
         const float MostOfHalf = 65_504;
         var most = tensor.Type switch { GgufType.F32 or GgufType.BF16 => float.MaxValue, _ => MostOfHalf };
+        var origin = tensor.Origin ?? $"{path}: '{tensor.Name}'";
         foreach (var number in numbers)
         {
-            if (!float.IsFinite(number)) throw new InputException($"{path}: '{tensor.Name}' has a number that is not finite (NaN or infinite): the model is damaged, or its training went astray.");
-            if (MathF.Abs(number) > most) throw new InputException($"{path}: '{tensor.Name}' has a number beyond the range of float16 (65,504), which {tensor.Type} needs: store it as bf16 or f32.");
+            if (!float.IsFinite(number)) throw new InputException($"{origin} has a number that is not finite (NaN or infinite): the model is damaged, or its training went astray.");
+            if (MathF.Abs(number) > most) throw new InputException($"{origin} has a number beyond the range of float16 (65,504), which {tensor.Type} needs: store it as bf16 or f32.");
         }
     }
 

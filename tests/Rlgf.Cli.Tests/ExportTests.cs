@@ -48,12 +48,12 @@ public sealed class ExportTests
         using var scratch = new Scratch();
         var folder = scratch.CopyOf("qwen2");
         File.WriteAllText(Path.Combine(folder, "README.md"), "---\nlicense: apache-2.0\nbase_model:\n- someone/a-model\ntags: [x]\n---\n# Mine\n");
-        Assert.Equal(ExitCode.Ok, Cli.Run("export", folder, "--type", "q4_k_m", "--output", scratch["m.gguf"], "--name", "A name", "--skip-proof").Code);
+        Assert.Equal(ExitCode.Ok, Cli.Run("export", folder, "--type", "Q4_K_M", "--output", scratch["m.gguf"], "--name", "A name", "--skip-proof").Code);
         using var exported = GgufFile.Open(scratch["m.gguf"]);
         Assert.Equal(
             ["A name", "apache-2.0", "a-model", "someone", "https://huggingface.co/someone/a-model"],
             ((string[])["name", "license", "base_model.0.name", "base_model.0.organization", "base_model.0.repo_url"]).Select(key => exported.Metadata.Text($"general.{key}")));
-        Assert.Contains("LICENSE \"\"\"apache-2.0\"\"\"", File.ReadAllText(scratch["m.Modelfile"]), StringComparison.Ordinal);
+        Assert.Contains("LICENSE \"apache-2.0\"", File.ReadAllText(scratch["m.Modelfile"]), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -68,6 +68,127 @@ public sealed class ExportTests
         using var scratch = new Scratch();
         Assert.Contains(message, Cli.Run("export", Fixtures.Model(model), "--output", scratch["out.gguf"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         Assert.Empty(Names(scratch));
+    }
+
+    /// <summary>The configuration names the end of a text only, and nothing but the template says how an answer ends; llama.cpp itself knows the usual spellings, so this is another.</summary>
+    [Fact]
+    public void The_templates_end_of_a_turn_is_the_files_and_the_modelfiles()
+    {
+        using var scratch = new Scratch();
+        var folder = scratch.CopyOf("qwen2");
+        foreach (var name in (string[])["tokenizer.json", "tokenizer_config.json"]) Replace(Path.Combine(folder, name), "<|im_end|>", "<over>");
+        Replace(Path.Combine(folder, "tokenizer_config.json"), "\"eos_token\": \"<over>\"", "\"eos_token\": \"<|endoftext|>\"");
+        foreach (var name in (string[])["config.json", "generation_config.json"]) Replace(Path.Combine(folder, name), "\"eos_token_id\": 419", "\"eos_token_id\": 417");
+        var result = Cli.Run("export", folder, "--type", "F32", "--output", scratch["m.gguf"]);
+        Assert.Equal(ExitCode.Ok, result.Code);
+        Assert.Contains("the chat template ends an answer by <over>, which eos_token_id doesn't name; it is the file's token for the end of a turn", result.Error, StringComparison.Ordinal);
+        using var file = GgufFile.Open(scratch["m.gguf"]);
+        Assert.Equal((417, 419), (file.Metadata.Whole("tokenizer.ggml.eos_token_id"), file.Metadata.Whole("tokenizer.ggml.eot_token_id")));
+        Assert.Equal(["PARAMETER stop \"<|endoftext|>\"", "PARAMETER stop \"<over>\""], Stops(scratch["m.Modelfile"]));
+    }
+
+    [Fact]
+    public void A_template_without_an_end_of_a_turn_is_said_and_the_next_turn_ends_it()
+    {
+        using var scratch = new Scratch();
+        var folder = scratch.CopyOf("gpt2");
+        var path = Path.Combine(folder, "tokenizer_config.json");
+        var settings = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(path))!;
+        settings["chat_template"] = "{% for m in messages %}### {{ m.role }} said:\n{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}### assistant said:\n{% endif %}";
+        File.WriteAllText(path, settings.ToJsonString());
+        var result = Cli.Run("export", folder, "--output", scratch["m.gguf"], "--skip-proof");
+        Assert.Contains("the chat template writes no token of its own after an answer", result.Error, StringComparison.Ordinal);
+        Assert.Contains("PARAMETER stop \"### user said:\"", Stops(scratch["m.Modelfile"]));
+        Assert.StartsWith("NOT read back (--skip-proof)", result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_modelfile_that_is_there_is_kept_unless_it_says_the_same()
+    {
+        using var scratch = new Scratch();
+        Assert.Contains("Modelfile written:", Export().Output, StringComparison.Ordinal);
+        Assert.Contains("Modelfile unchanged:", Export().Output, StringComparison.Ordinal);
+        scratch.Write("m.Modelfile", "SYSTEM mine");
+        var result = Export();
+        Assert.Equal(ExitCode.Ok, result.Code);
+        Assert.Contains("m.Modelfile: is there already and says something else than would be written now; it is kept", result.Error, StringComparison.Ordinal);
+        Assert.Equal("SYSTEM mine", File.ReadAllText(scratch["m.Modelfile"]).Trim());
+
+        CliResult Export() => Cli.Run("export", Fixtures.Model("gpt2"), "--output", scratch["m.gguf"], "--skip-proof");
+    }
+
+    [Fact]
+    public void A_name_that_another_export_writes_is_refused_and_the_others_file_stays()
+    {
+        using var scratch = new Scratch();
+        scratch.Write("m.gguf.partial.tmp", "the other's");
+        using (Runs.Outputs.Take(scratch["m.gguf"]))
+        {
+            Assert.Contains("m.gguf: is being written by another command", Cli.Run("export", Fixtures.Model("gpt2"), "--output", scratch["m.gguf"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+            Assert.Equal(["m.gguf.lock", "m.gguf.partial.tmp"], Names(scratch));
+        }
+
+        Assert.Equal(["m.gguf.partial.tmp"], Names(scratch));
+        Assert.Equal(ExitCode.Ok, Cli.Run("export", Fixtures.Model("gpt2"), "--output", scratch["m.gguf"], "--skip-proof").Code);
+        Assert.Equal(["m.Modelfile", "m.gguf"], Names(scratch));
+    }
+
+    [Theory]
+    [InlineData("{{ messages | nothing }}{% endfor %}", "tokenizer_config.json")]
+    [InlineData("{% if %}", "tokenizer_config.json")]
+    public void A_template_that_is_no_template_leaves_nothing(string template, string message)
+    {
+        using var scratch = new Scratch();
+        var folder = scratch.CopyOf("gpt2");
+        var path = Path.Combine(folder, "tokenizer_config.json");
+        var settings = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(path))!;
+        settings["chat_template"] = template;
+        File.WriteAllText(path, settings.ToJsonString());
+        Assert.Contains(message, Cli.Run("export", folder, "--output", scratch["m.gguf"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Equal(["gpt2"], Names(scratch));
+    }
+
+    /// <summary>What can't take the file's name, or the names that it has before.</summary>
+    [Theory]
+    [InlineData("m.gguf.partial")]
+    [InlineData("m.gguf.partial.tmp")]
+    [InlineData("m.Modelfile")]
+    public void A_folder_of_a_name_that_is_needed_is_named(string folder)
+    {
+        using var scratch = new Scratch();
+        Directory.CreateDirectory(scratch[folder]);
+        Assert.Contains($"{folder}: is a folder", Cli.Run("export", Fixtures.Model("gpt2"), "--output", scratch["m.gguf"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Equal([folder], Names(scratch));
+    }
+
+    [Theory]
+    [InlineData("m.gguf")]
+    [InlineData("m.gguf.partial")]
+    [InlineData("m.Modelfile")]
+    public void A_link_to_a_device_is_named_and_stays(string link)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        using var scratch = new Scratch();
+        File.CreateSymbolicLink(scratch[link], "/dev/null");
+        Assert.Contains($"{link}: is a device", Cli.Run("export", Fixtures.Model("gpt2"), "--output", scratch["m.gguf"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Equal("/dev/null", new FileInfo(scratch[link]).LinkTarget);
+        Assert.Equal([link], Names(scratch));
+    }
+
+    /// <summary>Whoever made the model looks for the weight under the name that it has there.</summary>
+    [Fact]
+    public void A_number_that_is_none_is_named_by_the_sources_key_and_file()
+    {
+        using var scratch = new Scratch();
+        var folder = scratch.CopyOf("gpt2");
+        var path = Path.Combine(folder, "model.safetensors");
+        var bytes = File.ReadAllBytes(path);
+        var header = System.Text.Json.Nodes.JsonNode.Parse(bytes.AsSpan(8, BitConverter.ToInt32(bytes)))!;
+        var key = header.AsObject().Single(pair => pair.Key.EndsWith("h.1.mlp.c_fc.weight", StringComparison.Ordinal)).Key;
+        BitConverter.TryWriteBytes(bytes.AsSpan(8 + BitConverter.ToInt32(bytes) + (int)header[key]!["data_offsets"]![0]! + 40), float.NaN);
+        File.WriteAllBytes(path, bytes);
+        Assert.Contains($"'{key}' in {path} has a number that is not finite", Cli.Run("export", folder, "--output", scratch["m.gguf"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Equal(["gpt2"], Names(scratch));
     }
 
     [Fact]
@@ -88,6 +209,9 @@ public sealed class ExportTests
         Assert.Contains("must end in .gguf", Wrong("--output", scratch["out.bin"]), StringComparison.Ordinal);
         Assert.Contains("--context-length 1: must be 2 or more", Wrong("--output", scratch["out.gguf"], "--context-length", "1"), StringComparison.Ordinal);
         Assert.Contains("--texts is for the comparison", Wrong("--output", scratch["out.gguf"], "--skip-proof", "--texts", "t.txt"), StringComparison.Ordinal);
+        Assert.Contains("--name is empty", Wrong("--output", scratch["out.gguf"], "--name", " "), StringComparison.Ordinal);
+        Assert.Contains("is no name for a model", Wrong("--output", scratch[".gguf"]), StringComparison.Ordinal);
+        Assert.Contains("is no name for a model", Wrong("--output", scratch["a\nb.gguf"]), StringComparison.Ordinal);
         Assert.Contains("q3_k", Cli.Run("export", Fixtures.Model("gpt2"), "--output", scratch["out.gguf"], "--type", "q3_k").Error, StringComparison.Ordinal);
         Assert.Equal(["there"], Names(scratch));
 
@@ -119,6 +243,10 @@ public sealed class ExportTests
         Assert.Equal(ExitCode.Stopped, result.Code);
         Assert.Empty(Names(scratch));
     }
+
+    private static void Replace(string path, string from, string to) => File.WriteAllText(path, File.ReadAllText(path).Replace(from, to, StringComparison.Ordinal));
+
+    private static string[] Stops(string modelfile) => [.. File.ReadLines(modelfile).Where(line => line.StartsWith("PARAMETER stop", StringComparison.Ordinal))];
 
     private static string[] Names(Scratch scratch) => [.. Directory.EnumerateFileSystemEntries(scratch[""]).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
 }

@@ -45,6 +45,8 @@ internal sealed class Conv1D : nn.Module, IProjection
 
     public Tensor MergedWeight() => _adapter is null ? _weight.alias() : _weight.Add(_adapter.Product().t());
 
+    public Tensor AddedRows(long first, long count) => _adapter!.Inputs(first, count).t();
+
     /// <summary>Weight from N(0, deviation²), bias zero.</summary>
     public void Initialise(double deviation, Generator random)
     {

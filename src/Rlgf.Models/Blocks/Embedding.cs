@@ -46,6 +46,8 @@ internal sealed class Embedding : nn.Module, IAdaptable
 
     public Tensor MergedWeight() => _adapter is null ? Weight.alias() : Weight.Add(_adapter.Product());
 
+    public Tensor AddedRows(long first, long count) => _adapter!.Rows(first, count);
+
     /// <summary>Values from N(0, deviation²).</summary>
     public void Initialise(double deviation, Generator random)
     {

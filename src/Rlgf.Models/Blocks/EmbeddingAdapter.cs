@@ -36,7 +36,10 @@ internal sealed class EmbeddingAdapter : IAdapter
     }
 
     /// <summary>s · (B A)ᵀ: [V, D] float32.</summary>
-    public Tensor Product() => _up.matmul(_down).MultiplyInPlace(_scaling).t();
+    public Tensor Product() => Rows(0, _down.shape[1]);
+
+    /// <summary>Some rows of it: [count, D] float32.</summary>
+    public Tensor Rows(long first, long count) => _up.matmul(_down.narrow(1, first, count)).MultiplyInPlace(_scaling).t();
 
     /// <summary>A zero, B from N(0, 1), as PEFT begins: before it learns, an adapter adds nothing.</summary>
     public void Initialise(Generator random)

@@ -13,6 +13,12 @@ internal interface IAdaptable
 
     /// <summary>The weight as it is stored, with what the adapter adds to it. Belongs to the caller's scope.</summary>
     Tensor MergedWeight();
+
+    /// <summary>Some rows of what the adapter adds to the weight as it is stored, so that one needn't be whole in memory. Belongs to the caller's scope; only where there is an adapter.</summary>
+    /// <param name="first">The first row.</param>
+    /// <param name="count">How many.</param>
+    /// <returns>[count, …] float32.</returns>
+    Tensor AddedRows(long first, long count);
 }
 
 /// <summary>A learned linear map of states, a module whatever way its weight is stored.</summary>

@@ -54,6 +54,8 @@ internal sealed class Linear : nn.Module, IProjection
 
     public Tensor MergedWeight() => _adapter is null ? _weight.alias() : _weight.Add(_adapter.Product());
 
+    public Tensor AddedRows(long first, long count) => _adapter!.Outputs(first, count);
+
     public void Initialise(double deviation, Generator random)
     {
         using var gradients = no_grad();

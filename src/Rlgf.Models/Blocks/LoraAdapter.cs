@@ -39,7 +39,13 @@ internal sealed class LoraAdapter : nn.Module, IAdapter
     }
 
     /// <summary>s · B A: [out, in] float32.</summary>
-    public Tensor Product() => _up.Weight.matmul(_down.Weight).MultiplyInPlace(_scaling);
+    public Tensor Product() => Outputs(0, _up.Weight.shape[0]);
+
+    /// <summary>Its rows of some outputs: [count, in] float32.</summary>
+    public Tensor Outputs(long first, long count) => _up.Weight.narrow(0, first, count).matmul(_down.Weight).MultiplyInPlace(_scaling);
+
+    /// <summary>Its columns of some inputs: [out, count] float32.</summary>
+    public Tensor Inputs(long first, long count) => _up.Weight.matmul(_down.Weight.narrow(1, first, count)).MultiplyInPlace(_scaling);
 
     /// <summary>A as linear maps begin elsewhere, B zero: before it learns, an adapter adds nothing.</summary>
     public void Initialise(Generator random)

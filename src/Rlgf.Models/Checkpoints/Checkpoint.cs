@@ -66,6 +66,10 @@ public sealed partial class Checkpoint : IDisposable
     /// <param name="name">One of <see cref="Names"/>.</param>
     public StoredTensor Entry(string name) => _fileOf[name].Entries[name];
 
+    /// <summary>The file that a tensor is in.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    public string FileOf(string name) => _fileOf[name].Path;
+
     /// <summary>Copies a tensor's numbers into one of the same shape.</summary>
     public void CopyTo(string name, Tensor destination) => _fileOf[name].CopyTo(name, destination);
 

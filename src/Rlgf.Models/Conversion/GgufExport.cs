@@ -2,10 +2,12 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Rlgf.Base;
+using Rlgf.ChatTemplates;
 using Rlgf.Gguf;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Families.Known;
 using Rlgf.Models.Loading;
+using Rlgf.Text.Conversations;
 using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -37,11 +39,12 @@ public sealed record GgufExportSettings
 /// <summary>What was written.</summary>
 /// <param name="Parameters">Numbers of the model.</param>
 /// <param name="EndTexts">The tokens that end a text, as they are spelt.</param>
+/// <param name="HasEndOfTurn">Whether they have the token by which the chat template ends an answer.</param>
 /// <param name="AddedBos">The token that llama.cpp puts before every text, as it is spelt; null for none.</param>
 /// <param name="ContextLength">The most tokens of a text.</param>
 /// <param name="Sampling">What the folder recommends for sampling, by the keys of <c>generation_config.json</c>.</param>
 /// <param name="Notes">What was stored otherwise than asked for, and what isn't quite the same in llama.cpp: a sentence each.</param>
-public sealed record GgufExported(long Parameters, IReadOnlyList<string> EndTexts, string? AddedBos, int ContextLength, IReadOnlyDictionary<string, double> Sampling, IReadOnlyList<string> Notes);
+public sealed record GgufExported(long Parameters, IReadOnlyList<string> EndTexts, bool HasEndOfTurn, string? AddedBos, int ContextLength, IReadOnlyDictionary<string, double> Sampling, IReadOnlyList<string> Notes);
 
 /// <summary>Writes a language model's folder as a GGUF file, an adapter merged into its base: keys, tokenizer and tensors as llama.cpp's own converter makes them.</summary>
 public static class GgufExport
@@ -61,7 +64,8 @@ public static class GgufExport
         using var scope = NewDisposeScope();
         using var source = new GgufExportSource(folder);
         var keys = new GgufModelKeys(source.Configuration, settings.ContextLength);
-        var (roles, tokenizerJson, tokenizerPath) = ReadTokenizer(folder, settings.TokenizerFolder, source.Configuration);
+        var notes = new List<string>();
+        var (roles, hasEndOfTurn, tokenizerJson, tokenizerPath) = ReadTokenizer(folder, settings.TokenizerFolder, source.Configuration, notes);
         var tokenizer = new GgufTokenizerWriter(tokenizerPath, tokenizerJson, roles);
         tokenizer.RequireNameFits(settings.Name);
         keys.RequireHead(source.HasTiedHead);
@@ -73,13 +77,13 @@ public static class GgufExport
         WriteGeneral(writer, keys.Architecture.Name, settings, parameters);
         keys.Write(writer);
         tokenizer.Write(writer, source.Vocabulary);
-        foreach (var tensor in tensors) writer.Add(new GgufTensorToWrite(tensor.Name, types[tensor.Name], tensor.Shape, tensor.Numbers));
+        foreach (var tensor in tensors) writer.Add(tensor with { Type = types[tensor.Name] });
 
         source.RequireEqualCopies();
         var all = (double)writer.Tensors.Sum(tensor => tensor.Bytes);
         long done = 0;
         writer.Write(path, Math.Max(1, get_num_threads()), bytes => progress?.Report((done += bytes) / all));
-        return new GgufExported(parameters, [.. roles.EndIds.Select(tokenizer.TokenOf)], roles is { AddsBos: true, BosId: { } begin } ? tokenizer.TokenOf(begin) : null, keys.ContextLength, Sampling(folder), [.. source.Notes, .. keys.Notes, .. tokenizer.Notes, .. Fallbacks(settings.Type, fallbacks, tensors.Count)]);
+        return new GgufExported(parameters, [.. roles.EndIds.Select(tokenizer.TokenOf)], hasEndOfTurn, roles is { AddsBos: true, BosId: { } begin } ? tokenizer.TokenOf(begin) : null, keys.ContextLength, Sampling(folder), [.. source.Notes, .. notes, .. keys.Notes, .. tokenizer.Notes, .. Fallbacks(settings.Type, fallbacks, tensors.Count)]);
     }
 
     /// <summary>Fills a model's parameters from a file that was made of such a model, the other way through the same names and layouts.</summary>
@@ -98,19 +102,25 @@ public static class GgufExport
 
     private static int HeadsOf(GgufLayout layout, GgufModelKeys keys) => layout == GgufLayout.KeyPairs ? keys.KeyValueHeads : keys.Heads;
 
-    private static List<(string Name, IReadOnlyList<long> Shape, IEnumerable<ReadOnlyMemory<float>> Numbers)> TensorsOf(GgufExportSource source, GgufModelKeys keys)
+    /// <summary>The tensors, whose types are chosen when all are known.</summary>
+    private static List<GgufTensorToWrite> TensorsOf(GgufExportSource source, GgufModelKeys keys)
     {
-        var tensors = new List<(string Name, IReadOnlyList<long> Shape, IEnumerable<ReadOnlyMemory<float>> Numbers)>();
-        if (keys.RotationFactors() is { } factors) tensors.Add(("rope_freqs.weight", [factors.Length], [factors]));
+        var tensors = new List<GgufTensorToWrite>();
+        if (keys.RotationFactors() is { } factors) tensors.Add(new GgufTensorToWrite("rope_freqs.weight", GgufType.F32, [factors.Length], [factors]));
         foreach (var (name, shape) in source.Weights)
         {
             var (tensor, layout) = keys.Architecture.TensorOf(name) ?? throw new InputException($"{source.Configuration.Source}: the model has '{name}', which llama.cpp's architecture '{keys.Architecture.Name}' has no place for.");
             keys.RequirePlace(name, tensor);
-            tensors.Add((tensor, layout == GgufLayout.Transposed ? [.. shape.Reverse()] : shape, GgufRows.InFile(() => source.Read(name), (first, count) => source.ReadRows(name, first, count), shape, layout, HeadsOf(layout, keys))));
+            var numbers = GgufRows.InFile(() => source.Read(name), (first, count) => source.ReadRows(name, first, count), shape, layout, HeadsOf(layout, keys));
+            tensors.Add(new GgufTensorToWrite(tensor, GgufType.F32, layout == GgufLayout.Transposed ? [.. shape.Reverse()] : shape, numbers, source.OriginOf(name)));
         }
 
         if (keys.StoresTiedHead && source.TiedEmbedding is { } embedding)
-            tensors.Add(("output.weight", embedding.Shape, GgufRows.InFile(() => source.Read(embedding.Name), (first, count) => source.ReadRows(embedding.Name, first, count), embedding.Shape, GgufLayout.Same, keys.Heads, keys.TiedHeadFactor)));
+        {
+            var numbers = GgufRows.InFile(() => source.Read(embedding.Name), (first, count) => source.ReadRows(embedding.Name, first, count), embedding.Shape, GgufLayout.Same, keys.Heads, keys.TiedHeadFactor);
+            tensors.Add(new GgufTensorToWrite("output.weight", GgufType.F32, embedding.Shape, numbers, source.OriginOf(embedding.Name)));
+        }
+
         return tensors;
     }
 
@@ -151,7 +161,7 @@ public static class GgufExport
         yield return $"{fallbacks.Count} of {tensors} tensors have rows that the blocks of {type} don't fit into ({fallbacks[0].Name} and others like it); they are stored {string.Join(", ", kinds)}, as llama.cpp does";
     }
 
-    private static (GgufTokenizerRoles Roles, JsonObject Json, string Path) ReadTokenizer(string folder, string? tokenizerFolder, ModelConfiguration configuration)
+    private static (GgufTokenizerRoles Roles, bool HasEndOfTurn, JsonObject Json, string Path) ReadTokenizer(string folder, string? tokenizerFolder, ModelConfiguration configuration, List<string> notes)
     {
         tokenizerFolder = TextModel.TokenizerFolderOf(folder, tokenizerFolder);
         var tokenizer = TokenizerFolder.Load(tokenizerFolder);
@@ -164,6 +174,10 @@ public static class GgufExport
         var settings = new SettingsFile(configuration.Source, configuration.ToJson());
         var ends = RoleTokens.Ends(generation, settings, tokenizer, vocabulary).Ids;
         if (tokenizer.EosId is { } end && ends.Contains(end)) ends = [end, .. ends.Where(id => id != end)];
+        var template = TokenizerFolder.FindChatTemplate(tokenizerFolder);
+        var turn = template is null ? null : new ConversationEncoder(ChatTemplate.Parse(template.Name, template.Text, template.SpecialTokens), tokenizer, DateTime.UnixEpoch).EndOfTurn;
+        if (template is not null && turn is null) notes.Add("the chat template writes no token of its own after an answer: the file can't say where one ends, and programs write on to the end of a text");
+        else if (turn is { } unnamed && !ends.Contains(unnamed)) notes.Add($"the chat template ends an answer by {tokenizer.TokenOf(unnamed)}, which eos_token_id doesn't name; it is the file's token for the end of a turn");
         var (before, after) = Around(tokenizer, path);
         if (after is not null && after != (ends.Count > 0 ? ends[0] : null))
             throw new InputException($"{path}: post_processor puts {tokenizer.TokenOf(after.Value)} behind every text, which isn't the token that ends one; a GGUF file has no place for another.");
@@ -171,14 +185,17 @@ public static class GgufExport
         return (new GgufTokenizerRoles
         {
             BosId = begin,
-            EndIds = ends,
+            EndIds = WithTurn(ends, turn),
             PadId = tokenizer.PadId,
             AddsBos = before is not null,
             AddsEos = after is not null,
             Unknown = Unknown(Path.Combine(tokenizerFolder, "tokenizer_config.json")),
-            ChatTemplate = TokenizerFolder.FindChatTemplate(tokenizerFolder)?.Text,
-        }, json, path);
+            ChatTemplate = template?.Text,
+        }, turn is not null, json, path);
     }
+
+    /// <summary>The end of a turn stands second, behind the end of a text where that is another: so the format's keys have them, and whoever reads the first two knows both.</summary>
+    private static IReadOnlyList<int> WithTurn(IReadOnlyList<int> ends, int? turn) => turn is not { } id || (ends.Count > 0 && ends[0] == id) ? ends : [.. ends.Take(1), id, .. ends.Skip(1).Where(other => other != id)];
 
     /// <summary>The tokens that stand around every text: at most one before it and one behind it.</summary>
     private static (int? Before, int? After) Around(ITokenizer tokenizer, string path)

@@ -8,6 +8,7 @@ using Rlgf.Models.Families.Known;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Lora;
 using Rlgf.Models.NumberTypes;
+using Rlgf.Models.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -24,12 +25,14 @@ internal sealed class GgufExportSource : IDisposable
     private readonly Dictionary<string, IAdaptable> _adapted;
     private readonly LoraConfiguration? _adapter;
     private readonly EmbeddingNames? _ends;
+    private readonly string _adapterFolder;
 
     /// <summary>Compares what a folder holds with its configuration; reads no numbers but an adapter's.</summary>
     /// <param name="folder">The folder, of a model or of an adapter.</param>
     /// <exception cref="InputException">It can't be used as a language model.</exception>
     public GgufExportSource(string folder)
     {
+        _adapterFolder = folder;
         Configuration = FolderConfiguration.Read(folder);
         if (Configuration.IsClassifier) throw Configuration.Fault("architectures", $"is {Configuration.Architecture}, a classifier, which writes no text; language models can be exported as GGUF");
         var family = ModelFamilies.Of(Configuration);
@@ -80,19 +83,29 @@ internal sealed class GgufExportSource : IDisposable
     {
         using var scope = NewDisposeScope();
         using var gradients = no_grad();
-        var parameter = _parameters[name];
         // What an adapter's file has in place of the base's own was read with it.
-        if (_adapter is not null && LoraAdapters.IsStored(name, _adapter)) return parameter.alias().MoveToOuterDisposeScope().DetachFromDisposeScope();
-        if (!_adapted.TryGetValue(name, out var part)) return Stored(_stored[name]).DetachFromDisposeScope();
-        parameter.set_(Stored(_stored[name]).to_type(ScalarType.Float32));
-        var merged = part.MergedWeight().DetachFromDisposeScope();
-        // What was there before the adapter isn't needed again.
-        parameter.set_(empty([0], dtype: parameter.dtype, device: CPU));
-        return merged;
+        if (_adapter is not null && LoraAdapters.IsStored(name, _adapter)) return _parameters[name].alias().MoveToOuterDisposeScope().DetachFromDisposeScope();
+        return WithAdapter(name, Stored(_stored[name]), 0).DetachFromDisposeScope();
     }
 
     /// <summary>Some rows of a weight, which the caller disposes of; null where it must be read whole.</summary>
-    public Tensor? ReadRows(string name, long first, long count) => (_adapter is not null && LoraAdapters.IsStored(name, _adapter)) || _adapted.ContainsKey(name) ? null : StoredRows(_stored[name], first, count);
+    public Tensor? ReadRows(string name, long first, long count)
+    {
+        if (_adapter is not null && LoraAdapters.IsStored(name, _adapter)) return null;
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        return StoredRows(_stored[name], first, count) is { } rows ? WithAdapter(name, rows, first).DetachFromDisposeScope() : null;
+    }
+
+    /// <summary>What an adapter adds is computed for these rows alone. The model's own parameters stay without values: each that got some and lost them again would leave a hole in memory that nothing fits into.</summary>
+    private Tensor WithAdapter(string name, Tensor rows, long first) => _adapted.TryGetValue(name, out var part) ? rows.to_type(ScalarType.Float32).AddInPlace(part.AddedRows(first, rows.shape[0])) : rows;
+
+    /// <summary>Where a weight is read from, for messages: its key and its file.</summary>
+    public string OriginOf(string name)
+    {
+        if (_adapter is not null && LoraAdapters.IsStored(name, _adapter)) return $"'{name}' in {_adapterFolder}";
+        return $"'{_stored[name]}' in {_checkpoint.FileOf(_stored[name])}{(_adapted.ContainsKey(name) ? $", with what {_adapterFolder} adds," : "")}";
+    }
 
     /// <summary>Refuses copies of a tied weight that differ from it: the folder then means two models.</summary>
     public void RequireEqualCopies()
@@ -122,9 +135,10 @@ internal sealed class GgufExportSource : IDisposable
     private Tensor? StoredRows(string stored, long first, long count)
     {
         using var scope = NewDisposeScope();
+        using var gradients = no_grad();
         var entry = _checkpoint.Entry(stored);
         var rows = empty([count, .. entry.Shape.Skip(1)], dtype: entry.Type, device: CPU);
-        return _checkpoint.CopyRowsTo(stored, first, rows) ? rows.DetachFromDisposeScope() : null;
+        return _checkpoint.CopyRowsTo(stored, first, rows) ? rows.MoveToOuterDisposeScope() : null;
     }
 
     private Tensor Stored(string stored)

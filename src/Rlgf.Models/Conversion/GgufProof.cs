@@ -8,6 +8,7 @@ using Rlgf.Models.Generation;
 using Rlgf.Models.Loading;
 using Rlgf.Models.Tensors;
 using Rlgf.Text;
+using Rlgf.Text.Conversations;
 using Rlgf.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -108,6 +109,8 @@ public sealed class GgufProof
         if (template is null != _template is null) faults.Add($"the chat template is {(template is null ? "missing from it" : "in it and not in the source")}");
         else if (Array.Find(Conversations, conversation => Rendered(template, conversation) != Rendered(_template, conversation)) is { } different)
             faults.Add($"its chat template writes a conversation of {different.Length} messages otherwise");
+        else if (template is not null && new ConversationEncoder(template, tokenizer, DateTime.UnixEpoch).EndOfTurn is { } turn && !parts.EndIds.Contains(turn))
+            faults.Add($"its chat template ends an answer by {tokenizer.TokenOf(turn)}, which is none of its end tokens");
         return comparison with { Faults = faults };
     }
 

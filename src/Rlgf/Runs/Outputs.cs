@@ -30,7 +30,30 @@ public static class Outputs
     public static void RequireModelFile(string path, params IEnumerable<string> inputs)
     {
         RequireName(path, inputs);
+        foreach (var name in (string[])[path, path + UnfinishedEnding, path + UnfinishedEnding + AtomicFile.TemporaryEnding])
+            if (RegularFile.Problem(name) is { } problem) throw new InputException($"{name}: {problem.Split(';')[0]}, under that name{(name == path ? "" : " until it is whole")}; write elsewhere, or remove it");
         RequireWritableFile(path);
+    }
+
+    /// <summary>Takes a file's name for as long as it is written, so that nobody else writes it meanwhile.</summary>
+    /// <param name="path">The file; its folder is made where there is none.</param>
+    /// <returns>What gives it back; a file beside it, whose name ends in <c>.lock</c>, goes then.</returns>
+    /// <exception cref="InputException">Another process, or another part of this one, has it; or it can't be written.</exception>
+    public static IDisposable Take(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(FolderOf(path));
+            return new FileStream($"{path}.lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException failure) when (RunOwnership.HeldByAnother.Contains(failure.HResult))
+        {
+            throw new InputException($"{path}: is being written by another command; wait until it ends, or give another name", failure);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: can't be written: {failure.Message}", failure);
+        }
     }
 
     private static void RequireName(string path, IEnumerable<string> inputs)

@@ -20,7 +20,7 @@ public sealed class RunOwnership : IDisposable
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(25);
 
     // "Try again" of Linux and of macOS, sharing and lock violations of Windows.
-    private static readonly int[] HeldByAnother = [11, 35, unchecked((int)0x80070020), unchecked((int)0x80070021)];
+    internal static readonly int[] HeldByAnother = [11, 35, unchecked((int)0x80070020), unchecked((int)0x80070021)];
 
     private readonly FileStream _lock;
     private readonly string _ownerPath;

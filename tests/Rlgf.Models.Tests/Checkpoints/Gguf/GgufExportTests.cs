@@ -2,6 +2,7 @@ using Rlgf.Base;
 using Rlgf.Gguf;
 using Rlgf.Models.Conversion;
 using Rlgf.Models.Loading;
+using Rlgf.Models.Lora;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,6 +20,26 @@ public sealed class GgufExportTests : IDisposable
     {
         _scope.Dispose();
         _folder.Dispose();
+    }
+
+    /// <summary>Merging is by rows, so that no weight with what is added to it is whole in memory; small models have all rows in one piece.</summary>
+    [Theory]
+    [InlineData("gpt2_lora")]
+    [InlineData("llama_lora_all")]
+    public void Rows_of_what_an_adapter_adds_are_those_of_the_whole(string name)
+    {
+        using var gradients = no_grad();
+        using var model = LanguageModelFolder.Load(Fixture.PathOf(name));
+        var weights = ModuleWeights.Named(model.Module).ToDictionary(StringComparer.Ordinal);
+        var adapted = LoraAdapters.Adaptable(model.Module).Where(named => named.Part.Adapter is not null).ToArray();
+        Assert.NotEmpty(adapted);
+        Assert.All(adapted, named =>
+        {
+            var weight = weights[$"{named.Name}.weight"];
+            var rows = weight.shape[0];
+            var added = cat([named.Part.AddedRows(0, 3), named.Part.AddedRows(3, rows - 5), named.Part.AddedRows(rows - 2, 2)]);
+            Assert.True((weight + added).allclose(named.Part.MergedWeight(), 1e-6, 1e-7), named.Name);
+        });
     }
 
     [Theory]
