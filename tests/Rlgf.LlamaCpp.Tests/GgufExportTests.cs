@@ -52,6 +52,29 @@ public sealed class GgufExportTests : IDisposable
         });
     }
 
+    /// <summary>The token that only the chat template says ends an answer; llama.cpp knows usual spellings by itself, and this is none.</summary>
+    [Fact]
+    public void The_templates_end_of_a_turn_ends_what_llama_cpp_writes()
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName;
+        foreach (var file in Directory.EnumerateFiles(FolderOf("qwen2")))
+        {
+            var copy = Path.Combine(folder, Path.GetFileName(file));
+            if (!file.EndsWith(".json", StringComparison.Ordinal)) File.WriteAllBytes(copy, File.ReadAllBytes(file));
+            else
+            {
+                File.WriteAllText(copy, File.ReadAllText(file).Replace("<|im_end|>", "<over>", StringComparison.Ordinal).Replace("\"eos_token\": \"<over>\"", "\"eos_token\": \"<|endoftext|>\"", StringComparison.Ordinal)
+                    .Replace("\"eos_token_id\": 419", "\"eos_token_id\": 417", StringComparison.Ordinal));
+            }
+        }
+
+        GgufExport.Write(folder, Exported, new GgufExportSettings { Type = GgufFileType.F32, Name = "m" });
+        using var weights = LLama.LLamaWeights.LoadFromFile(new LLama.Common.ModelParams(Exported) { GpuLayerCount = 0 });
+        Assert.Equal((417, 419), ((int)weights.Vocab.EOS!.Value, (int)weights.Vocab.EOT!.Value));
+        Assert.True(((LLama.Native.LLamaToken)419).IsEndOfGeneration(weights.Vocab));
+        Assert.False(((LLama.Native.LLamaToken)418).IsEndOfGeneration(weights.Vocab));
+    }
+
     [Fact]
     public void A_mistral_within_its_window_is_the_same_model()
     {

@@ -89,6 +89,38 @@ public sealed class GgufExportTests : IDisposable
         IEnumerable<string> KeysOf(GgufFile file) => file.Metadata.Keys.Where(key => !differing.Contains(key)).Order(StringComparer.Ordinal);
     }
 
+    /// <summary>A file of llama.cpp's converter, or one of ours in halves, converted to a folder and exported again.</summary>
+    [Theory]
+    [InlineData("llama", null, GgufFileType.F32)]
+    [InlineData("mistral", null, GgufFileType.F32)]
+    [InlineData("qwen2", null, GgufFileType.F32)]
+    [InlineData("llama", GgufFileType.F16, GgufFileType.F16)]
+    [InlineData("qwen2", GgufFileType.BF16, GgufFileType.BF16)]
+    public void A_file_that_was_read_in_is_written_out_with_the_same_bytes(string name, GgufFileType? ownType, GgufFileType type)
+    {
+        var first = ownType is null ? Path.Combine(AppContext.BaseDirectory, "fixtures", "gguf", $"{name}.f32.gguf") : _folder.File("first.gguf");
+        if (ownType is { } own)
+        {
+            Write(name, own);
+            File.Move(Exported, first);
+        }
+
+        var folder = _folder.File("converted");
+        GgufConversion.Convert(first, folder, ScalarType.Float32);
+        GgufExport.Write(folder, Exported, new GgufExportSettings { Type = type, Name = name });
+        using var before = GgufFile.Open(first);
+        using var after = GgufFile.Open(Exported);
+        Assert.Equal(before.Tensors.Keys.Order(StringComparer.Ordinal), after.Tensors.Keys.Order(StringComparer.Ordinal));
+        foreach (var (tensor, entry) in before.Tensors)
+        {
+            Assert.Equal((tensor, entry.Type), (tensor, after.Tensors[tensor].Type));
+            Assert.True(Stored(before, tensor).AsSpan().SequenceEqual(Stored(after, tensor)), tensor);
+        }
+
+        foreach (var key in (string[])["tokens", "scores", "merges", "token_type", "eos_token_id", "bos_token_id"])
+            if (before.Metadata.Keys.Contains($"tokenizer.ggml.{key}")) Assert.Equal(ValueOf(before, $"tokenizer.ggml.{key}"), ValueOf(after, $"tokenizer.ggml.{key}"));
+    }
+
     [Fact]
     public void A_head_that_is_a_t5s_embedding_is_stored_scaled()
     {
