@@ -66,7 +66,7 @@ public sealed class ExportTests
     public void What_can_not_be_exported_is_named_and_leaves_nothing(string model, string message)
     {
         using var scratch = new Scratch();
-        Assert.Contains(message, Cli.Run("export", Fixtures.Model(model), "--output", scratch["out.gguf"]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
+        Assert.Contains(message, Cli.Run("export", Fixtures.Model(model), "--output", scratch[Path.Combine("new", "newer", "out.gguf")]).OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         Assert.Empty(Names(scratch));
     }
 

@@ -37,14 +37,16 @@ public static class Outputs
 
     /// <summary>Takes a file's name for as long as it is written, so that nobody else writes it meanwhile.</summary>
     /// <param name="path">The file; its folder is made where there is none.</param>
-    /// <returns>What gives it back; a file beside it, whose name ends in <c>.lock</c>, goes then.</returns>
+    /// <returns>What gives it back; a file beside it, whose name ends in <c>.lock</c>, goes then, and so do folders that were made for it and are empty.</returns>
     /// <exception cref="InputException">Another process, or another part of this one, has it; or it can't be written.</exception>
     public static IDisposable Take(string path)
     {
+        var made = new List<string>();
+        for (var folder = Path.GetFullPath(FolderOf(path)); folder is not null && !Directory.Exists(folder); folder = Path.GetDirectoryName(folder)) made.Add(folder);
         try
         {
             Directory.CreateDirectory(FolderOf(path));
-            return new FileStream($"{path}.lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+            return new TakenName(new FileStream($"{path}.lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose), made);
         }
         catch (IOException failure) when (RunOwnership.HeldByAnother.Contains(failure.HResult))
         {
@@ -162,6 +164,24 @@ public static class Outputs
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"{folder}: the folder can't be written to: {failure.Message}", failure);
+        }
+    }
+
+    /// <param name="held">The lock.</param>
+    /// <param name="made">Folders that were made for the file, the innermost first.</param>
+    private sealed class TakenName(FileStream held, List<string> made) : IDisposable
+    {
+        public void Dispose()
+        {
+            held.Dispose();
+            try
+            {
+                foreach (var folder in made) Directory.Delete(folder);
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                // It holds something by now, and so do those around it.
+            }
         }
     }
 
