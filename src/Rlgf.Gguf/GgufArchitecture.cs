@@ -61,6 +61,17 @@ public sealed partial class GgufArchitecture
         new("qwen2", ["qwen2"], Qwen),
         new("qwen3", ["qwen3"], [.. Qwen, ("model.layers.#.self_attn.q_norm", "blk.#.attn_q_norm", GgufLayout.Same), ("model.layers.#.self_attn.k_norm", "blk.#.attn_k_norm", GgufLayout.Same)]),
         new("gemma", ["gemma"], [.. Qwen.Select(pair => pair.Tensor.EndsWith("norm", StringComparison.Ordinal) ? pair with { Layout = GgufLayout.FromOne } : pair)]),
+        // Read only: an export would have to write their keys too.
+        new("granite", [], Llama),
+        new("stablelm", [], Qwen),
+        new("olmo2", [],
+        [
+            .. Qwen.Where(pair => !pair.Tensor.StartsWith("blk", StringComparison.Ordinal) || !pair.Tensor.EndsWith("norm", StringComparison.Ordinal)),
+            ("model.layers.#.self_attn.q_norm", "blk.#.attn_q_norm", GgufLayout.Same),
+            ("model.layers.#.self_attn.k_norm", "blk.#.attn_k_norm", GgufLayout.Same),
+            ("model.layers.#.post_attention_layernorm", "blk.#.post_attention_norm", GgufLayout.Same),
+            ("model.layers.#.post_feedforward_layernorm", "blk.#.post_ffw_norm", GgufLayout.Same),
+        ]),
         new("phi3", ["phi3"],
         [
             .. Qwen.Where(pair => pair.Tensor is not ("blk.#.attn_q" or "blk.#.attn_k" or "blk.#.attn_v" or "blk.#.ffn_gate" or "blk.#.ffn_up")),

@@ -78,11 +78,12 @@ internal static class GgufKeys
     /// <summary>Makes sure that every key of the architecture is used or changes nothing.</summary>
     /// <param name="metadata">The keys.</param>
     /// <param name="architecture">The architecture, which they begin with.</param>
+    /// <param name="alsoUsed">Keys that the configuration of this architecture is made of beside those of all.</param>
     /// <exception cref="Rlgf.Base.InputException">One would change what the model computes.</exception>
-    public static void CheckModel(GgufMetadata metadata, string architecture)
+    public static void CheckModel(GgufMetadata metadata, string architecture, IReadOnlyCollection<string> alsoUsed)
     {
         if (metadata.Text("general.type") is { } type && type != "model") throw metadata.Fault("general.type", $"is '{type}': the file holds no whole model, and others aren't converted");
-        Check(metadata, $"{architecture}.", Used, Harmless, Neutral, "the model computes");
+        Check(metadata, $"{architecture}.", [.. Used, .. alsoUsed], Harmless, Neutral, "the model computes");
     }
 
     /// <summary>Makes sure that every key of the tokenizer is used or changes nothing.</summary>

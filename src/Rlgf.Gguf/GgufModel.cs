@@ -5,9 +5,24 @@ using Rlgf.Base;
 
 namespace Rlgf.Gguf;
 
-/// <summary>The model of a GGUF file as Hugging Face has it: <c>config.json</c>, and each tensor's name and layout. Llama (with all that call themselves so, such as SmolLM and Mistral 7B) and Qwen 2.</summary>
+/// <summary>The model of a GGUF file as Hugging Face has it: <c>config.json</c>, and each tensor's name and layout. Llama (with all that call themselves so, such as SmolLM and Mistral 7B), Qwen 2 and 3, Gemma (the first), Granite, OLMo 2 and StableLM.</summary>
 public sealed partial class GgufModel
 {
+    private const string MultiplierOfScores = "attention.scale";
+
+    /// <summary>Architectures that are converted, each of one family or, under the first name, of all that call themselves so.</summary>
+    private static readonly Dictionary<string, (string ModelType, string ClassName)> Families = new(StringComparer.Ordinal)
+    {
+        ["llama"] = ("llama", "Llama"), ["qwen2"] = ("qwen2", "Qwen2"), ["qwen3"] = ("qwen3", "Qwen3"), ["gemma"] = ("gemma", "Gemma"), ["granite"] = ("granite", "Granite"), ["olmo2"] = ("olmo2", "Olmo2"),
+        ["stablelm"] = ("stablelm", "StableLm"),
+    };
+
+    /// <summary>Granite's factors, and what they are called in its configuration.</summary>
+    private static readonly Dictionary<string, string> Multipliers = new(StringComparer.Ordinal)
+    {
+        ["embedding_scale"] = "embedding_multiplier", ["residual_scale"] = "residual_multiplier", ["logit_scale"] = "logits_scaling",
+    };
+
     private readonly GgufFile _file;
     private readonly GgufMetadata _metadata;
     private readonly string _architecture;
@@ -22,10 +37,10 @@ public sealed partial class GgufModel
         _file = file;
         _metadata = file.Metadata;
         _architecture = _metadata.Text("general.architecture") ?? throw _metadata.Fault("general.architecture", "is missing: it says which family the model belongs to");
-        if (_architecture is not ("llama" or "qwen2")) throw _metadata.Fault("general.architecture", $"is '{_architecture}', which isn't converted; llama and qwen2 are");
+        if (!Families.ContainsKey(_architecture)) throw _metadata.Fault("general.architecture", $"is '{_architecture}', which isn't converted; {string.Join(", ", Families.Keys)} are");
         _names = GgufArchitecture.Find(_architecture)!;
         if (_metadata.Whole(Key("expert_count")) is > 0 and var experts) throw _metadata.Fault(Key("expert_count"), $"is {experts}: mixtures of experts aren't converted");
-        GgufKeys.CheckModel(_metadata, _architecture);
+        GgufKeys.CheckModel(_metadata, _architecture, OwnKeys);
         _width = _metadata.Size(Key("embedding_length"));
         _inner = _metadata.Size(Key("feed_forward_length"));
         _layers = _metadata.Size(Key("block_count"));
@@ -37,9 +52,11 @@ public sealed partial class GgufModel
         _headSize = headSize ?? _width / _heads;
         if (_headSize == 0 || _headSize % 2 != 0) throw _metadata.Fault(Key("attention.key_length"), $"is {_headSize}: it must be even");
         if (_metadata.Whole(Key("attention.value_length")) is { } values && values != _headSize) throw _metadata.Fault(Key("attention.value_length"), $"is {values} and keys have {_headSize}, which isn't converted");
-        if (_metadata.Number(Key("attention.scale")) is { } scale && scale != 0 && Math.Abs(scale * Math.Sqrt(_headSize) - 1) > 1e-4)
-            throw _metadata.Fault(Key("attention.scale"), $"is {_metadata.Shown(Key("attention.scale"))}, which isn't converted: products of {_headSize} numbers are divided by the root of that");
-        if (_metadata.Whole(Key("rope.dimension_count")) is { } rotated && rotated != _headSize) throw _metadata.Fault(Key("rope.dimension_count"), $"is {rotated} of {_headSize}, which isn't converted: all numbers of a head must be rotated");
+        if (!IsGranite && _metadata.Number(Key(MultiplierOfScores)) is { } scale && scale != 0 && Math.Abs(scale * Math.Sqrt(_headSize) - 1) > 1e-4)
+            throw _metadata.Fault(Key(MultiplierOfScores), $"is {_metadata.Shown(Key(MultiplierOfScores))}, which isn't converted: products of {_headSize} numbers are divided by the root of that");
+        var mayRotatePart = IsStableLm;
+        if (_metadata.Whole(Key("rope.dimension_count")) is { } rotated && rotated != _headSize && !(mayRotatePart && rotated > 0 && rotated < _headSize && rotated % 2 == 0))
+            throw _metadata.Fault(Key("rope.dimension_count"), $"is {rotated} of {_headSize}, which isn't converted: all numbers of a head must be rotated");
         if (_metadata.Whole(Key("attention.sliding_window")) is > 0 and var window && window < ContextLength)
             throw _metadata.Fault(Key("attention.sliding_window"), $"is {window}, which isn't converted");
         _isTied = !file.Tensors.ContainsKey("output.weight");
@@ -64,40 +81,52 @@ public sealed partial class GgufModel
     {
         var configuration = new JsonObject
         {
-            ["architectures"] = new JsonArray(_architecture == "llama" ? "LlamaForCausalLM" : "Qwen2ForCausalLM"),
+            ["architectures"] = new JsonArray($"{Families[_architecture].ClassName}ForCausalLM"),
             ["attention_dropout"] = 0.0,
             ["bos_token_id"] = tokenizer.BosId,
             ["eos_token_id"] = tokenizer.EosId,
             ["head_dim"] = _headSize,
-            ["hidden_act"] = "silu",
+            ["hidden_act"] = _architecture == "gemma" ? "gelu_pytorch_tanh" : "silu",
             ["hidden_size"] = _width,
             ["initializer_range"] = 0.02,
             ["intermediate_size"] = _inner,
             ["max_position_embeddings"] = ContextLength,
-            ["model_type"] = _architecture,
+            ["model_type"] = Families[_architecture].ModelType,
             ["num_attention_heads"] = _heads,
             ["num_hidden_layers"] = _layers,
             ["num_key_value_heads"] = _keyValueHeads,
             ["pad_token_id"] = tokenizer.PadId,
-            ["rms_norm_eps"] = _metadata.Number(Key("attention.layer_norm_rms_epsilon")) ?? throw _metadata.Fault(Key("attention.layer_norm_rms_epsilon"), "is missing"),
+            [IsStableLm ? "layer_norm_eps" : "rms_norm_eps"] = _metadata.Number(Key(EpsilonKey)) ?? throw _metadata.Fault(Key(EpsilonKey), "is missing"),
             ["rope_scaling"] = RopeScaling(),
             ["rope_theta"] = _metadata.Number(Key("rope.freq_base")) ?? 10_000.0,
             ["tie_word_embeddings"] = _isTied,
             ["use_cache"] = true,
             ["vocab_size"] = _vocabulary,
         };
-        if (_architecture == "llama")
+        // The family's own configuration has no such key; it is read all the same.
+        if (_architecture is "qwen2" or "granite" or "olmo2" or "stablelm" && _headSize * _heads == _width) configuration.Remove("head_dim");
+        if (MayHaveBiases)
         {
             configuration["attention_bias"] = _attentionBias;
             configuration["mlp_bias"] = _networkBias;
         }
-        else
+        else if (_architecture is not "qwen2") configuration["attention_bias"] = false;
+
+        if (_architecture is "qwen2" or "qwen3") configuration["use_sliding_window"] = false;
+        if (IsStableLm)
         {
-            // The family's own configuration has no such key; it is read all the same.
-            if (_headSize * _heads == _width) configuration.Remove("head_dim");
-            configuration["use_sliding_window"] = false;
+            configuration.Remove("attention_bias");
+            configuration["use_qkv_bias"] = _attentionBias;
+            configuration["qk_layernorm"] = false;
+            configuration["use_parallel_residual"] = false;
+            configuration["partial_rotary_factor"] = (double)(_metadata.Whole(Key("rope.dimension_count")) ?? _headSize) / _headSize;
         }
 
+        if (_architecture == "gemma") configuration["hidden_activation"] = "gelu_pytorch_tanh";
+        if (!IsGranite) return configuration;
+        // A factor of 0 is none; scores without one are divided by the root of a head's size.
+        configuration["attention_multiplier"] = _metadata.Number(Key(MultiplierOfScores)) is { } scores and not 0 ? scores : 1 / Math.Sqrt(_headSize);
+        foreach (var (key, name) in Multipliers) configuration[name] = _metadata.Number(Key(key)) is { } factor and not 0 ? factor : 1.0;
         return configuration;
     }
 
@@ -106,7 +135,7 @@ public sealed partial class GgufModel
     {
         foreach (var (name, tensor) in _file.Tensors)
         {
-            if (NameOf(name) is { } converted) yield return new GgufWeight(converted, name, tensor.Shape, HeadsWithNeighbouringPairs(converted));
+            if (NameOf(name) is { } converted) yield return new GgufWeight(converted, name, tensor.Shape, HeadsWithNeighbouringPairs(converted)) { IsFromOne = _names.TensorOf(converted)?.Layout == GgufLayout.FromOne };
         }
 
         // Hugging Face's Llama has biases on all of a layer's maps or on none; one of zeros changes nothing.
@@ -130,7 +159,7 @@ public sealed partial class GgufModel
             else if (!shape.SequenceEqual(tensor.Shape)) faults.Add($"'{name}' has the shape {Shapes.Format(tensor.Shape)} where {Shapes.Format(shape)} follows from the sizes");
         }
 
-        faults.AddRange(expected.Keys.Where(name => name is not ("output.weight" or "rope_freqs.weight") && !(_architecture == "llama" && IsBias(name))).Select(name => $"'{name}' is missing"));
+        faults.AddRange(expected.Keys.Where(name => name is not ("output.weight" or "rope_freqs.weight") && !(MayHaveBiases && IsBias(name))).Select(name => $"'{name}' is missing"));
         if (faults.Count > 0) throw new InputException($"{_file.Path}: the tensors don't fit the keys: {string.Join("; ", faults.Order(StringComparer.Ordinal))}.");
     }
 
@@ -140,6 +169,7 @@ public sealed partial class GgufModel
         yield return new("token_embd.weight", [_vocabulary, _width]);
         yield return new("output.weight", [_vocabulary, _width]);
         yield return new("output_norm.weight", [_width]);
+        if (IsStableLm) yield return new("output_norm.bias", [_width]);
         yield return new("rope_freqs.weight", [_headSize / 2]);
         (string Name, long Out, long In)[] products =
         [
@@ -149,14 +179,32 @@ public sealed partial class GgufModel
         // No more layers than tensors: a count from a damaged file must not become a long list.
         for (var layer = 0; layer < Math.Min(_layers, _file.Tensors.Count); layer++)
         {
-            yield return new(InLayer(layer, "attn_norm.weight"), [_width]);
-            yield return new(InLayer(layer, "ffn_norm.weight"), [_width]);
+            foreach (var (name, size) in Norms())
+            {
+                yield return new(InLayer(layer, $"{name}.weight"), [size]);
+                if (IsStableLm) yield return new(InLayer(layer, $"{name}.bias"), [size]);
+            }
+
             foreach (var (name, outputs, inputs) in products)
             {
                 yield return new(InLayer(layer, $"{name}.weight"), [outputs, inputs]);
-                if (_architecture == "qwen2" ? name is "attn_q" or "attn_k" or "attn_v" : name.StartsWith("attn", StringComparison.Ordinal) ? _attentionBias : _networkBias) yield return new(InLayer(layer, $"{name}.bias"), [outputs]);
+                var hasBias = _architecture == "qwen2" || (IsStableLm && _attentionBias) ? name is "attn_q" or "attn_k" or "attn_v" : MayHaveBiases && (name.StartsWith("attn", StringComparison.Ordinal) ? _attentionBias : _networkBias);
+                if (hasBias) yield return new(InLayer(layer, $"{name}.bias"), [outputs]);
             }
         }
+    }
+
+    /// <summary>A layer's norms and their sizes.</summary>
+    private IEnumerable<(string Name, long Size)> Norms()
+    {
+        (string, long)[] ofHeads = _architecture switch
+        {
+            "qwen3" => [("attn_q_norm", _headSize), ("attn_k_norm", _headSize)],
+            "olmo2" => [("attn_q_norm", (long)_heads * _headSize), ("attn_k_norm", (long)_keyValueHeads * _headSize)],
+            _ => [],
+        };
+        string[] ofStates = _architecture == "olmo2" ? ["post_attention_norm", "post_ffw_norm"] : ["attn_norm", "ffn_norm"];
+        return [.. ofHeads, .. ofStates.Select(name => (name, (long)_width))];
     }
 
     /// <summary>
@@ -218,6 +266,17 @@ public sealed partial class GgufModel
         ArgumentNullException.ThrowIfNull(metadata);
         return GgufKeys.Foreign(metadata);
     }
+
+    private bool IsGranite => _architecture == "granite";
+
+    private bool IsStableLm => _architecture == "stablelm";
+
+    private IReadOnlyCollection<string> OwnKeys => _architecture switch { "granite" => Multipliers.Keys, "stablelm" => [EpsilonKey], _ => [] };
+
+    private string EpsilonKey => IsStableLm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+
+    /// <summary>Whether all of a layer's maps may have biases, as the configuration says.</summary>
+    private bool MayHaveBiases => _architecture == "llama" || IsGranite;
 
     private bool HasBias(params string[] names) => _file.Tensors.Keys.Any(name => IsBias(name) && LayerTensor().Match(name) is { Success: true } match && names.Contains(match.Groups[2].Value));
 

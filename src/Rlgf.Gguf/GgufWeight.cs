@@ -8,4 +8,8 @@ namespace Rlgf.Gguf;
 /// How many heads its rows belong to, where the two numbers of a head that are rotated together are neighbours in the file, (pair, half), and Hugging Face has all first halves before all second ones,
 /// (half, pair); 0 where rows stand as they are.
 /// </param>
-public sealed record GgufWeight(string Name, string? Tensor, IReadOnlyList<long> Shape, int HeadsWithNeighbouringPairs);
+public sealed record GgufWeight(string Name, string? Tensor, IReadOnlyList<long> Shape, int HeadsWithNeighbouringPairs)
+{
+    /// <summary>Whether Hugging Face stores the numbers' distance from 1, and the file themselves.</summary>
+    public bool IsFromOne { get; init; }
+}

@@ -31,7 +31,7 @@ public sealed class DecoderFamilyTests : IDisposable
         Assert.Equal(
             [
                 "gemma", "gpt2", "gpt_neox", "gpt_neox_sequential", "gptj", "llama", "llama3_rope", "mistral", "opt", "phi3", "qwen2", "qwen3",
-                "bloom", "falcon", "falcon_alibi", "gemma2", "gemma3", "gpt_bigcode", "gpt_neo", "granite", "granitemoehybrid", "lfm2", "llama_rope_dynamic", "llama_rope_linear", "llama_rope_yarn",
+                "bloom", "falcon", "falcon_alibi", "gemma2", "gemma3", "gpt_bigcode", "gpt_neo", "gpt_oss", "granite", "granitemoehybrid", "lfm2", "llama_rope_dynamic", "llama_rope_linear", "llama_rope_yarn",
                 "ministral3", "mixtral", "nanochat", "olmo2", "phi4_mini", "qwen3_5", "qwen3_moe", "smollm3", "stablelm", "starcoder2",
             ],
             Fixture.Of("causal_lm"));

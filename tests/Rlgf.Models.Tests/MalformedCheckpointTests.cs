@@ -31,10 +31,10 @@ public sealed class MalformedCheckpointTests : IDisposable
     public void No_folder() => Refused("there is no such folder", folder: _folder.File("nowhere"));
 
     [Fact]
-    public void A_GGUF_file_in_place_of_a_folder()
+    public void A_damaged_GGUF_file_in_place_of_a_folder()
     {
         File.WriteAllText(_folder.File("model.gguf"), "GGUF");
-        Refused("rlgf convert", folder: _folder.File("model.gguf"));
+        Refused("no folder can be made of this one either", folder: _folder.File("model.gguf"));
     }
 
     [Fact]
@@ -54,7 +54,7 @@ public sealed class MalformedCheckpointTests : IDisposable
     [Theory]
     [InlineData("pytorch_model.bin", "pytorch_model.bin: it is not a zip archive")]
     [InlineData("adapter.bin", "adapter.bin is not one of these")]
-    [InlineData("model.gguf", "convert model.gguf first (rlgf convert ")]
+    [InlineData("model.gguf", "no folder can be made of model.gguf either")]
     [InlineData("tf_model.h5", "tf_model.h5 is not one of these")]
     public void Weights_in_another_format_or_under_another_name(string name, string message)
     {

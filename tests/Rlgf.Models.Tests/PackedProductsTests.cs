@@ -17,7 +17,7 @@ public sealed class PackedProductsTests : IDisposable
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly Generator _random = new(1);
 
-    public static TheoryData<string> DecodingModels => [.. Fixture.Of("causal_lm"), "t5", "t5_v1_1", "bart", "llama_lora", "gpt2_lora"];
+    public static TheoryData<string> DecodingModels => [.. Fixture.Of("causal_lm"), .. Fixture.Of("seq2seq_lm"), "llama_lora", "gpt2_lora"];
 
     public void Dispose()
     {

@@ -46,6 +46,10 @@ public sealed class PrecisionTests : IDisposable
     [InlineData("t5")]
     [InlineData("t5_v1_1")]
     [InlineData("bart")]
+    [InlineData("mt5")]
+    [InlineData("umt5")]
+    [InlineData("pegasus")]
+    [InlineData("marian")]
     public void Encoder_decoders_read_and_write_in_bfloat16(string name)
     {
         using var fixture = new Fixture(name);

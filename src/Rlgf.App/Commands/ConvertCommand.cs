@@ -29,8 +29,8 @@ internal static class ConvertCommand
         type.AcceptOnlyFromAmong("float16", "bfloat16", "float32");
         var shard = CommonOptions.Number("--shard-size", 5000L, "The most megabytes of weights in one file.");
         var command = new Command("convert", CommonOptions.Describe(
-            "Writes a model again with its weights stored in another type, an adapter added to the weights that it is for, or a GGUF file as a folder in the Hugging Face format. Of GGUF, Llama and Qwen 2 models are converted (those of other families that call themselves " +
-            "so, such as SmolLM2, too), stored as F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K or Q8_K; a model that is split into parts is given by any of them. The result has what the file says about tokenizer and chat template; a key of it that would change the model and isn't known is refused by name.",
+            "Writes a model again with its weights stored in another type, an adapter added to the weights that it is for, or a GGUF file as a folder in the Hugging Face format. Of GGUF, Llama (with other families that call themselves " +
+            "so, such as SmolLM2), Qwen 2 and 3, Gemma, Granite, OLMo 2 and StableLM models are converted, stored as F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K or Q8_K; a model that is split into parts is given by any of them. The result has what the file says about tokenizer and chat template; a key of it that would change the model and isn't known is refused by name.",
             "rlgf convert model.Q4_K_M.gguf model --type bfloat16"))
         {
             from, to, input, output, type, shard,

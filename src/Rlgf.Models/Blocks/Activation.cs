@@ -10,8 +10,9 @@ internal sealed class Activation
 {
     private readonly Func<Tensor, Tensor> _function;
     private readonly Kind _kind;
+    private readonly double? _limit;
 
-    private Activation(Func<Tensor, Tensor> function, Kind kind = Kind.Other) => (_function, _kind) = (function, kind);
+    private Activation(Func<Tensor, Tensor> function, Kind kind = Kind.Other, double? limit = null) => (_function, _kind, _limit) = (function, kind, limit);
 
     private enum Kind
     {
@@ -25,6 +26,11 @@ internal sealed class Activation
 
     /// <summary>x / (1 + e⁻ˣ).</summary>
     public static Activation Silu { get; } = new(x => nn.functional.silu(x), Kind.Silu);
+
+    /// <summary>The gate of gpt-oss (OpenAI 2025): g · σ(a · g), where g is the gate, cut off above the limit; what it lets through is cut off on both sides, and 1 is added to it.</summary>
+    /// <param name="slope">a.</param>
+    /// <param name="limit">Of what is gated; the gate itself has none below.</param>
+    public static Activation Clamped(double slope, double limit) => new(x => x * x.Multiply(slope).sigmoid(), limit: limit);
 
     /// <summary>The function that a key names.</summary>
     public static Activation Read(ModelConfiguration configuration, string key, string formatDefault) => Named(configuration.Text(key) ?? formatDefault, configuration, key);
@@ -51,7 +57,11 @@ internal sealed class Activation
     /// <param name="gate">[N, D].</param>
     /// <param name="up">[N, D].</param>
     /// <returns>[N, D], new.</returns>
-    public Tensor Gate(Tensor gate, Tensor up) => _kind != Kind.Other && FusedOperations.Fit(gate) && FusedOperations.Fit(up) && gate.dtype == up.dtype && gate.dim() == 2
-        ? FusedOperations.Gate(gate, up, _kind == Kind.TanhGelu)
-        : _function(gate) * up;
+    public Tensor Gate(Tensor gate, Tensor up)
+    {
+        if (_limit is { } limit) return _function(gate.Clamp(double.NegativeInfinity, limit)) * up.Clamp(-limit, limit).Add(1.0);
+        return _kind != Kind.Other && FusedOperations.Fit(gate) && FusedOperations.Fit(up) && gate.dtype == up.dtype && gate.dim() == 2
+            ? FusedOperations.Gate(gate, up, _kind == Kind.TanhGelu)
+            : _function(gate) * up;
+    }
 }

@@ -10,7 +10,8 @@ namespace Rlgf.Models.Blocks;
 /// <param name="Inner">Width inside the two-layer network.</param>
 /// <param name="Epsilon">Of the norms.</param>
 /// <param name="Activation">Of the two-layer network.</param>
-internal sealed record PostNormSizes(int Width, int Heads, int Inner, double Epsilon, Activation Activation);
+/// <param name="NormFirst">Whether each part reads what is normalised, and sums are left as they are (Xiong et al. 2020, "On layer normalization in the transformer architecture").</param>
+internal sealed record PostNormSizes(int Width, int Heads, int Inner, double Epsilon, Activation Activation, bool NormFirst = false);
 
 /// <summary>What a family calls the parts of a <see cref="PostNormLayer"/>.</summary>
 /// <param name="Attention">Among the row's own tokens.</param>
@@ -23,7 +24,7 @@ internal sealed record PostNormNames(
     MultiHeadNames Attention, string AttentionNorm, string Inner, string Outer, string NetworkNorm, (MultiHeadNames Attention, string Norm)? Prompt = null);
 
 /// <summary>
-/// The original transformer's layer (Vaswani et al. 2017): attention, in a decoder then attention to the encoder's states, then a two-layer network, each added to its input and the sum normalised.
+/// The original transformer's layer (Vaswani et al. 2017): attention, in a decoder then attention to the encoder's states, then a two-layer network, each added to its input and the sum normalised, or its input normalised before it.
 /// </summary>
 internal sealed class PostNormLayer : nn.Module
 {
@@ -65,9 +66,9 @@ internal sealed class PostNormLayer : nn.Module
     public Tensor Forward(Tensor x, long rows, IAttention attention, CrossAttention? prompts = null, DistanceStates? distances = null)
     {
         using var scope = NewDisposeScope();
-        x = _attentionNorm.Forward(FusedOperations.Sum(x, _attention.Self(x, rows, _layer, attention, distances: distances)));
-        if (prompts is not null) x = _promptNorm!.Forward(FusedOperations.Sum(x, _promptAttention!.Cross(x, rows, _layer, prompts)));
-        return _networkNorm.Forward(FusedOperations.Sum(x, _outer.Forward(_sizes.Activation.Forward(_inner.Forward(x))))).MoveToOuterDisposeScope();
+        x = Added(x, _attentionNorm, read => _attention.Self(read, rows, _layer, attention, distances: distances));
+        if (prompts is not null) x = Added(x, _promptNorm!, read => _promptAttention!.Cross(read, rows, _layer, prompts));
+        return Added(x, _networkNorm, read => _outer.Forward(_sizes.Activation.Forward(_inner.Forward(read)))).MoveToOuterDisposeScope();
     }
 
     /// <summary>In a decoder, what this layer sees of the encoder's states, as <see cref="MultiHead.KeysAndValues"/>.</summary>
@@ -83,6 +84,8 @@ internal sealed class PostNormLayer : nn.Module
         _outer.Initialise(deviation, random);
         _networkNorm.Initialise();
     }
+
+    private Tensor Added(Tensor x, LayerNorm norm, Func<Tensor, Tensor> part) => _sizes.NormFirst ? FusedOperations.Sum(x, part(norm.Forward(x))) : norm.Forward(FusedOperations.Sum(x, part(x)));
 
     protected override void Dispose(bool disposing)
     {

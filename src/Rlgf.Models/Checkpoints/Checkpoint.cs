@@ -143,6 +143,8 @@ public sealed partial class Checkpoint : IDisposable
         var other = others.SelectMany(pattern => Directory.EnumerateFiles(folder, pattern)).Select(Path.GetFileName).FirstOrDefault();
         var what = $"{folder}: there are no weights ({SingleFile}, {PyTorchSingleFile}, or an index of such files)";
         if (other is null) return new InputException($"{what}.");
+        if (other.EndsWith(".gguf", StringComparison.Ordinal) && GgufTensors.WhyNotConverted(Path.Combine(folder, other)) is { } fault)
+            return new InputException($"{what}, and no folder can be made of {other} either; take the model in the Hugging Face format: {fault.Message}", fault);
         return new InputException(other.EndsWith(".gguf", StringComparison.Ordinal)
             ? $"{what}; convert {other} first (rlgf convert {Path.Combine(folder, other)} FOLDER)."
             : $"{what}; {other} is not one of these: rename it if it is, or save the model anew (in Python: model.save_pretrained(folder)).");

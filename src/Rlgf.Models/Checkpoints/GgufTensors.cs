@@ -30,6 +30,21 @@ public sealed class GgufTensors : ITensorFile
     /// <exception cref="InputException">It can't be used.</exception>
     public static GgufTensors Open(string path) => new(GgufFile.Open(path));
 
+    /// <summary>Why a file can't be made a folder of; null where it can.</summary>
+    internal static InputException? WhyNotConverted(string path)
+    {
+        try
+        {
+            using var file = GgufFile.Open(path);
+            _ = new GgufModel(file).ToConfiguration(new GgufTokenizer(file.Metadata));
+            return null;
+        }
+        catch (InputException fault)
+        {
+            return fault;
+        }
+    }
+
     /// <inheritdoc/>
     public void CopyTo(string name, Tensor destination)
     {

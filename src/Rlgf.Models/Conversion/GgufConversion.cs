@@ -3,6 +3,7 @@ using Rlgf.Base;
 using Rlgf.Gguf;
 using Rlgf.Models.Checkpoints;
 using Rlgf.Models.Loading;
+using Rlgf.Models.Tensors;
 using static TorchSharp.torch;
 
 namespace Rlgf.Models.Conversion;
@@ -72,6 +73,7 @@ public static class GgufConversion
             var numbers = empty([.. weight.Shape], dtype: ScalarType.Float32, device: CPU);
             GgufTensors.Copy(file, weight.Tensor, numbers);
             done(file.Tensors[weight.Tensor].Bytes);
+            if (weight.IsFromOne) numbers.AddInPlace(-1.0);
             return weight.HeadsWithNeighbouringPairs == 0 ? numbers
                 : numbers.view(weight.HeadsWithNeighbouringPairs, weight.Shape[0] / weight.HeadsWithNeighbouringPairs / 2, 2, -1).transpose(1, 2).reshape(numbers.shape);
         });

@@ -143,7 +143,7 @@ internal sealed class GgufModelKeys
 
     private void WriteT5(GgufFileWriter writer)
     {
-        var settings = T5Settings.Read(_configuration);
+        var settings = T5Settings.Read(_configuration, T5Variant.T5);
         Whole(writer, "embedding_length", settings.Width);
         Whole(writer, "feed_forward_length", settings.Inner);
         Whole(writer, "block_count", settings.EncoderLayers);

@@ -12,9 +12,14 @@ public static class FolderConfiguration
     {
         var path = Path.Combine(folder, "config.json");
         if (folder.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && File.Exists(folder))
-            throw new InputException($"{folder}: a GGUF file is not read as it is; make a folder of it first: rlgf convert {folder} FOLDER");
+            throw OfGguf(folder);
         if (!Directory.Exists(folder)) throw MissingFolder.Fault(folder, "give the folder of a model (config.json, model.safetensors)");
         if (!File.Exists(path) && AdapterFolder.Is(folder)) return AdapterFolder.ReadModelConfiguration(folder);
         return AdapterFolder.Is(folder) ? AdapterFolder.ReadModelConfiguration(folder, TextPart.Of(ModelConfiguration.ReadFile(folder))) : TextPart.Of(ModelConfiguration.ReadFile(folder));
     }
+
+    /// <summary>Where a GGUF file stands in a folder's place: what to do, which is not a conversion that would be refused.</summary>
+    private static InputException OfGguf(string path) => GgufTensors.WhyNotConverted(path) is { } fault
+        ? new InputException($"a GGUF file is not read as it is, and no folder can be made of this one either; take the model in the Hugging Face format: {fault.Message}", fault)
+        : new InputException($"{path}: a GGUF file is not read as it is; make a folder of it first: rlgf convert {path} FOLDER");
 }

@@ -85,7 +85,8 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
     private DecoderSettings Read(ModelConfiguration configuration)
     {
         configuration.RequireFlag("add_cross_attention", false);
-        if (configuration.Section("quantization_config") is not null) throw configuration.Fault("quantization_config", "is there, and quantised weights aren't supported: take the model's original weights");
+        if (configuration.Section("quantization_config") is { } quantised)
+            throw configuration.Fault("quantization_config", $"is there{(quantised.Text("quant_method") is { } method ? $" ({method})" : "")}, and quantised weights aren't supported: take the model's original weights, or save them as bfloat16");
         return read(Complete is null ? configuration : Complete(configuration));
     }
 

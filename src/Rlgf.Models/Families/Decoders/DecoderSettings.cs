@@ -156,6 +156,9 @@ internal sealed record DecoderNames
     /// <summary>Within attention.</summary>
     public string AttentionOutput { get; init; } = "o_proj";
 
+    /// <summary>The heads' scores for no token, within attention.</summary>
+    public string Sinks { get; init; } = "sinks";
+
     /// <summary>The norm of queries, within attention.</summary>
     public string QueryNorm { get; init; } = "q_norm";
 

@@ -60,6 +60,9 @@ internal sealed record AttentionSettings : MixerSettings
     /// <summary>Whether the map to queries gives as many numbers again for each head, through whose sigmoids what was attended to is let.</summary>
     public bool OutputGate { get; init; }
 
+    /// <summary>Whether each head has one more score that it learned, for no token.</summary>
+    public bool Sinks { get; init; }
+
     /// <summary>Whether queries, keys and values are shifted.</summary>
     public bool QueryKeyValueBias { get; init; }
 

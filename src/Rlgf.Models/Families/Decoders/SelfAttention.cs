@@ -33,6 +33,7 @@ internal sealed class SelfAttention : IBlockPart
     private readonly IProjection[] _queriesKeysValues;
     private readonly IProjection _output;
     private readonly JointProjection? _joint;
+    private readonly BareParameter? _sinks;
     private readonly INorm? _queryNorm;
     private readonly INorm? _keyNorm;
 
@@ -45,6 +46,7 @@ internal sealed class SelfAttention : IBlockPart
         _queriesKeysValues = [.. outputs.Select(size => settings.Projection(settings.Width, size, attention.QueryKeyValueBias, device))];
         _joint = JointProjection.Of(_queriesKeysValues);
         _output = settings.Projection(queries, settings.Width, attention.OutputBias, device);
+        if (attention.Sinks) _sinks = new BareParameter([attention.Heads], device);
         if (attention.QueryKeyNorm == QueryKeyNorm.None) return;
         var isWhole = attention.QueryKeyNorm == QueryKeyNorm.AllHeads;
         _queryNorm = settings.Norm(isWhole ? queries : attention.HeadSize, device);
@@ -55,6 +57,7 @@ internal sealed class SelfAttention : IBlockPart
     {
         var names = _settings.Names;
         var parts = names.QueriesKeysValues.Zip(_queriesKeysValues, (name, projection) => (name, (nn.Module)projection)).Append((names.AttentionOutput, (nn.Module)_output));
+        if (_sinks is not null) parts = parts.Append((names.Sinks, (nn.Module)_sinks));
         if (_queryNorm is not null) parts = parts.Append((names.QueryNorm, (nn.Module)_queryNorm)).Append((names.KeyNorm, (nn.Module)_keyNorm!));
         return parts.Select(part => ($"{names.Attention}.{part.Item1}", part.Item2));
     }
@@ -81,7 +84,7 @@ internal sealed class SelfAttention : IBlockPart
         }
 
         if (_queryNorm is not null && normsLast) (query, key) = (Normed(_queryNorm, query), Normed(_keyNorm!, key));
-        var scores = new Scores(_attention.Window, _attention.ScoreScale, _attention.ScoreCap, pass.Bias);
+        var scores = new Scores(_attention.Window, _attention.ScoreScale, _attention.ScoreCap, pass.Bias, _sinks?.Value);
         var attended = pass.Attention.Attend(_layer, query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), scores);
         var states = attended.to_type(value.dtype).transpose(1, 2).reshape(-1, _attention.Heads * _attention.HeadSize);
         if (gate is not null) states = states * gate.reshape(states.shape).sigmoid();
@@ -94,6 +97,9 @@ internal sealed class SelfAttention : IBlockPart
         _queryNorm?.Initialise();
         _keyNorm?.Initialise();
         _output.Initialise(_settings.ResidualInitialDeviation ?? _settings.InitialDeviation, random);
+        if (_sinks is null) return;
+        using var gradients = no_grad();
+        _sinks.Value.normal_(0, _settings.InitialDeviation, random);
     }
 
     public void Dispose() => _joint?.Dispose();

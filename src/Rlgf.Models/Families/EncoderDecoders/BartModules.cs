@@ -8,7 +8,7 @@ using LayerNorm = Rlgf.Models.Blocks.LayerNorm;
 
 namespace Rlgf.Models.Families.EncoderDecoders;
 
-/// <summary>BART with a head that scores the vocabulary, <c>BartForConditionalGeneration</c>, or labels, <c>BartForSequenceClassification</c>. A tied head is the embedding's own parameter.</summary>
+/// <summary>BART, and what is built as it is, with a head that scores the vocabulary, <c>BartForConditionalGeneration</c>, or labels, <c>BartForSequenceClassification</c>. A tied head is the embedding's own parameter.</summary>
 internal sealed class BartModule : nn.Module, IEncoderDecoder
 {
     /// <summary>The name of the embedding, which encoder, decoder and a tied head all use.</summary>
@@ -96,30 +96,30 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
     }
 }
 
-/// <summary>The encoder or the decoder: positions, a norm and layers.</summary>
+/// <summary>The encoder or the decoder: positions, layers, and a norm before or after them where the family has one.</summary>
 internal sealed class BartStack : nn.Module
 {
-    // The first rows of the position table belong to no position.
-    private const int FirstPosition = 2;
-
     private static readonly PostNormNames EncoderNames = new(Names("self_attn"), "self_attn_layer_norm", "fc1", "fc2", "final_layer_norm");
     private static readonly PostNormNames DecoderNames = EncoderNames with { Prompt = (Names("encoder_attn"), "encoder_attn_layer_norm") };
 
     private readonly BartSettings _settings;
-    private readonly Embedding _positionEmbedding;
-    private readonly LayerNorm _embeddingNorm;
+    private readonly PositionTable _positions;
+    private readonly LayerNorm? _embeddingNorm;
+    private readonly LayerNorm? _finalNorm;
     private readonly PostNormLayer[] _layers;
 
     public BartStack(BartSettings settings, bool isDecoder, Device device) : base(nameof(BartStack))
     {
         _settings = settings;
         var (layers, sizes, names) = isDecoder ? (settings.DecoderLayers, settings.Decoder, DecoderNames) : (settings.EncoderLayers, settings.Encoder, EncoderNames);
-        _positionEmbedding = new Embedding(settings.Positions + FirstPosition, settings.Width, device);
-        _embeddingNorm = new LayerNorm(settings.Width, sizes.Epsilon, device);
+        _positions = new PositionTable(settings, device);
         _layers = [.. Enumerable.Range(0, layers).Select(layer => new PostNormLayer(sizes, names, layer, device))];
-        register_module("embed_positions", _positionEmbedding);
-        register_module("layernorm_embedding", _embeddingNorm);
+        if (_positions.Stored is { } stored) register_module("embed_positions", stored);
+        if (settings.NormOfEmbeddings) register_module("layernorm_embedding", _embeddingNorm = Norm());
         register_module("layers", nn.ModuleList(_layers));
+        if (sizes.NormFirst) register_module("layer_norm", _finalNorm = Norm());
+
+        LayerNorm Norm() => new(settings.Width, sizes.Epsilon, device);
     }
 
     /// <summary>Told what each layer reads, [B·T, D]: where a new family differs from what is expected, the first layer that does can be found so.</summary>
@@ -133,10 +133,12 @@ internal sealed class BartStack : nn.Module
     {
         using var scope = NewDisposeScope();
         var sum = positions is null
-            ? embedded.view(rows, columns, -1).Add(_positionEmbedding.Weight.narrow(0, FirstPosition, columns)).view(rows * columns, -1)
-            : embedded.Add(_positionEmbedding.Forward(positions.Add(FirstPosition)));
+            ? embedded.view(rows, columns, -1).Add(_positions.First(columns)).view(rows * columns, -1)
+            : embedded.Add(_positions.At(positions));
+        // What is never normalised itself is float32 where products are bfloat16.
+        var first = _embeddingNorm is not null ? _embeddingNorm.Forward(sum) : _finalNorm is not null ? sum.to_type(ScalarType.Float32) : sum;
         var recompute = RecomputesActivations && is_grad_enabled() && positions is null && attention.PastColumns == 0;
-        var x = LayerChain.Run(_embeddingNorm.Forward(sum), _layers.Length, recompute && prompts is not null ? prompts.KeysAndValues : [], recompute, given =>
+        var x = LayerChain.Run(first, _layers.Length, recompute && prompts is not null ? prompts.KeysAndValues : [], recompute, given =>
         {
             var (seen, read) = recompute ? (attention.Anew(), prompts?.With(given)) : (attention, prompts);
             return (layer, input) =>
@@ -146,6 +148,7 @@ internal sealed class BartStack : nn.Module
             };
         });
 
+        if (_finalNorm is not null) x = _finalNorm.Forward(x);
         return x.view(rows, columns, _settings.Width).MoveToOuterDisposeScope();
     }
 
@@ -153,10 +156,50 @@ internal sealed class BartStack : nn.Module
 
     public void Initialise(Generator random)
     {
-        _positionEmbedding.Initialise(_settings.InitialDeviation, random);
-        _embeddingNorm.Initialise();
+        _positions.Initialise(_settings.InitialDeviation, random);
+        _embeddingNorm?.Initialise();
+        _finalNorm?.Initialise();
         foreach (var layer in _layers) layer.Initialise(_settings.InitialDeviation, random);
     }
 
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _positions.Dispose();
+        base.Dispose(disposing);
+    }
+
     private static MultiHeadNames Names(string attention) => new($"{attention}.q_proj", $"{attention}.k_proj", $"{attention}.v_proj", $"{attention}.out_proj");
+}
+
+/// <summary>What positions add. No module itself: the library registers modules that it finds in fields, and sines and cosines have no name in some families' files.</summary>
+internal sealed class PositionTable : IDisposable
+{
+    private readonly PositionKind _kind;
+    private readonly int _first;
+    private readonly Embedding _table;
+
+    public PositionTable(BartSettings settings, Device device)
+    {
+        _kind = settings.PositionKind;
+        // The first rows of a table that is learned belong to no position.
+        _first = _kind == PositionKind.Learned ? 2 : 0;
+        _table = new Embedding(settings.Positions + _first, settings.Width, device);
+        if (_kind != PositionKind.Learned) SinusoidalPositions.Fill(_table.Weight);
+    }
+
+    /// <summary>The table, where files have it; null where it is computed.</summary>
+    public Embedding? Stored => _kind == PositionKind.Computed ? null : _table;
+
+    /// <summary>Of the first positions, [T, D].</summary>
+    public Tensor First(long columns) => _table.Weight.narrow(0, _first, columns);
+
+    /// <summary>Of positions [N] int64, [N, D].</summary>
+    public Tensor At(Tensor positions) => _table.Forward(positions.Add(_first));
+
+    public void Initialise(double deviation, Generator random)
+    {
+        if (_kind == PositionKind.Learned) _table.Initialise(deviation, random);
+    }
+
+    public void Dispose() => _table.Dispose();
 }

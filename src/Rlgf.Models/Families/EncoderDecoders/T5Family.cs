@@ -6,20 +6,29 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Families.EncoderDecoders;
 
-/// <summary>T5 (Raffel et al. 2020), version 1.1 (gated network, head of its own) and what was tuned from it, such as Flan-T5.</summary>
+/// <summary>
+/// T5 (Raffel et al. 2020), version 1.1 (gated network, head of its own) and what was tuned from it, such as Flan-T5; mT5 (Xue et al. 2021), which is version 1.1 in many languages, and UMT5 (Chung et al. 2023), whose every layer
+/// has a bias by distance of its own.
+/// </summary>
 internal sealed class T5Family : IModelFamily
 {
-    private T5Family() { }
+    private readonly T5Variant _variant;
 
-    public static T5Family Instance { get; } = new();
+    private T5Family(T5Variant variant) => _variant = variant;
 
-    public string ModelType => "t5";
+    public static T5Family T5 { get; } = new(T5Variant.T5);
 
-    public string ClassifierArchitecture => "T5ForSequenceClassification";
+    public static T5Family MT5 { get; } = new(new T5Variant("mt5", "MT5") { HeadIsScaled = false });
+
+    public static T5Family UMT5 { get; } = new(new T5Variant("umt5", "UMT5") { HeadIsScaled = true, BiasInEveryLayer = true });
+
+    public string ModelType => _variant.ModelType;
+
+    public string ClassifierArchitecture => $"{_variant.ClassName}ForSequenceClassification";
 
     public ILanguageModel CreateLanguageModel(ModelConfiguration configuration, Device device)
     {
-        var settings = T5Settings.Read(configuration);
+        var settings = T5Settings.Read(configuration, _variant);
         return new EncoderDecoderLanguageModel(
             new T5Module(settings, labels: null, device),
             new LanguageModelShape(settings.Vocabulary, settings.Width, int.MaxValue) { Encoder = EncoderDecoderConfiguration.Shape(configuration, settings.Vocabulary, int.MaxValue) },
@@ -30,7 +39,7 @@ internal sealed class T5Family : IModelFamily
 
     public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device)
     {
-        var settings = T5Settings.Read(configuration);
+        var settings = T5Settings.Read(configuration, _variant);
         return EncoderDecoderConfiguration.Classifier(configuration, labels => new T5Module(settings, labels, device), settings.Vocabulary, int.MaxValue, device);
     }
 
@@ -40,7 +49,7 @@ internal sealed class T5Family : IModelFamily
 
         // Copies of the embedding, and a bias that the first uploads hold and no version ever used.
         if (inTrunk is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight" or "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight") return null;
-        if (!configuration.IsClassifier) return inTrunk == "lm_head.weight" && T5Settings.HasTiedHead(configuration) ? null : inTrunk;
+        if (!configuration.IsClassifier) return inTrunk == "lm_head.weight" && _variant.HasTiedHead(configuration) ? null : inTrunk;
         if (inTrunk == "lm_head.weight") return null;
         return inTrunk.StartsWith("classification_head.", StringComparison.Ordinal) ? inTrunk : T5Module.Trunk + inTrunk;
     }
@@ -51,24 +60,49 @@ internal sealed class T5Family : IModelFamily
         return InTrunk(nameInFile, configuration) switch
         {
             "decoder.embed_tokens.weight" or "encoder.embed_tokens.weight" => embedding,
-            "lm_head.weight" when T5Settings.HasTiedHead(configuration) => embedding,
+            "lm_head.weight" when _variant.HasTiedHead(configuration) => embedding,
             _ => null,
         };
     }
 
-    public EmbeddingNames Embeddings(ModelConfiguration configuration) => new($"{(configuration.IsClassifier ? T5Module.Trunk : "")}shared", "lm_head", T5Settings.HasTiedHead(configuration), CanDiffer: false);
+    public EmbeddingNames Embeddings(ModelConfiguration configuration) => new($"{(configuration.IsClassifier ? T5Module.Trunk : "")}shared", "lm_head", _variant.HasTiedHead(configuration), CanDiffer: false);
 
-    // transformers 4 ties and scales by the first key, 5 scales by the second.
+    // transformers 4 ties and scales by the first key; 5 scales T5 by the second, mT5 never and UMT5 always.
     public void CompleteForOtherReaders(ModelConfiguration configuration, JsonObject json)
     {
-        var isTied = T5Settings.HasTiedHead(configuration);
-        json["tie_word_embeddings"] = isTied;
-        json["scale_decoder_outputs"] = isTied;
+        json["tie_word_embeddings"] = _variant.HasTiedHead(configuration);
+        json["scale_decoder_outputs"] = _variant.HasScaledHead(configuration);
     }
 
     /// <summary>A classifier's trunk has a name; that of a language model, which it may have been made from, has none.</summary>
     private static string InTrunk(string nameInFile, ModelConfiguration configuration) =>
         configuration.IsClassifier && nameInFile.StartsWith(T5Module.Trunk, StringComparison.Ordinal) ? nameInFile[T5Module.Trunk.Length..] : nameInFile;
+}
+
+/// <summary>What tells the families apart whose layers are T5's.</summary>
+/// <param name="ModelType">The <c>model_type</c>.</param>
+/// <param name="ClassName">What the names of its classes begin with in <c>architectures</c>.</param>
+internal sealed record T5Variant(string ModelType, string ClassName)
+{
+    private const string ScaledKey = "scale_decoder_outputs";
+
+    /// <summary>T5 itself, whose configuration says what its head is.</summary>
+    public static T5Variant T5 { get; } = new("t5", "T5");
+
+    /// <summary>Of a family whose head is never the embedding: whether states are scaled before it, where the configuration doesn't say otherwise; null where a tied head alone is scaled.</summary>
+    public bool? HeadIsScaled { get; init; }
+
+    /// <summary>Whether every layer has a bias by distance, rather than the first for all.</summary>
+    public bool BiasInEveryLayer { get; init; }
+
+    /// <summary>
+    /// Whether the head is the embedding. transformers 4 says so by <c>tie_word_embeddings</c>; 5 always writes true there and has <c>scale_decoder_outputs</c> for what goes with it.
+    /// </summary>
+    public bool HasTiedHead(ModelConfiguration configuration) =>
+        HeadIsScaled is null && configuration.Flag(ScaledKey, formatDefault: configuration.Flag("tie_word_embeddings", formatDefault: true));
+
+    /// <summary>Whether states are scaled by D^−½ before the head.</summary>
+    public bool HasScaledHead(ModelConfiguration configuration) => HeadIsScaled is { } byFormat ? configuration.Flag(ScaledKey, byFormat) : HasTiedHead(configuration);
 }
 
 /// <summary>What the modules need to know, read from <c>config.json</c>.</summary>
@@ -84,13 +118,15 @@ internal sealed class T5Family : IModelFamily
 /// <param name="Buckets">How many kinds of distance are told apart.</param>
 /// <param name="MaxDistance">From which distance on they are not told apart.</param>
 /// <param name="Epsilon">Of the norms.</param>
-/// <param name="TiedHead">Whether the head is the embedding; states are then scaled by D^−½ before it.</param>
+/// <param name="TiedHead">Whether the head is the embedding.</param>
+/// <param name="ScaledHead">Whether states are scaled by D^−½ before the head.</param>
+/// <param name="BiasInEveryLayer">Whether every layer has a bias by distance, rather than the first for all.</param>
 /// <param name="InitialFactor">Scales fresh weights.</param>
 internal sealed record T5Settings(
     int Vocabulary, int Width, int EncoderLayers, int DecoderLayers, int Heads, int HeadSize, int Inner, bool Gated, Activation Activation,
-    int Buckets, int MaxDistance, double Epsilon, bool TiedHead, double InitialFactor)
+    int Buckets, int MaxDistance, double Epsilon, bool TiedHead, bool ScaledHead, bool BiasInEveryLayer, double InitialFactor)
 {
-    public static T5Settings Read(ModelConfiguration configuration)
+    public static T5Settings Read(ModelConfiguration configuration, T5Variant variant)
     {
         configuration.RequireFlag("is_decoder", false);
         var layers = configuration.Size("num_layers");
@@ -114,13 +150,9 @@ internal sealed record T5Settings(
             buckets,
             maxDistance,
             configuration.Positive("layer_norm_epsilon", formatDefault: 1e-6),
-            HasTiedHead(configuration),
+            variant.HasTiedHead(configuration),
+            variant.HasScaledHead(configuration),
+            variant.BiasInEveryLayer,
             configuration.Positive("initializer_factor", formatDefault: 1));
     }
-
-    /// <summary>
-    /// Whether the head is the embedding. transformers 4 says so by <c>tie_word_embeddings</c>; 5 always writes true there and has <c>scale_decoder_outputs</c> for what goes with it.
-    /// </summary>
-    public static bool HasTiedHead(ModelConfiguration configuration) =>
-        configuration.Flag("scale_decoder_outputs", formatDefault: configuration.Flag("tie_word_embeddings", formatDefault: true));
 }

@@ -57,9 +57,8 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
     public Tensor Logits(Tensor states)
     {
         using var scope = NewDisposeScope();
-        var logits = _labels is not null ? _labels.Forward(states)
-            : _head is not null ? _head.Scores(states)
-            : _embedding.Scores(states.Multiply((float)(1 / Math.Sqrt(_settings.Width))));
+        if (_labels is null && _settings.ScaledHead) states = states.Multiply((float)(1 / Math.Sqrt(_settings.Width)));
+        var logits = _labels is not null ? _labels.Forward(states) : (_head ?? _embedding).Scores(states);
         return logits.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
@@ -73,19 +72,20 @@ internal sealed class T5Module : nn.Module, IEncoderDecoder
     }
 }
 
-/// <summary>The encoder or the decoder: blocks and a final norm, <c>T5Stack</c>. The bias by distance is the first block's and serves all.</summary>
+/// <summary>The encoder or the decoder: blocks and a final norm, <c>T5Stack</c>. Where only the first block has a bias by distance, it serves all.</summary>
 internal sealed class T5Stack : nn.Module
 {
     private readonly T5Settings _settings;
-    private readonly RelativePositionBias _bias;
+    private readonly RelativePositionBias[] _biases;
     private readonly T5Block[] _blocks;
     private readonly RmsNorm _finalNorm;
 
     public T5Stack(T5Settings settings, bool isDecoder, Device device) : base(nameof(T5Stack))
     {
         _settings = settings;
-        _bias = new RelativePositionBias(settings.Buckets, settings.MaxDistance, settings.Heads, looksAhead: !isDecoder, device);
-        _blocks = [.. Enumerable.Range(0, isDecoder ? settings.DecoderLayers : settings.EncoderLayers).Select(layer => new T5Block(settings, layer, isDecoder, layer == 0 ? _bias : null, device))];
+        var layers = isDecoder ? settings.DecoderLayers : settings.EncoderLayers;
+        _biases = [.. Enumerable.Range(0, settings.BiasInEveryLayer ? layers : 1).Select(_ => new RelativePositionBias(settings.Buckets, settings.MaxDistance, settings.Heads, looksAhead: !isDecoder, device))];
+        _blocks = [.. Enumerable.Range(0, layers).Select(layer => new T5Block(settings, layer, isDecoder, layer < _biases.Length ? _biases[layer] : null, device))];
         _finalNorm = new RmsNorm(settings.Width, settings.Epsilon, fromOne: false, device);
         register_module("block", nn.ModuleList(_blocks));
         register_module("final_layer_norm", _finalNorm);
@@ -105,14 +105,14 @@ internal sealed class T5Stack : nn.Module
         x = x.to_type(ScalarType.Float32);
         // What writes begins with no past either, but with a cache.
         var recompute = RecomputesActivations && is_grad_enabled() && attention.PastColumns == 0;
-        Tensor[] shared = [_bias.Forward((int)columns, attention.PastColumns + (int)columns), .. recompute && prompts is not null ? prompts.KeysAndValues : []];
+        Tensor[] shared = [.. _biases.Select(bias => bias.Forward((int)columns, attention.PastColumns + (int)columns)), .. recompute && prompts is not null ? prompts.KeysAndValues : []];
         x = LayerChain.Run(x, _blocks.Length, shared, recompute, given =>
         {
-            var (seen, read) = recompute ? (attention.Anew(), prompts?.With(given.Skip(1))) : (attention, prompts);
+            var (seen, read) = recompute ? (attention.Anew(), prompts?.With(given.Skip(_biases.Length))) : (attention, prompts);
             return (layer, input) =>
             {
                 LayerInput?.Invoke(input);
-                return _blocks[layer].Forward(input, rows, seen, given[0], read);
+                return _blocks[layer].Forward(input, rows, seen, given[Math.Min(layer, _biases.Length - 1)], read);
             };
         });
 
@@ -123,7 +123,7 @@ internal sealed class T5Stack : nn.Module
 
     public void Initialise(Generator random)
     {
-        _bias.Initialise(_settings.InitialFactor / Math.Sqrt(_settings.Width), random);
+        foreach (var bias in _biases) bias.Initialise(_settings.InitialFactor / Math.Sqrt(_settings.Width), random);
         foreach (var block in _blocks) block.Initialise(random);
         _finalNorm.Initialise();
     }

@@ -14,9 +14,10 @@ internal static class ModelFamilies
     [
         Gpt2Family.Instance, GptNeoXFamily.Instance, GptJFamily.Instance, OptFamily.Instance, LlamaFamily.Instance, MistralFamily.Instance,
         Qwen2Family.Instance, Qwen3Family.Instance, Phi3Family.Instance, GemmaFamily.Instance, Gemma2Family.Instance, Gemma3Family.Instance,
-        Qwen3MoeFamily.Instance, MixtralFamily.Instance, Qwen35Family.Instance, Lfm2Family.Instance, SmolLm3Family.Instance, GraniteFamily.Instance, GraniteMoeHybridFamily.Instance, Olmo2Family.Instance, Ministral3Family.Instance,
+        Qwen3MoeFamily.Instance, MixtralFamily.Instance, GptOssFamily.Instance, Qwen35Family.Instance, Lfm2Family.Instance, SmolLm3Family.Instance, GraniteFamily.Instance, GraniteMoeHybridFamily.Instance, Olmo2Family.Instance, Ministral3Family.Instance,
         GptNeoFamily.Instance, StableLmFamily.Instance, Starcoder2Family.Instance, GptBigCodeFamily.Instance, BloomFamily.Instance, FalconFamily.Instance, NanoChatFamily.Instance,
-        T5Family.Instance, BartFamily.Instance, BertFamily.Bert, BertFamily.Roberta, BertFamily.XlmRoberta, BertFamily.Electra, AlbertFamily.Instance, DistilBertFamily.Instance, DebertaFamily.Instance, ModernBertFamily.Instance,
+        T5Family.T5, T5Family.MT5, T5Family.UMT5, BartFamily.Bart, BartFamily.Pegasus, BartFamily.Marian,
+        BertFamily.Bert, BertFamily.Roberta, BertFamily.XlmRoberta, BertFamily.Electra, AlbertFamily.Instance, DistilBertFamily.Instance, DebertaFamily.Instance, ModernBertFamily.Instance,
     ];
 
     private static readonly Dictionary<string, IModelFamily> ByType = All.ToDictionary(family => family.ModelType, StringComparer.Ordinal);

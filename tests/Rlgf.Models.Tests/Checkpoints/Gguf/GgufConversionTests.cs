@@ -86,6 +86,69 @@ public sealed class GgufConversionTests : IDisposable
         foreach (var (token, id) in original["model"]!["vocab"]!.AsObject()) Assert.Equal((int)id!, (int)converted["model"]!["vocab"]![token]!);
     }
 
+    [Theory]
+    [InlineData("llama_rope_linear")]
+    [InlineData("qwen2")]
+    [InlineData("qwen3")]
+    [InlineData("gemma")]
+    [InlineData("granite")]
+    [InlineData("olmo2")]
+    [InlineData("stablelm")]
+    public void A_file_by_the_converter_of_llama_cpp_becomes_the_checkpoint_that_it_was_made_of(string name)
+    {
+        using var fixture = new Fixture(name);
+        GgufConversion.Convert(Path.Combine(AppContext.BaseDirectory, "fixtures", "gguf", $"{name}.f32.gguf"), Result, ScalarType.Float32);
+        using (var original = SafetensorsFile.Open(Path.Combine(fixture.Folder, "model.safetensors")))
+        using (var converted = SafetensorsFile.Open(Path.Combine(Result, "model.safetensors")))
+        {
+            Assert.Equal(original.Entries.Keys.Order(StringComparer.Ordinal), converted.Entries.Keys.Order(StringComparer.Ordinal));
+            // 1 + w is rounded before it is stored.
+            foreach (var tensor in original.Entries.Keys) Fixture.Close(original.Read(tensor), converted.Read(tensor), name == "gemma" && tensor.Contains("norm", StringComparison.Ordinal) ? 1e-6 : 0);
+        }
+
+        using var model = LanguageModelFolder.Load(Result);
+        Fixture.Close(fixture.Tensor("logits"), Fixture.AllLogits(model, Fixture.Rows(fixture.Expected["right_padded"]!)), 1e-4);
+        Assert.Equal((int)model.Configuration["vocab_size"]!, model.Shape.Vocabulary);
+        Assert.True(TokenizerFolder.Load(Result).VocabularySize <= model.Shape.Vocabulary);
+    }
+
+    [Fact]
+    public void Where_a_folder_is_asked_for_a_file_that_is_converted_is_sent_to_convert_and_another_is_not()
+    {
+        var files = Path.Combine(AppContext.BaseDirectory, "fixtures", "gguf");
+        string Refused(string file) => Assert.Throws<InputException>(() => LanguageModelFolder.Load(Path.Combine(files, file))).Message;
+        Assert.EndsWith($"rlgf convert {Path.Combine(files, "granite.f32.gguf")} FOLDER", Refused("granite.f32.gguf"), StringComparison.Ordinal);
+        var gpt2 = Refused("gpt2.q8_0.gguf");
+        Assert.Contains("general.architecture is 'gpt2', which isn't converted", gpt2, StringComparison.Ordinal);
+        Assert.DoesNotContain("rlgf convert", gpt2, StringComparison.Ordinal);
+        // In a folder in place of weights.
+        File.Copy(Path.Combine(Fixture.PathOf("granite"), "config.json"), _folder.File("config.json"));
+        File.Copy(Path.Combine(files, "granite.f32.gguf"), _folder.File("model.gguf"));
+        Assert.Contains("convert model.gguf first (rlgf convert ", Assert.Throws<InputException>(() => LanguageModelFolder.Load(_folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("attention.scale", "1")]
+    [InlineData("embedding_scale", "1")]
+    [InlineData("residual_scale", "1")]
+    [InlineData("logit_scale", "1")]
+    [InlineData("embedding_scale", "0")] // none is 1
+    public void Granites_factors_are_read(string key, string value)
+    {
+        using var fixture = new Fixture("granite");
+        var path = Path.Combine(AppContext.BaseDirectory, "fixtures", "gguf", "granite.f32.gguf");
+        var bytes = File.ReadAllBytes(path);
+        // A key's name, its type (6, float32) and its value stand one after the other.
+        var at = bytes.AsSpan().IndexOf(System.Text.Encoding.ASCII.GetBytes($"granite.{key}")) + $"granite.{key}".Length;
+        Assert.Equal(6, bytes[at]);
+        BitConverter.TryWriteBytes(bytes.AsSpan(at + 4), float.Parse(value, System.Globalization.CultureInfo.InvariantCulture));
+        File.WriteAllBytes(_folder.File("changed.gguf"), bytes);
+        GgufConversion.Convert(_folder.File("changed.gguf"), Result, ScalarType.Float32);
+        using var model = LanguageModelFolder.Load(Result);
+        var moved = (fixture.Tensor("logits") - Fixture.AllLogits(model, Fixture.Rows(fixture.Expected["right_padded"]!))).abs().max().item<float>();
+        Assert.True(moved > 0.02, $"{moved}");
+    }
+
     [Fact]
     public void Digits_stand_alone_in_the_words_of_smollm()
     {
@@ -125,7 +188,7 @@ public sealed class GgufConversionTests : IDisposable
     [InlineData("tokenizer.ggml.model", "bert", "is 'bert' (WordPiece), a tokenizer that isn't read")]
     [InlineData("tokenizer.ggml.model", "t5", "is 't5' (SentencePiece's unigram model), a tokenizer that isn't read")]
     [InlineData("tokenizer.ggml.pre", "deepseek-llm", "is 'deepseek-llm', a way to cut text into words that isn't known")]
-    [InlineData("general.architecture", "gemma", "is 'gemma', which isn't converted; llama and qwen2 are")]
+    [InlineData("general.architecture", "gpt2", "is 'gpt2', which isn't converted; llama, qwen2, qwen3, gemma, granite, olmo2, stablelm are")]
     public void Another_family_or_tokenizer_is_refused_by_name(string key, string value, string message) =>
         Assert.Contains($"{key} {message}", Refused(writer => writer.Text(key, value).Without(key)), StringComparison.Ordinal);
 
