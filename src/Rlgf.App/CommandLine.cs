@@ -103,6 +103,7 @@ internal static class CommandLine
         new Command("reward", "Trains reward models, and asks rewards of recipes.") { SupervisedCommands.CreateRewardTrain(terminal, kinds), RewardScoreCommand.Create(terminal, kinds) },
         TokenizeCommand.Create(terminal),
         FetchCommand.Create(terminal),
+        FamiliesCommand.Create(terminal),
         InspectCommand.Create(terminal),
         ConvertCommand.Create(terminal),
         ReferenceCommand.Create(terminal, kinds),

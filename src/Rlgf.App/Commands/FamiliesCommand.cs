@@ -1,0 +1,84 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Rlgf.App.Terminals;
+using Rlgf.Base;
+using Rlgf.Models.Inspection;
+
+namespace Rlgf.App.Commands;
+
+/// <summary><c>rlgf families</c>: the families of models that can be read, and how far that was checked.</summary>
+internal static class FamiliesCommand
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+    };
+
+    /// <summary>The command.</summary>
+    public static Command Create(Terminal terminal)
+    {
+        var name = new Argument<string?>("NAME") { Description = "Only the family with this model_type or name, with its notes.", Arity = ArgumentArity.ZeroOrOne };
+        var json = new Option<bool>("--json") { Description = "Write a JSON array instead of text." };
+        var command = new Command("families", CommonOptions.Describe(
+            "Lists the families of models that can be loaded: model_type in config.json, how far the language model and the classifier (reward, judge) were checked, and published models of the family. " +
+            "trained: numbers, gradients and optimiser's steps are those of transformers on a tiny model of the family; checked: the numbers are; same code: the checked code of another family on a trunk that was checked; " +
+            "composed: equal to the checked model at the place that the format names. Published models marked * were run here with their own weights; the others have the format, and were not loaded.",
+            "rlgf families gemma3"))
+        {
+            name, json,
+        };
+        command.SetAction(parsed =>
+        {
+            var families = parsed.GetValue(name) is { } only ? Named(only) : SupportedFamily.All;
+            if (parsed.GetValue(json)) terminal.Out.WriteLine(JsonSerializer.Serialize(families, Json));
+            else if (parsed.GetValue(name) is not null) foreach (var family in families) WriteOne(terminal.Out, family);
+            else WriteAll(terminal.Out, families);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static IReadOnlyList<SupportedFamily> Named(string name)
+    {
+        bool Same(string other) => string.Equals(other, name, StringComparison.OrdinalIgnoreCase);
+        var found = SupportedFamily.All.Where(family => family.ModelTypes.Any(Same) || family.Name.Split(", ").Any(Same)).ToList();
+        if (found.Count > 0) return found;
+        var known = SupportedFamily.All.SelectMany(family => family.ModelTypes.Concat(family.Name.Split(", "))).ToList();
+        throw new InputException($"families: there is no family '{name}'{(Spelling.Nearest(name, known) is { } nearest ? $"; the nearest is '{nearest}'" : "; rlgf families lists them")}");
+    }
+
+    private static void WriteAll(TextWriter output, IReadOnlyList<SupportedFamily> families)
+    {
+        List<string[]> lines = [["family", "model_type", "language model", "classifier", "published"]];
+        lines.AddRange(families.Select(family => new[]
+        {
+            family.Name, string.Join(", ", family.ModelTypes), Short(family.LanguageModel), Short(family.Classifier), string.Join(", ", family.Models.Take(1).Select(Published)) + (family.Models.Count > 1 ? ", …" : ""),
+        }));
+        var widths = Enumerable.Range(0, 4).Select(column => lines.Max(line => line[column].Length) + 2).ToList();
+        foreach (var line in lines) output.WriteLine(string.Concat(line.Select((cell, column) => column < widths.Count ? cell.PadRight(widths[column]) : cell)).TrimEnd());
+    }
+
+    private static void WriteOne(TextWriter output, SupportedFamily family)
+    {
+        void Line(string title, string text) => output.WriteLine($"{title,-16}{text}".TrimEnd());
+        Line("family", family.Name);
+        Line("model_type", string.Join(", ", family.ModelTypes));
+        Line("language model", Short(family.LanguageModel));
+        Line("classifier", Short(family.Classifier));
+        foreach (var model in family.Models) Line("published", Published(model));
+        if (family.Notes.Length > 0) Line("notes", family.Notes);
+    }
+
+    private static string Published(PublishedModel model) => $"{model.Name} ({model.Sizes}){(model.WasRun ? " *" : "")}";
+
+    private static string Short(FamilySupport support) => support switch
+    {
+        FamilySupport.Trained => "trained",
+        FamilySupport.Checked => "checked",
+        FamilySupport.SameCode => "same code",
+        FamilySupport.ByComposition => "composed",
+        _ => "no",
+    };
+}
