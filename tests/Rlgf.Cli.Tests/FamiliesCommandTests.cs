@@ -18,12 +18,17 @@ public sealed class FamiliesCommandTests
     [Theory]
     [InlineData("gemma3")]
     [InlineData("Gemma 3")]
+    [InlineData("gemma 3")]
     public void One_is_found_by_model_type_or_name(string name)
     {
         var (code, output, _) = Cli.Run("families", name);
         Assert.Equal(0, code);
         Assert.StartsWith("family          Gemma 3\nmodel_type      gemma3_text, gemma3\nlanguage model  trained\n", output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void The_beginning_of_a_name_is_enough() =>
+        Assert.StartsWith("family          DeBERTa v3\n", Cli.Run("families", "deberta").Output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
 
     [Fact]
     public void Json_has_the_same()

@@ -19,7 +19,7 @@ internal static class FamiliesCommand
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
     {
-        var name = new Argument<string?>("NAME") { Description = "Only the family with this model_type or name, with its notes.", Arity = ArgumentArity.ZeroOrOne };
+        var name = new Argument<string?>("NAME") { Description = "The family with this model_type or name, with its notes; or those that begin so.", Arity = ArgumentArity.ZeroOrOne };
         var json = new Option<bool>("--json") { Description = "Write a JSON array instead of text." };
         var command = new Command("families", CommonOptions.Describe(
             "Lists the families of models that can be loaded: model_type in config.json, how far the language model and the classifier (reward, judge) were checked, and published models of the family. " +
@@ -31,20 +31,22 @@ internal static class FamiliesCommand
         };
         command.SetAction(parsed =>
         {
-            var families = parsed.GetValue(name) is { } only ? Named(only) : SupportedFamily.All;
+            var families = parsed.GetValue(name) is { } only ? Named(only) : [.. SupportedFamily.All];
             if (parsed.GetValue(json)) terminal.Out.WriteLine(JsonSerializer.Serialize(families, Json));
-            else if (parsed.GetValue(name) is not null) foreach (var family in families) WriteOne(terminal.Out, family);
+            else if (families.Count == 1) WriteOne(terminal.Out, families[0]);
             else WriteAll(terminal.Out, families);
             return ExitCode.Ok;
         });
         return command;
     }
 
-    private static IReadOnlyList<SupportedFamily> Named(string name)
+    private static List<SupportedFamily> Named(string name)
     {
-        bool Same(string other) => string.Equals(other, name, StringComparison.OrdinalIgnoreCase);
-        var found = SupportedFamily.All.Where(family => family.ModelTypes.Any(Same) || family.Name.Split(", ").Any(Same)).ToList();
-        if (found.Count > 0) return found;
+        bool Is(string other) => string.Equals(other, name, StringComparison.OrdinalIgnoreCase);
+        bool Begins(string other) => other.StartsWith(name, StringComparison.OrdinalIgnoreCase);
+        List<SupportedFamily> Where(Func<string, bool> fits) => [.. SupportedFamily.All.Where(family => family.ModelTypes.Concat(family.Name.Split(", ")).Any(fits))];
+        if (Where(Is) is { Count: > 0 } exact) return exact;
+        if (name.Length > 0 && Where(Begins) is { Count: > 0 } begun) return begun;
         var known = SupportedFamily.All.SelectMany(family => family.ModelTypes.Concat(family.Name.Split(", "))).ToList();
         throw new InputException($"families: there is no family '{name}'{(Spelling.Nearest(name, known) is { } nearest ? $"; the nearest is '{nearest}'" : "; rlgf families lists them")}");
     }
