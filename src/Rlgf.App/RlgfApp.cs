@@ -35,6 +35,8 @@ public sealed class RlgfApp
         // Signals are handled on a thread of their own, which writes here too.
         await using var error = TextWriter.Synchronized(new StreamWriter(StandardStream.Error(), new UTF8Encoding(false)) { AutoFlush = true });
         using var several = new SeveralProcesses(error);
+        // mpirun's terminal is none that anybody sees: .NET would begin by telling it how its keys should work, and that would stand in logs.
+        if (several.WereStarted) Environment.SetEnvironmentVariable("TERM", "dumb");
         using var interrupt = new Interrupt(several.IsFirst ? error : TextWriter.Null, isOneOfSeveral: several.WereStarted);
         try
         {
@@ -54,12 +56,13 @@ public sealed class RlgfApp
             EndAll = several.EndAll,
             AboutRanks = several.About,
             Stop = interrupt.Token,
-            // Asked for its width, the console sends a sequence of its own to mpirun's terminal.
             RewritesLines = !several.WereStarted && !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
             OutColumns = several.WereStarted || Console.IsOutputRedirected ? 80 : Math.Max(40, Console.BufferWidth),
             Width = several.WereStarted || Console.IsErrorRedirected ? 0 : Math.Max(40, Console.BufferWidth),
         };
-        interrupt.Stopping = () => terminal.Stopping;
+        interrupt.Stopping = () => !several.WereStarted ? Interrupt.AskedTwice(terminal.Stopping)
+            // mpirun asks the others to stop, too, when one was killed.
+            : several.HaveLostOne ? null : $"asked to stop: {terminal.Stopping}, while all ranks are there";
         return several.End(CommandLine.Run(_args, terminal, _kinds, _commands));
     }
 }

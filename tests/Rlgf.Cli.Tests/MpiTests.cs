@@ -17,9 +17,11 @@ public sealed class MpiTests
         RequireMpi();
         using var scratch = new Scratch();
         Assert.Equal(ExitCode.Ok, RunningProcess.Rlgf(Train(scratch, "one", 4)).Finish().Code);
-        var (code, _, error) = Several(2, Train(scratch, "two", 2)).Finish();
+        var (code, output, error) = Several(2, Train(scratch, "two", 2)).Finish();
         Assert.True(code == ExitCode.Ok, error);
         Assert.Contains("2 processes on ", error, StringComparison.Ordinal);
+        // mpirun gives its processes a terminal where it has none itself; nothing of that stands in a log.
+        Assert.DoesNotContain('\e', output + error);
         // One folder, one progress.
         Assert.Single(error.Split('\n'), line => line.Contains("begins anew", StringComparison.Ordinal));
         var onward = RunningProcess.Rlgf("train", scratch["two"], "--resume", "--set", "iterations=4").Finish();
@@ -78,6 +80,61 @@ public sealed class MpiTests
         Assert.False(Directory.Exists(scratch["run"]));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void A_rank_that_never_comes_ends_the_run_with_one_line(int first)
+    {
+        RequireMpi();
+        using var scratch = new Scratch();
+        string[][] programs = [["dotnet", RunningProcess.Program, "train", TrainTests.Recipe(scratch, "run")], ["sleep", "600"]];
+        var said = Said(ExitCode.Failed, Started(["-x", "RLGF_START_TIMEOUT=3", "-n", "1", .. programs[first], ":", "-x", "RLGF_START_TIMEOUT=3", "-n", "1", .. programs[1 - first]]));
+        Assert.Contains("error: 2 processes were started, and not all of them have come after 3 seconds", said, StringComparison.Ordinal);
+        Assert.Contains($"this is rank {first} on {Environment.MachineName}", said, StringComparison.Ordinal);
+        Assert.Contains("RLGF_START_TIMEOUT", said, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(scratch["run"]));
+    }
+
+    [Theory]
+    [InlineData("KILL", 0, "has ended without a word")]
+    [InlineData("KILL", 1, "has ended without a word")]
+    [InlineData("STOP", 0, "has given no sign of life for ")]
+    [InlineData("STOP", 1, "has given no sign of life for ")]
+    public void A_rank_that_is_killed_or_suspended_is_named_in_one_line_and_nothing_is_said_of_saving(string signal, int rank, string said)
+    {
+        RequireMpi();
+        using var scratch = new Scratch();
+        using var run = Started(["-x", "RLGF_RANK_TIMEOUT=2", "-n", "2", "dotnet", RunningProcess.Program, .. Train(scratch, "run", 2000)]);
+        run.WaitFor(() => Rows(scratch["run"]) >= 1);
+        Signals.Send(signal, RankOf(run.Id, rank));
+        var (code, _, error) = run.Finish();
+        Assert.NotEqual(ExitCode.Ok, code);
+        // Of a rank that is killed mpirun may end the others before they have seen it; its own line is there then.
+        var lines = Errors(error);
+        if (signal == "STOP" || lines.Length > 0) Assert.Contains($"rank {rank} on {Environment.MachineName} {said}", Assert.Single(lines), StringComparison.Ordinal);
+        else Assert.Contains("exited on signal 9", error, StringComparison.Ordinal);
+        if (signal == "STOP") Assert.Contains("it is suspended; the run ends, and --resume goes on. On busy machines set RLGF_RANK_TIMEOUT", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("where nothing is lost", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ranks_that_were_all_suspended_for_longer_than_one_may_be_silent_are_not_taken_for_lost()
+    {
+        RequireMpi();
+        using var scratch = new Scratch();
+        using var run = Started(["-x", "RLGF_RANK_TIMEOUT=2", "-n", "2", "dotnet", RunningProcess.Program, .. Train(scratch, "run", 2000)]);
+        run.WaitFor(() => Rows(scratch["run"]) >= 1);
+        int[] ranks = [RankOf(run.Id, 0), RankOf(run.Id, 1)];
+        foreach (var rank in ranks) Signals.Send("STOP", rank);
+        Thread.Sleep(TimeSpan.FromSeconds(4));
+        // What lets them go on is taken for a request to stop, which is how mpirun begins.
+        foreach (var rank in ranks) Signals.Send("CONT", rank);
+        var (code, _, error) = run.Finish();
+        Assert.True(code == ExitCode.Stopped, error);
+        Assert.Empty(Errors(error));
+        Assert.Contains("go on with: rlgf train", error, StringComparison.Ordinal);
+    }
+
     [Fact(Explicit = true)]
     [Trait("Category", "Long")]
     public void A_rank_that_hangs_or_is_killed_ends_the_run_within_15_seconds_and_the_next_goes_on()
@@ -96,7 +153,7 @@ public sealed class MpiTests
             Assert.NotEqual(ExitCode.Ok, code);
             // Twice the time, for machines that do other work.
             Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30), error);
-            if (signal == "STOP") Assert.Contains($"rank 1 on {Environment.MachineName} has not been heard of for 10 seconds", Assert.Single(Errors(error)), StringComparison.Ordinal);
+            if (signal == "STOP") Assert.Contains($"rank 1 on {Environment.MachineName} has given no sign of life for 10 seconds: it is suspended", Assert.Single(Errors(error)), StringComparison.Ordinal);
         }
 
         var onward = Several(2, "train", scratch["two"], "--resume").Finish();

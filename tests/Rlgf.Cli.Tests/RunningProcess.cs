@@ -13,7 +13,7 @@ internal sealed class RunningProcess : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly Process _process;
-    private readonly StringBuilder _error = new();
+    private readonly StringBuilder _error = new(), _output = new();
 
     private RunningProcess(ProcessStartInfo start)
     {
@@ -21,7 +21,10 @@ internal sealed class RunningProcess : IDisposable
         // One thread in every run: the number of threads may change the last bits.
         start.Environment["OMP_NUM_THREADS"] = "1";
         _process = Process.Start(start)!;
-        _process.OutputDataReceived += (_, _) => { };
+        _process.OutputDataReceived += (_, line) =>
+        {
+            lock (_output) _output.AppendLine(line.Data);
+        };
         _process.ErrorDataReceived += (_, line) =>
         {
             lock (_error) _error.AppendLine(line.Data);
@@ -68,7 +71,7 @@ internal sealed class RunningProcess : IDisposable
     {
         Assert.True(_process.WaitForExit(Patience), "it did not end in time");
         _process.WaitForExit();
-        lock (_error) return (_process.ExitCode, "", _error.ToString());
+        lock (_output) lock (_error) return (_process.ExitCode, _output.ToString(), _error.ToString());
     }
 
     public void Dispose()

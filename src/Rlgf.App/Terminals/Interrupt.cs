@@ -48,8 +48,11 @@ internal sealed class Interrupt : IDisposable
         if (Environment.GetEnvironmentVariable(InputVariable) == "1") new Thread(() => StopAtEndOfInput(error)) { IsBackground = true, Name = "end of input" }.Start();
     }
 
-    /// <summary>What is said of the first signal.</summary>
-    public Func<string> Stopping { get; set; } = () => Terminal.StoppingByDefault;
+    /// <summary>What is said of the first signal; null for nothing.</summary>
+    public Func<string?> Stopping { get; set; } = () => AskedTwice(Terminal.StoppingByDefault);
+
+    /// <summary>What is done at the first signal, and what a second would do.</summary>
+    public static string AskedTwice(string stopping) => $"{stopping}; press Ctrl-C again to stop at once";
 
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => _source.Token;
@@ -77,8 +80,12 @@ internal sealed class Interrupt : IDisposable
         try
         {
             if (_source.IsCancellationRequested) return;
-            error.WriteLine();
-            error.WriteLine($"{Stopping()}; press Ctrl-C again to stop at once");
+            if (Stopping() is { } line)
+            {
+                error.WriteLine();
+                error.WriteLine(line);
+            }
+
             _source.Cancel();
         }
         catch (ObjectDisposedException)

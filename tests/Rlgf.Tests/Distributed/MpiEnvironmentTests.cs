@@ -21,12 +21,20 @@ public sealed class MpiEnvironmentTests
     public void A_rank_is_lost_after_a_time_that_can_be_set(string environment, double seconds) => Assert.Equal(TimeSpan.FromSeconds(seconds), MpiEnvironment.Timeout(Of(environment)));
 
     [Theory]
+    [InlineData("", 120)]
+    [InlineData("RLGF_START_TIMEOUT=600", 600)]
+    public void All_have_come_after_a_time_that_can_be_set(string environment, double seconds) => Assert.Equal(TimeSpan.FromSeconds(seconds), MpiEnvironment.StartTimeout(Of(environment)));
+
+    [Theory]
     [InlineData("soon")]
     [InlineData("0")]
     [InlineData("-1")]
     [InlineData("1e9")]
-    public void What_is_no_time_is_refused(string text) =>
+    public void What_is_no_time_is_refused(string text)
+    {
         Assert.Contains($"RLGF_RANK_TIMEOUT is '{text}'", Assert.Throws<InputException>(() => MpiEnvironment.Timeout(Of($"RLGF_RANK_TIMEOUT={text}"))).Message, StringComparison.Ordinal);
+        Assert.Contains($"RLGF_START_TIMEOUT is '{text}'", Assert.Throws<InputException>(() => MpiEnvironment.StartTimeout(Of($"RLGF_START_TIMEOUT={text}"))).Message, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData(true, "PMI_SIZE=2", 0)]

@@ -124,6 +124,48 @@ public sealed class RanksTests : IDisposable
         });
     }
 
+    /// <summary>The rates are high, so that every evaluation touches the wire; a run that goes back does so twice, each time with another coefficient, and then stops.</summary>
+    [Theory]
+    [InlineData(TripwireAction.Warn, 2, false)]
+    [InlineData(TripwireAction.Stop, 1, true)]
+    [InlineData(TripwireAction.GoBack, 3, true)]
+    public void Tripwires_decide_the_same_on_all_ranks_whatever_their_number(TripwireAction action, int touched, bool stops)
+    {
+        (string? Failure, TripwireRecord[] Wires, float[] Weights) Touch(ICommunicator ranks, string folder)
+        {
+            var log = new MemoryLog();
+            var (failure, weights) = ((string?)null, Array.Empty<float>());
+            var wires = new TripwireSettings { Action = action, MostKl = 1e-7 };
+            if (action == TripwireAction.GoBack) wires = wires with { MostGoBacks = 2, KlFactor = 3 };
+            try
+            {
+                weights = Run(ranks, setup => setup with { Tripwires = wires, Update = setup.Update with { LearningRate = 0.02 } }, checkpoints: folder, iterations: 2, log: log, evaluates: true).Weights;
+            }
+            catch (Base.InputException stopped)
+            {
+                failure = stopped.Message;
+            }
+
+            return (failure, [.. log.Tripwires], weights);
+        }
+
+        var alone = Touch(OneProcess.Alone, Path.Combine(_folder, "1"));
+        Assert.Equal(stops, alone.Failure is not null);
+        Assert.Equal(touched, alone.Wires.Length);
+        foreach (var size in new[] { 2, 3 })
+        {
+            var runs = ThreadRanks.Run(size, ranks => Touch(ranks, Path.Combine(_folder, size.ToString(CultureInfo.InvariantCulture))));
+            Assert.All(runs, run =>
+            {
+                Assert.Equal(alone.Failure, run.Failure);
+                // Bit for bit among the ranks: a decision that hangs on the last bit would part them.
+                Assert.Equal(runs[0].Wires, run.Wires);
+                Assert.Equal(alone.Wires.Select(wire => (wire.Iteration, wire.Wire, wire.Action)), run.Wires.Select(wire => (wire.Iteration, wire.Wire, wire.Action)));
+                RequireClose(alone.Weights, run.Weights);
+            });
+        }
+    }
+
     /// <summary>Weights of one, two and three ranks agree, and so do all numbers that they log but times.</summary>
     private static void RequireSame(Func<TrainingSetup, TrainingSetup> with, bool encoderDecoder = false)
     {
@@ -156,7 +198,8 @@ public sealed class RanksTests : IDisposable
     /// Three iterations of six rows of three or six prompts, in minibatches of four and two rows: with three ranks, some have no row of a minibatch. The epsilon of AdamW is large, since a step divides rounding by next to nothing otherwise.
     /// </summary>
     private static (float[] Weights, MemoryLog Log) Run(
-        ICommunicator ranks, Func<TrainingSetup, TrainingSetup> with, bool encoderDecoder = false, string? checkpoints = null, int iterations = Iterations, ulong seed = 3, CancellationToken stop = default)
+        ICommunicator ranks, Func<TrainingSetup, TrainingSetup> with, bool encoderDecoder = false, string? checkpoints = null, int iterations = Iterations, ulong seed = 3, CancellationToken stop = default,
+        MemoryLog? log = null, bool evaluates = false)
     {
         using var policy = New(encoderDecoder, seed);
         using var start = New(encoderDecoder, 3);
@@ -180,8 +223,9 @@ public sealed class RanksTests : IDisposable
             Seed = 11,
             Ranks = ranks,
         });
-        var log = new MemoryLog();
-        using var training = new GuidedTraining(setup, new TrainingSchedule { CheckpointEvery = 0, EvaluateEvery = 0 }, log);
+        log ??= new MemoryLog();
+        var schedule = new TrainingSchedule { CheckpointEvery = 0, EvaluateEvery = evaluates ? 1 : 0 };
+        using var training = new GuidedTraining(setup, schedule, log, evaluates ? EvaluatorOf(ranks, start) : null);
         CheckpointFolder Checkpoints(string folder) => new(folder, setup, training.Critics, training.Learner);
         training.Run(checkpoints is null ? null : new RankedCheckpoints(ranks, ranks.Rank == 0 ? Checkpoints(checkpoints) : null, Checkpoints), resume: checkpoints is not null, stop);
         return ([.. policy.Module.parameters().Concat(training.Critics.NamedParameters().Select(named => named.Parameter)).SelectMany(p => p.detach().to(float32).data<float>().ToArray())], log);
@@ -193,17 +237,19 @@ public sealed class RanksTests : IDisposable
     {
         using var model = TinyGpt2.Create(seed: 3);
         using var reference = TinyGpt2.Create(seed: 4);
-        return new Evaluator
-        {
-            Prompts = [.. Enumerable.Range(0, 5).Select(i => new Prompt(i.ToString(CultureInfo.InvariantCulture), [i]))],
-            Sampling = new SamplingSettings { MaxNewTokens = 6, EndTokens = [TinyGpt2.End], TopK = 5 },
-            Reward = new FunctionReward("ones", response => Score(response)),
-            Judge = new FunctionReward("length", response => response.Tokens.Length),
-            Reference = reference,
-            Tokenizer = new DigitTokenizer(TinyGpt2.Vocabulary, TinyGpt2.End),
-            Ranks = ranks,
-        }.Evaluate(0, model, CancellationToken.None);
+        return EvaluatorOf(ranks, reference).Evaluate(0, model, CancellationToken.None);
     }
+
+    private static Evaluator EvaluatorOf(ICommunicator ranks, ILanguageModel reference) => new()
+    {
+        Prompts = [.. Enumerable.Range(0, 5).Select(i => new Prompt(i.ToString(CultureInfo.InvariantCulture), [i]))],
+        Sampling = new SamplingSettings { MaxNewTokens = 6, EndTokens = [TinyGpt2.End], TopK = 5 },
+        Reward = new FunctionReward("ones", response => Score(response)),
+        Judge = new FunctionReward("length", response => response.Tokens.Length),
+        Reference = reference,
+        Tokenizer = new DigitTokenizer(TinyGpt2.Vocabulary, TinyGpt2.End),
+        Ranks = ranks,
+    };
 
     private static double Score(Response response) => response.Text.Count(c => c == '1') - (0.1 * response.Tokens.Length);
 

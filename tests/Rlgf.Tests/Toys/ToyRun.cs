@@ -86,9 +86,11 @@ internal sealed class MemoryLog : IRunLog
     public List<EvaluationRecord> Evaluations { get; } = [];
     public List<SampleRecord> SampleRows { get; } = [];
     public List<(int Iteration, string Message)> Warnings { get; } = [];
+    public List<TripwireRecord> Tripwires { get; } = [];
 
     public void Iteration(IterationRecord record) => Iterations.Add(record);
     public void Warning(int iteration, string message) => Warnings.Add((iteration, message));
     public void Evaluation(EvaluationRecord record) => Evaluations.Add(record);
+    public void Tripwire(TripwireRecord record) => Tripwires.Add(record);
     public void Samples(int iteration, IReadOnlyList<SampleRecord> samples) => SampleRows.AddRange(samples);
 }

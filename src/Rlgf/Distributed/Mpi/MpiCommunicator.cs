@@ -18,27 +18,22 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     /// <summary>Floats of a part that go to one rank at once, and bytes of all ranks.</summary>
     private const int MostFloats = 1 << 22, MostGathered = 1 << 28;
 
-    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1), Patience = TimeSpan.FromSeconds(2), LastWait = TimeSpan.FromSeconds(4), Grace = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(0.25), LastWait = TimeSpan.FromSeconds(4);
 
-    private readonly Action<string> _say;
+    private readonly RankWatch _watch;
     private readonly TimeSpan _timeout;
     private readonly Thread _thread;
     private readonly SemaphoreSlim _posted = new(0), _done = new(0);
-    private readonly Lock _speech = new();
     private MpiLibrary _mpi = null!;
     private Action? _job;
     private Exception? _fault;
-    private bool _isBusy, _hasEnded, _hasSpoken;
+    private bool _isBusy, _hasEnded;
     private long _bytes;
     private double _seconds;
-    private string? _failure;
-    private int _failureCode;
-    private long? _lost;
-    private MpiPeer[] _peers = [];
 
     private MpiCommunicator(Action<string> say, TimeSpan timeout)
     {
-        (_say, _timeout) = (say, timeout);
+        (_watch, _timeout) = (new(say, timeout), timeout);
         _thread = new Thread(Serve) { IsBackground = true, Name = "MPI" };
     }
 
@@ -64,19 +59,35 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     public static bool IsOneOfSeveral => MpiEnvironment.ProcessesStarted() > 1;
 
     /// <summary>Which process this is, as far as the starter says so before MPI is begun: the others say nothing.</summary>
-    public static bool IsFirst => !Array.Exists(["OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"], name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } and not "0");
+    public static bool IsFirst => MpiEnvironment.RankStarted() == 0;
 
     /// <summary>Begins MPI.</summary>
     /// <param name="say">Told, on any thread and at most once, the line with which all ranks end.</param>
     /// <exception cref="InputException">There is no MPI library, or not one that can be used, or the processes don't know of each other.</exception>
+    /// <remarks>Where not all processes come, MPI waits for ever: then the line is said after a time (<c>RLGF_START_TIMEOUT</c>), and this process ends.</remarks>
     public static MpiCommunicator Begin(Action<string> say)
     {
-        var communicator = new MpiCommunicator(say, MpiEnvironment.Timeout());
+        var (timeout, start, started) = (MpiEnvironment.Timeout(), MpiEnvironment.StartTimeout(), MpiEnvironment.ProcessesStarted());
+        var communicator = new MpiCommunicator(say, timeout);
         communicator._thread.Start();
-        communicator.Call(communicator.Open);
-        communicator.Hosts = [.. communicator.Gather(Encoding.UTF8.GetBytes(Environment.MachineName)).Select(Encoding.UTF8.GetString)];
+        // The first that waits says it, and mpirun then ends the others.
+        if (!communicator.Call(communicator.Open, start + (2 * Math.Min(MpiEnvironment.RankStarted(), 10) * TimeSpan.FromSeconds(1))))
+        {
+            communicator._watch.Say(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{started} processes were started, and not all of them have come after {start.TotalSeconds:0.#} seconds: one hangs, can't be reached, or is another program; this is rank {MpiEnvironment.RankStarted()} on {Environment.MachineName}. Where starting takes long, set {MpiEnvironment.StartTimeoutVariable}, seconds"));
+            communicator.KillLater();
+            Environment.Exit(1);
+        }
+
+        RankProcess[] processes = [.. communicator.Gather(RankProcess.Own().ToBytes()).Select(RankProcess.FromBytes)];
+        communicator.Hosts = [.. processes.Select(process => process.Host)];
+        communicator._watch.Know(processes);
         return communicator;
     }
+
+    /// <summary>Whether a rank on this machine has ended without a word, which is then said in place of anything else.</summary>
+    public bool HasLostOne() => !_hasEnded && _watch.Gone();
 
     /// <summary>What of mpirun's own settings lets a run end badly, one line each.</summary>
     public IEnumerable<string> Notes => MpiEnvironment.Notes(Hosts.Distinct().Skip(1).Any());
@@ -131,10 +142,11 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
                 // The others see that this rank is here.
             }
 
-            foreach (var peer in _peers) peer.Stop(_mpi);
-            _mpi.End();
-            _hasEnded = true;
+            _watch.End(_mpi);
         });
+        // MPI's own end waits for all once more. One that is lost only now has done its work.
+        if (!Call(_mpi.End, _timeout)) KillLater();
+        _hasEnded = true;
     }
 
     /// <summary>Ends all ranks with one line, which names this one; doesn't return. Rank 0 says it, and where it can't, this one does.</summary>
@@ -144,15 +156,15 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     {
         if (Rank == 0)
         {
-            Say(line);
+            _watch.Say(line);
             Call(() => Abort(code));
             return;
         }
 
-        (_failureCode, _failure) = (code, line);
+        _watch.Report(line, code);
         // Rank 0 says it and ends all, this one too.
-        Thread.Sleep(LastWait);
-        Say($"{Named(Rank)}: {line}");
+        Thread.Sleep(_timeout);
+        _watch.Say($"{Named(Rank)}: {line}");
         Call(() => Abort(code));
     }
 
@@ -164,7 +176,7 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
         _done.Dispose();
     }
 
-    private string Named(int rank) => Hosts.Count > rank ? $"rank {rank} on {Hosts[rank]}" : $"rank {rank}";
+    private string Named(int rank) => _watch.Named(rank);
 
     private void Open()
     {
@@ -174,8 +186,7 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
         var started = MpiEnvironment.ProcessesStarted();
         if (Size != started)
             throw new InputException($"{started} processes were started, and {_mpi.Version} sees {Size}: it was not told of the others; with Slurm say srun --mpi=pmix, and use the mpirun of the library that is loaded");
-        _peers = [.. (Rank == 0 ? Enumerable.Range(1, Size - 1) : [0]).Select(rank => new MpiPeer(rank))];
-        foreach (var peer in _peers) peer.Receive(_mpi);
+        _watch.Begin(_mpi, Rank, Size);
     }
 
     private byte[][] GatherParts(byte[] value)
@@ -269,17 +280,22 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     }
 
     /// <summary>Has MPI's thread do something, and waits.</summary>
-    private void Call(Action job)
+    /// <param name="job">What.</param>
+    /// <param name="limit">How long; null for as long as it takes.</param>
+    /// <returns>Whether it is done.</returns>
+    private bool Call(Action job, TimeSpan? limit = null)
     {
         ObjectDisposedException.ThrowIf(_hasEnded, this);
         _job = job;
         _posted.Release();
-        _done.Wait();
+        if (!_done.Wait(limit ?? Timeout.InfiniteTimeSpan)) return false;
         if (_fault is { } fault)
         {
             _fault = null;
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(fault);
         }
+
+        return true;
     }
 
     /// <summary>MPI's thread.</summary>
@@ -289,14 +305,14 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
         {
             while (!_hasEnded)
             {
-                if (_posted.Wait(_peers.Length == 0 ? System.Threading.Timeout.InfiniteTimeSpan : Beat / 4)) Do();
+                if (_posted.Wait(_watch.HasPeers ? Pause : Timeout.InfiniteTimeSpan)) Do();
                 if (!_hasEnded) Watch();
             }
         }
         catch (Exception failure) when (failure is InputException or ObjectDisposedException)
         {
             if (_hasEnded) return;
-            Say($"{Named(Rank)}: {failure.Message}");
+            _watch.Say($"{Named(Rank)}: {failure.Message}");
             Abort(1);
         }
     }
@@ -335,60 +351,22 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     /// <summary>Says that this rank is alive, and looks whether the others are.</summary>
     private void Watch()
     {
-        foreach (var peer in _peers)
-        {
-            while (peer.HasReceived(_mpi))
-            {
-                // All that have come.
-            }
-
-            if (_failure is { } own && Rank != 0)
-            {
-                if (peer.Send(_mpi, _failureCode, own)) _failure = null;
-            }
-            else if (peer.SinceSent >= Beat)
-            {
-                peer.Send(_mpi, 0, "");
-            }
-
-            if (peer.Reported is { } report && (_isBusy || Stopwatch.GetElapsedTime(peer.ReportedAt) > Patience))
-            {
-                // Where all ranks fail alike, rank 0 does too, and its line, without a rank's name, is the better one: it is given the time.
-                Say($"{Named(peer.Rank)}: {report}");
-                Abort(peer.Code);
-            }
-
-            if (peer.SinceHeard > _timeout)
-            {
-                Say(string.Create(CultureInfo.InvariantCulture, $"{Named(peer.Rank)} has not been heard of for {_timeout.TotalSeconds:0.#} seconds: it was stopped, or cut off the network; the run ends, and --resume goes on"));
-                _lost ??= Stopwatch.GetTimestamp();
-            }
-        }
-
-        // mpirun that finds out for itself that a machine was cut off ends; one that is told to end first waits for that machine.
-        if (_lost is { } since && Stopwatch.GetElapsedTime(since) > Grace) Abort(1);
-    }
-
-    private void Say(string line)
-    {
-        lock (_speech)
-        {
-            if (_hasSpoken) return;
-            _hasSpoken = true;
-            _say(line);
-        }
+        if (_watch.Look(_mpi, _isBusy) is { } code) Abort(code);
     }
 
     /// <summary>Ends all ranks. Where mpirun can't be reached MPI's own end may wait for it: this process then ends all the same.</summary>
     private void Abort(int code)
     {
-        new Thread(() =>
-        {
-            Thread.Sleep(LastWait);
-            Process.GetCurrentProcess().Kill();
-        })
-        { IsBackground = true }.Start();
+        KillLater();
         _mpi.Abort(code);
         Thread.Sleep(Timeout.Infinite);
     }
+
+    /// <summary>Ends this process after a while, whatever MPI's library waits for.</summary>
+    private static void KillLater() => new Thread(() =>
+    {
+        Thread.Sleep(LastWait);
+        Process.GetCurrentProcess().Kill();
+    })
+    { IsBackground = true }.Start();
 }

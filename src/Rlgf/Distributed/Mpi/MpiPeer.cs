@@ -15,13 +15,20 @@ internal sealed unsafe class MpiPeer(int rank)
     private readonly nint _out = Marshal.AllocHGlobal(MostBytes), _in = Marshal.AllocHGlobal(MostBytes);
     private nint _sending, _receiving;
     private bool _isSending;
-    private long _sent = Stopwatch.GetTimestamp(), _heard = Stopwatch.GetTimestamp();
+    private readonly Silence _silence = new(TimeProvider.System);
+    private long _sent = Stopwatch.GetTimestamp();
 
     public int Rank => rank;
 
     public TimeSpan SinceSent => Stopwatch.GetElapsedTime(_sent);
 
-    public TimeSpan SinceHeard => Stopwatch.GetElapsedTime(_heard);
+    /// <summary>How long it has given no sign of life.</summary>
+    public TimeSpan Silence => _silence.Length;
+
+    /// <summary>What the system said of its process, and when it was asked.</summary>
+    public ProcessLife Life { get; set; }
+
+    public long AskedAt { get; set; }
 
     public string? Reported { get; private set; }
 
@@ -33,10 +40,19 @@ internal sealed unsafe class MpiPeer(int rank)
 
     public void Stop(MpiLibrary mpi) => mpi.Forget(ref _receiving);
 
-    public bool HasReceived(MpiLibrary mpi)
+    /// <summary>Reads all that has come.</summary>
+    public void Listen(MpiLibrary mpi)
+    {
+        // At first: what came while nobody looked ends the silence.
+        var hasCome = false;
+        while (HasReceived(mpi)) hasCome = true;
+        if (!hasCome) _silence.Look();
+    }
+
+    private bool HasReceived(MpiLibrary mpi)
     {
         if (!mpi.IsDone(ref _receiving)) return false;
-        _heard = Stopwatch.GetTimestamp();
+        _silence.End();
         var text = Encoding.UTF8.GetString((byte*)_in + 8, Math.Clamp(Marshal.ReadInt32(_in, 4), 0, MostBytes - 8));
         if (text.Length > 0 && Reported is null) (Code, Reported, ReportedAt) = (Marshal.ReadInt32(_in), text, Stopwatch.GetTimestamp());
         Receive(mpi);
