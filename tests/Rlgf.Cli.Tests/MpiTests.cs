@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json.Nodes;
+using static Rlgf.Cli.Tests.MpiRuns;
 
 namespace Rlgf.Cli.Tests;
 
@@ -8,8 +8,6 @@ namespace Rlgf.Cli.Tests;
 public sealed class MpiTests
 {
     private const int Iterations = 8;
-
-    private static readonly string? Mpirun = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
 
     [Fact]
     public void Two_processes_compute_what_one_does_and_the_run_goes_on_with_one()
@@ -28,7 +26,9 @@ public sealed class MpiTests
         Assert.True(onward.Code == ExitCode.Ok, onward.Error);
         Assert.Contains("ranks was 2 and is 1: from here on the numbers are the same but for rounding", onward.Error, StringComparison.Ordinal);
         RequireSame(scratch, "one", "two");
-        Assert.True((double)Metrics(scratch, "two")[0]!["communication/bytes"]! > 0);
+        Assert.True((double)MetricsOf(scratch, "two")[0]!["communication/bytes"]! > 0);
+        Assert.Contains("Megabytes sent to other processes", File.ReadAllText(scratch["two/report.html"]), StringComparison.Ordinal);
+        Assert.DoesNotContain("other processes", File.ReadAllText(scratch["one/report.html"]), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -48,7 +48,7 @@ public sealed class MpiTests
 
         var onward = Several(2, "train", scratch["two"], "--resume").Finish();
         Assert.True(onward.Code == ExitCode.Ok, onward.Error);
-        RequireSameBits(scratch, "one", "two");
+        RequireSameBits(scratch, "one", "two", Iterations);
     }
 
     [Fact]
@@ -74,7 +74,8 @@ public sealed class MpiTests
         var recipe = TrainTests.Recipe(scratch, "run");
         Assert.Contains("unknown key 'iterationz'", Said(ExitCode.Failed, Several(3, "train", recipe, "--set", "iterationz=3")), StringComparison.Ordinal);
         Assert.Contains("9 processes were started, and an iteration has 8 prompts", Said(ExitCode.Failed, Several(9, "train", recipe)), StringComparison.Ordinal);
-        Assert.Contains("'rlgf inspect' runs in one process, and 2 were started together", Said(ExitCode.WrongUse, Several(2, "inspect", Fixtures.Model("gpt2"))), StringComparison.Ordinal);
+        foreach (var command in (string[][])[["evaluate", recipe], ["score", "--model", Fixtures.Model("gpt2"), "--input", scratch["prompts.jsonl"]]])
+            Assert.Contains($"'rlgf {command[0]}' runs in one process, and 2 were started together: leave mpirun or srun out", Said(ExitCode.WrongUse, Several(2, command)), StringComparison.Ordinal);
         var differ = Started(["-n", "1", "dotnet", RunningProcess.Program, "train", recipe, ":", "-n", "1", "dotnet", RunningProcess.Program, "train", recipe, "--set", "seed=9"]);
         Assert.Contains("rank 1 on ", Said(ExitCode.Failed, differ), StringComparison.Ordinal);
         Assert.False(Directory.Exists(scratch["run"]));
@@ -106,7 +107,7 @@ public sealed class MpiTests
         using var scratch = new Scratch();
         using var run = Started(["-x", "RLGF_RANK_TIMEOUT=2", "-n", "2", "dotnet", RunningProcess.Program, .. Train(scratch, "run", 2000)]);
         run.WaitFor(() => Rows(scratch["run"]) >= 1);
-        Signals.Send(signal, RankOf(run.Id, rank));
+        Signals.Send(signal, RankOf(run.Id, rank)!.Value);
         var (code, _, error) = run.Finish();
         Assert.NotEqual(ExitCode.Ok, code);
         // Of a rank that is killed mpirun may end the others before they have seen it; its own line is there then.
@@ -124,7 +125,7 @@ public sealed class MpiTests
         using var scratch = new Scratch();
         using var run = Started(["-x", "RLGF_RANK_TIMEOUT=2", "-n", "2", "dotnet", RunningProcess.Program, .. Train(scratch, "run", 2000)]);
         run.WaitFor(() => Rows(scratch["run"]) >= 1);
-        int[] ranks = [RankOf(run.Id, 0), RankOf(run.Id, 1)];
+        int[] ranks = [RankOf(run.Id, 0)!.Value, RankOf(run.Id, 1)!.Value];
         foreach (var rank in ranks) Signals.Send("STOP", rank);
         Thread.Sleep(TimeSpan.FromSeconds(4));
         // What lets them go on is taken for a request to stop, which is how mpirun begins.
@@ -133,6 +134,62 @@ public sealed class MpiTests
         Assert.True(code == ExitCode.Stopped, error);
         Assert.Empty(Errors(error));
         Assert.Contains("go on with: rlgf train", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_second_run_into_the_same_folder_is_refused_once()
+    {
+        RequireMpi();
+        using var scratch = new Scratch();
+        using var run = Several(2, Train(scratch, "run", 2000));
+        run.WaitFor(() => Rows(scratch["run"]) >= 1);
+        Assert.Contains("writes into this folder", Said(ExitCode.Failed, Several(2, "train", scratch["run"], "--resume")), StringComparison.Ordinal);
+        run.Signal("-USR1");
+        Assert.Equal(ExitCode.Stopped, run.Finish().Code);
+    }
+
+    /// <summary>As many kills as RLGF_KILLS says (20 by default) of a random rank of three, at random moments from the start on; each run is killed and goes on until it is done, and then has the bits of one that never was.</summary>
+    [Fact(Explicit = true)]
+    [Trait("Category", "Long")]
+    public void Runs_that_are_killed_at_random_moments_end_with_the_bits_of_one_that_was_not()
+    {
+        RequireMpi();
+        var kills = int.Parse(Environment.GetEnvironmentVariable("RLGF_KILLS") ?? "20", CultureInfo.InvariantCulture);
+        var random = new Random(int.Parse(Environment.GetEnvironmentVariable("RLGF_KILLS_SEED") ?? "1", CultureInfo.InvariantCulture));
+        using var scratch = new Scratch();
+        string[] With(string[] args, bool shares) => [.. args, "--set", $"update.shard_optimizer={(shares ? "true" : "false")}"];
+        Assert.Equal(ExitCode.Ok, Several(3, Train(scratch, "one", Iterations)).Finish().Code);
+        var (done, runs) = (0, 0);
+        for (; done < kills; runs++)
+        {
+            var name = $"run{runs}";
+            // The moments cover the start, the iterations, what is saved between them, and the end.
+            for (var ended = false; !ended;)
+            {
+                using var run = Several(3, With([.. Train(scratch, name, Iterations), "--resume"], shares: runs % 2 == 1));
+                var moment = TimeSpan.FromSeconds(random.NextDouble() * (random.Next(2) == 0 ? 3 : 12));
+                var clock = Stopwatch.StartNew();
+                while (!run.HasExited && (clock.Elapsed < moment || done >= kills)) Thread.Sleep(2);
+                var isKilled = !run.HasExited && RankOf(run.Id, random.Next(3)) is { } process && Killed(process);
+                var (code, _, error) = run.Finish();
+                ended = code == ExitCode.Ok;
+                if (isKilled && !ended) done++;
+                Assert.True(ended || isKilled, error);
+                Assert.DoesNotContain("where nothing is lost", isKilled ? error : "", StringComparison.Ordinal);
+            }
+
+            RequireSameBits(scratch, "one", name, Iterations);
+            Assert.Equal(Enumerable.Range(0, Iterations), MetricsOf(scratch, name).Select(row => (int)row["iteration"]!));
+            Directory.Delete(scratch[name], recursive: true);
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"{done} kills, {runs} runs");
+
+        static bool Killed(int process)
+        {
+            Signals.Send("KILL", process);
+            return true;
+        }
     }
 
     [Fact(Explicit = true)]
@@ -147,7 +204,7 @@ public sealed class MpiTests
             using var run = resume ? Several(2, "train", scratch["two"], "--resume") : Several(2, Train(scratch, "two", Iterations));
             var before = Rows(scratch["two"]);
             run.WaitFor(() => Rows(scratch["two"]) >= before + 2);
-            Signals.Send(signal, RankOf(run.Id, 1));
+            Signals.Send(signal, RankOf(run.Id, 1)!.Value);
             var clock = Stopwatch.StartNew();
             var (code, _, error) = run.Finish();
             Assert.NotEqual(ExitCode.Ok, code);
@@ -158,59 +215,12 @@ public sealed class MpiTests
 
         var onward = Several(2, "train", scratch["two"], "--resume").Finish();
         Assert.True(onward.Code == ExitCode.Ok, onward.Error);
-        RequireSameBits(scratch, "one", "two");
-    }
-
-    private static void RequireMpi()
-    {
-        if (Mpirun is null || !OperatingSystem.IsLinux()) Assert.Skip("mpirun is not installed (Debian: openmpi-bin)");
-    }
-
-    private static string[] Train(Scratch scratch, string output, int iterations) =>
-    [
-        "train", TrainTests.Recipe(scratch, output), "--set", string.Create(CultureInfo.InvariantCulture, $"iterations={iterations}"), "--set", "checkpoints.every=1", "--set", "update.adam_epsilon=0.01",
-    ];
-
-    private static RunningProcess Several(int processes, params string[] args) => Started(["-n", processes.ToString(CultureInfo.InvariantCulture), "dotnet", RunningProcess.Program, .. args]);
-
-    private static RunningProcess Started(string[] args) => RunningProcess.Of(
-        "env", ["OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", Mpirun!, "--oversubscribe", "--bind-to", "none", .. args]);
-
-    private static string Said(int code, RunningProcess run)
-    {
-        using (run)
-        {
-            var (actual, _, error) = run.Finish();
-            Assert.True(code == actual, error);
-            return Assert.Single(Errors(error));
-        }
-    }
-
-    private static string[] Errors(string error) => [.. error.Split('\n').Where(line => line.Contains("error: ", StringComparison.Ordinal))];
-
-    /// <summary>The process of a rank, which mpirun started.</summary>
-    private static int RankOf(int mpirun, int rank)
-    {
-        string[] children = File.ReadAllText($"/proc/{mpirun}/task/{mpirun}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return int.Parse(children.Single(child => File.ReadAllText($"/proc/{child}/environ").Split('\0').Contains($"OMPI_COMM_WORLD_RANK={rank}")), CultureInfo.InvariantCulture);
-    }
-
-    private static int Rows(string run) => File.Exists(Path.Combine(run, "metrics.jsonl")) ? File.ReadLines(Path.Combine(run, "metrics.jsonl")).Count() : 0;
-
-    private static JsonObject[] Metrics(Scratch scratch, string run) => [.. Fixtures.Rows(Path.Combine(scratch[run], "metrics.jsonl")).Select(row => row.AsObject())];
-
-    private static void RequireSameBits(Scratch scratch, string one, string other)
-    {
-        foreach (var file in (string[])["policy/model.safetensors", "critics.safetensors", "policy_optimizer.safetensors", "critic_optimizer.safetensors"])
-        {
-            byte[] Of(string run) => File.ReadAllBytes(Path.Combine(scratch[run], "checkpoints", $"iteration-{Iterations:00000}", file));
-            Assert.True(Of(one).AsSpan().SequenceEqual(Of(other)), file);
-        }
+        RequireSameBits(scratch, "one", "two", Iterations);
     }
 
     private static void RequireSame(Scratch scratch, string one, string other)
     {
-        var (expected, actual) = (Metrics(scratch, one), Metrics(scratch, other));
+        var (expected, actual) = (MetricsOf(scratch, one), MetricsOf(scratch, other));
         Assert.Equal(expected.Length, actual.Length);
         foreach (var (a, b) in expected.Zip(actual))
             foreach (var (key, value) in a.Where(pair => !pair.Key.StartsWith("seconds/", StringComparison.Ordinal) && pair.Value?.GetValueKind() == System.Text.Json.JsonValueKind.Number))

@@ -73,6 +73,8 @@ internal static class Curves
                 Trained("Tokens written by the policy, in all", groups, Metric("tokens/policy"), Positive),
                 Trained("Tokens written by the guide, in all", groups, record => record.Metrics.GetValueOrDefault("tokens/guide") is > 0 and var tokens ? tokens : double.NaN, Positive),
                 Trained("Seconds an iteration", groups, Metric("seconds/total"), Positive),
+                Trained("Of them in communication with other processes", groups, Metric("communication/seconds"), Positive),
+                Trained("Megabytes sent to other processes by the first", groups, record => Metric(record.Metrics, "communication/bytes") / 1e6, Positive),
             ]),
         ];
         return WithData(sets);

@@ -19,6 +19,7 @@ internal sealed class Interrupt : IDisposable
 
     private readonly CancellationTokenSource _source = new();
     private readonly PosixSignalRegistration[] _registrations;
+    private readonly bool _isOneOfSeveral;
     private bool _wasAsked;
 
     /// <summary>Registers for the signals.</summary>
@@ -29,6 +30,7 @@ internal sealed class Interrupt : IDisposable
     /// </param>
     public Interrupt(TextWriter error, bool isOneOfSeveral = false)
     {
+        _isOneOfSeveral = isOneOfSeveral;
         void Handle(PosixSignalContext context)
         {
             var mayCome = context.Signal is not (PosixSignal.SIGINT or PosixSignal.SIGTERM);
@@ -80,6 +82,8 @@ internal sealed class Interrupt : IDisposable
         try
         {
             if (_source.IsCancellationRequested) return;
+            // Of several processes it takes a moment to know what to say, and they have little time to save.
+            if (_isOneOfSeveral) _source.Cancel();
             if (Stopping() is { } line)
             {
                 error.WriteLine();

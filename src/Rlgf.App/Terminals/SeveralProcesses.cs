@@ -34,7 +34,7 @@ internal sealed class SeveralProcesses(TextWriter error) : IDisposable
     public IReadOnlyList<string> About => _mpi is null ? []
         : [string.Create(CultureInfo.InvariantCulture, $"{_mpi.Size} processes on {string.Join(", ", _mpi.Hosts.Distinct())} ({_mpi.Library})"), .. _mpi.Notes.Select(note => $"warning: {note}")];
 
-    /// <summary>Whether another of them, on this machine, has ended without a word, so that nothing can be saved any more; that is said, once.</summary>
+    /// <summary>Whether another of them is lost, so that nothing can be saved any more; that is said, once. Takes a moment.</summary>
     public bool HaveLostOne => _mpi is { } mpi && mpi.HasLostOne();
 
     /// <summary>Waits for the others to end too: one that ended first would be taken for one that failed, and the rest killed.</summary>

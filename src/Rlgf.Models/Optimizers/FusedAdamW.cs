@@ -90,11 +90,16 @@ public sealed class FusedAdamW : IDisposable
     private readonly Entry[][] _groups;
 
     /// <summary>Creates an optimiser with fresh state.</summary>
-    public FusedAdamW(IEnumerable<ParameterGroup> groups, AdamWSettings? settings = null)
+    /// <param name="groups">What is updated.</param>
+    /// <param name="settings">The constants.</param>
+    /// <param name="keeps">
+    /// By a parameter's name whether this optimiser keeps its state and updates it; null: all. The others, which another process updates, count for the norm of the gradients all the same, so that all clip alike.
+    /// </param>
+    public FusedAdamW(IEnumerable<ParameterGroup> groups, AdamWSettings? settings = null, Func<string, bool>? keeps = null)
     {
         _settings = settings ?? new AdamWSettings();
         Groups = [.. groups];
-        _groups = [.. Groups.Select(group => group.Parameters.Select(pair => new Entry(pair.Key, pair.Value)).ToArray())];
+        _groups = [.. Groups.Select(group => group.Parameters.Select(pair => new Entry(pair.Key, pair.Value, keeps is null || keeps(pair.Key))).ToArray())];
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var entry in _groups.SelectMany(entries => entries))
         {
@@ -127,7 +132,7 @@ public sealed class FusedAdamW : IDisposable
 
         for (var group = 0; group < active.Length; group++)
         {
-            var pairs = active[group];
+            var pairs = Array.FindAll(active[group], pair => pair.Entry.IsKept);
             if (pairs.Length == 0) continue;
             // In a tensor on the CPU: TorchSharp turns a number that is an argument into a native scalar which nothing keeps alive, and the collector may free it before it is read.
             var numbers = tensor([Groups[group].LearningRate, Groups[group].WeightDecay, _settings.Beta1, _settings.Beta2, _settings.Epsilon], dtype: float64, device: CPU);
@@ -146,30 +151,42 @@ public sealed class FusedAdamW : IDisposable
         return norm;
     }
 
-    /// <summary>The state, all that a resume needs: for each parameter NAME.mean and NAME.mean_square like it, and NAME.steps, one number. Live tensors: don't dispose of them.</summary>
-    public IEnumerable<KeyValuePair<string, Tensor>> State() => _groups.SelectMany(entries => entries).SelectMany(entry => entry.State());
+    /// <summary>
+    /// The state, all that a resume needs: for each parameter that is kept NAME.mean and NAME.mean_square like it, and NAME.steps, one number. Live tensors: don't dispose of them.
+    /// </summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> State() => _groups.SelectMany(entries => entries).Where(entry => entry.IsKept).SelectMany(entry => entry.State());
 
     /// <summary>Writes the state as safetensors.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="elsewhere">Gives the part of the state with a name and a shape, float32, that isn't kept here, inside a dispose scope; null where all is.</param>
     /// <exception cref="IOException">The file can\'t be written; what was there before is untouched.</exception>
-    public void Save(string path) => SafetensorsWriter.Write(path, State());
+    public void Save(string path, Func<string, IReadOnlyList<long>, Tensor>? elsewhere = null)
+    {
+        if (elsewhere is null && _groups.SelectMany(entries => entries).Any(entry => !entry.IsKept)) throw new InvalidOperationException("A part of the state is kept elsewhere.");
+        var kept = State().ToDictionary();
+        SafetensorsWriter.Write(path, StateShapes().Select(part => kept.TryGetValue(part.Key, out var tensor) ? TensorToStore.Of(part.Key, tensor) : new TensorToStore(part.Key, ScalarType.Float32, part.Value, () => elsewhere!(part.Key, part.Value))));
+    }
 
-    /// <summary>Reads a state that <see cref="Save"/> wrote. Going on from it is the same, bit for bit, as never having stopped.</summary>
+    /// <summary>Reads a state that <see cref="Save"/> wrote, or of it what is kept here. Going on from it is the same, bit for bit, as never having stopped.</summary>
     /// <exception cref="InputException">The file can't be read or belongs to other parameters; the state is then unchanged.</exception>
     public void Load(string path)
     {
         using var file = SafetensorsFile.Open(path);
-        var state = State().ToArray();
-        foreach (var (name, tensor) in state)
+        var state = StateShapes().ToArray();
+        foreach (var (name, shape) in state)
         {
             if (!file.Entries.TryGetValue(name, out var entry)) throw new InputException($"{path}: the optimiser's state has no '{name}': it belongs to another model or to other groups.");
-            if (!entry.Shape.SequenceEqual(tensor.shape))
-                throw new InputException($"{path}: '{name}' has the shape {Shapes.Format(entry.Shape)} where {Shapes.Format(tensor.shape)} is expected: it belongs to another model.");
+            if (!entry.Shape.SequenceEqual(shape))
+                throw new InputException($"{path}: '{name}' has the shape {Shapes.Format(entry.Shape)} where {Shapes.Format(shape)} is expected: it belongs to another model.");
         }
 
         if (file.Entries.Count != state.Length)
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"{path}: the optimiser's state has {file.Entries.Count} tensors where {state.Length} are expected: it belongs to another model."));
-        foreach (var (name, tensor) in state) file.CopyTo(name, tensor);
+        foreach (var (name, tensor) in State()) file.CopyTo(name, tensor);
     }
+
+    /// <summary>Names and shapes of the whole state, kept here or not, in the order in which <see cref="Save"/> writes it.</summary>
+    public IEnumerable<KeyValuePair<string, IReadOnlyList<long>>> StateShapes() => _groups.SelectMany(entries => entries).SelectMany(entry => entry.StateShapes()).OrderBy(part => part.Key, StringComparer.Ordinal);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -179,10 +196,10 @@ public sealed class FusedAdamW : IDisposable
 
     private sealed class Entry
     {
-        public Entry(string name, Parameter parameter)
+        public Entry(string name, Parameter parameter, bool isKept)
         {
-            Name = name;
-            Parameter = parameter;
+            (Name, Parameter, IsKept) = (name, parameter, isKept);
+            if (!isKept) return;
             Mean = zeros(parameter.shape, dtype: float32, device: parameter.device).DetachFromDisposeScope();
             MeanSquare = zeros(parameter.shape, dtype: float32, device: parameter.device).DetachFromDisposeScope();
             Steps = zeros([], dtype: float32, device: parameter.device).DetachFromDisposeScope();
@@ -192,17 +209,17 @@ public sealed class FusedAdamW : IDisposable
 
         public Parameter Parameter { get; }
 
-        public Tensor Mean { get; }
+        public bool IsKept { get; }
 
-        public Tensor MeanSquare { get; }
+        // Null where the state is kept elsewhere.
+        public Tensor Mean { get; } = null!;
 
-        public Tensor Steps { get; }
+        public Tensor MeanSquare { get; } = null!;
 
-        public IEnumerable<KeyValuePair<string, Tensor>> State() =>
-        [
-            new($"{Name}.mean", Mean),
-            new($"{Name}.mean_square", MeanSquare),
-            new($"{Name}.steps", Steps),
-        ];
+        public Tensor Steps { get; } = null!;
+
+        public IEnumerable<KeyValuePair<string, Tensor>> State() => StateShapes().Select(part => part.Key).Zip([Mean, MeanSquare, Steps], KeyValuePair.Create);
+
+        public IEnumerable<KeyValuePair<string, IReadOnlyList<long>>> StateShapes() => [new($"{Name}.mean", Parameter.shape), new($"{Name}.mean_square", Parameter.shape), new($"{Name}.steps", [])];
     }
 }

@@ -171,7 +171,7 @@ public sealed class TrainingRun : IDisposable
             logs?.Folder.GuideEvaluation(ofGuide);
         }
 
-        return training.Run(new RankedCheckpoints(_ranks, own, Checkpoints), isResumed, cancellationToken);
+        return training.Run(new RankedCheckpoints(_ranks, own, Checkpoints, training.Learner), isResumed, cancellationToken);
     }
 
     /// <summary>Opens the run's logs, and says how it begins.</summary>

@@ -32,6 +32,10 @@ internal sealed class CheckpointStore<TState>(string folder, CheckpointNaming na
     /// <exception cref="InputException">The newest is damaged; names it, and the one before that is whole.</exception>
     public Checkpoint<TState>? Newest => _newest ??= FindNewest();
 
+    /// <summary>Whether a checkpoint is there.</summary>
+    /// <param name="number">Its number.</param>
+    public bool Holds(int number) => _recorded.Contains(number) && Directory.Exists(PathOf(number));
+
     /// <summary>Writes a checkpoint, unless the run has it already, and then removes what is older than those to keep.</summary>
     /// <param name="state">The state; says the number.</param>
     /// <param name="write">Writes everything else into the folder that it is given.</param>

@@ -37,6 +37,9 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
     /// <summary>What a user should know about the newest checkpoint, one line each.</summary>
     public IReadOnlyList<string> Notes => _store.Newest?.Notes ?? [];
 
+    /// <summary>Whether the checkpoint after so many iterations is there, so that saving it would write nothing.</summary>
+    internal bool Holds(int iteration) => _store.Holds(iteration);
+
     /// <inheritdoc/>
     public void Save(TrainingState state) => _store.Save(SavedState.Of(state), inside => Write(inside, state));
 
@@ -107,8 +110,7 @@ public sealed class CheckpointFolder(string folder, TrainingSetup setup, Critics
         LanguageModelFolder.Save(setup.Policy, policy);
         setup.Tokenizer.Save(policy);
         SafetensorsWriter.Write(Path.Combine(inside, "critics.safetensors"), critics.NamedParameters().Select(named => KeyValuePair.Create<string, Tensor>(named.Name, named.Parameter)));
-        learner.PolicyOptimizer.Save(Path.Combine(inside, "policy_optimizer.safetensors"));
-        learner.CriticOptimizer.Save(Path.Combine(inside, "critic_optimizer.safetensors"));
+        learner.SaveState(Path.Combine(inside, "policy_optimizer.safetensors"), Path.Combine(inside, "critic_optimizer.safetensors"));
         if (state.Lessons is { } lessons) AtomicFile.Write(Path.Combine(inside, LessonsFile), stream => LessonFile.Write(stream, lessons));
         if (state.Cuts is { } cuts) AtomicFile.Write(Path.Combine(inside, CutsFile), cuts.Write);
         if (state.Worth is { } worth) AtomicFile.Write(Path.Combine(inside, WorthFile), worth.Write);

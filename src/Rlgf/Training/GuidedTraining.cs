@@ -37,7 +37,7 @@ public sealed class GuidedTraining : IDisposable
     private readonly TrainingSchedule _schedule;
     private readonly IRunLog _log;
     private readonly Evaluator? _evaluator;
-    private bool _keepsNothing;
+    private bool _keepsNothing, _stopsAll;
 
     /// <summary>Prepares a run.</summary>
     /// <param name="setup">What the run is given.</param>
@@ -106,8 +106,11 @@ public sealed class GuidedTraining : IDisposable
                 return wentBack;
             }
         }
-        catch (Exception) when (!iteration.IsUpdating)
+        catch (Exception failure) when (!iteration.IsUpdating)
         {
+            // A stop is one of all ranks; what failed on one of them the others know nothing of.
+            if (failure is not OperationCanceledException && !_stopsAll && store is { NeedsAll: true }) throw;
+
             // Stopped or failed where the weights are those of a whole number of iterations: keep them. An iteration that could not be logged is done again by the run that goes on.
             if (!_keepsNothing && saved < state.Iteration && logged == state.Iteration) store?.Save(state);
             throw;
@@ -184,6 +187,7 @@ public sealed class GuidedTraining : IDisposable
         }
 
         Tell("stopped");
+        _stopsAll = true;
         throw new InputException(FormattableString.Invariant($"stopped by the tripwire {touched[0].Wire} after {state.Iteration} iterations: {touched[0].Seen}")
             + (!GoesBack ? "" : good is null || store is null ? "; there is no checkpoint whose evaluation touched nothing, to go back to" : FormattableString.Invariant($"; the run went back {goBacks} times before"))
             + "; look at the answers, and go on with --resume after changing tripwires, or begin anew with a higher kl.coefficient");

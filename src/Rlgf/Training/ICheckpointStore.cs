@@ -3,6 +3,9 @@ namespace Rlgf.Training;
 /// <summary>Keeps what a run needs to go on where it stopped.</summary>
 public interface ICheckpointStore
 {
+    /// <summary>Whether <see cref="Save"/> needs all ranks, each of which has a part of what is saved.</summary>
+    bool NeedsAll => false;
+
     /// <summary>Saves everything at the boundary between two iterations. What was saved before stays whole whatever happens meanwhile.</summary>
     void Save(TrainingState state);
 

@@ -27,6 +27,7 @@ public sealed class Learner : IDisposable
     private readonly Critics _critics;
     private readonly ILossTerm[] _terms;
     private readonly GradientSum _gradients;
+    private readonly OptimizerShares _policyShares, _criticShares;
 
     /// <summary>Makes the learner and its optimisers.</summary>
     public Learner(TrainingSetup setup, Critics critics)
@@ -40,22 +41,26 @@ public sealed class Learner : IDisposable
             critics.RecomputeActivations();
         }
         var adam = new AdamWSettings { Epsilon = _settings.AdamEpsilon, MaxGradientNorm = _settings.MaxGradientNorm };
-        PolicyOptimizer = new FusedAdamW(ParameterGroup.Of(setup.Policy.Module, _settings.LearningRate, _settings.WeightDecay), adam);
+        _policyShares = new(setup.Ranks, ParameterGroup.Of(setup.Policy.Module, _settings.LearningRate, _settings.WeightDecay), adam, _settings.ShardOptimizer);
         var parameters = critics.NamedParameters().Select(named => KeyValuePair.Create(named.Name, named.Parameter)).ToArray();
-        CriticOptimizer = new FusedAdamW(
+        _criticShares = new(
+            setup.Ranks,
             [
                 new ParameterGroup(parameters.Where(named => named.Value.dim() > 1), _settings.CriticLearningRate, _settings.WeightDecay),
                 new ParameterGroup(parameters.Where(named => named.Value.dim() <= 1), _settings.CriticLearningRate, 0),
             ],
-            adam);
+            adam, _settings.ShardOptimizer);
         _gradients = new(setup.Ranks, PolicyOptimizer, CriticOptimizer);
     }
 
     /// <summary>Optimiser of the policy.</summary>
-    public FusedAdamW PolicyOptimizer { get; }
+    public FusedAdamW PolicyOptimizer => _policyShares.Optimizer;
 
     /// <summary>Optimiser of the critics' own parameters; its gradients are clipped apart from the policy's.</summary>
-    public FusedAdamW CriticOptimizer { get; }
+    public FusedAdamW CriticOptimizer => _criticShares.Optimizer;
+
+    /// <summary>Whether the optimisers' state is shared out among the ranks: then all are needed to save it.</summary>
+    internal bool SharesState => _policyShares.IsShared;
 
     /// <summary>Updates policy and critics.</summary>
     /// <param name="data">What to learn from.</param>
@@ -113,6 +118,22 @@ public sealed class Learner : IDisposable
     /// <summary>Makes sure that all ranks have the same weights, bit for bit, as they have on machines of one kind.</summary>
     /// <exception cref="InputException">One has others; names it.</exception>
     internal void RequireSameWeights() => _gradients.RequireSameWeights();
+
+    /// <summary>Writes the optimisers' whole state. Where it is shared, the other ranks <see cref="GiveState"/> meanwhile.</summary>
+    /// <param name="policyPath">File of the policy's.</param>
+    /// <param name="criticPath">File of the critics'.</param>
+    internal void SaveState(string policyPath, string criticPath)
+    {
+        _policyShares.Save(policyPath);
+        _criticShares.Save(criticPath);
+    }
+
+    /// <summary>Gives the first rank, which saves, this one's share of the state.</summary>
+    internal void GiveState()
+    {
+        _policyShares.Give();
+        _criticShares.Give();
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -228,7 +249,7 @@ public sealed class Learner : IDisposable
         _gradients.Apply();
         Accumulate(isDealt: false);
 
-        var (policyNorm, criticNorm) = (PolicyOptimizer.Step(), CriticOptimizer.Step());
+        var (policyNorm, criticNorm) = (_policyShares.Step(), _criticShares.Step());
         if (!double.IsFinite(policyNorm) || !double.IsFinite(criticNorm))
             throw new InputException($"training diverged: the gradient's norm is {policyNorm} (policy), {criticNorm} (critics). Lower the learning rate; a checkpoint from before is whole.");
         return new(losses, auxiliary, statistics, policyNorm, criticNorm);

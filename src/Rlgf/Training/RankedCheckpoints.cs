@@ -8,12 +8,22 @@ namespace Rlgf.Training;
 /// <param name="ranks">The ranks.</param>
 /// <param name="own">The first rank's; null on the others.</param>
 /// <param name="at">Checkpoints in another folder, into the same models and optimisers.</param>
-internal sealed class RankedCheckpoints(ICommunicator ranks, CheckpointFolder? own, Func<string, ICheckpointStore> at) : ICheckpointStore
+/// <param name="learner">What has the optimisers, whose state may be shared out among the ranks.</param>
+internal sealed class RankedCheckpoints(ICommunicator ranks, CheckpointFolder? own, Func<string, ICheckpointStore> at, Learner learner) : ICheckpointStore
 {
     private const int MostBytes = 1 << 26;
 
     /// <inheritdoc/>
-    public void Save(TrainingState state) => own?.Save(state);
+    public bool NeedsAll => learner.SharesState;
+
+    /// <inheritdoc/>
+    public void Save(TrainingState state)
+    {
+        // The others have nothing to give where nothing is written.
+        if (learner.SharesState && Dealt.ByFirst(ranks, () => own!.Holds(state.Iteration), (writer, holds) => writer.Write(holds), reader => reader.ReadBoolean())) return;
+        if (own is not null) own.Save(state);
+        else if (learner.SharesState) learner.GiveState();
+    }
 
     /// <inheritdoc/>
     public TrainingState? LoadNewest()

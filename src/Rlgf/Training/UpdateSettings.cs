@@ -75,6 +75,13 @@ public sealed record UpdateSettings : StepMemorySettings
     [Limits(AtLeast = 1e-20)]
     public double AdamEpsilon { get; init; } = 1e-5;
 
+    /// <summary>
+    /// Whether, of several processes that train as one (<c>mpirun</c>), each keeps AdamW's state of a share of the weights alone and makes their steps for all: of W processes each has 1/W of two float32 numbers a trained weight, and half as much again travels.
+    /// Numbers and checkpoints are the same, so that it may be changed when a run goes on. In a process alone there is nothing to share.
+    /// </summary>
+    [MayChangeOnResume]
+    public bool ShardOptimizer { get; init; }
+
     /// <summary>From a loss per token to one number; null: the algorithm's own (<c>token_mean</c>; <c>max_length</c> for <c>dr_grpo</c>, <c>row_mean</c> for <c>gspo</c>).</summary>
     public LossReduction? Reduction { get; init; }
 

@@ -72,14 +72,51 @@ public sealed class RanksTests : IDisposable
         Assert.Equal(["iteration-00002", "iteration-00003"], Directory.GetDirectories(_folder).Select(Path.GetFileName).Order());
     }
 
-    [Fact]
-    public void A_stop_of_one_rank_stops_all_with_the_iterations_that_are_done()
+    /// <summary>A step takes each weight by itself, so that it is the same bits whoever makes it; what each keeps makes the whole, once.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Optimisers_that_are_shared_out_take_the_same_steps_and_save_the_same_state(int size)
+    {
+        static TrainingSetup With(TrainingSetup setup, bool shares) => setup with { Algorithm = Presets.Adaptive(), Update = setup.Update with { ShardOptimizer = shares } };
+        string Folder(string name) => Path.Combine(_folder, name);
+        var own = new long[size];
+        var whole = ThreadRanks.Run(size, ranks => Run(ranks, setup => With(setup, shares: false), checkpoints: Folder("whole")))[0];
+        var shared = ThreadRanks.Run(size, ranks => Run(ranks, setup => With(setup, shares: true), checkpoints: Folder("shared"), ended: training => own[ranks.Rank] = Kept(training.Learner)));
+        Assert.All(shared, run => Assert.Equal(whole.Weights, run.Weights));
+        var all = 0L;
+        Run(OneProcess.Alone, setup => With(setup, shares: true), ended: training => all = Kept(training.Learner));
+        Assert.Equal(all, own.Sum());
+        Assert.All(own, kept => Assert.InRange(kept, 1, (all / size) + (all / 4)));
+        foreach (var file in (string[])["policy_optimizer.safetensors", "critic_optimizer.safetensors"])
+            Assert.Equal(File.ReadAllBytes(Path.Combine(Folder("whole"), "iteration-00003", file)), File.ReadAllBytes(Path.Combine(Folder("shared"), "iteration-00003", file)));
+
+        static long Kept(Learner learner) => learner.PolicyOptimizer.State().Concat(learner.CriticOptimizer.State()).Sum(part => part.Value.numel());
+    }
+
+    [Theory]
+    [InlineData(2, 1)]
+    [InlineData(2, 3)]
+    [InlineData(3, 2)]
+    public void A_checkpoint_of_shared_optimisers_goes_on_with_another_number_of_ranks(int size, int onward)
+    {
+        static TrainingSetup With(TrainingSetup setup) => setup with { Algorithm = Presets.Adaptive(), Update = setup.Update with { ShardOptimizer = true } };
+        var whole = Run(OneProcess.Alone, With);
+        ThreadRanks.Run(size, ranks => Run(ranks, With, checkpoints: _folder, iterations: 2));
+        Assert.All(ThreadRanks.Run(onward, ranks => Run(ranks, With, checkpoints: _folder, seed: 17 + (ulong)ranks.Rank)), run => RequireClose(whole.Weights, run.Weights));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_stop_of_one_rank_stops_all_with_the_iterations_that_are_done(bool shares)
     {
         using var stop = new CancellationTokenSource();
         // Rank 1 scores three rows an iteration.
         var scored = 0;
         Assert.ThrowsAny<OperationCanceledException>(() => ThreadRanks.Run(2, ranks => Run(ranks, setup => setup with
         {
+            Update = setup.Update with { ShardOptimizer = shares },
             Reward = new FunctionReward("stops", response =>
             {
                 if (ranks.Rank == 1 && ++scored > 3) stop.Cancel();
@@ -139,7 +176,7 @@ public sealed class RanksTests : IDisposable
             if (action == TripwireAction.GoBack) wires = wires with { MostGoBacks = 2, KlFactor = 3 };
             try
             {
-                weights = Run(ranks, setup => setup with { Tripwires = wires, Update = setup.Update with { LearningRate = 0.02 } }, checkpoints: folder, iterations: 2, log: log, evaluates: true).Weights;
+                weights = Run(ranks, setup => setup with { Tripwires = wires, Update = setup.Update with { LearningRate = 0.02, ShardOptimizer = true } }, checkpoints: folder, iterations: 2, log: log, evaluates: true).Weights;
             }
             catch (Base.InputException stopped)
             {
@@ -199,7 +236,7 @@ public sealed class RanksTests : IDisposable
     /// </summary>
     private static (float[] Weights, MemoryLog Log) Run(
         ICommunicator ranks, Func<TrainingSetup, TrainingSetup> with, bool encoderDecoder = false, string? checkpoints = null, int iterations = Iterations, ulong seed = 3, CancellationToken stop = default,
-        MemoryLog? log = null, bool evaluates = false)
+        MemoryLog? log = null, bool evaluates = false, Action<GuidedTraining>? ended = null)
     {
         using var policy = New(encoderDecoder, seed);
         using var start = New(encoderDecoder, 3);
@@ -227,7 +264,8 @@ public sealed class RanksTests : IDisposable
         var schedule = new TrainingSchedule { CheckpointEvery = 0, EvaluateEvery = evaluates ? 1 : 0 };
         using var training = new GuidedTraining(setup, schedule, log, evaluates ? EvaluatorOf(ranks, start) : null);
         CheckpointFolder Checkpoints(string folder) => new(folder, setup, training.Critics, training.Learner);
-        training.Run(checkpoints is null ? null : new RankedCheckpoints(ranks, ranks.Rank == 0 ? Checkpoints(checkpoints) : null, Checkpoints), resume: checkpoints is not null, stop);
+        training.Run(checkpoints is null ? null : new RankedCheckpoints(ranks, ranks.Rank == 0 ? Checkpoints(checkpoints) : null, Checkpoints, training.Learner), resume: checkpoints is not null, stop);
+        ended?.Invoke(training);
         return ([.. policy.Module.parameters().Concat(training.Critics.NamedParameters().Select(named => named.Parameter)).SelectMany(p => p.detach().to(float32).data<float>().ToArray())], log);
     }
 

@@ -76,7 +76,7 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
             communicator._watch.Say(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{started} processes were started, and not all of them have come after {start.TotalSeconds:0.#} seconds: one hangs, can't be reached, or is another program; this is rank {MpiEnvironment.RankStarted()} on {Environment.MachineName}. Where starting takes long, set {MpiEnvironment.StartTimeoutVariable}, seconds"));
-            communicator.KillLater();
+            KillLater();
             Environment.Exit(1);
         }
 
@@ -86,8 +86,12 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
         return communicator;
     }
 
-    /// <summary>Whether a rank on this machine has ended without a word, which is then said in place of anything else.</summary>
-    public bool HasLostOne() => !_hasEnded && _watch.Gone();
+    /// <summary>Whether the run ends since a rank is lost, which then has been said. Waits a moment, in which what others know of it comes.</summary>
+    public bool HasLostOne()
+    {
+        Thread.Sleep(2 * Pause);
+        return !_hasEnded && (_watch.HasSpoken || _watch.Gone());
+    }
 
     /// <summary>What of mpirun's own settings lets a run end badly, one line each.</summary>
     public IEnumerable<string> Notes => MpiEnvironment.Notes(Hosts.Distinct().Skip(1).Any());

@@ -30,6 +30,9 @@ internal sealed unsafe class MpiPeer(int rank)
 
     public long AskedAt { get; set; }
 
+    /// <summary>Whether it was told why this rank doesn't go on.</summary>
+    public bool IsTold { get; set; }
+
     public string? Reported { get; private set; }
 
     public int Code { get; private set; }

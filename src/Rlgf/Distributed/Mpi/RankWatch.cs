@@ -13,6 +13,9 @@ internal sealed class RankWatch(Action<string> say, TimeSpan timeout)
     /// <summary>A rank on this machine that works, as the system says, and gives no sign of life is given so many times the time.</summary>
     private const int TimesWhileWorking = 10;
 
+    /// <summary>In place of an exit code: why the run ends has been said, and whoever hears of it has nothing to add.</summary>
+    private const int Said = -1;
+
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1), Patience = TimeSpan.FromSeconds(2), Grace = TimeSpan.FromSeconds(3);
 
     private readonly Lock _speech = new();
@@ -20,8 +23,7 @@ internal sealed class RankWatch(Action<string> say, TimeSpan timeout)
     private RankProcess[] _processes = [];
     private int _rank;
     private bool _hasSpoken;
-    private string? _failure;
-    private int _failureCode;
+    private (int Code, string Text)? _word;
     private long? _ends;
     private TimeSpan _wait;
 
@@ -46,17 +48,28 @@ internal sealed class RankWatch(Action<string> say, TimeSpan timeout)
     }
 
     /// <summary>Has rank 0 told, at the next look, why this one doesn't go on.</summary>
-    public void Report(string line, int code) => (_failureCode, _failure) = (code, line);
+    public void Report(string line, int code) => _word = (code, line);
 
     /// <summary>A rank and its machine.</summary>
     public string Named(int rank) => _processes.Length > rank ? $"rank {rank} on {_processes[rank].Host}" : $"rank {rank}";
 
-    /// <summary>Whether a rank on this machine has ended without a word, which is then said.</summary>
+    /// <summary>Whether it has been said why the run ends, here or elsewhere.</summary>
+    public bool HasSpoken
+    {
+        get
+        {
+            lock (_speech) return _hasSpoken;
+        }
+    }
+
+    /// <summary>Whether a rank on this machine has ended without a word. The first of those that are left there says so.</summary>
     public bool Gone()
     {
-        var gone = Array.FindIndex(_processes, process => process.Life(_processes[_rank]) == ProcessLife.Gone);
-        if (gone >= 0) Say($"{Named(gone)} has ended without a word: it was killed, or has crashed; --resume goes on from the newest checkpoint");
-        return gone >= 0;
+        ProcessLife[] lives = [.. _processes.Select(process => process.Life(_processes[_rank]))];
+        var gone = Array.IndexOf(lives, ProcessLife.Gone);
+        if (gone < 0) return false;
+        if (lives.Take(_rank).All(life => life is ProcessLife.Gone or ProcessLife.Unknown)) Say($"{Named(gone)} has ended without a word: it was killed, or has crashed; --resume goes on from the newest checkpoint");
+        return true;
     }
 
     /// <summary>Says something, unless something was said.</summary>
@@ -79,25 +92,18 @@ internal sealed class RankWatch(Action<string> say, TimeSpan timeout)
         foreach (var peer in _peers)
         {
             peer.Listen(mpi);
-            if (_failure is { } own && _rank != 0)
-            {
-                if (peer.Send(mpi, _failureCode, own)) _failure = null;
-            }
-            else if (peer.SinceSent >= Beat)
-            {
-                peer.Send(mpi, 0, "");
-            }
+            if (_word is { } word) peer.IsTold |= !peer.IsTold && peer.Send(mpi, word.Code, word.Text);
+            else if (peer.SinceSent >= Beat) peer.Send(mpi, 0, "");
 
             // Where all ranks fail alike, rank 0 does too, and its line, without a rank's name, is the better one: it is given the time.
-            if (peer.Reported is { } report && _rank == 0 && (isBusy || Stopwatch.GetElapsedTime(peer.ReportedAt) > Patience))
+            if (peer is { Reported: { } report, Code: not Said } && _rank == 0 && (isBusy || Stopwatch.GetElapsedTime(peer.ReportedAt) > Patience))
             {
                 Say($"{Named(peer.Rank)}: {report}");
                 return peer.Code;
             }
 
-            // What rank 0 reports it has said, and it ends all.
-            if (peer.Reported is not null && _rank != 0) EndAfter(Grace + Patience, said: true);
-            else if (_ends is null && IsLost(peer)) Lose(mpi, peer);
+            if (peer is { Reported: not null, Code: Said }) EndAfter(Grace + Patience);
+            else if (_ends is null && IsLost(peer)) Lose(peer);
         }
 
         return _ends is { } since && Stopwatch.GetElapsedTime(since) > _wait ? 1 : null;
@@ -131,7 +137,7 @@ internal sealed class RankWatch(Action<string> say, TimeSpan timeout)
         return peer.Life;
     }
 
-    private void Lose(MpiLibrary mpi, MpiPeer lost)
+    private void Lose(MpiPeer lost)
     {
         if (lost.Life == ProcessLife.Gone)
         {
@@ -152,16 +158,15 @@ internal sealed class RankWatch(Action<string> say, TimeSpan timeout)
         }
 
         // The others, the lost one too if it comes back, have nothing to say of it.
-        if (_rank == 0)
-            foreach (var peer in _peers) peer.Send(mpi, 1, "rank 0 has said why the run ends");
+        _word = (Said, "said");
         // mpirun that finds out for itself that a machine was cut off ends; one that is told to end first waits for that machine.
-        EndAfter(_rank < 2 ? Grace : TimeSpan.Zero, said: true);
+        EndAfter(_rank < 2 ? Grace : TimeSpan.Zero);
     }
 
-    private void EndAfter(TimeSpan wait, bool said)
+    private void EndAfter(TimeSpan wait)
     {
         if (_ends is not null) return;
         (_ends, _wait) = (Stopwatch.GetTimestamp(), wait);
-        lock (_speech) _hasSpoken |= said;
+        lock (_speech) _hasSpoken = true;
     }
 }
