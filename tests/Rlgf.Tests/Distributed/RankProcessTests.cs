@@ -8,10 +8,11 @@ namespace Rlgf.Tests.Distributed;
 public sealed class RankProcessTests
 {
     [Theory]
-    [InlineData("while :; do :; done", ProcessLife.Working)]
-    [InlineData("exec sleep 600", ProcessLife.Waiting)]
-    public void A_process_that_computes_is_told_from_one_that_waits_is_suspended_or_has_ended(string script, ProcessLife life)
+    [InlineData("while :; do :; done", nameof(ProcessLife.Working))]
+    [InlineData("exec sleep 600", nameof(ProcessLife.Waiting))]
+    public void A_process_that_computes_is_told_from_one_that_waits_is_suspended_or_has_ended(string script, string expected)
     {
+        var life = Enum.Parse<ProcessLife>(expected);
         if (!OperatingSystem.IsLinux()) Assert.Skip("the system says nothing of others' processes");
         using var process = Process.Start("sh", ["-c", script]);
         try
