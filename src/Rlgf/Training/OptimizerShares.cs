@@ -145,7 +145,7 @@ internal sealed class OptimizerShares
     private static Tensor TensorOf(ReadOnlySpan<byte> bytes, long[] shape, ScalarType type)
     {
         var tensor = empty(shape, type, CPU);
-        bytes.CopyTo(tensor.bytes);
+        bytes.CopyTo(tensor.cpu().bytes);
         return tensor;
     }
 }

@@ -101,6 +101,8 @@ public sealed class TensorPlaceTests
             ["LessonReplay.ToHost"] = "a micro-batch of lessons",
             ["MaskedReduction.Denominator"] = "never in training: of a mask on the host",
             ["ModelPerplexity.Statistics"] = "a batch",
+            ["OptimizerShares.BytesOf"] = "an optimiser step of shared states, and a checkpoint",
+            ["OptimizerShares.TensorOf"] = "an optimiser step of shared states, and a checkpoint",
             ["PolicyLossSums.Statistics"] = "never in training",
             ["PreferenceTraining.LogProbs"] = "a batch, of an evaluation and of the reference",
             ["PreferenceTraining.Metrics"] = "never: of tensors on the host",

@@ -362,6 +362,7 @@ public sealed unsafe class MpiCommunicator : ICommunicator, IDisposable
     private void Abort(int code)
     {
         KillLater();
+        _watch.TellSaid(_mpi);
         _mpi.Abort(code);
         Thread.Sleep(Timeout.Infinite);
     }

@@ -50,6 +50,12 @@ internal sealed class RankWatch(Action<string> say, TimeSpan timeout)
     /// <summary>Has rank 0 told, at the next look, why this one doesn't go on.</summary>
     public void Report(string line, int code) => _word = (code, line);
 
+    /// <summary>Tells the others, once, that it has been said why the run ends: they are about to be ended, one before the other.</summary>
+    public void TellSaid(MpiLibrary mpi)
+    {
+        foreach (var peer in _peers) peer.Send(mpi, Said, "said");
+    }
+
     /// <summary>A rank and its machine.</summary>
     public string Named(int rank) => _processes.Length > rank ? $"rank {rank} on {_processes[rank].Host}" : $"rank {rank}";
 
@@ -68,7 +74,7 @@ internal sealed class RankWatch(Action<string> say, TimeSpan timeout)
         ProcessLife[] lives = [.. _processes.Select(process => process.Life(_processes[_rank]))];
         var gone = Array.IndexOf(lives, ProcessLife.Gone);
         if (gone < 0) return false;
-        if (lives.Take(_rank).All(life => life is ProcessLife.Gone or ProcessLife.Unknown)) Say($"{Named(gone)} has ended without a word: it was killed, or has crashed; --resume goes on from the newest checkpoint");
+        if (_word is null && lives.Take(_rank).All(life => life is ProcessLife.Gone or ProcessLife.Unknown)) Say($"{Named(gone)} has ended without a word: it was killed, or has crashed; --resume goes on from the newest checkpoint");
         return true;
     }
 
