@@ -74,7 +74,7 @@ public sealed class MpiTests
         var recipe = TrainTests.Recipe(scratch, "run");
         Assert.Contains("unknown key 'iterationz'", Said(ExitCode.Failed, Several(3, "train", recipe, "--set", "iterationz=3")), StringComparison.Ordinal);
         Assert.Contains("9 processes were started, and an iteration has 8 prompts", Said(ExitCode.Failed, Several(9, "train", recipe)), StringComparison.Ordinal);
-        foreach (var command in (string[][])[["evaluate", recipe], ["score", "--model", Fixtures.Model("gpt2"), "--input", scratch["prompts.jsonl"]]])
+        foreach (var command in (string[][])[["evaluate", recipe], ["score", "--model", Fixtures.Model("gpt2"), "--input", scratch["prompts.jsonl"], "--output", "-"]])
             Assert.Contains($"'rlgf {command[0]}' runs in one process, and 2 were started together: leave mpirun or srun out", Said(ExitCode.WrongUse, Several(2, command)), StringComparison.Ordinal);
         var differ = Started(["-n", "1", "dotnet", RunningProcess.Program, "train", recipe, ":", "-n", "1", "dotnet", RunningProcess.Program, "train", recipe, "--set", "seed=9"]);
         Assert.Contains("rank 1 on ", Said(ExitCode.Failed, differ), StringComparison.Ordinal);
