@@ -234,8 +234,8 @@ public sealed class RanksTests : IDisposable
     /// Three iterations of six rows of three or six prompts, in minibatches of four and two rows: with three ranks, some have no row of a minibatch. The epsilon of AdamW is large, since a step divides rounding by next to nothing otherwise.
     /// </summary>
     private static (float[] Weights, MemoryLog Log) Run(
-        ICommunicator ranks, Func<TrainingSetup, TrainingSetup> with, bool encoderDecoder = false, string? checkpoints = null, int iterations = Iterations, ulong seed = 3, CancellationToken stop = default,
-        MemoryLog? log = null, bool evaluates = false, Action<GuidedTraining>? ended = null)
+        ICommunicator ranks, Func<TrainingSetup, TrainingSetup> with, bool encoderDecoder = false, string? checkpoints = null, int iterations = Iterations, ulong seed = 3,
+        MemoryLog? log = null, bool evaluates = false, Action<GuidedTraining>? ended = null, CancellationToken stop = default)
     {
         using var policy = New(encoderDecoder, seed);
         using var start = New(encoderDecoder, 3);
