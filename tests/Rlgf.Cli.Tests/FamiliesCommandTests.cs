@@ -19,6 +19,7 @@ public sealed class FamiliesCommandTests
     [InlineData("gemma3")]
     [InlineData("Gemma 3")]
     [InlineData("gemma 3")]
+    [InlineData("google/gemma-3-1b-it")]
     public void One_is_found_by_model_type_or_name(string name)
     {
         var (code, output, _) = Cli.Run("families", name);
@@ -29,6 +30,9 @@ public sealed class FamiliesCommandTests
     [Fact]
     public void The_beginning_of_a_name_is_enough() =>
         Assert.StartsWith("family          DeBERTa v3\n", Cli.Run("families", "deberta").Output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
+
+    [Fact]
+    public void An_empty_name_is_wrong_use() => Cli.Run("families", "").OneErrorLine(2);
 
     [Fact]
     public void Json_has_the_same()

@@ -8,7 +8,7 @@ namespace Rlgf.Text.Tests;
 public sealed partial class RegularFileTests
 {
     /// <summary>Files that open something of the system's own, or of this process's, whose name no user gives.</summary>
-    private static readonly string[] ReadTheSystem = ["RegularFile.cs", "StandardStream.cs", "RunEnvironment.cs", "ProcessTree.cs", "Checksum.cs"];
+    private static readonly string[] ReadTheSystem = ["RegularFile.cs", "StandardStream.cs", "RunEnvironment.cs", "ProcessTree.cs", "RankProcess.cs", "Checksum.cs"];
 
     [Fact]
     public void What_is_no_file_is_refused_by_what_it_is_without_being_opened()

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.IO.Enumeration;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -19,7 +20,7 @@ internal static class FamiliesCommand
     /// <summary>The command.</summary>
     public static Command Create(Terminal terminal)
     {
-        var name = new Argument<string?>("NAME") { Description = "The family with this model_type or name, with its notes; or those that begin so.", Arity = ArgumentArity.ZeroOrOne };
+        var name = new Argument<string?>("NAME") { Description = "The family with this model_type, name or published model, with its notes; or those that begin so.", Arity = ArgumentArity.ZeroOrOne };
         var json = new Option<bool>("--json") { Description = "Write a JSON array instead of text." };
         var command = new Command("families", CommonOptions.Describe(
             "Lists the families of models that can be loaded: model_type in config.json, how far the language model and the classifier (reward, judge) were checked, and published models of the family. " +
@@ -45,8 +46,12 @@ internal static class FamiliesCommand
         bool Is(string other) => string.Equals(other, name, StringComparison.OrdinalIgnoreCase);
         bool Begins(string other) => other.StartsWith(name, StringComparison.OrdinalIgnoreCase);
         List<SupportedFamily> Where(Func<string, bool> fits) => [.. SupportedFamily.All.Where(family => family.ModelTypes.Concat(family.Name.Split(", ")).Any(fits))];
+        if (name.Trim().Length == 0) throw new UsageException("families: NAME is empty; give a model_type, a family's name, or the name of a published model");
         if (Where(Is) is { Count: > 0 } exact) return exact;
-        if (name.Length > 0 && Where(Begins) is { Count: > 0 } begun) return begun;
+        // google/gemma-3-1b-it is google/gemma-3-1b-* rather than google/gemma-*.
+        var published = SupportedFamily.All.SelectMany(family => family.Models.Where(model => FileSystemName.MatchesSimpleExpression(model.Name, name)).Select(model => (Family: family, Of: model.Name)));
+        if (published.OrderByDescending(found => found.Of.Length).Select(found => found.Family).FirstOrDefault() is { } one) return [one];
+        if (Where(Begins) is { Count: > 0 } begun) return begun;
         var known = SupportedFamily.All.SelectMany(family => family.ModelTypes.Concat(family.Name.Split(", "))).ToList();
         throw new InputException($"families: there is no family '{name}'{(Spelling.Nearest(name, known) is { } nearest ? $"; the nearest is '{nearest}'" : "; rlgf families lists them")}");
     }
@@ -60,6 +65,7 @@ internal static class FamiliesCommand
         }));
         var widths = Enumerable.Range(0, 4).Select(column => lines.Max(line => line[column].Length) + 2).ToList();
         foreach (var line in lines) output.WriteLine(string.Concat(line.Select((cell, column) => column < widths.Count ? cell.PadRight(widths[column]) : cell)).TrimEnd());
+        output.WriteLine("* was run here with its own weights; rlgf families NAME says more of one.");
     }
 
     private static void WriteOne(TextWriter output, SupportedFamily family)

@@ -12,7 +12,7 @@ public sealed partial record SupportedFamily
             "attention and network side by side or in turn; rotation of a part of each head; fused maps stay fused"),
         new("GPT-J", ["gptj"], Checked, SameCode, [new("EleutherAI/gpt-j-6b", "6B")], "neighbouring numbers rotated; one norm for attention and network; head with a shift"),
         new("OPT", ["opt"], Checked, SameCode, [new("facebook/opt-*", "125M, 1.3B to 66B")], "not the 350M model, which normalises after each sum and has narrower embeddings"),
-        new("Llama 1, 2, 3, SmolLM2", ["llama"], Trained, Checked,
+        new("Llama (1 to 3), SmolLM2", ["llama"], Trained, Checked,
             [new("HuggingFaceTB/SmolLM2-135M-Instruct", "135M", WasRun: true), new("HuggingFaceTB/SmolLM2-*", "360M, 1.7B"), new("meta-llama/Llama-3.2-*", "1B, 3B"), new("TinyLlama/TinyLlama-1.1B-Chat-v1.0", "1.1B")],
             "shared keys; rotation as it is, `linear`, `llama3`, `yarn` or `dynamic`"),
         new("Mistral", ["mistral"], Checked, SameCode, [new("mistralai/Mistral-7B-v0.3", "7B")], "sliding window"),

@@ -59,7 +59,7 @@ public static class ConversationReader
                 other["content"] = null;
                 return new ChatMessage(role, "") { Other = other };
             case null:
-                throw error($"the {role}'s message has {(fields.ContainsKey("content") ? "null as" : "no")} content and calls no tool; give it a text, or leave the row out");
+                throw error($"the {role}'s message has {(fields.ContainsKey("content") ? "null as" : "no")} content{(role == "assistant" ? " and calls no tool" : "")}; give it a text, or leave the row out");
             case var content:
                 throw error($"expected a text as content, found {DataRow.Describe(content)}");
         }

@@ -35,7 +35,7 @@ public sealed class ObjectsInRowsTests : IDisposable
     [InlineData("[]", "holds no message")]
     [InlineData("[\"Hello\"]", "message 1: expected an object with role and content, found the text \"Hello\"")]
     [InlineData("[{\"role\": \"user\", \"content\": \"Hello\"}, {\"content\": \"x\"}]", "message 2: expected a text as role, found no role")]
-    [InlineData("[{\"role\": \"user\"}]", "message 1: expected a text as content, found no content")]
+    [InlineData("[{\"role\": \"user\"}]", "message 1: the user's message has no content; give it a text, or leave the row out")]
     [InlineData("[{\"role\": \"user\", \"content\": 5}]", "message 1: expected a text as content, found the number 5")]
     [InlineData("[{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}]", "message 1: expected parts of text, found a part of the type 'image'")]
     public void What_is_no_conversation_is_said_with_its_place(string value, string problem)
