@@ -232,6 +232,7 @@ public sealed class ExportTests
     public void A_longer_context_than_the_models_own_is_refused()
     {
         using var scratch = new Scratch();
+        Assert.Contains("--context-length is 64: this model has a table of its 128 positions", Cli.Run("export", Fixtures.Model("gpt2"), "--output", scratch["out.gguf"], "--context-length", "64").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
         Assert.Contains("--context-length is 4096, and the model's own is 128", Cli.Run("export", Fixtures.Model("gpt2"), "--output", scratch["out.gguf"], "--context-length", "4096").OneErrorLine(ExitCode.Failed), StringComparison.Ordinal);
     }
 

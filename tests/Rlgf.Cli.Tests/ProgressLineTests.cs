@@ -47,8 +47,10 @@ public sealed class ProgressLineTests
         {
             clock.Advance(TimeSpan.FromSeconds(2));
             progress.Report(44);
+            progress.Done();
         }, alreadyDone: 40);
         Assert.StartsWith("\rsft: 44/50 steps · 2 steps/s · 3.0s left", text, StringComparison.Ordinal);
+        Assert.EndsWith("sft: 44 steps, 4 of them in 2.0s · 2 steps/s", text.TrimEnd(), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -166,8 +166,8 @@ public sealed class TrainTests
         using var stop = new CancellationTokenSource();
         Assert.Equal(ExitCode.Stopped, RunUntil("after 0 iterations", stop, "train", Recipe(scratch, "run")).Code);
         var line = Cli.Run("train", Recipe(scratch, "run"), "--resume", "--set", "update.epochs=3").OneErrorLine(ExitCode.Failed);
-        Assert.Contains("'epochs: 1'", line, StringComparison.Ordinal);
-        Assert.Contains("'epochs: 3'", line, StringComparison.Ordinal);
+        Assert.Contains("'update.epochs: 1'", line, StringComparison.Ordinal);
+        Assert.Contains("'update.epochs: 3'", line, StringComparison.Ordinal);
     }
 
     [Theory]

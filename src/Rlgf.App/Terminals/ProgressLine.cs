@@ -61,14 +61,15 @@ internal sealed class ProgressLine : IDisposable
         }
     }
 
-    /// <summary>Ends with one plain line: how many in what time, with the last figures.</summary>
+    /// <summary>Ends with one plain line: how many in what time, with the last figures; those done before are told apart.</summary>
     public void Done()
     {
         lock (_writing)
         {
             Clear();
             var elapsed = _terminal.Clock.GetElapsedTime(_started);
-            _terminal.Error.WriteLine(Join($"{_what}: {Number(_done)} {_unit} in {Duration(elapsed)}", Rate(elapsed), _figures));
+            var counted = _alreadyDone == 0 ? $"{Number(_done)} {_unit}" : $"{Number(_done)} {_unit}, {Number(_done - _alreadyDone)} of them";
+            _terminal.Error.WriteLine(Join($"{_what}: {counted} in {Duration(elapsed)}", Rate(elapsed), _figures));
         }
     }
 

@@ -37,7 +37,6 @@ internal sealed class GgufModelKeys
         Heads = configuration.Size(heads);
         KeyValueHeads = (keyHeads is null ? null : configuration.OptionalSize(keyHeads)) ?? Heads;
         if (ContextLength > OwnContext) throw new InputException($"--context-length is {_context}, and the model's own is {OwnContext}: it may only be less");
-        if (ContextLength < OwnContext && _architecture.Name is "gpt2") throw new InputException($"--context-length is {_context}: this model has a table of its {OwnContext} positions, which llama.cpp reads whole; leave the option out");
         RequireActivation();
         if (IsLikeLlama) RequireLikeLlama();
         if (IsLikeLlama || _architecture.Name == "gptneox")
@@ -85,8 +84,10 @@ internal sealed class GgufModelKeys
     };
 
     /// <summary>Adds the architecture's keys.</summary>
+    /// <exception cref="InputException">Fewer tokens are asked for than the model has positions in a table.</exception>
     public void Write(GgufFileWriter writer)
     {
+        if (ContextLength < OwnContext && _architecture.Name is "gpt2") throw new InputException($"--context-length is {_context}: this model has a table of its {OwnContext} positions, which llama.cpp reads whole; leave the option out");
         Whole(writer, "context_length", ContextLength);
         switch (_architecture.Name)
         {
