@@ -8,7 +8,7 @@ namespace Rlgf.Gguf;
 /// <summary>The model of a GGUF file as Hugging Face has it: <c>config.json</c>, and each tensor's name and layout. Llama (with all that call themselves so, such as SmolLM and Mistral 7B), Qwen 2 and 3, Gemma (the first), Granite, OLMo 2 and StableLM.</summary>
 public sealed partial class GgufModel
 {
-    private const string MultiplierOfScores = "attention.scale";
+    private const string MultiplierOfScores = "attention.scale", GemmaActivation = "gelu_pytorch_tanh";
 
     /// <summary>Architectures that are converted, each of one family or, under the first name, of all that call themselves so.</summary>
     private static readonly Dictionary<string, (string ModelType, string ClassName)> Families = new(StringComparer.Ordinal)
@@ -54,8 +54,7 @@ public sealed partial class GgufModel
         if (_metadata.Whole(Key("attention.value_length")) is { } values && values != _headSize) throw _metadata.Fault(Key("attention.value_length"), $"is {values} and keys have {_headSize}, which isn't converted");
         if (!IsGranite && _metadata.Number(Key(MultiplierOfScores)) is { } scale && scale != 0 && Math.Abs(scale * Math.Sqrt(_headSize) - 1) > 1e-4)
             throw _metadata.Fault(Key(MultiplierOfScores), $"is {_metadata.Shown(Key(MultiplierOfScores))}, which isn't converted: products of {_headSize} numbers are divided by the root of that");
-        var mayRotatePart = IsStableLm;
-        if (_metadata.Whole(Key("rope.dimension_count")) is { } rotated && rotated != _headSize && !(mayRotatePart && rotated > 0 && rotated < _headSize && rotated % 2 == 0))
+        if (_metadata.Whole(Key("rope.dimension_count")) is { } rotated && rotated != _headSize && !(IsStableLm && rotated > 0 && rotated < _headSize && rotated % 2 == 0))
             throw _metadata.Fault(Key("rope.dimension_count"), $"is {rotated} of {_headSize}, which isn't converted: all numbers of a head must be rotated");
         if (_metadata.Whole(Key("attention.sliding_window")) is > 0 and var window && window < ContextLength)
             throw _metadata.Fault(Key("attention.sliding_window"), $"is {window}, which isn't converted");
@@ -86,7 +85,7 @@ public sealed partial class GgufModel
             ["bos_token_id"] = tokenizer.BosId,
             ["eos_token_id"] = tokenizer.EosId,
             ["head_dim"] = _headSize,
-            ["hidden_act"] = _architecture == "gemma" ? "gelu_pytorch_tanh" : "silu",
+            ["hidden_act"] = _architecture == "gemma" ? GemmaActivation : "silu",
             ["hidden_size"] = _width,
             ["initializer_range"] = 0.02,
             ["intermediate_size"] = _inner,
@@ -105,24 +104,34 @@ public sealed partial class GgufModel
         };
         // The family's own configuration has no such key; it is read all the same.
         if (_architecture is "qwen2" or "granite" or "olmo2" or "stablelm" && _headSize * _heads == _width) configuration.Remove("head_dim");
-        if (MayHaveBiases)
+        switch (_architecture)
         {
-            configuration["attention_bias"] = _attentionBias;
-            configuration["mlp_bias"] = _networkBias;
+            case "llama" or "granite":
+                configuration["attention_bias"] = _attentionBias;
+                configuration["mlp_bias"] = _networkBias;
+                break;
+            case "stablelm":
+                configuration["use_qkv_bias"] = _attentionBias;
+                configuration["qk_layernorm"] = false;
+                configuration["use_parallel_residual"] = false;
+                configuration["partial_rotary_factor"] = (double)(_metadata.Whole(Key("rope.dimension_count")) ?? _headSize) / _headSize;
+                break;
+            case "gemma":
+                configuration["attention_bias"] = false;
+                configuration["hidden_activation"] = GemmaActivation;
+                break;
+            case "qwen2":
+                configuration["use_sliding_window"] = false;
+                break;
+            case "qwen3":
+                configuration["attention_bias"] = false;
+                configuration["use_sliding_window"] = false;
+                break;
+            default:
+                configuration["attention_bias"] = false;
+                break;
         }
-        else if (_architecture is not "qwen2") configuration["attention_bias"] = false;
 
-        if (_architecture is "qwen2" or "qwen3") configuration["use_sliding_window"] = false;
-        if (IsStableLm)
-        {
-            configuration.Remove("attention_bias");
-            configuration["use_qkv_bias"] = _attentionBias;
-            configuration["qk_layernorm"] = false;
-            configuration["use_parallel_residual"] = false;
-            configuration["partial_rotary_factor"] = (double)(_metadata.Whole(Key("rope.dimension_count")) ?? _headSize) / _headSize;
-        }
-
-        if (_architecture == "gemma") configuration["hidden_activation"] = "gelu_pytorch_tanh";
         if (!IsGranite) return configuration;
         // A factor of 0 is none; scores without one are divided by the root of a head's size.
         configuration["attention_multiplier"] = _metadata.Number(Key(MultiplierOfScores)) is { } scores and not 0 ? scores : 1 / Math.Sqrt(_headSize);

@@ -61,7 +61,7 @@ internal static class FamiliesCommand
         List<string[]> lines = [["family", "model_type", "language model", "classifier", "published"]];
         lines.AddRange(families.Select(family => new[]
         {
-            family.Name, string.Join(", ", family.ModelTypes), Short(family.LanguageModel), Short(family.Classifier), string.Join(", ", family.Models.Take(1).Select(Published)) + (family.Models.Count > 1 ? ", …" : ""),
+            family.Name, string.Join(", ", family.ModelTypes), SupportedFamily.WordsOf(family.LanguageModel), SupportedFamily.WordsOf(family.Classifier), string.Join(", ", family.Models.Take(1).Select(Published)) + (family.Models.Count > 1 ? ", …" : ""),
         }));
         var widths = Enumerable.Range(0, 4).Select(column => lines.Max(line => line[column].Length) + 2).ToList();
         foreach (var line in lines) output.WriteLine(string.Concat(line.Select((cell, column) => column < widths.Count ? cell.PadRight(widths[column]) : cell)).TrimEnd());
@@ -73,20 +73,11 @@ internal static class FamiliesCommand
         void Line(string title, string text) => output.WriteLine($"{title,-16}{text}".TrimEnd());
         Line("family", family.Name);
         Line("model_type", string.Join(", ", family.ModelTypes));
-        Line("language model", Short(family.LanguageModel));
-        Line("classifier", Short(family.Classifier));
+        Line("language model", SupportedFamily.WordsOf(family.LanguageModel));
+        Line("classifier", SupportedFamily.WordsOf(family.Classifier));
         foreach (var model in family.Models) Line("published", Published(model));
         if (family.Notes.Length > 0) Line("notes", family.Notes);
     }
 
     private static string Published(PublishedModel model) => $"{model.Name} ({model.Sizes}){(model.WasRun ? " *" : "")}";
-
-    private static string Short(FamilySupport support) => support switch
-    {
-        FamilySupport.Trained => "trained",
-        FamilySupport.Checked => "checked",
-        FamilySupport.SameCode => "same code",
-        FamilySupport.ByComposition => "composed",
-        _ => "no",
-    };
 }

@@ -123,6 +123,13 @@ public sealed class ModelConfiguration
         if (Flag(key, onlyValue) != onlyValue) throw Fault(key, $"is {(onlyValue ? "false" : "true")}, which isn't supported");
     }
 
+    /// <summary>Refuses weights that are stored in a form that isn't read.</summary>
+    public void RequireUnquantised()
+    {
+        if (Section("quantization_config") is { } quantised)
+            throw Fault("quantization_config", $"is there{(quantised.Text("quant_method") is { } method ? $" ({method})" : "")}, and quantised weights aren't supported: take the model's original weights, or save them as bfloat16");
+    }
+
     /// <summary>A text, or null where the key is absent or null.</summary>
     public string? Text(string key) => _json[key] switch
     {

@@ -111,17 +111,17 @@ public static class GgufExport
         {
             var (tensor, layout) = keys.Architecture.TensorOf(name) ?? throw new InputException($"{source.Configuration.Source}: the model has '{name}', which llama.cpp's architecture '{keys.Architecture.Name}' has no place for.");
             keys.RequirePlace(name, tensor);
-            var numbers = GgufRows.InFile(() => source.Read(name), (first, count) => source.ReadRows(name, first, count), shape, layout, HeadsOf(layout, keys));
-            tensors.Add(new GgufTensorToWrite(tensor, GgufType.F32, layout == GgufLayout.Transposed ? [.. shape.Reverse()] : shape, numbers, source.OriginOf(name)));
+            tensors.Add(ToWrite(tensor, name, shape, layout));
         }
 
-        if (keys.StoresTiedHead && source.TiedEmbedding is { } embedding)
-        {
-            var numbers = GgufRows.InFile(() => source.Read(embedding.Name), (first, count) => source.ReadRows(embedding.Name, first, count), embedding.Shape, GgufLayout.Same, keys.Heads, keys.TiedHeadFactor);
-            tensors.Add(new GgufTensorToWrite("output.weight", GgufType.F32, embedding.Shape, numbers, source.OriginOf(embedding.Name)));
-        }
-
+        if (keys.StoresTiedHead && source.TiedEmbedding is { } embedding) tensors.Add(ToWrite("output.weight", embedding.Name, embedding.Shape, GgufLayout.Same, keys.TiedHeadFactor));
         return tensors;
+
+        GgufTensorToWrite ToWrite(string tensor, string name, IReadOnlyList<long> shape, GgufLayout layout, double factor = 1)
+        {
+            var numbers = GgufRows.InFile(() => source.Read(name), (first, count) => source.ReadRows(name, first, count), shape, layout, HeadsOf(layout, keys), factor);
+            return new(tensor, GgufType.F32, layout == GgufLayout.Transposed ? [.. shape.Reverse()] : shape, numbers, source.OriginOf(name));
+        }
     }
 
     private static void WriteGeneral(GgufFileWriter writer, string architecture, GgufExportSettings settings, long parameters)

@@ -33,4 +33,15 @@ public sealed record PublishedModel(string Name, string Sizes, bool WasRun = fal
 /// <param name="Models">Published models.</param>
 /// <param name="Notes">What is particular to it, and what of it isn't supported.</param>
 public sealed partial record SupportedFamily(
-    string Name, IReadOnlyList<string> ModelTypes, FamilySupport LanguageModel, FamilySupport Classifier, IReadOnlyList<PublishedModel> Models, string Notes);
+    string Name, IReadOnlyList<string> ModelTypes, FamilySupport LanguageModel, FamilySupport Classifier, IReadOnlyList<PublishedModel> Models, string Notes)
+{
+    /// <summary>How far a kind of model was checked, in the words of the command and of the documents.</summary>
+    public static string WordsOf(FamilySupport support) => support switch
+    {
+        FamilySupport.Trained => "trained",
+        FamilySupport.Checked => "checked",
+        FamilySupport.SameCode => "same code",
+        FamilySupport.ByComposition => "composed",
+        _ => "no",
+    };
+}

@@ -44,12 +44,10 @@ public sealed class SupportedFamilyTests
     private static string Table()
     {
         var lines = SupportedFamily.All.Select(family =>
-            $"| {family.Name} | {string.Join(", ", family.ModelTypes.Select(type => $"`{type}`"))} | {Mark(family.LanguageModel)} | {Mark(family.Classifier)} | " +
+            $"| {family.Name} | {string.Join(", ", family.ModelTypes.Select(type => $"`{type}`"))} | {SupportedFamily.WordsOf(family.LanguageModel)} | {SupportedFamily.WordsOf(family.Classifier)} | " +
             $"{string.Join("; ", family.Models.Select(model => $"{model.Name.Replace("*", "…")}: {model.Sizes}{(model.WasRun ? " **run**" : "")}"))} | {family.Notes} |\n");
         return $"| family | `model_type` | language model | classifier | published | notes |\n|---|---|---|---|---|---|\n{string.Concat(lines)}";
     }
-
-    private static string Mark(FamilySupport support) => support switch { Trained => "✓ trained", Checked => "✓", SameCode => "same code", ByComposition => "by composition", _ => "refused" };
 
     private static IEnumerable<(string Type, string Kind, bool Trained)> Fixtures()
     {

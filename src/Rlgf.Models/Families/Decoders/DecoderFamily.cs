@@ -85,8 +85,7 @@ internal sealed partial class DecoderFamily(string modelType, string className, 
     private DecoderSettings Read(ModelConfiguration configuration)
     {
         configuration.RequireFlag("add_cross_attention", false);
-        if (configuration.Section("quantization_config") is { } quantised)
-            throw configuration.Fault("quantization_config", $"is there{(quantised.Text("quant_method") is { } method ? $" ({method})" : "")}, and quantised weights aren't supported: take the model's original weights, or save them as bfloat16");
+        configuration.RequireUnquantised();
         return read(Complete is null ? configuration : Complete(configuration));
     }
 

@@ -117,7 +117,7 @@ internal enum PositionKind
 /// <param name="TiedHead">Whether the head is the embedding.</param>
 /// <param name="InitialDeviation">Of fresh weights.</param>
 internal sealed record BartSettings(
-    int Vocabulary, int Positions, int EncoderLayers, PostNormSizes Encoder, int DecoderLayers, PostNormSizes Decoder, bool NormOfEmbeddings, PositionKind PositionKind, bool ScaleEmbedding, bool TiedHead, double InitialDeviation)
+    int Vocabulary, int Positions, int EncoderLayers, TransformerLayerSizes Encoder, int DecoderLayers, TransformerLayerSizes Decoder, bool NormOfEmbeddings, PositionKind PositionKind, bool ScaleEmbedding, bool TiedHead, double InitialDeviation)
 {
     // Not in the configuration.
     private const double Epsilon = 1e-5;
@@ -148,11 +148,11 @@ internal sealed record BartSettings(
             configuration.Flag("tie_word_embeddings", formatDefault: true),
             configuration.Positive("init_std", formatDefault: 0.02));
 
-        PostNormSizes Sizes(string half)
+        TransformerLayerSizes Sizes(string half)
         {
             var (width, heads) = (configuration.Size("d_model"), configuration.Size($"{half}_attention_heads"));
             if (width % heads != 0) throw configuration.Fault($"{half}_attention_heads", $"is {heads}, which doesn't divide d_model = {width}");
-            return new PostNormSizes(width, heads, configuration.Size($"{half}_ffn_dim"), Epsilon, activation, variant.NormFirst);
+            return new TransformerLayerSizes(width, heads, configuration.Size($"{half}_ffn_dim"), Epsilon, activation, variant.NormFirst);
         }
     }
 }

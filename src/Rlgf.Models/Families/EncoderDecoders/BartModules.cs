@@ -99,21 +99,21 @@ internal sealed class BartModule : nn.Module, IEncoderDecoder
 /// <summary>The encoder or the decoder: positions, layers, and a norm before or after them where the family has one.</summary>
 internal sealed class BartStack : nn.Module
 {
-    private static readonly PostNormNames EncoderNames = new(Names("self_attn"), "self_attn_layer_norm", "fc1", "fc2", "final_layer_norm");
-    private static readonly PostNormNames DecoderNames = EncoderNames with { Prompt = (Names("encoder_attn"), "encoder_attn_layer_norm") };
+    private static readonly TransformerLayerNames EncoderNames = new(Names("self_attn"), "self_attn_layer_norm", "fc1", "fc2", "final_layer_norm");
+    private static readonly TransformerLayerNames DecoderNames = EncoderNames with { Prompt = (Names("encoder_attn"), "encoder_attn_layer_norm") };
 
     private readonly BartSettings _settings;
     private readonly PositionTable _positions;
     private readonly LayerNorm? _embeddingNorm;
     private readonly LayerNorm? _finalNorm;
-    private readonly PostNormLayer[] _layers;
+    private readonly TransformerLayer[] _layers;
 
     public BartStack(BartSettings settings, bool isDecoder, Device device) : base(nameof(BartStack))
     {
         _settings = settings;
         var (layers, sizes, names) = isDecoder ? (settings.DecoderLayers, settings.Decoder, DecoderNames) : (settings.EncoderLayers, settings.Encoder, EncoderNames);
         _positions = new PositionTable(settings, device);
-        _layers = [.. Enumerable.Range(0, layers).Select(layer => new PostNormLayer(sizes, names, layer, device))];
+        _layers = [.. Enumerable.Range(0, layers).Select(layer => new TransformerLayer(sizes, names, layer, device))];
         if (_positions.Stored is { } stored) register_module("embed_positions", stored);
         if (settings.NormOfEmbeddings) register_module("layernorm_embedding", _embeddingNorm = Norm());
         register_module("layers", nn.ModuleList(_layers));

@@ -8,7 +8,7 @@ internal static class AlbertFamily
 {
     private static readonly PostNormEncoderNames Layers = new(
         (group, part) => $"encoder.albert_layer_groups.{group}.albert_layers.{part}",
-        new PostNormNames(
+        new TransformerLayerNames(
             new MultiHeadNames("attention.query", "attention.key", "attention.value", "attention.dense"), "attention.LayerNorm",
             "ffn", "ffn_output", "full_layer_layer_norm"))
     {

@@ -60,9 +60,9 @@ internal static class BertFamily
     }
 
     /// <summary>Sizes of a layer, under the keys that BERT and most after it have.</summary>
-    public static PostNormSizes Sizes(ModelConfiguration configuration, double formatEpsilon, string formatActivation)
+    public static TransformerLayerSizes Sizes(ModelConfiguration configuration, double formatEpsilon, string formatActivation)
     {
-        var layer = new PostNormSizes(
+        var layer = new TransformerLayerSizes(
             configuration.Size("hidden_size"),
             configuration.Size("num_attention_heads"),
             configuration.Size("intermediate_size"),

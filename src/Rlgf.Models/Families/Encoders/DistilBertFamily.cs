@@ -21,7 +21,7 @@ internal static class DistilBertFamily
 
     private static PostNormEncoderSettings Read(ModelConfiguration configuration)
     {
-        var layer = new PostNormSizes(
+        var layer = new TransformerLayerSizes(
             configuration.Size("dim"),
             configuration.Size("n_heads"),
             configuration.Size("hidden_dim"),

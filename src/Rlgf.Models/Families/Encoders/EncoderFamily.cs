@@ -30,7 +30,7 @@ internal sealed class EncoderFamily(string modelType, string className, EncoderN
 
     public ISequenceClassifier CreateClassifier(ModelConfiguration configuration, Device device)
     {
-        if (configuration.Section("quantization_config") is not null) throw configuration.Fault("quantization_config", "is there, and quantised weights aren't supported: take the model's original weights");
+        configuration.RequireUnquantised();
         var parts = read(configuration);
         var labels = EncoderNaming.Labels(configuration);
         return new EncoderClassifier(new EncoderClassifierModule(parts.Trunk(device), parts.Head, names, labels.Count, device), labels, parts.PositionsAfterPad, device, configuration.ToJson());

@@ -12,7 +12,7 @@ namespace Rlgf.Models.Families.Encoders;
 /// <param name="Shape">Sizes that rows must fit.</param>
 /// <param name="Layer">Sizes of each layer.</param>
 /// <param name="InitialDeviation">Of fresh weights.</param>
-internal sealed record PostNormEncoderSettings(EncoderShape Shape, PostNormSizes Layer, double InitialDeviation)
+internal sealed record PostNormEncoderSettings(EncoderShape Shape, TransformerLayerSizes Layer, double InitialDeviation)
 {
     /// <summary>What the parts are called.</summary>
     public required PostNormEncoderNames Names { get; init; }
@@ -36,13 +36,13 @@ internal sealed record PostNormEncoderSettings(EncoderShape Shape, PostNormSizes
 /// <summary>What a family calls the parts of a BERT-like trunk, below its own name.</summary>
 /// <param name="Layers">Where the layers are: of a layer's number, or where layers share weights of its set's and its own in that.</param>
 /// <param name="Layer">Parts of a layer.</param>
-internal sealed record PostNormEncoderNames(Func<int, int, string> Layers, PostNormNames Layer)
+internal sealed record PostNormEncoderNames(Func<int, int, string> Layers, TransformerLayerNames Layer)
 {
     /// <summary>The map from the tables' width to that of the layers; null where there is none.</summary>
     public string? Projection { get; init; }
 
     /// <summary>Below one level, as BERT has them.</summary>
-    public static PostNormEncoderNames Below(string level, PostNormNames layer) => new((number, _) => $"{level}.{number}", layer);
+    public static PostNormEncoderNames Below(string level, TransformerLayerNames layer) => new((number, _) => $"{level}.{number}", layer);
 }
 
 /// <summary>A BERT-like encoder (Devlin et al. 2019): the sum of its tables, normalised, and layers that normalise their sums.</summary>
@@ -58,7 +58,7 @@ internal sealed class PostNormEncoder : IEncoderTrunk
     private readonly Linear? _projection;
     private readonly Embedding? _distances;
     private readonly LayerNorm? _distanceNorm;
-    private readonly PostNormLayer[] _layers;
+    private readonly TransformerLayer[] _layers;
 
     public PostNormEncoder(PostNormEncoderSettings settings, string trunk, Device device)
     {
@@ -76,7 +76,7 @@ internal sealed class PostNormEncoder : IEncoderTrunk
             _distanceNorm = new LayerNorm(sizes.Width, sizes.Epsilon, device);
         }
 
-        _layers = [.. Enumerable.Range(0, (settings.Groups ?? shape.Layers) * settings.PerGroup).Select(layer => new PostNormLayer(sizes, settings.Names.Layer, layer, device))];
+        _layers = [.. Enumerable.Range(0, (settings.Groups ?? shape.Layers) * settings.PerGroup).Select(layer => new TransformerLayer(sizes, settings.Names.Layer, layer, device))];
     }
 
     public EncoderShape Shape => _settings.Shape;
@@ -136,7 +136,7 @@ internal sealed class PostNormEncoder : IEncoderTrunk
     // All parts are the module's that has them registered.
     public void Dispose() { }
 
-    private ReadOnlySpan<PostNormLayer> PartsOf(int layer)
+    private ReadOnlySpan<TransformerLayer> PartsOf(int layer)
     {
         // Divided as where such models are trained.
         var group = _settings.Groups is { } groups ? (int)(layer / ((double)Shape.Layers / groups)) : layer;

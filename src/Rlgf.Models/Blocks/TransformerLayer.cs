@@ -4,31 +4,31 @@ using static TorchSharp.torch;
 
 namespace Rlgf.Models.Blocks;
 
-/// <summary>Sizes of a <see cref="PostNormLayer"/>.</summary>
+/// <summary>Sizes of a <see cref="TransformerLayer"/>.</summary>
 /// <param name="Width">D.</param>
 /// <param name="Heads">H; divides D.</param>
 /// <param name="Inner">Width inside the two-layer network.</param>
 /// <param name="Epsilon">Of the norms.</param>
 /// <param name="Activation">Of the two-layer network.</param>
 /// <param name="NormFirst">Whether each part reads what is normalised, and sums are left as they are (Xiong et al. 2020, "On layer normalization in the transformer architecture").</param>
-internal sealed record PostNormSizes(int Width, int Heads, int Inner, double Epsilon, Activation Activation, bool NormFirst = false);
+internal sealed record TransformerLayerSizes(int Width, int Heads, int Inner, double Epsilon, Activation Activation, bool NormFirst = false);
 
-/// <summary>What a family calls the parts of a <see cref="PostNormLayer"/>.</summary>
+/// <summary>What a family calls the parts of a <see cref="TransformerLayer"/>.</summary>
 /// <param name="Attention">Among the row's own tokens.</param>
-/// <param name="AttentionNorm">After it.</param>
+/// <param name="AttentionNorm">Its norm.</param>
 /// <param name="Inner">First product of the network.</param>
 /// <param name="Outer">Second product.</param>
-/// <param name="NetworkNorm">After it.</param>
-/// <param name="Prompt">In a decoder that sees an encoder's states, the attention to them and the norm after it.</param>
-internal sealed record PostNormNames(
+/// <param name="NetworkNorm">Its norm.</param>
+/// <param name="Prompt">In a decoder that sees an encoder's states, the attention to them and its norm.</param>
+internal sealed record TransformerLayerNames(
     MultiHeadNames Attention, string AttentionNorm, string Inner, string Outer, string NetworkNorm, (MultiHeadNames Attention, string Norm)? Prompt = null);
 
 /// <summary>
 /// The original transformer's layer (Vaswani et al. 2017): attention, in a decoder then attention to the encoder's states, then a two-layer network, each added to its input and the sum normalised, or its input normalised before it.
 /// </summary>
-internal sealed class PostNormLayer : nn.Module
+internal sealed class TransformerLayer : nn.Module
 {
-    private readonly PostNormSizes _sizes;
+    private readonly TransformerLayerSizes _sizes;
     private readonly int _layer;
     private readonly MultiHead _attention;
     private readonly LayerNorm _attentionNorm;
@@ -38,7 +38,7 @@ internal sealed class PostNormLayer : nn.Module
     private readonly Linear _outer;
     private readonly LayerNorm _networkNorm;
 
-    public PostNormLayer(PostNormSizes sizes, PostNormNames names, int layer, Device device) : base(nameof(PostNormLayer))
+    public TransformerLayer(TransformerLayerSizes sizes, TransformerLayerNames names, int layer, Device device) : base(nameof(TransformerLayer))
     {
         _sizes = sizes;
         _layer = layer;
